@@ -1,0 +1,23 @@
+"""What an engine is: token ids in, logits out. Synchronous; runs on lanes."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeld.messages import EncodedText
+
+Logits = NDArray[np.float32]
+"""float32 [texts, labels]."""
+
+
+class Engine(Protocol):
+    """Runs batches of one model. `run` may be called by several lanes at once, each with its own number."""
+
+    max_tokens: int
+    """Tokens of the longest text it takes."""
+
+    def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
+        """Logits of the texts, in their order; the caller owns the array. Raises whatever its library raises."""
+        ...

@@ -1,0 +1,152 @@
+"""One class per failure, with its facts as attributes and one sentence as its text.
+
+No HTTP here: which status a failure becomes is `wire`'s table. The sentence of every `LabeldError` may be shown to a
+client: it names the thing, the limit and the way out, and never a path, a traceback or a library's own message.
+"""
+
+
+class LabeldError(Exception):
+    """A failure whose sentence, `str(error)`, may be shown to whoever asked."""
+
+
+class InvalidRequestError(LabeldError):
+    """The request itself is wrong; the sentence names the field and what is allowed there."""
+
+
+class UnsupportedEncodingError(LabeldError):
+    """The body is compressed (Content-Encoding); only plain bodies are read."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"Content-Encoding {encoding!r} is not supported: send the body uncompressed.")
+        self.encoding = encoding
+
+
+class BodyTooLargeError(LabeldError):
+    """The body is longer than `max_body_bytes`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The body is larger than the limit of {limit} bytes (setting max_body_bytes): send fewer or shorter texts."
+        )
+        self.limit = limit
+
+
+class SlowRequestError(LabeldError):
+    """The head or the body of a request did not arrive within its receive deadline."""
+
+
+class HeaderTooLargeError(LabeldError):
+    """The request has more header bytes or header fields than allowed."""
+
+
+class TextTooLongError(LabeldError):
+    """A text has more tokens than the model takes, and truncation was not asked for."""
+
+    def __init__(self, index: int, tokens: int, limit: int) -> None:
+        super().__init__(
+            f"Text {index} of `inputs` is {tokens} tokens long, but the model takes at most {limit}: shorten it, "
+            'or send "parameters": {"truncation": true}.'
+        )
+        self.index, self.tokens, self.limit = index, tokens, limit
+
+
+class TextTooManyCharactersError(LabeldError):
+    """A text has more characters than are tokenised at all, and truncation was not asked for."""
+
+    def __init__(self, index: int, characters: int, limit: int) -> None:
+        super().__init__(
+            f"Text {index} of `inputs` has {characters} characters, more than the limit of {limit} "
+            '(setting max_text_characters, and 250 per token the model takes): shorten it, or send "parameters": '
+            '{"truncation": true}.'
+        )
+        self.index, self.characters, self.limit = index, characters, limit
+
+
+class ModelNotFoundError(LabeldError):
+    """No folder and no bundled model has this id."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"Model {model_id} does not exist")
+        self.model_id = model_id
+
+
+class AmbiguousModelError(LabeldError):
+    """A bare name fits several models."""
+
+    def __init__(self, name: str, candidates: list[str]) -> None:
+        super().__init__(f"Model {name} is ambiguous: ask for one of {', '.join(candidates)}.")
+        self.name, self.candidates = name, candidates
+
+
+class ModelBrokenError(LabeldError):
+    """A model's files cannot be served; `reason` names the file and what is wrong with it, without its path."""
+
+    def __init__(self, model_id: str, reason: str) -> None:
+        super().__init__(f"Model {model_id} cannot be loaded: {reason}")
+        self.model_id, self.reason = model_id, reason
+
+
+class FolderError(LabeldError):
+    """A model folder's file is missing, broken or not supported; the sentence names the file."""
+
+
+class OverloadedError(LabeldError):
+    """The queue or the number of requests in flight is full; worth trying again after `retry_after` seconds."""
+
+    def __init__(self, sentence: str, retry_after: float) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class DeadlineExceededError(OverloadedError):
+    """A queued text could not be started before its deadline."""
+
+
+class UnavailableError(LabeldError):
+    """This process is stopping or being replaced; another try after `retry_after` seconds finds its successor."""
+
+    def __init__(self, sentence: str, retry_after: float = 1.0) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class EngineFailedError(LabeldError):
+    """The engine raised while it ran the batch that this text was in."""
+
+    def __init__(self) -> None:
+        super().__init__("The engine failed on this batch; the log of the server has the cause.")
+
+
+class NotFiniteError(LabeldError):
+    """The model computed a logit that is not a finite number for one text."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"The model computed a score that is not a finite number for text {index} of `inputs`.")
+        self.index = index
+
+
+class RouteNotFoundError(LabeldError):
+    """No route has this path."""
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing at this path: classify with POST /models/{id}; see /openapi.json.")
+
+
+class MethodNotAllowedError(LabeldError):
+    """The path exists, but not for this HTTP method."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"This path answers only {allowed}.")
+        self.allowed = allowed
+
+
+class SettingsError(LabeldError):
+    """A setting has an impossible value; the sentence names the setting. Stops the start-up."""
+
+
+class InvalidJsonError(InvalidRequestError):
+    """The body does not follow the grammar of JSON, so as raw text it may still be an input (contract section 3.1)."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f'The body is not valid JSON ({where}): send {{"inputs": "some text"}}.')
+        self.where = where

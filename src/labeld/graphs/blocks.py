@@ -1,0 +1,168 @@
+"""The pieces that packed graphs are made of, each exactly as transformers computes it.
+
+A packed graph reads several texts that lie end to end in one row of T tokens, filler at the end. Activations are
+float32 [1, T, hidden]; a block-diagonal mask keeps the texts apart.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import Node, PartialShape, Type
+from openvino import opset13 as op
+
+from labeld.checkpoint import Checkpoint, FloatArray
+from labeld.errors import FolderError
+from labeld.messages import EncodedText
+
+Inputs = list[NDArray[np.int32]]
+
+MASKED = np.float32(-1e9)
+"""Added to the attention scores between tokens of different texts: exp() of it is exactly 0."""
+
+ROW_MULTIPLE = 16
+"""T is rounded up to a multiple of this: every new T makes OpenVINO prepare again (docs/decisions/0003)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedGraph:
+    """An architecture's computation, token ids to logits, and how to lay texts out for it."""
+
+    model: ov.Model
+    """Its one output is float32 [texts, labels]. Borrows the checkpoint's arrays: they must outlive it."""
+    pack: Callable[[Sequence[EncodedText]], Inputs]
+    """Texts -> the arrays for `model.inputs`, in their order."""
+    max_tokens: int
+    """Tokens of the longest text the position table has room for."""
+
+
+def constant(array: FloatArray) -> Node:
+    """A constant that borrows the array, which must stay alive and unchanged."""
+    return op.constant(np.ascontiguousarray(array), shared_memory=True)
+
+
+def integers(*values: int) -> Node:
+    """An int64 constant."""
+    return op.constant(np.array(values, np.int64))
+
+
+AXIS_0 = np.int64(0)
+AXIS_1 = np.int64(1)
+
+
+class Weights:
+    """Layers of one checkpoint by their names in transformers."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._take = checkpoint.take
+
+    def linear(self, x: Node, name: str, inner: int, outer: int) -> Node:
+        """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
+        product = op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True)
+        return op.add(product, constant(self._take(f"{name}.bias", outer)[None, None]))
+
+    def norm(self, x: Node, name: str, size: int, eps: float) -> Node:
+        """`torch.nn.LayerNorm` over the last axis."""
+        y = op.mvn(x, np.array([-1], np.int64), True, eps, "INSIDE_SQRT")
+        scaled = op.multiply(y, constant(self._take(f"{name}.weight", size)[None, None]))
+        return op.add(scaled, constant(self._take(f"{name}.bias", size)[None, None]))
+
+    def embed(self, index: Node, name: str, rows: int, size: int) -> Node:
+        """`torch.nn.Embedding`: index [1, n] -> [1, n, size]."""
+        return op.gather(constant(self._take(f"{name}.weight", rows, size)), index, op.constant(AXIS_0))
+
+
+ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
+    "gelu": lambda x: op.gelu(x, "erf"),
+    "gelu_python": lambda x: op.gelu(x, "erf"),
+    "gelu_new": lambda x: op.gelu(x, "tanh"),
+    "gelu_pytorch_tanh": lambda x: op.gelu(x, "tanh"),
+    "relu": op.relu,
+    "silu": op.swish,
+    "swish": op.swish,
+    "tanh": op.tanh,
+}
+"""Activations by their names in config.json; each is the exact form, none an approximation of another."""
+
+
+def activation(name: object) -> Callable[[Node], Node]:
+    """The activation of this name; raises FolderError naming it when it cannot be computed exactly."""
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise FolderError(f"config.json: the activation {name!r} is not supported: {', '.join(ACTIVATIONS)} are.")
+    return ACTIVATIONS[name]
+
+
+def row_input(name: str) -> Node:
+    """An int32 [1, T] parameter."""
+    return _named(op.parameter(PartialShape([1, -1]), Type.i32), name)
+
+
+def starts_input() -> Node:
+    """The int32 [texts] parameter: where each text's first token lies in the row."""
+    return _named(op.parameter(PartialShape([-1]), Type.i32), "starts")
+
+
+def _named(node: Node, name: str) -> Node:
+    node.set_friendly_name(name)
+    return node
+
+
+def block_mask(segments: Node) -> Node:
+    """Which text each token belongs to, [1, T] -> what to add to attention scores, [1, 1, T, T]."""
+    same = op.equal(op.unsqueeze(segments, integers(2)), op.unsqueeze(segments, integers(1)))
+    return op.unsqueeze(op.select(same, op.constant(np.float32(0)), op.constant(MASKED)), integers(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Splits [1, T, heads * size] into heads for attention, and joins them again."""
+
+    count: int
+    size: int
+
+    def split(self, x: Node) -> Node:
+        """[1, T, heads * size] -> [1, heads, T, size]."""
+        return op.transpose(op.reshape(x, integers(1, -1, self.count, self.size), True), integers(0, 2, 1, 3))
+
+    def attend(self, query: Node, key: Node, value: Node, mask: Node) -> Node:
+        """Scaled dot-product attention of unsplit [1, T, heads * size] projections -> [1, T, heads * size]."""
+        scale = op.constant(np.float32(self.size**-0.5))
+        context = op.scaled_dot_product_attention(self.split(query), self.split(key), self.split(value), mask, scale)
+        return op.reshape(op.transpose(context, integers(0, 2, 1, 3)), integers(1, -1, self.count * self.size), True)
+
+
+def keep_first_tokens(x: Node, starts: Node) -> Node:
+    """[1, T, hidden] -> [1, texts, hidden]: only the tokens the head reads."""
+    return op.gather(x, starts, op.constant(AXIS_1))
+
+
+def logits(y: Node, inputs: Sequence[Node]) -> ov.Model:
+    """The finished graph around the head's output, [1, texts, labels] -> [texts, labels]."""
+    return ov.Model([op.result(op.squeeze(y, op.constant(AXIS_0)))], list(inputs), "packed")
+
+
+def lay_out(texts: Sequence[EncodedText]) -> tuple[Inputs, NDArray[np.int64]]:
+    """Token ids, token types, segments [1, T] and starts [texts] of texts end to end, and the texts' lengths.
+
+    Filler tokens have id 0 and segment -1, so that no text attends to them.
+    """
+    lengths = np.fromiter((len(text.ids) for text in texts), np.int64, len(texts))
+    total = int(lengths.sum())
+    row = -(-total // ROW_MULTIPLE) * ROW_MULTIPLE
+    ids, types = np.zeros((1, row), np.int32), np.zeros((1, row), np.int32)
+    segments, starts = np.full((1, row), -1, np.int32), np.zeros(len(texts), np.int32)
+    np.concatenate([text.ids for text in texts], out=ids[0, :total])
+    np.concatenate([text.type_ids for text in texts], out=types[0, :total])
+    segments[0, :total] = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
+    np.cumsum(lengths[:-1], out=starts[1:])
+    return [ids, types, segments, starts], lengths
+
+
+def positions(segments: NDArray[np.int32], starts: NDArray[np.int32], lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Position of each token within its text, int32 [1, T]; filler is 0."""
+    result = np.zeros_like(segments)
+    total = int(lengths.sum())
+    result[0, :total] = np.arange(total, dtype=np.int32) - np.repeat(starts, lengths)
+    return result

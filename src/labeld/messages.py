@@ -1,0 +1,91 @@
+"""The plain data that travels between the parts. No behaviour beyond small properties."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FunctionName = Literal["sigmoid", "softmax", "none"]
+"""How logits become scores (`function_to_apply`)."""
+
+TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
+"""Which text of a pair is shortened; the names are those of transformers' tokenizers."""
+
+
+class Text(NamedTuple):
+    """One input: a string, or a pair of strings. A `pair` of `""` was already made `None` (contract section 5)."""
+
+    text: str
+    pair: str | None = None
+
+
+class LabelScore(NamedTuple):
+    """One label of a ranking. `score` is a float32 value widened to a Python float."""
+
+    label: str
+    score: float
+
+
+Ranking = list[LabelScore]
+"""The labels of one text, best score first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What a request may ask of the ranking and of the tokenizer (contract section 3.3)."""
+
+    top_k: int | None = None
+    """At most this many labels; `None` = all of them."""
+    function_to_apply: FunctionName | None = None
+    """`None` = the model's own default."""
+    truncation: TruncationStrategy | None = None
+    """`None` = a text that is too long is an error."""
+    max_length: int | None = None
+    """Tokens to keep when truncating, special tokens included; `None` = as many as the model takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The request's options, from headers or from `options` in the body; a header wins (contract section 3.3)."""
+
+    use_cache: bool = True
+    wait_for_model: bool = False
+    load_model: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyRequest:
+    """What one HTTP call asks: any number of texts, one set of parameters."""
+
+    texts: tuple[Text, ...]
+    parameters: Parameters = field(default_factory=Parameters)
+    options: Options = field(default_factory=Options)
+    ignored: tuple[str, ...] = ()
+    """Names of parameters that were sent and that mean nothing here; answered with an `X-HF-Warning` header."""
+
+    @property
+    def characters(self) -> int:
+        """Code points of all texts, pairs included (`x-compute-characters`, contract section 7)."""
+        return sum(len(text.text) + len(text.pair or "") for text in self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyReply:
+    """What a request is answered: one ranking per text, in the order of the texts."""
+
+    rankings: list[Ranking]
+    revision: str
+    """40 hex digits of the model's revision (`x-sha`)."""
+    compute_seconds: float
+    """From the first byte of work to the last ranking (`x-compute-time`)."""
+    characters: int
+    ignored: tuple[str, ...] = ()
+    compute_type: Literal["cpu", "gpu", "cache"] = "cpu"
+
+
+class EncodedText(NamedTuple):
+    """One text as the model reads it: token ids and token types, each int32 [tokens]."""
+
+    ids: NDArray[np.int32]
+    type_ids: NDArray[np.int32]

@@ -1,0 +1,66 @@
+"""One loaded model: its labels, its tokenizer and its engine, of one revision."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labeld import graphs
+from labeld.checkpoint import Checkpoint
+from labeld.engines import open_engine
+from labeld.engines.base import Engine
+from labeld.errors import FolderError
+from labeld.model_config import ModelConfig, read_config
+from labeld.revision import folder_revision
+from labeld.text import CHARACTERS_PER_TOKEN, TextEncoder
+from labeld.tokenizer_files import TokenizerFiles, read_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What answers for one model id."""
+
+    model_id: str
+    revision: str
+    """40 hex digits."""
+    config: ModelConfig
+    encoder: TextEncoder
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What loading needs to know of the machine and of the limits."""
+
+    threads: int
+    lanes: int
+    max_text_characters: int
+    cache_dir: Path
+
+
+def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
+    """Opens a model folder; takes about a second. Raises FolderError naming the file that is missing or wrong."""
+    config = read_config(folder)
+    files = read_tokenizer(folder)
+    _require_same_vocabulary(files, config)
+    engine = open_engine(folder, config, options.threads, options.lanes)
+    max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens)
+    characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
+    encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side)
+    return Model(model_id, folder_revision(folder, options.cache_dir), config, encoder, engine)
+
+
+def check_folder(folder: Path) -> None:
+    """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
+    config = read_config(folder)
+    graphs.require_supported(config)
+    _require_same_vocabulary(read_tokenizer(folder), config)
+    Checkpoint(folder / "model.safetensors")
+
+
+def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:
+    vocabulary = config.integer("vocab_size")
+    highest = max(files.tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    if highest >= vocabulary:
+        raise FolderError(
+            f"The tokenizer has ids up to {highest}, but config.json says vocab_size {vocabulary}: they do not belong "
+            "together."
+        )

@@ -1,0 +1,65 @@
+"""The revision of a local model folder: 40 hex digits over the names, sizes and contents of its files.
+
+Hashing a large model takes a while, so a file's hash is remembered by (inode, size, modification time).
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+MEMORY_FILE = "file-hashes.json"
+REMEMBER_FROM = 1024 * 1024
+"""Bytes of a file from which its hash is worth remembering."""
+
+
+def folder_revision(folder: Path, cache_dir: Path) -> str:
+    """SHA-256, cut to 40 hex digits, over sorted (name, size, content hash) of the folder's plain files."""
+    memory = _Memory(cache_dir / MEMORY_FILE)
+    digest = hashlib.sha256()
+    for path in sorted(_plain_files(folder), key=lambda path: path.name):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0{memory.content_hash(path)}\n".encode())
+    memory.save()
+    return digest.hexdigest()[:40]
+
+
+def _plain_files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+class _Memory:
+    """Hashes of large files seen before. Losing it costs time only, so an unreadable or unwritable one is no error."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._hashes: dict[str, str] = {}
+        self._changed = False
+        with suppress(OSError, ValueError):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            self._hashes = {str(key): str(value) for key, value in stored.items()} if isinstance(stored, dict) else {}
+
+    def content_hash(self, path: Path) -> str:
+        status = path.stat()
+        key = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+        if key in self._hashes:
+            return self._hashes[key]
+        with path.open("rb") as file:
+            result = hashlib.file_digest(file, "sha256").hexdigest()
+        if status.st_size >= REMEMBER_FROM:
+            self._hashes[key] = result
+            self._changed = True
+        return result
+
+    def save(self) -> None:
+        """Replaces the file by rename, so that another process never reads half of it."""
+        if not self._changed:
+            return
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=MEMORY_FILE)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(self._hashes, file)
+            Path(name).replace(self._path)

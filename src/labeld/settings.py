@@ -1,0 +1,177 @@
+"""Every setting, with its default written once, and the only place that reads the environment.
+
+A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
+variable, then the default here. Each part of labeld is given its own group only.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from labeld.errors import SettingsError
+
+MIB = 1024 * 1024
+
+
+def setting(default: Any, text: str, *, least: float | None = None) -> Any:
+    """A field with its help text and, for numbers, the smallest value that makes sense."""
+    return field(default=default, metadata={"help": text, "least": least})
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the server listens, and how many processes do."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", least=0)
+    workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", least=1)
+    allow_anonymous: bool = setting(
+        False, "Listen on an address other than loopback although anybody who reaches it may use the models."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where models come from and where labeld may write."""
+
+    models: tuple[str, ...] = setting(
+        (), "Models to load at start (a comma between two); the first answers POST /. None = labeld/sentiment-en."
+    )
+    models_dir: Path | None = setting(None, "Folder of models: DIR/org/name serves org/name, DIR/name serves name.")
+    cache_dir: Path = setting(
+        Path("~/.cache/labeld"), "Folder labeld may write to; it remembers the content hashes of model files there."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """How the CPU is used."""
+
+    threads: int = setting(0, "CPU threads for the engine, in all; 0 = the cores this process may use.", least=0)
+    lanes: int = setting(0, "Batches that run at once, sharing the threads; 0 = one per 8 threads.", least=0)
+    batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text runs alone.", least=1)
+    batch_timeout: float = setting(
+        30.0, "Seconds after which a running batch counts as hung and the process is replaced.", least=0.1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How much may wait, and for how long."""
+
+    max_in_flight: int = setting(512, "Requests being answered at once; one more is refused with 429.", least=1)
+    queue_seconds: float = setting(
+        2.0, "Seconds of work, at the measured speed, that may wait per model; beyond that 429.", least=0.1
+    )
+    queue_timeout: float = setting(
+        10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", least=0.1
+    )
+    drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """What one request may bring."""
+
+    max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", least=1)
+    max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", least=4)
+    max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", least=16)
+    max_inputs: int = setting(256, "Texts in one request; beyond that 400.", least=1)
+    max_text_characters: int = setting(
+        MIB, "Characters of one text; 250 for each token the model takes, if that is less. Beyond that 400.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may cost."""
+
+    max_header_bytes: int = setting(16_384, "Bytes of request line and headers together; beyond that 431.", least=256)
+    max_header_fields: int = setting(64, "Header fields of a request; beyond that 431.", least=4)
+    max_chunks: int = setting(65_536, "Chunks of a chunked body; beyond that 413.", least=1)
+    header_timeout: float = setting(10.0, "Seconds for the headers of a request to arrive; then 408.", least=0.1)
+    body_timeout: float = setting(30.0, "Seconds for the body of a request to arrive; then 408.", least=0.1)
+    min_body_rate: int = setting(1024, "Bytes per second a body must arrive with, after 2 seconds; or 408.", least=0)
+    keep_alive_timeout: float = setting(75.0, "Seconds an idle connection is kept.", least=0.1)
+    max_connections: int = setting(4096, "Open connections; one more is closed at once with 429.", least=1)
+    max_connections_per_address: int = setting(
+        256, "Open connections of one address, loopback excepted; one more is closed at once with 429.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, by group."""
+
+    listen: Listen = field(default_factory=Listen)
+    folders: Folders = field(default_factory=Folders)
+    compute: Compute = field(default_factory=Compute)
+    queue: Queue = field(default_factory=Queue)
+    inputs: InputLimits = field(default_factory=InputLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+GROUPS: dict[str, type[Any]] = {group.name: get_type_hints(Settings)[group.name] for group in fields(Settings)}
+
+
+def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
+    """Each setting's group, its field (name, default, `metadata["help"]`) and its type."""
+    for group in GROUPS.values():
+        hints = get_type_hints(group)
+        for one in fields(group):
+            yield group, one, hints[one.name]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"LABELD_{name.upper()}"
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags (those not `None`), then the environment, then the defaults.
+
+    Raises SettingsError naming the first setting with an impossible value.
+    """
+    environ = os.environ if environ is None else environ
+    groups = {}
+    for name, group in GROUPS.items():
+        hints = get_type_hints(group)
+        values = {}
+        for one in fields(group):
+            if flags.get(one.name) is not None:
+                values[one.name] = _checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
+            elif variable(one.name) in environ:
+                values[one.name] = _checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+        groups[name] = group(**values)
+    return Settings(**groups)
+
+
+def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
+    """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
+    if get_origin(kind) is tuple:
+        return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    kind = next((part for part in get_args(kind) if part is not type(None)), kind)
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    try:
+        converted = words[str(value).lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError):
+        raise SettingsError(f"{source} is {value!r}, but must be {_kind_in_words(kind)}.") from None
+    least = one.metadata["least"]
+    if least is not None and not converted >= least:  # NOTE: not `<`, so that nan is refused too
+        raise SettingsError(f"{source} is {value!r}, but must be at least {least:g}.")
+    return converted
+
+
+def _kind_in_words(kind: Any) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a path")

@@ -1,0 +1,1 @@
+"""The HTTP side: protocol limits, the server process, the routes."""

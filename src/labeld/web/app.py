@@ -1,0 +1,192 @@
+"""HTTP <-> Service: the routes, the body, the client that leaves. What bytes mean is `wire`'s business."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from labeld import wire
+from labeld.errors import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    LabeldError,
+    MethodNotAllowedError,
+    RouteNotFoundError,
+    UnavailableError,
+)
+from labeld.messages import ClassifyReply
+from labeld.service import Service
+from labeld.settings import InputLimits, Settings
+from labeld.web.openapi import openapi
+from labeld.web.watchdog import watch
+
+logger = logging.getLogger(__name__)
+
+TASK = "text-classification"
+
+OpenService = Callable[[Settings], AbstractAsyncContextManager[Service]]
+"""Opens a service that answers until the context ends."""
+
+OnReady = Callable[[list[str]], None]
+"""Called with the ids of the preloaded models when the server takes requests."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class App:
+    """The ASGI application. Holds no state of a request; the service is opened in its lifespan."""
+
+    def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady) -> None:
+        self._settings, self._open_service, self._on_ready = settings, open_service, on_ready
+        self._service: Service  # set when the lifespan starts, before the first request
+        self._openapi = json.dumps(openapi(settings.inputs)).encode()
+        self._router = Router(routes=self._routes(), redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or runs the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        request_id = wire.request_id(_header(scope, b"x-request-id"), _header(scope, b"x-amzn-trace-id"))
+        scope["state"]["request_id"] = request_id
+        scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            allowed = (error.headers or {}).get("Allow") if error.status_code == 405 else None
+            known = MethodNotAllowedError(allowed) if allowed else RouteNotFoundError()
+            await _error(known, request_id)(scope, receive, send)
+        except LabeldError as error:
+            await _error(error, request_id)(scope, receive, send)
+        except Exception as error:
+            logger.exception("a request failed")
+            await _error(error, request_id)(scope, receive, send)
+
+    def _routes(self) -> list[Route]:
+        classify = ["/models/{model_id:path}", "/hf-inference/models/{model_id:path}"]
+        classify.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
+        return [
+            Route("/", self._classify, methods=["POST"]),
+            Route("/info", self._info, methods=["GET"]),
+            Route("/health", self._health, methods=["GET"]),
+            Route("/ready", self._ready, methods=["GET"]),
+            Route("/openapi.json", self._describe, methods=["GET"]),
+            Route("/pipeline/{task}/{model_id:path}", self._classify, methods=["POST"]),
+            Route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, methods=["POST"]),
+            Route("/models/{model_id:path}/info", self._info, methods=["GET"]),
+            Route("/models/{model_id:path}/health", self._health_of_model, methods=["GET"]),
+            *(Route(path, self._classify, methods=["POST"]) for path in classify),
+        ]
+
+    async def _classify(self, request: Request) -> Response:
+        task = request.path_params.get("task", TASK)
+        if task != TASK:
+            raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
+        service, limits = self._service, self._settings.inputs
+        with service.admission():
+            body = await _body(request, limits)
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+            query = request.scope["query_string"].decode("latin-1")
+            parsed = wire.parse_request(body, headers, query, limits)
+            model_id = request.path_params.get("model_id")
+            reply = await _unless_gone(service.classify(model_id, parsed), request)
+        body = wire.encode_reply(reply)
+        return _Raw(200, wire.reply_headers(reply, request.state.request_id, len(body)), body)
+
+    async def _info(self, request: Request) -> Response:
+        return _json(await self._service.info(request.path_params.get("model_id")))
+
+    async def _health_of_model(self, request: Request) -> Response:
+        await self._service.resident(request.path_params["model_id"])
+        return _json({"status": "ok"})
+
+    async def _health(self, _: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def _ready(self, _: Request) -> Response:
+        if not self._service.ready():
+            raise UnavailableError("This server is not ready: it is stopping, or its engine hangs.")
+        return _json({"status": "ready"})
+
+    async def _describe(self, _: Request) -> Response:
+        return Response(self._openapi, media_type="application/json")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Opens the service and preloads its models before the first request; closes it after the last."""
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                self._service = await stack.enter_async_context(self._open_service(self._settings))
+                ready = await self._service.preload()
+            except LabeldError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            background = [asyncio.create_task(watch(self._service)), asyncio.create_task(self._service.check_others())]
+            await send({"type": "lifespan.startup.complete"})
+            self._on_ready(ready)
+            await receive()
+            for task in background:
+                task.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Raw(Response):
+    """A response of ready-made header bytes: `wire` has decided all of them."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
+
+
+def _error(error: Exception, request_id: str) -> Response:
+    return _Raw(*wire.encode_error(error, request_id))
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False).encode(), media_type="application/json")
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+async def _body(request: Request, limits: InputLimits) -> bytes:
+    """The request's body; raises BodyTooLargeError before reading more than the limit."""
+    declared = _header(request.scope, b"content-length")
+    if declared is not None and int(declared) > limits.max_body_bytes:
+        raise BodyTooLargeError(limits.max_body_bytes)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limits.max_body_bytes:
+            raise BodyTooLargeError(limits.max_body_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _unless_gone(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
+    """The answer; cancelled as soon as the client has left, so that nothing queued for it costs engine time."""
+    work = asyncio.ensure_future(answer)
+    gone = asyncio.create_task(_disconnected(request.receive))
+    gone.add_done_callback(lambda _: work.cancel())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone.done() and not gone.cancelled():
+            raise UnavailableError("The client has left.") from None  # nobody reads this
+        raise
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    with suppress(asyncio.CancelledError):
+        while (await receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,93 @@
+"""The description served at /openapi.json."""
+
+from importlib.metadata import version
+from typing import Any
+
+from labeld.settings import InputLimits
+
+_RANKING = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["label", "score"],
+        "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
+    },
+}
+_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_PAIR = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {"text": {"type": "string"}, "text_pair": {"type": "string", "nullable": True}},
+}
+_ERRORS = {
+    "400": "The request is wrong; the sentence names the field and what is allowed.",
+    "404": "There is no such model or path.",
+    "408": "The request did not arrive within its receive deadline.",
+    "413": "The body is too large.",
+    "415": "The body is compressed.",
+    "429": "Too much work waits; Retry-After says when to come back.",
+    "431": "The headers are too large.",
+    "500": "The model failed.",
+    "503": "The server is stopping; Retry-After says when to come back.",
+}
+
+
+def openapi(limits: InputLimits) -> dict[str, Any]:
+    """The OpenAPI 3.0 document of the routes, with this server's limits."""
+    classify = _classify(limits)
+    model_id = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    paths: dict[str, Any] = {"/": {"post": classify}}
+    for prefix in ("/models/", "/hf-inference/models/", "/pipeline/text-classification/"):
+        paths[prefix + "{model_id}"] = {"parameters": [model_id], "post": classify}
+    paths["/models/{model_id}/info"] = {"parameters": [model_id], "get": _get("What the model is.")}
+    paths["/models/{model_id}/health"] = {"parameters": [model_id], "get": _get("200 when the model answers.")}
+    for path, text in (
+        ("/info", "What the default model is."),
+        ("/health", "200 while the process lives."),
+        ("/ready", "200 while requests are answered, else 503."),
+    ):
+        paths[path] = {"get": _get(text)}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "labeld", "version": version("labeld"), "description": "Text classification."},
+        "paths": paths,
+    }
+
+
+def _classify(limits: InputLimits) -> dict[str, Any]:
+    text = {"oneOf": [{"type": "string"}, _PAIR]}
+    parameters = {
+        "top_k": {"type": "integer", "minimum": 1, "nullable": True, "description": "At most this many labels."},
+        "function_to_apply": {"type": "string", "enum": ["sigmoid", "softmax", "none"], "nullable": True},
+        "truncation": {
+            "oneOf": [
+                {"type": "boolean"},
+                {"type": "string", "enum": ["longest_first", "only_first", "only_second", "do_not_truncate"]},
+            ]
+        },
+        "max_length": {"type": "integer", "minimum": 1, "description": "Tokens to keep."},
+    }
+    schema = {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "inputs": {"oneOf": [*text["oneOf"], {"type": "array", "maxItems": limits.max_inputs, "items": text}]},
+            "parameters": {"type": "object", "properties": parameters},
+        },
+    }
+    return {
+        "summary": "Classify texts",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": _content("One ranking per input, best label first.", {"type": "array", "items": _RANKING}),
+            **{status: _content(sentence, _ERROR) for status, sentence in _ERRORS.items()},
+        },
+    }
+
+
+def _get(sentence: str) -> dict[str, Any]:
+    return {"summary": sentence, "responses": {"200": _content(sentence, {"type": "object"})}}
+
+
+def _content(sentence: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": sentence, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,66 @@
+"""Settings -> a running Service."""
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from labeld.dispatch import Dispatcher
+from labeld.folders import Folders
+from labeld.model import LoadOptions
+from labeld.service import Service
+from labeld.settings import Compute, Settings
+
+logger = logging.getLogger(__name__)
+
+THREADS_PER_LANE = 8
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its CPU affinity, or its control group's quota if that is less."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(cores, _quota() or cores))
+
+
+def _quota() -> int | None:
+    """Whole cores of the control group's CPU quota (cgroup v2, then v1); None when there is none."""
+    for quota_file, period_file in (
+        ("/sys/fs/cgroup/cpu.max", None),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            with open(quota_file, encoding="ascii") as file:  # noqa: PTH123
+                words = file.read().split()
+            if period_file:
+                with open(period_file, encoding="ascii") as file:  # noqa: PTH123
+                    words += file.read().split()
+            quota, period = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if quota > 0 and period > 0:
+            return max(1, round(quota / period))
+    return None
+
+
+def lanes_and_threads(compute: Compute) -> tuple[int, int]:
+    """How many batches run at once, and how many threads they share in all."""
+    threads = compute.threads or usable_cores()
+    return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """A service that answers; what it took is answered before the context ends.
+
+    Raises SettingsError naming the setting.
+    """
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+    lanes, threads = lanes_and_threads(settings.compute)
+    dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
+    options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
+    service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
+    dispatcher.start()
+    try:
+        yield service
+    finally:
+        await service.close()

@@ -1,0 +1,80 @@
+"""The import graph only ever points down this list."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = "labeld"
+ROOT = Path(__file__).parents[1] / "src" / PACKAGE
+LAYERS = [  # a module imports only from rows below its own
+    "cli",
+    "web.server classify_command",
+    "web.app wiring",
+    "web.watchdog",
+    "service",
+    "model",
+    "dispatch engines.openvino",
+    "graphs engines",
+    "graphs.bert",
+    "graphs.blocks",
+    "text tokenizer_files checkpoint wire planner folders registry revision web.openapi engines.base web.protocol web",
+    "model_config",
+    "messages settings",
+    "errors",
+]
+RANK = {name: row for row, names in enumerate(reversed(LAYERS)) for name in names.split()}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name of every module under the package, except the root."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        if name:
+            found[name] = path
+    return found
+
+
+def imported_by(path: Path) -> set[str]:
+    """Modules of this package that a file imports anywhere, lazily or for typing included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    own = {name.removeprefix(f"{PACKAGE}.") for name in names if name.startswith(f"{PACKAGE}.")}
+    return own & set(RANK)
+
+
+def test_every_module_has_a_row() -> None:
+    """A new file must be given a place in LAYERS."""
+    assert set(RANK) == set(modules())
+
+
+def test_imports_point_down() -> None:
+    """No module imports from its own row or from a row above it."""
+    uphill = [
+        f"{name} imports {target}"
+        for name, path in modules().items()
+        for target in imported_by(path)
+        if RANK[target] >= RANK[name] and not name.startswith(f"{target}.")
+    ]
+
+    assert [] == uphill
+
+
+def test_only_settings_reads_the_environment() -> None:
+    """No other module reads an environment variable."""
+    readers = [
+        name
+        for name, path in modules().items()
+        if name != "settings" and any(word in path.read_text() for word in ("getenv", "environ.get", "in os.environ"))
+    ]
+
+    assert [] == readers
+
+
+def test_files_stay_small() -> None:
+    """A file of more than 300 lines has a second reason to change."""
+    assert [] == [name for name, path in modules().items() if len(path.read_text().splitlines()) > 300]

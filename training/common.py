@@ -1,0 +1,285 @@
+"""What both recipes share: reading data, the training loop that resumes, and writing a Hugging Face folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import nn
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+console = Console(highlight=False)
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text as token ids, with a probability for every label (a plain label is a one among zeros)."""
+
+    ids: list[int]
+    target: list[float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard to train. Every figure that changes the result is here."""
+
+    seed: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    warm_up: float
+    weight_decay: float
+    layer_decay: float
+    smoothing: float
+    average: float
+    average_every: int = 4
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that both recipes understand in the same way."""
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the public data set")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write the finished model to")
+    parser.add_argument("--evaluate", type=Path, metavar="DIR", help="train nothing: print the figures of this folder")
+    parser.add_argument("--threads", type=int, default=2, help="processor threads to use (default: 2)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only N training texts: a quick trial of the recipe")
+    parser.add_argument(
+        "--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints (default: 200)"
+    )
+
+
+def length_sorted_batches(examples: Sequence[Example], size: int, rng: random.Random) -> list[list[Example]]:
+    """Shuffle, then sort by length within stretches of 50 batches: little padding, and still a random order."""
+    order = list(examples)
+    rng.shuffle(order)
+    stretch = size * 50
+    batches = []
+    for start in range(0, len(order), stretch):
+        part = sorted(order[start : start + stretch], key=lambda example: len(example.ids))
+        batches += [part[at : at + size] for at in range(0, len(part), size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def padded(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """Token ids as the two tensors that a BERT model takes; the padding id is 0 in both vocabularies."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+@torch.no_grad()
+def probabilities(model: nn.Module, rows: Sequence[Sequence[int]], batch: int = 64) -> torch.Tensor:
+    """The probability of every label for every row of token ids, in the order given."""
+    model.eval()
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    parts = []
+    for start in range(0, len(order), batch):
+        inputs = padded([rows[index] for index in order[start : start + batch]])
+        parts.append(model(**inputs).logits.float().softmax(-1))
+    result = torch.empty(len(rows), parts[0].shape[1])
+    result[torch.tensor(order)] = torch.cat(parts)
+    return result
+
+
+def parameter_groups(model: nn.Module, plan: Plan, layers: int) -> list[dict[str, Any]]:
+    """AdamW groups: the deeper a layer the smaller its steps, and no decay for biases and norms."""
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        depth = 0 if ".embeddings." in name else layers + 1
+        if ".layer." in name:
+            depth = int(name.split(".layer.")[1].split(".")[0]) + 1
+        groups.setdefault((depth, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": plan.learning_rate * plan.layer_decay ** (layers + 1 - depth),
+            "weight_decay": plan.weight_decay if matrix else 0.0,
+        }
+        for (depth, matrix), parameters in groups.items()
+    ]
+
+
+class Training:
+    """A run that can stop after any step and go on later as if it had not stopped."""
+
+    def __init__(self, model: nn.Module, plan: Plan, steps_per_epoch: int, layers: int, checkpoint: Path) -> None:
+        self.model, self.plan, self.checkpoint = model, plan, checkpoint
+        self.steps_per_epoch, self.total = steps_per_epoch, steps_per_epoch * plan.epochs
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, plan, layers), fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        self.average = {name: value.clone() for name, value in model.state_dict().items()}
+        self.step, self.best_score, self.best = 0, -1.0, dict(self.average)
+        self.history: list[str] = []
+        self._stop = False
+
+    def _rate(self, step: int) -> float:
+        warm = max(1, round(self.total * self.plan.warm_up))
+        return min(1.0, (step + 1) / warm, max(0.0, (self.total - step) / (self.total - warm)))
+
+    def save(self) -> None:
+        """Write the whole state, through a second file so that a kill never leaves half a checkpoint."""
+        state = {
+            "plan": self.plan,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "average": self.average,
+            "best": self.best,
+            "progress": (self.step, self.best_score, self.history),
+            "random": torch.get_rng_state(),
+        }
+        fresh = self.checkpoint.with_suffix(".new")
+        torch.save(state, fresh)
+        fresh.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Go back to the checkpoint, if there is one and it was made with the same plan."""
+        if not self.checkpoint.exists():
+            return
+        with torch.serialization.safe_globals([Plan]):
+            state = torch.load(self.checkpoint, weights_only=True)
+        if state["plan"] != self.plan:
+            raise SystemExit(f"{self.checkpoint} belongs to another plan: delete it, or run that plan again")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.average, self.best = state["average"], state["best"]
+        self.step, self.best_score, self.history = state["progress"]
+        torch.set_rng_state(state["random"])
+        console.print(f"resumed at step {self.step} of {self.total}")
+
+    def run(
+        self,
+        batches_of: Callable[[int], list[list[Example]]],
+        score: Callable[[nn.Module], float],
+        checkpoint_every: int,
+    ) -> Weights:
+        """Train to the end and return the averaged weights of the epoch that `score` liked best."""
+        self.resume()
+        previous = signal.signal(signal.SIGINT, self._ask_to_stop)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+            bar = progress.add_task("training", total=self.total, completed=self.step)
+            while self.step < self.total:
+                epoch = self.step // self.steps_per_epoch
+                for batch in batches_of(epoch)[self.step % self.steps_per_epoch :]:
+                    loss = self._train_on(batch)
+                    progress.update(bar, completed=self.step, description=f"epoch {epoch + 1} loss {loss:.3f}")
+                    if self._stop or self.step % checkpoint_every == 0:
+                        self.save()
+                    if self._stop:
+                        progress.stop()
+                        raise SystemExit(f"stopped after step {self.step}: the same command goes on from here")
+                self._judge(epoch, score)
+                self.save()
+        signal.signal(signal.SIGINT, previous)
+        return self.best
+
+    def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+    def _train_on(self, batch: list[Example]) -> float:
+        self.model.train()
+        # bfloat16 halves the time on processors that have it; the weights themselves stay float32.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = self.model(**padded([example.ids for example in batch])).logits
+        target = torch.tensor([example.target for example in batch])
+        loss = cross_entropy(logits.float(), target, label_smoothing=self.plan.smoothing)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        if self.step % self.plan.average_every == 0:
+            # Early on the average follows quickly, so that the untrained start leaves no trace in it.
+            keep = min(self.plan.average**self.plan.average_every, self.step / (self.step + 40))
+            for name, value in self.model.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        return loss.item()
+
+    def _judge(self, epoch: int, score: Callable[[nn.Module], float]) -> None:
+        """Score the averaged weights on the held-out slice and keep them if they are the best so far."""
+        current = {name: value.clone() for name, value in self.model.state_dict().items()}
+        plain = score(self.model)
+        self.model.load_state_dict(self.average)
+        averaged = score(self.model)
+        self.model.load_state_dict(current)
+        line = f"epoch {epoch + 1}: held-out slice {averaged:.4f} averaged, {plain:.4f} plain"
+        self.history.append(line)
+        console.print(line)
+        if averaged > self.best_score:
+            self.best_score = averaged
+            self.best = {name: value.clone() for name, value in self.average.items()}
+
+
+def write_folder(out: Path, weights: Weights, config: dict[str, Any], tokenizer: Tokenizer) -> None:
+    """Write a Hugging Face folder: float16 weights that load in float32, a config and a tokenizer."""
+    out.mkdir(parents=True, exist_ok=True)
+    half = {name: value.half().contiguous() for name, value in weights.items()}
+    save_file(half, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").chmod(0o644)
+    _write_json(out / "config.json", config)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
+    _write_json(
+        out / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": 512,
+            "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+            "cls_token": "[CLS]",
+            "sep_token": "[SEP]",
+            "pad_token": "[PAD]",
+            "unk_token": "[UNK]",
+            "mask_token": "[MASK]",
+        },
+    )
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class Folder:
+    """A finished folder, loaded through transformers in float32 as a user would load it."""
+
+    def __init__(self, path: Path) -> None:
+        self.model = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(path)
+        self.labels: list[str] = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
+
+    def scores(self, texts: Sequence[str]) -> torch.Tensor:
+        """The probability of every label for every text."""
+        rows = self.tokenizer(list(texts), truncation=True, max_length=512)["input_ids"]
+        return probabilities(self.model, rows)
+
+    def accuracy(self, texts: Sequence[str], labels: Sequence[str]) -> float:
+        """The share of texts whose best label is the one given."""
+        best = self.scores(texts).argmax(-1).tolist()
+        return sum(self.labels[index] == label for index, label in zip(best, labels, strict=True)) / len(texts)
+
+
+def read_rows(path: Path, header: bool) -> Iterator[list[str]]:
+    """The rows of a tab-separated file, without quoting rules: a quote is text like any other."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for line in lines[1 if header else 0 :]:
+        if line.strip():
+            yield [field.strip() for field in line.split("\t")]

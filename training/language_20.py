@@ -1,0 +1,313 @@
+"""Train labeld/language-20 from scratch on sentences of the Wortschatz/Leipzig corpora, as lingua-py tests with them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import re
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import (
+    Example,
+    Folder,
+    Plan,
+    Training,
+    add_common_arguments,
+    console,
+    length_sorted_batches,
+    probabilities,
+    read_rows,
+    write_folder,
+)
+from rich.table import Table
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from torch import nn
+from transformers import BertConfig, BertForSequenceClassification
+
+LANGUAGES = "ja nl ar pl de it pt tr es hi el ur bg en fr zh ru th sw vi".split()
+UNSPACED = {"ja", "zh", "th"}
+FOREIGN_SCRIPT = {"ja", "zh", "th", "ar", "ur", "hi", "el", "ru", "bg"}
+UNACCENTED = {"de", "el", "es", "fr", "it", "nl", "pl", "pt", "tr", "vi"}
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+VOCABULARY = 7500
+LONGEST = 512
+# The parts of the hash range: a tenth is only ever measured, a twentieth chooses the epoch, the rest trains.
+MEASURED, CHOOSING = 0.10, 0.15
+SAMPLES_PER_LANGUAGE = 1500
+WORDS = Regex(r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+")
+PROBES = (
+    "hello bonjour danke привет здравей γειά こんにちは 你好 สวัสดี مرحبا شکریہ नमस्ते merhaba habari gracias obrigado "
+    "grazie dziękuję bedankt cảm_ơn thanks OK Berlin 12345 :-)"
+).split()
+MIXED = [
+    "I love pizza, aber heute esse ich lieber Suppe.",
+    "Das Meeting ist at three o'clock in the main building.",
+    "Je ne sais pas, maybe we should ask them tomorrow.",
+    "Он сказал hello и ушёл домой.",
+    "これは very important なことです。",
+    "El tren sale mañana / The train leaves tomorrow",
+    "Mambo vipi? I am fine, asante sana.",
+]
+
+Sentences = dict[str, list[str]]
+
+
+def split(path: Path) -> tuple[Sentences, Sentences, Sentences]:
+    """Sentences by language to train on, to choose on and to measure on; the same text never lands in two parts."""
+    parts: tuple[Sentences, Sentences, Sentences] = (defaultdict(list), defaultdict(list), defaultdict(list))
+    seen = set()
+    for language, text in read_rows(path, header=False):
+        plain = "".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower()))
+        if plain in seen:
+            continue
+        seen.add(plain)
+        place = int.from_bytes(hashlib.sha256(plain.encode()).digest()[:4], "big") / 2**32
+        parts[2 if place < MEASURED else 1 if place < CHOOSING else 0][language].append(text)
+    return parts
+
+
+def train_tokenizer(sentences: Sentences) -> Tokenizer:
+    """A byte-level BPE that lower-cases: no text is unknown to it, and no script needs spaces."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(WORDS, behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=SPECIAL,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    most = max(map(len, sentences.values()))
+    balanced = (text for language in LANGUAGES for text in (sentences[language] * 3)[:most])
+    tokenizer.train_from_iterator(balanced, trainer)
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
+    return tokenizer
+
+
+def coarser(tokenizer: Tokenizer, share: float) -> Tokenizer:
+    """The same tokenizer with only the first merges, so that words also come in small pieces while training."""
+    state = Tokenizer.from_str(tokenizer.to_str())
+    vocabulary = tokenizer.get_vocab()
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    state.model = models.BPE(vocabulary, [tuple(pair) for pair in merges[: int(len(merges) * share)]])
+    return state
+
+
+class Sampler:
+    """Draws training texts: whole sentences, a few words, long passages, and two languages in one text."""
+
+    def __init__(self, sentences: Sentences, tokenizer: Tokenizer, per_language: int) -> None:
+        self.sentences, self.per_language = sentences, per_language
+        self.tokenizers = [tokenizer, tokenizer, coarser(tokenizer, 0.4), coarser(tokenizer, 0.1)]
+
+    def epoch(self, seed: str) -> list[Example]:
+        """As many examples of every language, drawn anew from `seed`."""
+        rng = random.Random(seed)
+        return [self._example(language, rng) for language in LANGUAGES for _ in range(self.per_language)]
+
+    def _example(self, language: str, rng: random.Random) -> Example:
+        kind = rng.random()
+        if kind < 0.01:
+            # Digits and marks alone are no language: the honest answer is an even one.
+            text = "".join(rng.choice("0123456789 .,:;-+/!?()€$%&@#…😀👍") for _ in range(rng.randint(1, 12)))
+            return Example(self._ids(text, rng), [1 / len(LANGUAGES)] * len(LANGUAGES))
+        if kind < 0.13:
+            return self._mixed(language, rng)
+        if kind < 0.137:
+            text = " ".join(rng.choices(self.sentences[language], k=rng.randint(3, 9)))
+        elif kind < 0.45:
+            text = self._text(language, rng)
+        else:
+            text = self._span(language, 1 if kind < 0.65 else 3 if kind < 0.85 else 8, rng)
+        return Example(self._ids(self._worn(text, language, rng), rng), one_hot(language))
+
+    def _mixed(self, language: str, rng: random.Random) -> Example:
+        """Two languages in one text; each counts for as many tokens as it has."""
+        other = rng.choice(LANGUAGES)
+        first = self._ids(self._span(language, rng.randint(2, 12), rng), rng)[:-1]
+        second = self._ids(self._span(other, rng.randint(2, 12), rng), rng)[1:]
+        share = (len(first) - 1) / (len(first) + len(second) - 2)
+        target = zip(one_hot(language), one_hot(other), strict=True)
+        return Example(first + second, [share * a + (1 - share) * b for a, b in target])
+
+    def _text(self, language: str, rng: random.Random) -> str:
+        return rng.choice(self.sentences[language])
+
+    def _span(self, language: str, longest: int, rng: random.Random) -> str:
+        """Some neighbouring words of a sentence; some characters where a language has no spaces."""
+        text = self._text(language, rng)
+        if language in UNSPACED:
+            longest *= 4
+            pieces, glue = [mark for mark in text if unicodedata.category(mark)[0] in "LM"], ""
+        else:
+            pieces, glue = text.split(), " "
+            if longest == 1:
+                pieces = [word for word in pieces if re.search(r"[^\W\d]", word)]
+        length = rng.randint(1, longest)
+        start = rng.randint(0, max(0, len(pieces) - length))
+        span = glue.join(pieces[start : start + length])
+        # A Latin word out of an Urdu sentence says nothing about Urdu.
+        return span if span and (language not in FOREIGN_SCRIPT or not span.isascii()) else text
+
+    def _worn(self, text: str, language: str, rng: random.Random) -> str:
+        """The text as hurried people type it: now and then without punctuation, seldom without accents."""
+        if rng.random() < 0.4:
+            text = text.strip(".,;:!?…\"'„“”«»()。、？！「」؟،।")
+        if language in UNACCENTED and rng.random() < 0.06:
+            bare = (mark for mark in unicodedata.normalize("NFD", text) if not unicodedata.combining(mark))
+            text = "".join(bare).replace("đ", "d").replace("ł", "l")
+        return text
+
+    def _ids(self, text: str, rng: random.Random) -> list[int]:
+        ids: list[int] = rng.choice(self.tokenizers).encode(text).ids
+        return ids if len(ids) <= LONGEST else [*ids[: LONGEST - 1], ids[-1]]
+
+
+def one_hot(language: str) -> list[float]:
+    """A one for this language, zeros for the others."""
+    return [float(language == other) for other in LANGUAGES]
+
+
+def new_model(tokenizer: Tokenizer) -> BertForSequenceClassification:
+    """A small BERT with random weights; positions start at zero, so that rarely seen ones stay harmless."""
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=512,
+        max_position_embeddings=LONGEST,
+        num_labels=len(LANGUAGES),
+    )
+    model = BertForSequenceClassification(config)
+    nn.init.zeros_(model.bert.embeddings.position_embeddings.weight)
+    return model
+
+
+def config_of(model: BertForSequenceClassification) -> dict[str, Any]:
+    """The config as the folder says it, without the fields that only repeat a default."""
+    names = "hidden_size num_hidden_layers num_attention_heads intermediate_size max_position_embeddings vocab_size"
+    names += " type_vocab_size hidden_act layer_norm_eps hidden_dropout_prob attention_probs_dropout_prob"
+    names += " initializer_range pad_token_id"
+    return {
+        "architectures": ["BertForSequenceClassification"],
+        "model_type": "bert",
+        **{name: getattr(model.config, name) for name in names.split()},
+        "id2label": {str(index): language for index, language in enumerate(LANGUAGES)},
+        "label2id": {language: index for index, language in enumerate(LANGUAGES)},
+        "problem_type": "single_label_classification",
+        "dtype": "float32",
+    }
+
+
+def train(args: argparse.Namespace, plan: Plan) -> None:
+    """Train tokenizer and model, choose the epoch on its own slice, and write the folder."""
+    training, choosing, _ = split(args.data / "sentences.tsv")
+    per_language = min(SAMPLES_PER_LANGUAGE, (args.limit or 10**9) // len(LANGUAGES))
+    tokenizer = train_tokenizer(training)
+    sampler = Sampler(training, tokenizer, per_language)
+    rows = [tokenizer.encode(text).ids[:LONGEST] for language in LANGUAGES for text in choosing[language]]
+    answers = torch.tensor([LANGUAGES.index(language) for language in LANGUAGES for _ in choosing[language]])
+    console.print(f"{sum(map(len, training.values()))} sentences to train on, {len(rows)} to choose on")
+
+    def batches_of(epoch: int) -> list[list[Example]]:
+        seed = f"{plan.seed}-{epoch}"
+        return length_sorted_batches(sampler.epoch(seed), plan.batch, random.Random(seed))
+
+    def score(model: nn.Module) -> float:
+        return float((probabilities(model, rows).argmax(-1) == answers).float().mean())
+
+    torch.manual_seed(plan.seed)
+    model = new_model(tokenizer)
+    steps = -(-per_language * len(LANGUAGES) // plan.batch)
+    checkpoint = args.out.with_name(args.out.name + ".checkpoint")
+    run = Training(model, plan, steps, model.config.num_hidden_layers, checkpoint)
+    weights = run.run(batches_of, score, args.checkpoint_every)
+    write_folder(args.out, weights, config_of(model), tokenizer)
+
+
+def single_words(sentences: list[str], language: str, rng: random.Random) -> list[str]:
+    """One word of every sentence, of at least four letters; four characters where there are no spaces."""
+    words = []
+    for text in sentences:
+        runs = re.findall(r"[^\W\d_]{4,}" if language not in {"hi", "th"} else r"\S{4,}", text)
+        runs = [run for run in runs if language not in FOREIGN_SCRIPT or not run.isascii()]
+        if runs:
+            word = rng.choice(runs)
+            words.append(word[:4] if language in UNSPACED else word)
+    return words
+
+
+def evaluate(path: Path, data: Path) -> None:
+    """Print the figures of the model card."""
+    folder = Folder(path)
+    _, _, measured = split(data / "sentences.tsv")
+    published_file = data / "published_sentence_accuracy_20.tsv"
+    header, *lines = read_rows(published_file, header=False) if published_file.exists() else [["lang"]]
+    published = {line[0]: line[1:] for line in lines}
+    table = Table("language", "n", "sentences", "words", *header[1:])
+    rng = random.Random(0)
+    right = words_right = total = words_total = 0.0
+    for language in LANGUAGES:
+        texts = measured[language]
+        words = single_words(texts, language, rng)
+        share = folder.accuracy(texts, [language] * len(texts))
+        words_share = folder.accuracy(words, [language] * len(words))
+        right, total = right + share * len(texts), total + len(texts)
+        words_right, words_total = words_right + words_share * len(words), words_total + len(words)
+        table.add_row(language, str(len(texts)), f"{share:.3f}", f"{words_share:.3f}", *published.get(language, []))
+    console.print(table)
+    console.print(f"held-out sentences: {right / total:.4f} of {total:.0f}; words: {words_right / words_total:.4f}")
+    for text, scores in zip([*PROBES, *MIXED], folder.scores([*PROBES, *MIXED]), strict=True):
+        best = scores.topk(3)
+        answer = ", ".join(f"{LANGUAGES[i]} {p:.2f}" for p, i in zip(*map(torch.Tensor.tolist, best), strict=True))
+        console.print(f"{text.replace('_', ' ')}  ->  {answer}", markup=False)
+
+
+def main() -> None:
+    """Read the command line, then train or evaluate."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="DATA holds sentences.tsv, rows of language TAB text without a header. Ctrl-C saves; the same command "
+        "goes on from there. The held-out tenth is read only by --evaluate.",
+    )
+    add_common_arguments(parser)
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default: 1)")
+    parser.add_argument("--epochs", type=int, default=16, help="times 30,000 drawn texts (default: 16)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.evaluate:
+        evaluate(args.evaluate, args.data)
+        return
+    if not args.out:
+        parser.error("name a folder with --out, or a finished one with --evaluate")
+    plan = Plan(
+        seed=args.seed,
+        epochs=args.epochs,
+        batch=64,
+        learning_rate=1.5e-3,
+        warm_up=0.05,
+        weight_decay=0.01,
+        layer_decay=1.0,
+        smoothing=0.03,
+        average=0.999,
+    )
+    train(args, plan)
+
+
+if __name__ == "__main__":
+    main()
