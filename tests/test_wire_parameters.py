@@ -106,11 +106,16 @@ def test_parameters_and_options_are_objects(name: str, value: Any) -> None:
 
 def test_unknown_parameters_are_ignored_and_listed_once() -> None:
     """Harmless and unknown parameters, and keys beside text and text_pair, are listed in the order of their sight."""
-    pairs = [{"text": "a", "padding": True}, {"text": "b", "text_pair": "c", "padding": 1, "stride": 2}]
+    pairs = [{"text": "a", "padding": True}, {"text": "b", "text_pair": "c", "stride": 2, "padding": 1}]
 
     request = parse({"inputs": pairs, "parameters": {"top_k": 1, "batch_size": 8, "padding": True, "foo": None}})
 
     assert ("inputs.padding", "inputs.stride", "batch_size", "padding", "foo") == request.ignored
+
+
+def test_a_key_beside_a_lone_text_is_listed() -> None:
+    """A tokenizer's argument beside `text` alone is ignored and listed as well."""
+    assert ("inputs.truncation",) == parse({"inputs": {"text": "a", "truncation": True}}).ignored
 
 
 def test_unknown_top_level_keys_mean_nothing() -> None:

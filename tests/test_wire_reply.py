@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,7 @@ REVISION = "714eb0fa89d2f80546fda750413ed43d93601a13"
 def reply(rankings: list[Any], **facts: Any) -> ClassifyReply:
     """A reply with these rankings, given as lists."""
     typed = [[LabelScore(*one) for one in ranking] for ranking in rankings]
-    return ClassifyReply(
-        **{"rankings": typed, "revision": REVISION, "compute_seconds": 0.0213, "characters": 22} | facts
-    )
+    return replace(ClassifyReply(typed, REVISION, compute_seconds=0.0213, characters=22), **facts)
 
 
 def encoded(error: Exception) -> tuple[int, dict[str, str], str]:
@@ -165,7 +164,7 @@ def test_a_subclass_has_the_status_of_its_parent() -> None:
     """A new kind of a known failure needs no row."""
 
     class NewerError(errors.DeadlineExceededError):
-        pass
+        """A failure that has no row of its own."""
 
     assert (429, "30") == (encoded(NewerError("Late.", 99))[0], encoded(NewerError("Late.", 99))[1]["retry-after"])
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import random
 import signal
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.torch import save_file
-from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+if TYPE_CHECKING:
+    import argparse
+    import random
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+    from tokenizers import Tokenizer
 
 console = Console(highlight=False)
 
@@ -53,8 +55,7 @@ class Plan:
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that both recipes understand in the same way."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the public data set")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write the finished model to")
-    parser.add_argument("--evaluate", type=Path, metavar="DIR", help="train nothing: print the figures of this folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write the model to")
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use (default: 2)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N training texts: a quick trial of the recipe")
     parser.add_argument(
@@ -191,7 +192,7 @@ class Training:
         signal.signal(signal.SIGINT, previous)
         return self.best
 
-    def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
+    def _ask_to_stop(self, _signum: int, _frame: FrameType | None) -> None:
         self._stop = True
 
     def _train_on(self, batch: list[Example]) -> float:
@@ -201,7 +202,7 @@ class Training:
             logits = self.model(**padded([example.ids for example in batch])).logits
         target = torch.tensor([example.target for example in batch])
         loss = cross_entropy(logits.float(), target, label_smoothing=self.plan.smoothing)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.schedule.step()
@@ -258,26 +259,7 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-class Folder:
-    """A finished folder, loaded through transformers in float32 as a user would load it."""
-
-    def __init__(self, path: Path) -> None:
-        self.model = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(path)
-        self.labels: list[str] = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
-
-    def scores(self, texts: Sequence[str]) -> torch.Tensor:
-        """The probability of every label for every text."""
-        rows = self.tokenizer(list(texts), truncation=True, max_length=512)["input_ids"]
-        return probabilities(self.model, rows)
-
-    def accuracy(self, texts: Sequence[str], labels: Sequence[str]) -> float:
-        """The share of texts whose best label is the one given."""
-        best = self.scores(texts).argmax(-1).tolist()
-        return sum(self.labels[index] == label for index, label in zip(best, labels, strict=True)) / len(texts)
-
-
-def read_rows(path: Path, header: bool) -> Iterator[list[str]]:
+def read_rows(path: Path, *, header: bool) -> Iterator[list[str]]:
     """The rows of a tab-separated file, without quoting rules: a quote is text like any other."""
     lines = path.read_text(encoding="utf-8").split("\n")
     for line in lines[1 if header else 0 :]:

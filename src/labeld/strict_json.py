@@ -74,6 +74,7 @@ def _check_limits(text: str, limits: InputLimits) -> None:
 
 
 def _too_deep(limits: InputLimits) -> InvalidRequestError:
+    """The error for too much nesting."""
     return InvalidRequestError(
         f"The JSON of the body is nested deeper than the limit of {limits.max_json_depth} levels (setting "
         'max_json_depth): send {"inputs": ["some text", ...]}.'
@@ -81,12 +82,14 @@ def _too_deep(limits: InputLimits) -> InvalidRequestError:
 
 
 def _too_long_number() -> InvalidRequestError:
+    """The error for a number that is no number any more."""
     return InvalidRequestError(
         f"A number in the body has more than {MAX_NUMBER_CHARACTERS} digits: texts must be strings, in quotes."
     )
 
 
 def _check_surrogates(value: Any) -> None:
+    """Raise InvalidRequestError when a string or key inside `value` cannot be UTF-8."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -98,6 +101,7 @@ def _check_surrogates(value: Any) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs, whose keys must differ."""
     found = dict(pairs)
     if len(found) < len(pairs):
         [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
@@ -106,6 +110,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(number: str) -> float:
+    """A number with a fraction or an exponent, which must not overflow."""
     if len(number) > MAX_NUMBER_CHARACTERS:
         raise _too_long_number()
     value = float(number)
@@ -117,6 +122,7 @@ def _finite(number: str) -> float:
 
 
 def _no_constant(name: str) -> Never:
+    """Refuse NaN and Infinity, which Python would take."""
     raise InvalidJsonError(f"{name} is not a JSON number")
 
 

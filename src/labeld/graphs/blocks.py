@@ -23,7 +23,7 @@ MASKED = np.float32(-1e9)
 """Added to the attention scores between tokens of different texts: exp() of it is exactly 0."""
 
 ROW_MULTIPLE = 16
-"""T is rounded up to a multiple of this: every new T makes OpenVINO prepare again (docs/decisions/0003)."""
+"""T is rounded up to a multiple of this: every new T makes OpenVINO prepare again."""
 
 
 @dataclass(frozen=True, slots=True)

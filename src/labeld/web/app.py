@@ -48,7 +48,8 @@ class App:
         self._settings, self._open_service, self._on_ready = settings, open_service, on_ready
         self._service: Service  # set when the lifespan starts, before the first request
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
-        self._router = Router(routes=self._routes(), redirect_slashes=False)
+        self.routes = self._routes()
+        self._router = Router(routes=self.routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or runs the lifespan."""

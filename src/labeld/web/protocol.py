@@ -134,8 +134,9 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                # NOTE: nothing but HTTP/1.1 is spoken: the request was taken as an ordinary one, go on after it.
-                data = data[upgrade.args[0] :]
+                # NOTE: nothing but HTTP/1.1 is spoken, so the offer is passed over, as the standard allows. Java's
+                # client makes it with every first request; the parser would take the body for another request.
+                data = self._head_without_offer() + data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 why = error.__context__
                 self._refuse(why if isinstance(why, RefusedError) else RefusedError(400, "This is not valid HTTP/1.1."))
@@ -185,6 +186,10 @@ class LimitedProtocol(HttpToolsProtocol):
         """httptools: the head is complete."""
         if self._fed > self._max_head and self._head_bytes() > self._max_head:
             raise self._head_too_large()
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise RefusedError(400, "This is no proxy: CONNECT is not supported.")
+            return  # the parser stops here, and gets the head again without the offer
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedError(
                 429, f"More than {MAX_PIPELINED} requests wait on this connection: read the replies first."
@@ -210,10 +215,17 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """httptools: the request is complete."""
+        if self._phase == HEAD:  # it offers an upgrade
+            return
         self._phase = IDLE
         if self._timer is not None:
             self._stop_timer()
         super().on_message_complete()
+
+    def _head_without_offer(self) -> bytes:
+        fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        version = self.parser.get_http_version().encode()
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
 
     def _head_bytes(self) -> int:
         """Bytes of the head as far as it was parsed, counted as `name: value` lines."""

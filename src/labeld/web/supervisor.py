@@ -153,6 +153,8 @@ class Supervisor:
         for index, worker in enumerate(self._workers):
             if worker.replace_at is None and (not worker.process.is_alive() or worker.hung()):
                 self._bury(worker)
+            if self._should_exit.is_set():
+                return
             self._served = self._served or worker.served
             if worker.replace_at is not None and worker.replace_at <= time.monotonic():
                 self._workers[index] = self._start(worker.early_deaths)

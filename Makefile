@@ -1,0 +1,22 @@
+.PHONY: all environment lint test figures
+
+all: environment lint test
+
+environment: .venv/ready
+
+.venv/ready: pyproject.toml
+	python3 -m venv .venv
+	.venv/bin/pip install -q -e '.[test]'
+	touch $@
+
+lint:
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/interrogate -q src tests benchmarks
+
+test:
+	.venv/bin/pytest
+
+figures:
+	.venv/bin/python -m benchmarks figures
