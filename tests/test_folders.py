@@ -61,6 +61,16 @@ def test_anything_else_does_not_exist(models_dir: Path, name: str) -> None:
         Folders(models_dir).find(name)
 
 
+def test_a_folder_that_appears_later_is_found(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as the listing is old."""
+    monkeypatch.setattr("labeld.folders.LISTING_AGE", 0.0)
+    folders = Folders(models_dir)
+    folders.ids()
+    (models_dir / "org/new").mkdir()
+
+    assert ("org/new", models_dir / "org/new") == folders.find("org/new")
+
+
 def test_a_models_dir_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     """At start, by its setting's name."""
     with pytest.raises(SettingsError, match=r"^models_dir is"):

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,7 @@ def refuses(port):
 
 def children(pid):
     """Ids of the worker processes of a supervisor."""
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(word) for word in file.read().split()]
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
@@ -230,11 +230,11 @@ def test_application_that_does_not_start(start, sentence):
 def test_crash_loop():
     """A worker that dies again and again is started less and less often, and SIGTERM still ends it all."""
     running = Probe(start="exit")
-    time.sleep(4.5)
+    time.sleep(3.2)
     code, errors = running.end()
 
     assert code == 0
-    assert 2 <= errors.count("exited with code 70") <= 4
+    assert 2 <= errors.count("exited with code 70") <= 3
 
 
 def test_sigterm_during_the_start():

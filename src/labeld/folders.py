@@ -4,6 +4,7 @@ An id from a request is only ever compared with the ids of folders that were fou
 """
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,12 @@ def valid_id(model_id: str) -> bool:
     return bool(MODEL_ID.fullmatch(model_id)) and ".." not in model_id and "--" not in model_id
 
 
+LISTING_AGE = 1.0
+"""Seconds for which a listing of the folders is used: a request costs no look at the disk."""
+
+
 class Folders:
-    """The models this server can open. Folders that appear later are found too."""
+    """The models this server can open. Folders that appear later are found too, within a second."""
 
     def __init__(self, models_dir: Path | None) -> None:
         """Raises SettingsError when `models_dir` is not a folder."""
@@ -31,11 +36,13 @@ class Folders:
             models_dir = models_dir.expanduser()
             if not models_dir.is_dir():
                 raise SettingsError(f"models_dir is {str(models_dir)!r}, which is not a folder.")
-        self._roots = [root for root in (models_dir, BUNDLED) if root is not None]
+        self._roots = [root for root in (BUNDLED, models_dir) if root is not None]
+        self._listing: dict[str, Path] = {}
+        self._listed_at = -LISTING_AGE
 
     def ids(self) -> list[str]:
         """Ids of all models, sorted."""
-        return sorted({model_id for root in self._roots for model_id in _found(root)})
+        return sorted(self._list())
 
     def find(self, name: str) -> tuple[str, Path]:
         """The id and the folder of the model that a caller means by `name`: its id, or the one `*/name` there is.
@@ -43,15 +50,23 @@ class Folders:
         Raises ModelNotFoundError, or AmbiguousModelError when several organisations have a model of that name.
         """
         name = name.strip("/")
-        for root in self._roots:
-            if name in (found := _found(root)):
-                return name, found[name]
-        candidates = [model_id for model_id in self.ids() if model_id.endswith(f"/{name}")] if "/" not in name else []
+        listing = self._list()
+        if name in listing:
+            return name, listing[name]
+        candidates = sorted(model_id for model_id in listing if model_id.endswith(f"/{name}") and "/" not in name)
         if len(candidates) > 1:
             raise AmbiguousModelError(name, candidates)
         if not candidates:
             raise ModelNotFoundError(name)
-        return self.find(candidates[0])
+        return candidates[0], listing[candidates[0]]
+
+    def _list(self) -> dict[str, Path]:
+        """Folder of each id; the operator's come last, so that they win."""
+        now = time.monotonic()
+        if now - self._listed_at >= LISTING_AGE:
+            self._listing = {model_id: folder for root in self._roots for model_id, folder in _found(root).items()}
+            self._listed_at = now
+        return self._listing
 
 
 def _found(root: Path) -> dict[str, Path]:

@@ -39,6 +39,7 @@ class Service:
         self._folders, self._dispatcher, self._options = folders, dispatcher, options
         self._max_in_flight = settings.queue.max_in_flight
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
+        self._default = self._preloaded[0]
         self._in_flight = 0
         self._stopping = False
         self._registry: Registry[Resident] = Registry(self._load)
@@ -61,7 +62,9 @@ class Service:
 
     async def preload(self) -> list[str]:
         """Ids of the models named in the settings, now loaded; raises ModelBrokenError or ModelNotFoundError."""
-        return [(await self.resident(name)).model.model_id for name in self._preloaded]
+        ids = [(await self.resident(name)).model.model_id for name in self._preloaded]
+        self._default = ids[0]
+        return ids
 
     async def check_others(self) -> None:
         """Logs a warning for each model that is not loaded and whose files cannot be served."""
@@ -95,7 +98,7 @@ class Service:
 
     async def resident(self, model_id: str | None) -> Resident:
         """The loaded model that a caller means by this id or bare name; loads it if need be."""
-        found, _ = self._folders.find(model_id or self._preloaded[0])
+        found, _ = self._folders.find(model_id or self._default)
         return await self._registry.get(found)
 
     async def info(self, model_id: str | None) -> dict[str, Any]:
