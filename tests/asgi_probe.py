@@ -73,7 +73,7 @@ async def answer(scope, receive, send):
 
 def make_app(start, address):
     """The application; runs in the worker."""
-    if start == "raise":
+    if start == "raise" or (start.startswith("/") and Path(start).exists()):
         raise RuntimeError("broken application")
     if start == "exit":
         os._exit(70)

@@ -118,6 +118,20 @@ def test_second_head_of_a_read_is_measured_by_itself(server):
         assert [part[:3] for part in both.split(b"HTTP/1.1 ")[1:]] == [b"200", b"431"]
 
 
+def test_packet_with_the_begin_of_the_next_head(patient):
+    """What came in the same packet before a head is not counted to it."""
+    second = request("/second", headers=["connection: close"])
+    with patient.connect() as connection:
+        connection.sendall(request(body=b"x" * HEAD_BYTES * 2) + second[:20])
+        time.sleep(0.1)
+        connection.sendall(second[20:])
+        replies = b""
+        while piece := connection.recv(65536):
+            replies += piece
+
+        assert replies.count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_large_body_does_not_count_as_head(server):
     """A body arrives in the same packets as the head and is not counted to it."""
     reply = server.ask(head_of(HEAD_BYTES).replace(b"content-length: 0", b"content-length: 9") + b"x" * 9)
@@ -363,10 +377,12 @@ def test_client_that_does_not_read(server):
         connection.connect(("127.0.0.1", server.port))
         connection.sendall(request("/big"))
         time.sleep(2.0)
-        received = 0
+        connection.settimeout(3)
+        received, end = 0, time.monotonic() + 3
         with contextlib.suppress(ConnectionResetError):
             while piece := connection.recv(1_000_000):
                 received += len(piece)
+                assert time.monotonic() < end, "the server goes on sending"
 
         assert received < 8_000_000
 

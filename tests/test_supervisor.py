@@ -62,6 +62,7 @@ def test_signal_sent_to_the_whole_group():
     with probe() as server, in_flight(server, 0.7) as connection:
         for pid in (server.worker, server.process.pid, server.process.pid):
             os.kill(pid, signal.SIGTERM)
+            time.sleep(0.05)  # so that each is delivered by itself
 
         assert read_reply(connection).status == 200
         assert server.end(0) == (0, "")
@@ -193,6 +194,18 @@ def test_rolling_restart():
         assert failures == []
         assert json.loads(server.ask(request()).body)["pid"] == new
         assert server.end() == (0, "")
+
+
+def test_rolling_restart_that_fails(tmp_path):
+    """SIGHUP keeps the old worker when the new one does not start."""
+    broken = tmp_path / "broken"
+    with probe(start=str(broken)) as server:
+        broken.touch()
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(1.5)
+
+        assert json.loads(server.ask(request()).body)["pid"] == server.worker
+        assert "the old one stays" in server.end()[1]
 
 
 def test_port_in_use():

@@ -225,7 +225,8 @@ class Training:
         line = f"epoch {epoch + 1}: held-out slice {averaged:.4f} averaged, {plain:.4f} plain"
         self.history.append(line)
         console.print(line)
-        if averaged > self.best_score:
+        # Of equals the later epoch wins: its steps were smaller.
+        if averaged >= self.best_score:
             self.best_score = averaged
             self.best = {name: value.clone() for name, value in self.average.items()}
 

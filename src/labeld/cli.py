@@ -13,7 +13,7 @@ from labeld import settings
 from labeld.errors import LabeldError, SettingsError
 
 if TYPE_CHECKING:
-    from labeld.web.server import Address
+    from labeld.web.worker import Address
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",

@@ -101,6 +101,8 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
     ]
     if isinstance(error, errors.MethodNotAllowedError):
         headers.append((b"allow", error.allowed.encode()))
+    if isinstance(error, errors.BodyTooLargeError):
+        headers.append((b"connection", b"close"))  # what is still to come is not worth reading
     if isinstance(error, errors.OverloadedError | errors.UnavailableError):
         least, most = RETRY_AFTER_SECONDS
         headers.append((b"retry-after", b"%d" % math.ceil(min(most, max(least, error.retry_after)))))

@@ -67,6 +67,10 @@ class App:
             await _error(known, request_id)(scope, receive, send)
         except LabeldError as error:
             await _error(error, request_id)(scope, receive, send)
+        except asyncio.CancelledError:  # the drain has run out of time, and uvicorn gives up on the request
+            await _error(UnavailableError("This server is stopping: try again in a moment."), request_id)(
+                scope, receive, send
+            )
         except Exception as error:
             logger.exception("a request failed")
             await _error(error, request_id)(scope, receive, send)

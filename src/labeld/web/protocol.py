@@ -1,4 +1,4 @@
-"""One HTTP connection with limits: how large and how slow a request may be, and how many connections there are.
+"""What a request may bring: how large its head and how slow each of its parts may be.
 
 uvicorn's protocol has none of these. A refusal is written here, at once, without asking the application, whose own
 business is only the size of the body. Nothing here knows what is served.
@@ -12,27 +12,17 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from labeld.settings import MIB, ConnectionLimits
-from labeld.web.connections import Guests, LingeringTransport, RefusedError, refusal_reply
-
-IDLE, HEAD, BODY = 0, 1, 2
-"""What of a request has arrived: nothing, a part of its head, or its head and perhaps a part of its body."""
+from labeld.web.connections import Guests, RefusedError
+from labeld.web.lifetime import BODY, HEAD, IDLE, BoundedConnection
 
 BODY_GRACE = 2.0
 """Seconds before the rate of a body is looked at."""
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 32 * MIB
-"""What a refused client may still send while it reads the reply: closing on unread bytes would reset the connection
-and the client could lose the reply."""
-DRAIN_GRACE = 0.25
-"""Seconds in which an idle connection may still bring the request that was on its way when the drain began."""
 MAX_PIPELINED = 64
 """Requests that may wait on one connection behind the one that is being answered."""
-TURNED_AWAY_AT_ONCE = 256
-"""Connections over the limit that get a reply at the same time; a flood beyond that is closed without one."""
 
 
 def limited_protocol(limits: ConnectionLimits) -> Any:
@@ -40,7 +30,7 @@ def limited_protocol(limits: ConnectionLimits) -> Any:
     return partial(LimitedProtocol, limits=limits, guests=Guests(limits))
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(BoundedConnection):
     """uvicorn's HTTP connection, bounded by `ConnectionLimits`. Runs on the event loop.
 
     A request that arrives whole in one read creates no timer; anything slower has one running at a time.
@@ -56,68 +46,15 @@ class LimitedProtocol(HttpToolsProtocol):
         limits: ConnectionLimits,
         guests: Guests,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._guests = limits, guests
+        super().__init__(config, server_state, app_state, _loop, limits=limits, guests=guests)
         self._max_head, self._max_fields = limits.max_header_bytes, limits.max_header_fields
-        self.timeout_keep_alive = limits.keep_alive_timeout  # type: ignore[assignment]  # call_later takes a float
-        self._raw: asyncio.Transport
-        self._ours: LingeringTransport
-        self._address = ""
-        self._admitted = False
-        self._phase = self._watched = IDLE
-        self._timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         """When the watched phase began, by the loop's clock."""
         self._fed = 0
         """Bytes read since the request began, and at most one read more if others came in the same read."""
         self._begun = 0
         """Requests that had a part in the latest read."""
-        self._body_bytes = self._chunks = self._discarded = 0
-        self._deaf = self._draining = False
-        self._last_words = b""
-
-    # ---- the connection
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Admit the connection, or turn it away with a 429."""
-        self._raw, self._ours = transport, LingeringTransport(transport, self._leave)
-        super().connection_made(self._ours)
-        self._address = self.client[0] if self.client else ""
-        refused = self._guests.enter(self._address, len(self.connections))
-        if refused is None:
-            self._admitted = True
-            self._wait_for_request()
-            return
-        self.connections.discard(self)
-        if self._guests.turned_away > TURNED_AWAY_AT_ONCE:
-            transport.abort()
-        else:
-            self._refuse(refused)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop every timer, and let the next guest in."""
-        self._ours.closing = self._deaf = True
-        self._stop_timer()
-        self._stop_write_timer()
-        self._unset_keepalive_if_required()
-        self._guests.leave(self._address, admitted=self._admitted)
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """Drain: the request in hand is the last one; an idle connection ends after `DRAIN_GRACE`."""
-        self._draining = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-        elif self._phase == IDLE and not self._ours.closing:
-            self._wait_for_request()
-
-    def _wait_for_request(self) -> None:
-        """Close the connection if nothing comes; uvicorn cancels this timer when something does."""
-        self._unset_keepalive_if_required()
-        seconds = self._limits.keep_alive_timeout if self.cycle else self._limits.header_timeout
-        seconds = DRAIN_GRACE if self._draining else seconds
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        self._body_bytes = self._chunks = 0
 
     # ---- reading
 
@@ -126,9 +63,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deaf:
             self._discard(len(data))
             return
-        self._unset_keepalive_if_required()
-        self._begun = 1 if self._phase else 0
-        self._fed = self._fed + len(data) if self._phase else len(data)
+        if self._phase == IDLE:
+            self._begun, self._fed = 0, len(data)
+        else:
+            self._begun, self._fed = 1, self._fed + len(data)
         while data:
             try:
                 self.parser.feed_data(data)
@@ -141,13 +79,13 @@ class LimitedProtocol(HttpToolsProtocol):
                 why = error.__context__
                 self._refuse(why if isinstance(why, RefusedError) else RefusedError(400, "This is not valid HTTP/1.1."))
                 return
-        self._after_read()
+        if self._phase != IDLE:
+            self._after_part()
+        elif self.cycle is None or self.cycle.response_complete:  # a stray line, or the rest of an answered request
+            self._wait_for_request()
 
-    def _after_read(self) -> None:
-        if self._phase == IDLE:
-            if self.cycle is None or self.cycle.response_complete:  # a stray line, or the rest of an answered request
-                self._wait_for_request()
-            return
+    def _after_part(self) -> None:
+        """A read ended within a request: look at its size and start its clock."""
         if self._phase == HEAD and self._fed > self._max_head:
             if self._begun > 1:
                 self._fed = self._head_bytes()
@@ -194,6 +132,8 @@ class LimitedProtocol(HttpToolsProtocol):
             raise RefusedError(
                 429, f"More than {MAX_PIPELINED} requests wait on this connection: read the replies first."
             )
+        if self.cycle is None:  # the first request ends the time of a fresh connection, which may be the longer one
+            self._unset_keepalive_if_required()
         super().on_headers_complete()
         self._phase = BODY
         self._body_bytes = self._chunks = 0
@@ -209,9 +149,15 @@ class LimitedProtocol(HttpToolsProtocol):
             raise RefusedError(413, f"The body has more than {limit} chunks (setting max_chunks): send larger ones.")
 
     def on_body(self, body: bytes) -> None:
-        """httptools: a piece of the body."""
+        """httptools: a piece of the body. As the base class, without its questions about upgrades."""
+        cycle = self.cycle
         self._body_bytes += len(body)
-        super().on_body(body)
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """httptools: the request is complete."""
@@ -220,7 +166,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._phase = IDLE
         if self._timer is not None:
             self._stop_timer()
-        super().on_message_complete()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def _head_without_offer(self) -> bytes:
         fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
@@ -263,84 +212,3 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             next_look = max(BODY_GRACE, self._body_bytes / rate if rate else limits.body_timeout, elapsed + 0.25)
             self._timer = self.loop.call_later(min(next_look, limits.body_timeout) - elapsed, self._check_body)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._watched = IDLE
-
-    def pause_writing(self) -> None:
-        """The client does not read its reply: it has as long as a body has."""
-        super().pause_writing()
-        self._stop_write_timer()
-        self._write_timer = self.loop.call_later(self._limits.body_timeout, self._raw.abort)
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self._stop_write_timer()
-        super().resume_writing()
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    # ---- refusing and leaving
-
-    def _refuse(self, refused: RefusedError) -> None:
-        """Answer `refused` once the earlier requests of this connection are answered, and end the connection."""
-        self._stop_timer()
-        self._unset_keepalive_if_required()
-        self._deaf = True
-        self._last_words = refusal_reply(refused, self.server_state.default_headers)
-        cycle = self.cycle
-        if self._phase == BODY and self.pipeline and self.pipeline[0][0] is cycle:
-            self.pipeline.popleft()  # not started yet, and never will be
-            return
-        if cycle is not None and not cycle.response_complete:
-            if self._phase != BODY:
-                return
-            cycle.disconnected = True
-            cycle.message_event.set()
-        if self._phase == BODY and cycle.response_started:
-            self._last_words = b""
-        self._linger()
-
-    def on_response_complete(self) -> None:
-        """uvicorn: a reply is written. With nothing left to answer, a waiting refusal follows."""
-        super().on_response_complete()
-        if self._deaf and self.timeout_keep_alive_task is not None:  # set by uvicorn where no request is waiting
-            self._unset_keepalive_if_required()
-            self._linger()
-
-    def _leave(self) -> None:
-        """End the connection: at once, or after what the client is still sending."""
-        if self._ours.closing:
-            return
-        if self._phase == IDLE and not self.flow.read_paused:
-            self._hang_up()
-        else:
-            self._linger()
-
-    def _linger(self) -> None:
-        """Say the last words and that nothing follows, and read on until the client is done or its time is over."""
-        self._ours.closing = self._deaf = True
-        self._stop_timer()
-        if self._last_words:
-            self._raw.write(self._last_words)
-        self._raw.write_eof()
-        self.flow.resume_reading()
-        self._timer = self.loop.call_later(LINGER_SECONDS, self._hang_up)
-
-    def _discard(self, count: int) -> None:
-        self._discarded += count
-        if self._discarded > LINGER_BYTES:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Close; a client that does not even take what is already written has as long as a body has."""
-        self._ours.closing = self._deaf = True
-        self._stop_timer()
-        self._raw.close()
-        self._timer = self.loop.call_later(self._limits.body_timeout, self._raw.abort)
