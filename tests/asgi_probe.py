@@ -47,7 +47,7 @@ async def lifespan(address, start, receive, send):
         await send({"type": "lifespan.startup.failed", "message": "No model is there."})
         return
     await send({"type": "lifespan.startup.complete"})
-    print(f"ready {address.url} pid {os.getpid()} at {time.time()}", flush=True)
+    os.write(1, f"ready {address.url} pid {os.getpid()} at {time.time()}\n".encode())  # one write: workers share it
     await receive()
     await send({"type": "lifespan.shutdown.complete"})
 
@@ -94,14 +94,14 @@ class Probe:
         environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
         command = [sys.executable, __file__, json.dumps(options)]
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
         )
 
     def wait_ready(self, timeout=15.0):
         """The next ready line's worker pid; sets `port`."""
         if not select.select([self.process.stdout], [], [], timeout)[0]:
             raise TimeoutError("no worker became ready")
-        line = self.process.stdout.readline()
+        line = self.process.stdout.readline().decode()  # unbuffered, so that `select` sees the next line
         port, pid = re.fullmatch(r"ready http://\S+:(\d+) pid (\d+) at \S+\n", line).groups()
         self.port = int(port)
         return int(pid)
@@ -121,7 +121,7 @@ class Probe:
         if self.process.poll() is None:
             self.process.send_signal(sig)
         _, errors = self.process.communicate(timeout=15)
-        return self.process.returncode, errors
+        return self.process.returncode, errors.decode()
 
 
 @contextlib.contextmanager

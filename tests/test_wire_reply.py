@@ -130,7 +130,7 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.RouteNotFoundError(), 404, {}),
         (errors.MethodNotAllowedError("GET, HEAD"), 405, {"allow": "GET, HEAD"}),
         (errors.SlowRequestError("Too slow."), 408, {}),
-        (errors.BodyTooLargeError(9), 413, {}),
+        (errors.BodyTooLargeError(9), 413, {"connection": "close"}),
         (errors.UnsupportedEncodingError("gzip"), 415, {}),
         (errors.OverloadedError("Full.", 2.1), 429, {"retry-after": "3"}),
         (errors.DeadlineExceededError("Late.", 1), 429, {"retry-after": "1"}),

@@ -1,0 +1,52 @@
+"""What several test files share: a folder of small models, a server of them, and transformers' answers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from tests import tiny_models
+from tests.server_process import Server, serving
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of small models."""
+    root = tmp_path_factory.mktemp("models")
+    tiny_models.build_all(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the small models whose default is org/bert."""
+    with serving(tmp_path_factory.mktemp("server"), "org/bert", "--models-dir", str(models_dir)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
+    """transformers' rankings: `expected(model, texts, **parameters)`, each text a string or a {"text", "text_pair"}."""
+    pipelines: dict[str, Any] = {}
+
+    def ask(model: str, texts: list[Any], **parameters: Any) -> list[list[dict[str, Any]]]:
+        if model not in pipelines:
+            loaded = AutoModelForSequenceClassification.from_pretrained(models_dir / model, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(models_dir / model)
+            pipelines[model] = pipeline("text-classification", model=loaded, tokenizer=tokenizer)
+        rankings = [pipelines[model](text, **{"top_k": None, **parameters}) for text in texts]
+        return rankings
+
+    return ask
+
+
+def same(actual: list[list[dict[str, Any]]], reference: list[list[dict[str, Any]]]) -> None:
+    """Asserts that rankings have the same labels in the same order, and scores within 1e-5."""
+    assert [[one["label"] for one in ranking] for ranking in actual] == [
+        [one["label"] for one in ranking] for ranking in reference
+    ]
+    for ours, theirs in zip(actual, reference, strict=True):
+        assert [one["score"] for one in ours] == pytest.approx([one["score"] for one in theirs], abs=1e-5)

@@ -1,0 +1,112 @@
+"""A real `labeld serve` process for tests, and plain HTTP to ask it with."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+LABELD = str(Path(sys.executable).with_name("labeld"))
+READY = re.compile(r"answers at (http://\S+) with (.+)\n")
+START_LIMIT = 60.0
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    """What it has written to stderr."""
+    url: str = ""
+    models: str = ""
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def wait_ready(self) -> None:
+        """Until the next ready line; raises TimeoutError with the log."""
+        assert self.process.stdout is not None
+        if select.select([self.process.stdout], [], [], START_LIMIT)[0]:
+            found = READY.search(self.process.stdout.readline().decode())
+            if found:
+                self.url, self.models = found[1], found[2]
+                return
+        raise TimeoutError(f"labeld did not become ready: {self.log.read_text()}")
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        """POST to a path of this server."""
+        return self.session.post(self.url + path, timeout=60, **options)
+
+    def get(self, path: str) -> requests.Response:
+        """GET a path of this server."""
+        return self.session.get(self.url + path, timeout=60)
+
+    def classify(self, inputs: Any, model: str = "org/bert", **parameters: Any) -> Any:
+        """The rankings of a good request."""
+        reply = self.post(f"/models/{model}", json={"inputs": inputs, "parameters": parameters})
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.session.close()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+@contextmanager
+def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Server]:
+    """`labeld serve` with these arguments on a free port; it must end with exit code 0 if it still runs at the end."""
+    log = tmp_path / "stderr"
+    environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path / "cache"), **variables}
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [LABELD, "serve", "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,
+            env=environment,
+        )
+    server = Server(process, log)
+    try:
+        server.wait_ready()
+        yield server
+        if process.poll() is None:
+            assert server.stop() == 0, log.read_text()
+    finally:
+        server.session.close()
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    """A labeld command that ends by itself."""
+    return subprocess.run(
+        [LABELD, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **variables},
+    )
+
+
+def wait_until(condition: Any, seconds: float = 10.0) -> bool:
+    """Whether the condition comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
