@@ -41,6 +41,7 @@ def test_values_get_the_type_of_their_setting() -> None:
     [
         ("LABELD_PORT", "eighty", "LABELD_PORT is 'eighty', but must be a whole number."),
         ("LABELD_PORT", "-1", "LABELD_PORT is '-1', but must be at least 0."),
+        ("LABELD_PORT", "65536", "LABELD_PORT is '65536', but must be at most 65535."),
         ("LABELD_DRAIN_TIMEOUT", "nan", "LABELD_DRAIN_TIMEOUT is 'nan', but must be at least 0."),
         ("LABELD_ALLOW_ANONYMOUS", "maybe", "LABELD_ALLOW_ANONYMOUS is 'maybe', but must be true or false."),
     ],

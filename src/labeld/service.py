@@ -98,7 +98,7 @@ class Service:
 
     async def resident(self, model_id: str | None) -> Resident:
         """The loaded model that a caller means by this id or bare name; loads it if need be."""
-        found, _ = self._folders.find(model_id or self._default)
+        found, _ = self._folders.find(self._default if model_id is None else model_id)
         return await self._registry.get(found)
 
     async def info(self, model_id: str | None) -> dict[str, Any]:

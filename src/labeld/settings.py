@@ -16,9 +16,9 @@ from labeld.errors import SettingsError
 MIB = 1024 * 1024
 
 
-def setting(default: Any, text: str, *, least: float | None = None) -> Any:
-    """A field with its help text and, for numbers, the smallest value that makes sense."""
-    return field(default=default, metadata={"help": text, "least": least})
+def setting(default: Any, text: str, *, least: float | None = None, most: float | None = None) -> Any:
+    """A field with its help text and, for numbers, the smallest and the largest value that make sense."""
+    return field(default=default, metadata={"help": text, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Listen:
     """Where the server listens, and how many processes do."""
 
     host: str = setting("127.0.0.1", "Address to listen on.")
-    port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", least=0)
+    port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", least=0, most=65535)
     workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", least=1)
     allow_anonymous: bool = setting(
         False, "Listen on an address other than loopback although anybody who reaches it may use the models."
@@ -170,6 +170,9 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     least = one.metadata["least"]
     if least is not None and not converted >= least:  # NOTE: not `<`, so that nan is refused too
         raise SettingsError(f"{source} is {value!r}, but must be at least {least:g}.")
+    most = one.metadata["most"]
+    if most is not None and converted > most:
+        raise SettingsError(f"{source} is {value!r}, but must be at most {most:g}.")
     return converted
 
 

@@ -60,6 +60,8 @@ class App:
         scope["state"]["request_id"] = request_id
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
         try:
+            if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
+                raise RouteNotFoundError
             await self._router(scope, receive, send)
         except HTTPException as error:
             allowed = (error.headers or {}).get("Allow") if error.status_code == 405 else None
