@@ -1,0 +1,1 @@
+"""Measures labeld against its own bars: `python -m benchmarks figures`."""

@@ -1,0 +1,96 @@
+"""`python -m benchmarks figures`: measures, prints, and says by its exit code whether every bar was kept."""
+
+import signal
+import sys
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import machine
+from benchmarks.report import Figure, Plan, json_lines, print_table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Name(Enum):
+    """The figures, in the order in which they run: what loads torch comes last."""
+
+    START = "start"
+    LATENCY = "latency"
+    SATURATION = "saturation"
+    PARITY = "parity"
+
+
+cli = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@cli.callback()
+def _benchmarks() -> None:
+    """Measures labeld against its own bars, on this machine."""
+
+
+@cli.command()
+def figures(  # noqa: PLR0913  # one per flag
+    *,
+    only: Annotated[list[Name] | None, typer.Option(help="Measure this only; may be repeated.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (distilbert-sst2, finbert). Without "
+            "it: a few sentences and shapes that ship with the benchmarks.",
+        ),
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Folder where stand-ins (700 MB) are kept.")] = Path(
+        "~/.cache/labeld-benchmarks"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="A smoke run of a minute; its figures mean nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/.")] = False,
+) -> None:
+    """Measure parity, saturation, latency and start; exit code 1 when a bar is not kept.
+
+    Takes about 15 minutes on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
+    errors = Console(stderr=True)
+    facts = machine.describe()
+    if facts["load"] > machine.BUSY:
+        errors.print(f"[bold yellow]This machine is busy (load average {facts['load']}): timings mean little.")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    found: list[Figure] = []
+    with Progress(*columns, console=errors, transient=True) as progress:
+        plan = Plan(data, cache.expanduser(), quick, progress)
+        plan.cache.mkdir(parents=True, exist_ok=True)
+        for name in Name:
+            if only is None or name in only:
+                found += import_module(f"benchmarks.{name.value}").measure(plan)
+    facts["load_at_end"] = machine.describe()["load"]
+    facts["quick"], facts["data"] = quick, data is not None
+    _show(facts, found, as_json=as_json)
+    if save:
+        RESULTS.mkdir(exist_ok=True)
+        with (RESULTS / f"{facts['date'][:10]}-{facts['commit'][:7]}.jsonl").open("a") as file:
+            file.write(json_lines(facts, found))
+    sys.exit(not all(one.passed for one in found))
+
+
+def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json_lines(facts, found))
+        return
+    console = Console()
+    for key, value in facts.items():
+        shown = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
+        console.print(f"{key}: {shown}", highlight=False)
+    print_table(found, console)
+
+
+if __name__ == "__main__":
+    cli()

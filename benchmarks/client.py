@@ -1,0 +1,54 @@
+"""A plain keep-alive HTTP client on a socket: what a request costs without a client library's own time."""
+
+import json
+import socket
+from types import TracebackType
+from typing import Self
+
+TIMEOUT = 60.0
+
+
+def get(path: str) -> bytes:
+    """The bytes of a GET request."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def post(path: str, text: str) -> bytes:
+    """The bytes of a request to classify one text, past any cache of answers."""
+    body = json.dumps({"inputs": text}).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Use-Cache: false\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class Connection:
+    """One connection to 127.0.0.1; raises OSError when it cannot be made or ends."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Sends a request and waits for the whole answer: its status and its body."""
+        self._socket.sendall(request)
+        data = b""
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            data += self._more()
+        head = data[:end].lower()
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        while len(data) < end + 4 + length:
+            data += self._more()
+        return int(head[9:12]), data[end + 4 :]
+
+    def _more(self) -> bytes:
+        data = self._socket.recv(65536)
+        if not data:
+            raise ConnectionResetError
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()

@@ -1,0 +1,77 @@
+"""Load from wrk: many connections that cycle through texts, each answer counted in the tokens of its own text."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.texts import Measured
+
+CONNECTIONS = 32
+
+SCRIPT = """
+local requests, counts, threads, at = {{}}, {{}}, {{}}, 0
+tokens, answers, failures = 0, 0, 0
+
+function setup(thread)
+  table.insert(threads, thread)
+end
+
+function init()
+  for line in io.lines("{texts}") do
+    local count, body = line:match("^(%d+)\\t(.*)$")
+    table.insert(counts, tonumber(count))
+    local headers = {{["Content-Type"] = "application/json", ["X-Use-Cache"] = "false", ["X-Request-Id"] = #counts}}
+    table.insert(requests, wrk.format("POST", nil, headers, body))
+  end
+end
+
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+
+function response(status, headers)
+  local count = status == 200 and counts[tonumber(headers["x-request-id"])]
+  if count then
+    tokens, answers = tokens + count, answers + 1
+  else
+    failures = failures + 1
+  end
+end
+
+function done(summary, latency)
+  local get = function(name) return threads[1]:get(name) end
+  io.write(string.format(
+    '\\n{{"tokens": %d, "answers": %d, "failures": %d, "seconds": %.6f, "median_ms": %.3f, "p99_ms": %.3f}}\\n',
+    get("tokens"), get("answers"), get("failures") + summary.errors.timeout + summary.errors.read,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+"""
+
+
+def generate(port: int, path: str, texts: Sequence[Measured], seconds: int) -> dict[str, Any]:
+    """Keeps 32 connections busy; what was answered: tokens, answers, failures, seconds, median_ms, p99_ms.
+
+    Exits when an answer is not a 200: a server that refuses is not measured.
+    """
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed: apt install wrk, or see https://github.com/wg/wrk.")
+    with tempfile.TemporaryDirectory() as folder:
+        bodies, script = Path(folder, "texts"), Path(folder, "load.lua")
+        lines = [f"{text.tokens}\t{json.dumps({'inputs': text.text})}\n" for text in texts]
+        bodies.write_text("".join(lines), encoding="ascii")
+        script.write_text(SCRIPT.format(texts=bodies), encoding="ascii")
+        url = f"http://127.0.0.1:{port}{path}"
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
+        ran = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(f"wrk failed: {ran.stderr or ran.stdout}")
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    if found["failures"]:
+        sys.exit(f"{found['failures']} of {found['failures'] + found['answers']} answers under load were not 200.")
+    return found

@@ -1,0 +1,104 @@
+"""A real `labeld serve` process, and its end: none is left behind, whatever happens here."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.client import Connection, get
+
+READY_WITHIN = 60.0
+ENDS_WITHIN = 40.0
+"""A server drains for 30 seconds at most."""
+
+
+class Server:
+    """`labeld serve` with its default settings on a free port, as a context; ready when it is entered."""
+
+    def __init__(self, *arguments: str, cache: Path) -> None:
+        command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
+        if command is None:
+            sys.exit("The labeld command is not installed: pip install -e .")
+        self.port = _free_port()
+        self._command = [command, "serve", *arguments, "--port", str(self.port), "--cache-dir", str(cache / "labeld")]
+        self.seconds_to_ready = 0.0
+        """From starting the process to the first successful answer of GET /ready."""
+
+    def __enter__(self) -> Self:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELD_")}
+        began = time.perf_counter()
+        # NOTE: a session of its own, so that Ctrl-C reaches the benchmark only, which then ends the server in order
+        self._process = subprocess.Popen(
+            self._command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            while not self._answers():
+                if self._process.poll() is not None:
+                    sys.exit(f"The server ended with code {self._process.returncode}: {' '.join(self._command)}")
+                if time.perf_counter() - began > READY_WITHIN:
+                    sys.exit(f"The server was not ready within {READY_WITHIN:g} s: {' '.join(self._command)}")
+                time.sleep(0.005)
+            self.seconds_to_ready = time.perf_counter() - began
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def peak_memory(self) -> dict[str, int]:
+        """Peak resident bytes (VmHWM) of the parent process, and of its children together: the worker is one."""
+        children = _children(self._process.pid)
+        return {"parent": _peak(self._process.pid), "children": sum(_peak(child) for child in children)}
+
+    def _answers(self) -> bool:
+        """Whether GET /ready says 200. A connection made before the worker is there waits for it."""
+        try:
+            with Connection(self.port) as connection:
+                return connection.ask(get("/ready"))[0] == 200
+        except OSError:
+            return False
+
+    def _end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(ENDS_WITHIN)
+        except BaseException:  # a second Ctrl-C while waiting included: then everything ends now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            raise
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _children(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *_children(child)]
+    return found
+
+
+def _peak(pid: int) -> int:
+    """Peak resident bytes of one process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
