@@ -9,8 +9,8 @@ from benchmarks.load import CONNECTIONS, generate
 from benchmarks.report import Figure, Plan, summary
 from benchmarks.server import Server
 from benchmarks.texts import Measured, english, mixed_lengths
-from labeld.tokenizer_files import read_tokenizer
 from labeld.text import TextEncoder
+from labeld.tokenizer_files import read_tokenizer
 from labeld.wiring import usable_cores
 
 BAR = 0.93

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +16,8 @@ from benchmarks.texts import english
 from labeld.folders import BUNDLED, DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import torch
 
 EDITION = 1
@@ -127,7 +128,8 @@ def _make(place: Path, plan: Plan, model: StandIn) -> None:
     tokenizer = AutoTokenizer.from_pretrained(place)
     texts = tokenizer(english(plan.data)[:SAMPLE], padding=True, return_tensors="pt", return_token_type_ids=False)
     torch.manual_seed(EDITION)
-    network = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(place), dtype=torch.float32)
+    of_config: Any = AutoModelForSequenceClassification.from_config
+    network = of_config(AutoConfig.from_pretrained(place), dtype=torch.float32)
     network.eval()
     with torch.no_grad():
         _randomise(network.named_parameters(), torch)
@@ -138,13 +140,8 @@ def _make(place: Path, plan: Plan, model: StandIn) -> None:
             if (probabilities.amax(0) - probabilities.amin(0)).amax() >= LEAST_SPREAD:
                 break
             for name, parameter in network.named_parameters():
-                if (
-                    name.endswith("weight")
-                    and "LayerNorm" not in name
-                    and "layer_norm" not in name
-                    and "embed" not in name
-                ):
-                    parameter *= 1.15
+                if parameter.ndim == 2 and "embed" not in name:
+                    parameter.mul_(1.15)
         else:
             raise RuntimeError("the weights could not be scaled to a spread of probabilities")
     network.save_pretrained(place)

@@ -29,7 +29,7 @@ def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
-    """transformers' rankings: `expected(model, texts, **parameters)`, each text a string or a {"text", "text_pair"}."""
+    """Rankings of transformers: `expected(model, texts, **parameters)`, a text being a string or {"text", "text_pair"}."""
     pipelines: dict[str, Any] = {}
 
     def ask(model: str, texts: list[Any], **parameters: Any) -> list[list[dict[str, Any]]]:
@@ -37,8 +37,7 @@ def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
             loaded = AutoModelForSequenceClassification.from_pretrained(models_dir / model, dtype=torch.float32)
             tokenizer = AutoTokenizer.from_pretrained(models_dir / model)
             pipelines[model] = pipeline("text-classification", model=loaded, tokenizer=tokenizer)
-        rankings = [pipelines[model](text, **{"top_k": None, **parameters}) for text in texts]
-        return rankings
+        return [pipelines[model](text, **{"top_k": None, **parameters}) for text in texts]
 
     return ask
 

@@ -13,8 +13,8 @@ from tests.server_process import serving
 HOOK = """
 import json, os, sys
 _log = os.open(os.environ["AUDIT_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-_seen = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.fork", "os.forkpty", "os.exec",
-         "os.posix_spawn", "os.system", "os.mkdir", "os.remove", "os.rename"}
+_seen = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.fork", "os.forkpty",
+         "os.exec", "os.posix_spawn", "os.system", "os.mkdir", "os.remove", "os.rename"}
 def _hook(event, arguments):
     writes = event == "open" and (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     if event in _seen or writes:

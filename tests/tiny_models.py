@@ -13,7 +13,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-WORDS = "the a film was good bad love like i you it is not very market rose fell day world hello".split()
+WORDS = (
+    *("the", "a", "film", "was", "good", "bad", "love", "like", "i", "you", "it", "is", "not", "very"),
+    *("market", "rose", "fell", "day", "world", "hello"),
+)
 CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation + "éüñ世界日本語"
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *CHARACTERS, *(f"##{one}" for one in CHARACTERS)]
 VOCABULARY = list(dict.fromkeys(VOCABULARY))
@@ -56,7 +59,7 @@ def save(model: PreTrainedModel, folder: Path) -> None:
 
 
 def build_all(root: Path) -> None:
-    """The models that the tests serve: org/bert, org/distilbert, org/one-label, org/multi-label, bare, a/same, b/same."""
+    """The models that the tests serve: four of `org`, a `bare` one, and `a/same` beside `b/same`."""
     save(BertForSequenceClassification(BertConfig(**BERT, id2label=NAMES)), root / "org/bert")
     save(DistilBertForSequenceClassification(DistilBertConfig(**DISTILBERT)), root / "org/distilbert")
     save(BertForSequenceClassification(BertConfig(**BERT, num_labels=1)), root / "org/one-label")

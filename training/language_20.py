@@ -276,7 +276,7 @@ def main() -> None:
     )
     add_common_arguments(parser)
     parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default: 1)")
-    parser.add_argument("--epochs", type=int, default=12, help="times 30,000 drawn texts (default: 12)")
+    parser.add_argument("--epochs", type=int, default=6, help="times 30,000 drawn texts (default: 6)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     plan = Plan(
