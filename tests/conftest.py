@@ -29,7 +29,7 @@ def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
-    """Rankings of transformers: `expected(model, texts, **parameters)`, a text being a string or {"text", "text_pair"}."""
+    """Rankings of transformers: `expected(model, texts, **parameters)`; a text is a string or a pair as a dict."""
     pipelines: dict[str, Any] = {}
 
     def ask(model: str, texts: list[Any], **parameters: Any) -> list[list[dict[str, Any]]]:
