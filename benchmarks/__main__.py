@@ -86,6 +86,8 @@ def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:
         sys.stdout.write(json_lines(facts, found))
         return
     console = Console()
+    if not console.is_terminal:
+        console.width = 160
     for key, value in facts.items():
         shown = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
         console.print(f"{key}: {shown}", highlight=False)

@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from asgi_probe import probe, read_reply, request
+from tests.asgi_probe import probe, read_reply, request
 
 HEAD_BYTES, FIELDS, CHUNKS = 2048, 20, 50
 SHORT = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asgi_probe import Probe, alive, probe, read_reply, request, wait_until
+from tests.asgi_probe import Probe, alive, probe, read_reply, request, wait_until
 
 
 def in_flight(server, seconds):

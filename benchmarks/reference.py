@@ -1,0 +1,13 @@
+"""transformers, the reference: imported only by who needs it, offline and without progress bars of its own."""
+
+import os
+from importlib import import_module
+from typing import Any
+
+
+def library() -> Any:
+    """The module transformers."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    module: Any = import_module("transformers")
+    module.utils.logging.disable_progress_bar()
+    return module
