@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from openvino import Node, PartialShape, Type
 from openvino import opset13 as op
 
-from labeld.checkpoint import Checkpoint, FloatArray
+from labeld.checkpoint import Checkpoint
 from labeld.errors import FolderError
+from labeld.mapped_file import FloatArray
 from labeld.messages import EncodedText
 
 Inputs = list[NDArray[np.int32]]
