@@ -101,6 +101,33 @@ def test_released_shards_are_read_again(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, np.arange(5000))
 
 
+def resident_kilobytes(folder: Path) -> int:
+    """Of this process, in the files of a folder."""
+    kilobytes, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if not line.split()[0].endswith(":"):
+            inside = str(folder) in line
+        elif inside and line.startswith("Rss:"):
+            kilobytes += int(line.split()[1])
+    return kilobytes
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_release_gives_pages_back(tmp_path: Path, form: str) -> None:
+    """Of every file. What had to be converted has given its pages back at once."""
+    write(tmp_path, form, {"v": torch.ones(1000, 1000), "w": torch.ones(1000, 1000).half()})
+    checkpoint = open_checkpoint(tmp_path)
+    checkpoint.release()
+    assert resident_kilobytes(tmp_path) < 300
+    checkpoint.take("w", 1000, 1000).sum()
+    assert resident_kilobytes(tmp_path) < 600  # of 2000
+    checkpoint.take("v", 1000, 1000).sum()
+    assert resident_kilobytes(tmp_path) > 3500
+    checkpoint.release()
+
+    assert resident_kilobytes(tmp_path) == 0
+
+
 @pytest.mark.parametrize("form", ["model.safetensors", "pytorch_model.bin"])
 def test_names_are_understood_as_transformers_does(tmp_path: Path, form: str) -> None:
     """Old names, a missing base prefix and one too many: transformers loads the same tensors from the same file."""
