@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labeld.errors import FolderError
-from labeld.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, parse_object, shown
+from labeld.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, parse_object, shown
 from labeld.safetensors_file import read_safetensors
 from labeld.torch_file import read_torch
 
@@ -52,21 +52,11 @@ class Checkpoint:
 
         Raises FolderError naming the tensor if it is missing, misshapen, or not stored as floating point.
         """
-        stored_name = self._stored_name(name)
-        if stored_name is None:
-            raise FolderError(f"{self._file_name} has no tensor {name}.")
-        tensor = self._tensors[stored_name]
-        if tensor.shape != shape:
-            raise FolderError(
-                f"{tensor.file.name}: tensor {name} has shape {list(tensor.shape)}, but {list(shape)} is needed."
-            )
-        if tensor.dtype not in FLOATS:
-            raise FolderError(
-                f"{tensor.file.name}: tensor {name} is stored as {shown(tensor.dtype)}, but one of {', '.join(FLOATS)} "
-                "is needed."
-            )
-        self._taken.add(stored_name)
-        return tensor.as_float32()
+        return self._find(name, shape).as_float32()
+
+    def take_stored(self, name: str, *shape: int) -> WeightArray:
+        """The same, but a view of the file for float16 and bfloat16 too (its bits, as uint16): that saves the copy."""
+        return self._find(name, shape).as_stored()
 
     def unused(self) -> list[str]:
         """Names of the tensors that nobody took, sorted."""
@@ -83,6 +73,23 @@ class Checkpoint:
         """Gives the files' resident pages back to the system; a later read brings them back from disk."""
         for file in self._files:
             file.release()
+
+    def _find(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
+        stored_name = self._stored_name(name)
+        if stored_name is None:
+            raise FolderError(f"{self._file_name} has no tensor {name}.")
+        tensor = self._tensors[stored_name]
+        if tensor.shape != shape:
+            raise FolderError(
+                f"{tensor.file.name}: tensor {name} has shape {list(tensor.shape)}, but {list(shape)} is needed."
+            )
+        if tensor.dtype not in FLOATS:
+            raise FolderError(
+                f"{tensor.file.name}: tensor {name} is stored as {shown(tensor.dtype)}, but one of {', '.join(FLOATS)} "
+                "is needed."
+            )
+        self._taken.add(stored_name)
+        return tensor
 
     def _stored_name(self, name: str) -> str | None:
         """What the tensor is called in the files."""

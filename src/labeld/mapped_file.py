@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from labeld.errors import FolderError
 
 FloatArray = NDArray[np.float32]
+WeightArray = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
+"""A weight as its file has it; uint16 are the bits of bfloat16."""
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
@@ -120,6 +122,12 @@ class StoredTensor:
             result = raw.astype(np.float32, order="C")
         self.file.release_range(self.begin, self.begin + reach * stored.itemsize)
         return result
+
+    def as_stored(self) -> WeightArray:
+        """The same, but a view of the mapping for 16-bit types too; of bfloat16 the bits, as uint16."""
+        if self.dtype not in ("float16", "bfloat16") or self.strides is not None:
+            return self.as_float32()
+        return np.frombuffer(self.file.data, FLOATS[self.dtype], math.prod(self.shape), self.begin).reshape(self.shape)
 
 
 def span(shape: Sequence[int], strides: Sequence[int]) -> int:
