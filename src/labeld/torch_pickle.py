@@ -17,7 +17,7 @@ PICKLE_LIMIT = 8_000_000
 """Bytes of one pickle, at most; a model of 1,000 tensors has 0.1 million."""
 
 STEP_LIMIT = 2_000_000
-"""Instructions and entries of one pickle, at most: about two seconds."""
+"""Instructions and entries of one pickle, at most: about half a second."""
 
 STORAGES = {
     "DoubleStorage": ("float64", 8),
