@@ -1,107 +1,156 @@
-"""Weights on disk -> arrays, without executing or copying anything.
+"""A model folder's weights by name, whichever of the four forms they have, without executing or copying anything."""
 
-A file is mapped copy-on-write: OpenVINO borrows the arrays (it refuses read-only ones), and `release` gives the pages
-back once the engine has made its own layout of them. The file is read again when it is needed, so a served file must
-only ever be replaced by rename, never rewritten in place.
-"""
-
-import json
-import math
-import mmap
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from labeld.errors import FolderError
+from labeld.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, parse_object, shown
+from labeld.safetensors_file import read_safetensors
+from labeld.torch_file import read_torch
 
-FloatArray = NDArray[np.float32]
+_log = logging.getLogger(__name__)
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    "F32": np.dtype("<f4"),
-    "F16": np.dtype("<f2"),
-    "BF16": np.dtype("<u2"),
-    "F64": np.dtype("<f8"),
+FORMS = {
+    "model.safetensors": read_safetensors,
+    "model.safetensors.index.json": read_safetensors,
+    "pytorch_model.bin": read_torch,
+    "pytorch_model.bin.index.json": read_torch,
 }
-"""Storage types that are read, by their safetensors names; NOTE: NumPy has no bfloat16, so its bits are read."""
+"""File that says a folder has this form -> the reader of its weight files. The first one that is there counts, which
+is the order of transformers."""
 
-HEADER_LIMIT = 100_000_000
-"""Bytes of JSON header, at most (the safetensors format's own limit)."""
+INDEX_LIMIT = 10_000_000
+"""Bytes of an index, at most; one of 1,000 tensors has 0.1 million."""
+
+OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+"""Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
+
+BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.")
+"""What transformers adds to a tensor's name, or takes off, where that makes it one it needs (`rename_source_key` in
+its core_model_loading.py): `base_model_prefix` of the architectures."""
+
+HARMLESS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
+"""Tensors that nobody needs but old versions of transformers stored."""
+
+NAMED_EXTRAS = 5
+"""Extra tensors that the warning names, at most."""
 
 
 class Checkpoint:
-    """The tensors of one safetensors file, by name.
+    """The tensors of one model, by the names that transformers knows them by. Owns the mapped files."""
 
-    Raises FolderError, naming the file, when the header does not describe the file: cut off, overlapping, misshapen.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.name
+    def __init__(self, file_name: str, tensors: dict[str, StoredTensor], files: Sequence[MappedFile]) -> None:
+        self._file_name = file_name
+        self._tensors = tensors
+        self._files = files
         self._taken: set[str] = set()
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except FileNotFoundError:
-            raise FolderError(f"{self._file} is missing.") from None
-        except (OSError, ValueError):
-            raise FolderError(f"{self._file} cannot be read, or is empty.") from None
-        self._start, self._entries = self._read_header()
 
     def take(self, name: str, *shape: int) -> FloatArray:
-        """The tensor as float32, of exactly this shape; a view of the mapped file where it is stored as float32.
+        """The tensor as float32, of exactly this shape; a view of the mapped file where it is stored like that.
 
-        Raises FolderError naming the tensor if it is missing or misshapen.
+        Raises FolderError naming the tensor if it is missing, misshapen, or not stored as floating point.
         """
-        if name not in self._entries:
-            raise FolderError(f"{self._file} has no tensor {name}.")
-        dtype, stored, begin, end = self._entries[name]
-        if stored != shape:
-            raise FolderError(f"{self._file}: tensor {name} has shape {list(stored)}, but {list(shape)} is needed.")
-        self._taken.add(name)
-        raw = np.frombuffer(self._map, DTYPES[dtype], (end - begin) // DTYPES[dtype].itemsize, self._start + begin)
-        if dtype == "BF16":
-            raw = (raw.astype(np.uint32) << 16).view(np.float32)
-        result: FloatArray = np.require(raw.reshape(shape), np.float32, "A")
-        return result
+        return self._find(name, shape).as_float32()
+
+    def take_stored(self, name: str, *shape: int) -> WeightArray:
+        """The same, but a view of the file for float16 and bfloat16 too (its bits, as uint16): that saves the copy."""
+        return self._find(name, shape).as_stored()
 
     def unused(self) -> list[str]:
-        """Names of the tensors that nobody took."""
-        return sorted(set(self._entries) - self._taken)
+        """Names of the tensors that nobody took, sorted."""
+        return sorted(set(self._tensors) - self._taken)
+
+    def warn_of_unused(self) -> None:
+        """Logs one warning that names tensors which nobody took: the config may be another model's."""
+        extra = [shown(name) for name in self.unused() if not HARMLESS.search(name)]
+        if extra:
+            named = ", ".join(extra[:NAMED_EXTRAS]) + (", …" if len(extra) > NAMED_EXTRAS else "")
+            _log.warning("%s has %d tensors that the model does not use: %s.", self._file_name, len(extra), named)
 
     def release(self) -> None:
-        """Gives the file's resident pages back to the system; a later read brings them back from disk."""
-        self._map.madvise(mmap.MADV_DONTNEED)
+        """Gives the files' resident pages back to the system; a later read brings them back from disk."""
+        for file in self._files:
+            file.release()
 
-    def _read_header(self) -> tuple[int, dict[str, tuple[str, tuple[int, ...], int, int]]]:
-        """Where the data begins, and each tensor's dtype, shape, begin and end."""
-        size = int.from_bytes(self._map[:8], "little")
-        start = 8 + size
-        if len(self._map) < 8 or size > HEADER_LIMIT or start > len(self._map):
-            raise FolderError(f"{self._file} is not a safetensors file, or its header is cut off.")
-        try:
-            header = json.loads(self._map[8:start])
-            entries = dict(_entries(header))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise FolderError(f"{self._file} has a header that is not the JSON of a safetensors file.") from None
-        at = 0
-        for name, (dtype, shape, begin, end) in sorted(entries.items(), key=lambda entry: entry[1][2:]):
-            size_known = dtype in DTYPES
-            if begin != at or (size_known and end - begin != math.prod(shape) * DTYPES[dtype].itemsize):
-                raise FolderError(f"{self._file}: the header does not fit tensor {name}.")
-            at = end
-        if at != len(self._map) - start:
-            raise FolderError(f"{self._file} is {len(self._map) - start} bytes of tensors, but its header says {at}.")
-        return start, {name: entry for name, entry in entries.items() if entry[0] in DTYPES}
+    def _find(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
+        stored_name = self._stored_name(name)
+        if stored_name is None:
+            raise FolderError(f"{self._file_name} has no tensor {name}.")
+        tensor = self._tensors[stored_name]
+        if tensor.shape != shape:
+            raise FolderError(
+                f"{tensor.file.name}: tensor {name} has shape {list(tensor.shape)}, but {list(shape)} is needed."
+            )
+        if tensor.dtype not in FLOATS:
+            raise FolderError(
+                f"{tensor.file.name}: tensor {name} is stored as {shown(tensor.dtype)}, but one of {', '.join(FLOATS)} "
+                "is needed."
+            )
+        self._taken.add(stored_name)
+        return tensor
+
+    def _stored_name(self, name: str) -> str | None:
+        """What the tensor is called in the files."""
+        base = next((prefix for prefix in BASE_MODELS if name.startswith(prefix)), None)
+        others = [prefix + name for prefix in BASE_MODELS] if base is None else [name.removeprefix(base)]
+        return next((candidate for candidate in (name, *others) if candidate in self._tensors), None)
 
 
-def _entries(header: dict[str, Any]) -> Iterator[tuple[str, tuple[str, tuple[int, ...], int, int]]]:
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        begin, end = entry["data_offsets"]
-        shape = tuple(entry["shape"])
-        if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
-            raise ValueError(name)
-        yield name, (str(entry["dtype"]), shape, begin, end)
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """The weights of a model folder: safetensors before .bin, one file before several.
+
+    Reads what the files say of their tensors, but no tensor. Raises FolderError naming the file that is missing or
+    wrong.
+    """
+    file_name = next((name for name in FORMS if (folder / name).exists()), None)
+    if file_name is None:
+        raise FolderError(f"The folder has no weights: none of {', '.join(FORMS)} is there.")
+    if not file_name.endswith(".json"):
+        file = MappedFile(folder / file_name)
+        return Checkpoint(file_name, _renamed(file, FORMS[file_name](file)), [file])
+    index = _read_index(folder / file_name)
+    files = [MappedFile(folder / shard) for shard in sorted(set(index.values()))]
+    tensors: dict[str, StoredTensor] = {}
+    for file in files:
+        found = FORMS[file_name](file)
+        absent = next((name for name, shard in index.items() if shard == file.name and name not in found), None)
+        if absent is not None:
+            file.refuse(f"has no tensor {shown(absent)}, which {file_name} says it has")
+        twice = next((name for name in _renamed(file, found) if name in tensors), None)
+        if twice is not None:
+            file.refuse(f"has tensor {shown(twice)}, which {tensors[twice].file.name} has as well")
+        tensors |= _renamed(file, found)
+    return Checkpoint(file_name, tensors, files)
+
+
+def _read_index(path: Path) -> dict[str, str]:
+    """Shard of each tensor. A shard must be a plain name, of which no path can be made."""
+    file = MappedFile(path)
+    if len(file) > INDEX_LIMIT:
+        file.refuse(f"has {len(file)} bytes, more than the limit of {INDEX_LIMIT}")
+    try:
+        index = parse_object(file.data[:]).get("weight_map")
+    except ValueError:
+        file.refuse("is not a JSON object, or has a key twice")
+    if not isinstance(index, dict) or not index:
+        file.refuse("has no weight_map, the mapping from tensors to files")
+    suffix = ".safetensors" if "safetensors" in path.name else ".bin"
+    for shard in set(map(str, index.values())):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}", shard) or not shard.endswith(suffix):
+            file.refuse(f"names the file {shown(shard)}, but only names in the same folder with {suffix} are allowed")
+    return {name: str(shard) for name, shard in index.items()}
+
+
+def _renamed(file: MappedFile, tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The same with old names replaced; a tensor that is there by both names is refused."""
+    renamed: dict[str, StoredTensor] = {}
+    for old_name, tensor in tensors.items():
+        name = old_name
+        for old, new in OLD_NAMES.items():
+            name = name.replace(old, new)
+        if name in renamed:
+            file.refuse(f"has tensor {shown(name)} twice, by its old name and by its new one")
+        renamed[name] = tensor
+    return renamed

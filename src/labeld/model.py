@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labeld import graphs
-from labeld.checkpoint import Checkpoint
+from labeld.checkpoint import open_checkpoint
 from labeld.engines import open_engine
 from labeld.engines.base import Engine
 from labeld.errors import FolderError
@@ -53,7 +53,7 @@ def check_folder(folder: Path) -> None:
     config = read_config(folder)
     graphs.require_supported(config)
     _require_same_vocabulary(read_tokenizer(folder), config)
-    Checkpoint(folder / "model.safetensors")
+    open_checkpoint(folder)
 
 
 def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:
