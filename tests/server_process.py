@@ -6,9 +6,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ class Server:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, for a socket."""
+        host, port = self.url.removeprefix("http://").rsplit(":", 1)
+        return host, int(port)
+
+    def processes(self) -> list[int]:
+        """Ids of all processes of this server that still live, by their process group, itself included."""
+        return [pid for pid, group in _process_groups() if group == self.process.pid]
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.session.close()
@@ -64,7 +75,10 @@ class Server:
 
 @contextmanager
 def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Server]:
-    """`labeld serve` with these arguments on a free port; it must end with exit code 0 if it still runs at the end."""
+    """`labeld serve` with these arguments on a free port, which leaves no process behind.
+
+    If it still runs at the end it is stopped, and must end with exit code 0.
+    """
     log = tmp_path / "stderr"
     environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path / "cache"), **variables}
     with log.open("wb") as stderr:
@@ -74,6 +88,8 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
             stderr=stderr,
             bufsize=0,
             env=environment,
+            cwd=tmp_path,
+            start_new_session=True,  # a process group of its own: nobody of it can be lost
         )
     server = Server(process, log)
     try:
@@ -81,25 +97,38 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
         yield server
         if process.poll() is None:
             assert server.stop() == 0, log.read_text()
+        assert wait_until(lambda: not server.processes()), f"left behind: {server.processes()}"
     finally:
         server.session.close()
-        process.kill()
+        for pid in server.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
 
 
 def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    """A labeld command that ends by itself."""
-    return subprocess.run(
-        [LABELD, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, **variables},
-    )
+    """A labeld command that ends by itself; on a free port and with an empty cache unless told otherwise."""
+    with tempfile.TemporaryDirectory() as cache:
+        return subprocess.run(
+            [LABELD, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, "LABELD_PORT": "0", "LABELD_CACHE_DIR": cache, **variables},
+        )
+
+
+def _process_groups() -> Iterator[tuple[int, int]]:
+    """Id and group of each process of this machine that is not a zombie."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if state != "Z":
+                yield int(folder.name), int(group)
 
 
 def wait_until(condition: Any, seconds: float = 10.0) -> bool:

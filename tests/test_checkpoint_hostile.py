@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import labeld
-from hostile_files import CANARY, STORAGE, archive, hostile_files, legacy, state, tensor
 from labeld.checkpoint import open_checkpoint
 from labeld.errors import FolderError
+from tests.hostile_files import CANARY, STORAGE, archive, hostile_files, legacy, state, tensor
 
 FILES = hostile_files()
 

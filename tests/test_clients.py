@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import venv
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from tests.server_process import Server
 
 CLIENTS = Path(__file__).parent / "clients"
 CACHE = Path(__file__).parents[1] / ".cache/clients"
-TEXTS = ["I like you. I love you", "the market fell", "世界 hello, world!", "not very good - it was bad", ""]
+MODEL = "/models/org/bert"
+PAIR = {"text": "the film was good", "text_pair": "I love it"}
+TEXTS = ["I like you. I love you", "the market fell", "世界 hello, world!", "not very good - it was bad 👎🏽", PAIR]
 Ask = Callable[..., list[Any]]
 
 
@@ -32,9 +35,9 @@ def ask(command: list[str], questions: list[dict[str, Any]], **variables: str) -
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def hub(python: Path | str, knob: str, url: str, questions: list[dict[str, Any]], **variables: str) -> list[Any]:
-    """Answers of a huggingface_hub of the environment of `python`."""
-    return ask([str(python), str(CLIENTS / "hub_client.py"), knob, url, "{}"], questions, **variables)
+def script(name: str, *arguments: str, python: Path | str = sys.executable) -> list[str]:
+    """The command of a client script."""
+    return [str(python), str(CLIENTS / name), *arguments]
 
 
 def installed(folder: Path, command: list[str]) -> Path:
@@ -57,72 +60,116 @@ def old_python() -> Path:
     return installed(folder, [str(folder / "bin/pip"), "install", "-q", "huggingface_hub==0.25.2"]) / "bin/python"
 
 
-@pytest.fixture(scope="session", params=["4.13.30", "2.8.1"])
-def node(request: pytest.FixtureRequest) -> list[str]:
-    """A command that runs the JavaScript client of a release."""
+@pytest.fixture(scope="session")
+def node() -> list[str]:
+    """A command that runs the script of the JavaScript clients."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("needs node and npm")
-    package = f"@huggingface/inference@{request.param}"
-    folder = installed(
-        CACHE / f"inference-{request.param}", ["npm", "install", "--no-package-lock", "--prefix", ".", package]
-    )
-    shutil.copy(CLIENTS / "inference.mjs", folder)
+    package = CLIENTS / "node/package.json"
+    folder = CACHE / f"node-{zlib.crc32(package.read_bytes()):08x}"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(package, folder)
+    shutil.copy(CLIENTS / "node/inference.mjs", folder)
+    installed(folder, ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"])
     return ["node", str(folder / "inference.mjs")]
 
 
-def test_the_newest_hub_client(server: Server, expected: Ask) -> None:
-    """By the model's URL, with and without parameters."""
-    questions = [{"text": text} for text in TEXTS]
+@pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
+def test_the_newest_hub_clients(server: Server, expected: Ask, name: str) -> None:
+    """By the model's URL, with and without parameters; many questions at once each get their own answer."""
+    texts = [*TEXTS, ""] * 4
+    questions = [{"text": text} for text in texts]
     questions += [{"text": TEXTS[0], "top_k": 2}, {"text": TEXTS[0], "function_to_apply": "sigmoid"}]
-    answers = hub(sys.executable, "model", f"{server.url}/models/org/bert", questions)
-    reference = expected("org/bert", TEXTS)
+    questions += [{"text": TEXTS[0], "top_k": 1, "function_to_apply": "none"}]
+    answers = ask(script(name, "model", server.url + MODEL), questions)
+    reference = expected("org/bert", texts)
     reference += expected("org/bert", TEXTS[:1], top_k=2)
     reference += expected("org/bert", TEXTS[:1], function_to_apply="sigmoid")
+    reference += expected("org/bert", TEXTS[:1], top_k=1, function_to_apply="none")
 
     same(answers, reference)
 
 
-def test_the_newest_hub_client_by_host_alone(server: Server, expected: Ask) -> None:
+@pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
+def test_the_newest_hub_clients_by_host_alone(server: Server, expected: Ask, name: str) -> None:
     """`base_url` without a path means the default model."""
-    same(hub(sys.executable, "base_url", server.url, [{"text": TEXTS[0]}]), expected("org/bert", TEXTS[:1]))
+    answers = ask(script(name, "base_url", server.url), [{"text": text} for text in TEXTS])
+
+    same(answers, expected("org/bert", TEXTS))
 
 
-def test_the_newest_hub_client_reads_our_errors(server: Server) -> None:
+@pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
+def test_the_newest_hub_clients_read_our_errors(server: Server, name: str) -> None:
     """A wrong parameter and an unknown model arrive as the client's own exceptions, with our sentence."""
-    wrong = hub(sys.executable, "model", f"{server.url}/models/org/bert", [{"text": "a", "top_k": 0}])[0]
-    unknown = hub(sys.executable, "model", f"{server.url}/models/org/none", [{"text": "a"}])[0]
+    wrong = ask(script(name, "model", server.url + MODEL), [{"text": "a", "top_k": 0}])[0]
+    unknown = ask(script(name, "model", f"{server.url}/models/org/none"), [{"text": "a"}])[0]
 
     assert "BadRequestError" == wrong["type"]
-    assert "top_k" in wrong["text"]
+    assert "`parameters.top_k` must be a whole number from 1" in wrong["text"]
+    assert "404" in unknown["text"]
     assert "Model org/none does not exist" in unknown["text"]
-
-
-def test_the_newest_async_hub_client(server: Server, expected: Ask) -> None:
-    """Many questions at once each get their own answer."""
-    texts = TEXTS * 8
-    command = [sys.executable, str(CLIENTS / "hub_async_client.py"), f"{server.url}/models/org/bert"]
-
-    same(ask(command, [{"text": text} for text in texts]), expected("org/bert", TEXTS) * 8)
 
 
 def test_the_hub_client_of_2024(server: Server, expected: Ask, old_python: Path) -> None:
     """By URL, and by the id with HF_INFERENCE_ENDPOINT pointed here, as its users did."""
-    questions = [{"text": text} for text in TEXTS[:4]]
-    by_url = hub(old_python, "model", f"{server.url}/models/org/bert", questions)
-    by_id = hub(old_python, "model", "org/bert", questions, HF_INFERENCE_ENDPOINT=server.url)
+    questions = [{"text": text} for text in TEXTS]
+    by_url = ask(script("hub_client.py", "model", server.url + MODEL, python=old_python), questions)
+    by_id = ask(
+        script("hub_client.py", "model", "org/bert", python=old_python), questions, HF_INFERENCE_ENDPOINT=server.url
+    )
 
-    same(by_url, expected("org/bert", TEXTS[:4]))
-    same(by_id, expected("org/bert", TEXTS[:4]))
+    same(by_url, expected("org/bert", TEXTS))
+    same(by_id, expected("org/bert", TEXTS))
 
 
-def test_the_javascript_client(server: Server, expected: Ask, node: list[str]) -> None:
-    """Texts with and without parameters; an error arrives with our sentence."""
-    questions = [{"inputs": text} for text in TEXTS[:4]]
-    questions += [{"inputs": TEXTS[0], "parameters": {"top_k": 1}}, {"inputs": TEXTS[0], "parameters": {"top_k": -1}}]
-    *answers, error = ask([*node, f"{server.url}/models/org/bert"], questions)
+def test_the_hub_client_of_2024_reads_our_errors(server: Server, old_python: Path) -> None:
+    """An unknown model and a wrong text, with our sentence."""
+    command = script("hub_client.py", "model", "org/none", python=old_python)
+    unknown = ask(command, [{"text": "a"}], HF_INFERENCE_ENDPOINT=server.url)[0]
+    wrong = ask(script("hub_client.py", "model", server.url + MODEL, python=old_python), [{"text": 1}])[0]
 
-    same(answers, expected("org/bert", TEXTS[:4]) + expected("org/bert", TEXTS[:1], top_k=1))
-    assert "top_k" in error["text"]
+    assert "404" in unknown["text"]
+    assert "Model org/none does not exist" in unknown["text"]
+    assert "BadRequestError" == wrong["type"]
+    assert "`inputs` must be a string" in wrong["text"]
+
+
+@pytest.mark.parametrize(
+    ("package", "way"),
+    [
+        ("@huggingface/inference", "endpointUrl"),
+        ("@huggingface/inference", "endpoint"),
+        ("inference-2", "endpoint"),
+        ("inference-2", "model"),
+    ],
+)
+def test_the_javascript_clients(server: Server, expected: Ask, node: list[str], package: str, way: str) -> None:
+    """Texts and pairs with and without parameters; an error arrives with our sentence."""
+    model = {"model": "org/bert"} if (package, way) == ("inference-2", "endpoint") else {}  # else it asks the Hub first
+    questions = [{"inputs": text, **model} for text in TEXTS]
+    questions += [{"inputs": TEXTS[0], "parameters": {"top_k": top_k}, **model} for top_k in (1, -1)]
+    *answers, error = ask([*node, package, way, server.url + MODEL], questions)
+
+    same(answers, expected("org/bert", TEXTS) + expected("org/bert", TEXTS[:1], top_k=1))
+    assert "`parameters.top_k` must be a whole number from 1" in error["text"]
+
+
+def test_the_newest_javascript_client_by_host_alone(server: Server, expected: Ask, node: list[str]) -> None:
+    """`endpointUrl` without a path means the default model."""
+    answers = ask([*node, "@huggingface/inference", "endpointUrl", server.url], [{"inputs": TEXTS[2]}])
+
+    same(answers, expected("org/bert", TEXTS[2:3]))
+
+
+@pytest.mark.parametrize("way", ["json", "data"])
+def test_requests(server: Server, expected: Ask, way: str) -> None:
+    """With a content type and, as `data=json.dumps(…)` does it, without; lists, pairs and errors too."""
+    questions = [{"inputs": text} for text in TEXTS] + [{"inputs": TEXTS}, {"inputs": "a", "parameters": {"top_k": 0}}]
+    *single, many, error = ask(script("requests_client.py", way, server.url + MODEL), questions)
+
+    same([ranking for [ranking] in single], expected("org/bert", TEXTS))
+    same(many, expected("org/bert", TEXTS))
+    assert "`parameters.top_k` must be a whole number from 1" in error["error"]
 
 
 @pytest.mark.parametrize(
@@ -138,8 +185,6 @@ def test_the_javascript_client(server: Server, expected: Ask, node: list[str]) -
 )
 def test_curl(server: Server, expected: Ask, data: str, headers: list[str]) -> None:
     """JSON and raw text with every content type that curl sends."""
-    done = subprocess.run(
-        ["curl", "-sS", f"{server.url}/models/org/bert", "-d", data, *headers], capture_output=True, check=True
-    )
+    done = subprocess.run(["curl", "-sS", server.url + MODEL, "-d", data, *headers], capture_output=True, check=True)
 
     same(json.loads(done.stdout), expected("org/bert", ["the market fell"]))

@@ -131,14 +131,15 @@ def _tensors(file: MappedFile, state: Any, place: Place) -> dict[str, StoredTens
 def _tensor(file: MappedFile, name: str, tensor: Tensor, begin: int) -> StoredTensor:
     """The window, which must lie inside its storage (or the part of it that the file says is meant)."""
     storage, shape, strides = tensor.storage, tensor.shape, tensor.strides
-    view_offset, count = storage.view if storage.view and len(storage.view) == 2 else (0, storage.count)
+    view: tuple[Any, ...] = storage.view if storage.view and len(storage.view) == 2 else (0, storage.count)
+    view_offset, count = view
     numbers = (*shape, *strides, tensor.offset, view_offset, count)
     if len(shape) != len(strides) or len(shape) > MAX_AXES or not all_counts(*numbers):
         file.refuse(f"has tensor {shown(name)}, whose shape, strides or offset are not possible")
     reach = tensor.offset + span(shape, strides)  # type: ignore[operator]  # all_counts has seen to it
     if reach > count or view_offset + count > storage.count:
         file.refuse(f"has tensor {shown(name)}, which reaches beyond its storage")
-    begin += (view_offset + tensor.offset) * storage.itemsize  # type: ignore[operator]
+    begin += (view_offset + tensor.offset) * storage.itemsize
     steps = tuple(0 if size == 1 else step for size, step in zip(shape, strides, strict=True))
     ordered = all(size == 1 or step == own for size, step, own in zip(shape, steps, in_order(shape), strict=True))
     return StoredTensor(file, storage.dtype, shape, begin, None if ordered or 0 in shape else steps)

@@ -1,4 +1,4 @@
-"""Asks through huggingface_hub's client, of whatever release runs this. argv: client's model or base_url, its value.
+"""Asks through huggingface_hub's client, of whatever release runs this. argv: `model` or `base_url`, and its value.
 
 Standard input: JSON lines `{"text": …, …options}`; standard output: JSON lines of rankings, or of the error's text.
 """
@@ -8,7 +8,7 @@ import sys
 
 from huggingface_hub import InferenceClient
 
-client = InferenceClient(**{sys.argv[1]: sys.argv[2]}, **json.loads(sys.argv[3]))
+client = InferenceClient(**{sys.argv[1]: sys.argv[2]})
 for line in sys.stdin:
     asked = json.loads(line)
     try:

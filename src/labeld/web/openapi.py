@@ -5,6 +5,15 @@ from typing import Any
 
 from labeld.settings import InputLimits
 
+CLASSIFY_PATHS = (
+    "/models/{model_id}",
+    "/pipeline/text-classification/{model_id}",
+    "/hf-inference/models/{model_id}",
+    "/hf-inference/models/{model_id}/pipeline/text-classification",
+    "/api/inference-proxy/hf-inference/models/{model_id}",
+)
+"""Every path that classifies with a named model (contract section 1.1)."""
+
 _RANKING = {
     "type": "array",
     "items": {
@@ -37,8 +46,8 @@ def openapi(limits: InputLimits) -> dict[str, Any]:
     classify = _classify(limits)
     model_id = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
     paths: dict[str, Any] = {"/": {"post": classify}}
-    for prefix in ("/models/", "/hf-inference/models/", "/pipeline/text-classification/"):
-        paths[prefix + "{model_id}"] = {"parameters": [model_id], "post": classify}
+    for path in CLASSIFY_PATHS:
+        paths[path] = {"parameters": [model_id], "post": classify}
     paths["/models/{model_id}/info"] = {"parameters": [model_id], "get": _get("What the model is.")}
     paths["/models/{model_id}/health"] = {"parameters": [model_id], "get": _get("200 when the model answers.")}
     for path, text in (
