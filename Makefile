@@ -13,7 +13,6 @@ lint:
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/interrogate -q src tests benchmarks
 
 test:
 	.venv/bin/pytest
