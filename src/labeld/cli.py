@@ -1,8 +1,6 @@
 """The command line: argv -> settings -> call."""
 
-import inspect
 import sys
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labeld import settings
+from labeld.addresses import require_other_address
 from labeld.errors import LabeldError, SettingsError
+from labeld.flags import with_settings
+from labeld.models_command import models
 
 if TYPE_CHECKING:
     from labeld.web.worker import Address
@@ -22,9 +23,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ARGUMENT_SETTINGS = {"models"}
-"""Settings that are not flags because a command takes them as arguments."""
+cli.add_typer(models, name="models")
 
 
 def main() -> None:
@@ -49,30 +48,6 @@ def _labeld(
     """The Inference API for text classification, on your own machine."""
 
 
-def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command one flag for each setting of these groups, passed to it as keyword arguments or None."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command)
-        parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        for group, one, kind in settings.every_setting():
-            if group not in groups or one.name in ARGUMENT_SETTINGS:
-                continue
-            flag = f"--{one.name.replace('_', '-')}"
-            names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
-            text = f"{one.metadata['help']} (default {one.default}; {settings.variable(one.name)})"
-            option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
-            hint = Annotated[kind | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
-            parameters.append(
-                inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
-            )
-        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # read by typer
-        command.__annotations__ = {one.name: one.annotation for one in parameters}
-        return command
-
-    return decorate
-
-
 @cli.command()
 @with_settings(*settings.GROUPS.values())
 def serve(
@@ -90,6 +65,8 @@ def serve(
             f"host is {chosen.listen.host}, where anybody who reaches it may use the models: listen on 127.0.0.1, or "
             "say --allow-anonymous."
         )
+    chosen.hub.policy(chosen.listen)
+    require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
     from labeld.web.server import serve as run  # noqa: PLC0415  # other commands need no server
 
     sys.exit(run(partial(_app, chosen), chosen.listen, chosen.connections, chosen.queue.drain_timeout))
@@ -109,7 +86,7 @@ def _app(chosen: settings.Settings, address: "Address") -> Any:
 
 
 @cli.command()
-@with_settings(settings.Folders, settings.Compute)
+@with_settings(settings.Folders, settings.Hub, settings.Compute)
 def classify(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; none = one per line of standard input.")] = None,
     *,

@@ -86,6 +86,45 @@ class ModelBrokenError(LabeldError):
         self.model_id, self.reason = model_id, reason
 
 
+class NotDownloadedError(LabeldError):
+    """The model is neither in a folder nor in the store, and this server may not or cannot get it from the Hub."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"Model {name} is not on this server, which does not ask the Hub for it: {reason}.")
+        self.name = name
+
+
+class GatedModelError(LabeldError):
+    """The Hub does not give the model to this server's token, or to none."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            f"Access to model {model_id} is restricted: ask for access on the Hub, and give this server a token that "
+            "has it (HF_TOKEN)."
+        )
+        self.model_id = model_id
+
+
+class DownloadTooLargeError(LabeldError):
+    """The files of the model are larger than a download may be."""
+
+    def __init__(self, model_id: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"The model {model_id} is too large to be loaded automatically ({in_words(size)} > {in_words(limit)}, "
+            "setting max_download): let `labeld models pull` get it with a higher limit."
+        )
+        self.model_id, self.size, self.limit = model_id, size, limit
+
+
+class StoreError(LabeldError):
+    """The store of downloaded models cannot take a model; the sentence says what is missing."""
+
+
+def in_words(size: int) -> str:
+    """A number of bytes for people: 1.34GB, 268MB."""
+    return f"{size / 1e9:.3g}GB" if size >= 1e9 else f"{size / 1e6:.3g}MB"
+
+
 class FolderError(LabeldError):
     """A model folder's file is missing, broken or not supported; the sentence names the file."""
 
@@ -108,6 +147,14 @@ class UnavailableError(LabeldError):
     def __init__(self, sentence: str, retry_after: float = 1.0) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class HubFailedError(UnavailableError):
+    """The Hub could not be reached, or did not give what it said; what is in the store is whole all the same."""
+
+    def __init__(self, model_id: str, reason: str, retry_after: float = 5.0) -> None:
+        super().__init__(f"Model {model_id} could not be downloaded: the Hub {reason}; try again later.", retry_after)
+        self.model_id, self.reason = model_id, reason
 
 
 class EngineFailedError(LabeldError):

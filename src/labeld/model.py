@@ -36,8 +36,11 @@ class LoadOptions:
     cache_dir: Path
 
 
-def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
-    """Opens a model folder; takes about a second. Raises FolderError naming the file that is missing or wrong."""
+def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | None = None) -> Model:
+    """Opens a model folder; takes about a second. `commit` is its revision, if it has one.
+
+    Raises FolderError naming the file that is missing or wrong.
+    """
     config = read_config(folder)
     files = read_tokenizer(folder)
     _require_same_vocabulary(files, config)
@@ -45,15 +48,20 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens)
     characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
     encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side)
-    return Model(model_id, folder_revision(folder, options.cache_dir), config, encoder, engine)
+    revision = commit or folder_revision(folder, options.cache_dir)
+    return Model(model_id, revision, config, encoder, engine)
 
 
 def check_folder(folder: Path) -> None:
     """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
-    config = read_config(folder)
-    graphs.require_supported(config)
-    _require_same_vocabulary(read_tokenizer(folder), config)
+    check_config(folder)
+    _require_same_vocabulary(read_tokenizer(folder), read_config(folder))
     open_checkpoint(folder)
+
+
+def check_config(folder: Path) -> None:
+    """Reads config.json only; raises FolderError when that says that no engine can serve the model."""
+    graphs.require_supported(read_config(folder))
 
 
 def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:

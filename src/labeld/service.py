@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from labeld.catalogue import Catalogue, Place
 from labeld.dispatch import Dispatcher, ModelQueue, retry_after
 from labeld.errors import FolderError, ModelBrokenError, NotFiniteError, OverloadedError, UnavailableError
-from labeld.folders import DEFAULT_MODEL, Folders
+from labeld.folders import DEFAULT_MODEL
 from labeld.messages import ClassifyReply, ClassifyRequest, Ranking
 from labeld.model import LoadOptions, Model, check_folder, load_model
 from labeld.registry import Registry
@@ -35,8 +35,8 @@ class Resident:
 class Service:
     """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
 
-    def __init__(self, folders: Folders, dispatcher: Dispatcher, options: LoadOptions, settings: Settings) -> None:
-        self._folders, self._dispatcher, self._options = folders, dispatcher, options
+    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher, options: LoadOptions, settings: Settings) -> None:
+        self._catalogue, self._dispatcher, self._options = catalogue, dispatcher, options
         self._max_in_flight = settings.queue.max_in_flight
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self._default = self._preloaded[0]
@@ -44,6 +44,7 @@ class Service:
         self._stopping = False
         self._registry: Registry[Resident] = Registry(self._load)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
+        self._downloads = ThreadPoolExecutor(4, "download")
         self._loaders = ThreadPoolExecutor(1, "load")
 
     @contextmanager
@@ -68,8 +69,9 @@ class Service:
 
     async def check_others(self) -> None:
         """Logs a warning for each model that is not loaded and whose files cannot be served."""
-        for model_id in sorted(set(self._folders.ids()) - set(self._registry.resident())):
-            _, folder = self._folders.find(model_id)
+        folders = self._catalogue.folders
+        for model_id in sorted(set(folders.ids()) - set(self._registry.resident())):
+            _, folder = folders.find(model_id)
             try:
                 await asyncio.get_running_loop().run_in_executor(self._loaders, check_folder, folder)
             except FolderError as error:
@@ -98,8 +100,7 @@ class Service:
 
     async def resident(self, model_id: str | None) -> Resident:
         """The loaded model that a caller means by this id or bare name; loads it if need be."""
-        found, _ = self._folders.find(self._default if model_id is None else model_id)
-        return await self._registry.get(found)
+        return await self._registry.get(self._catalogue.find(self._default if model_id is None else model_id))
 
     async def info(self, model_id: str | None) -> dict[str, Any]:
         """What a model is, for `/info`: ids, labels and limits."""
@@ -133,22 +134,23 @@ class Service:
         self._stopping = True
         self._dispatcher.close()
         await self._dispatcher.join()
+        self._catalogue.stop()
         self._tokenisers.shutdown()
+        self._downloads.shutdown(cancel_futures=True)
         self._loaders.shutdown(cancel_futures=True)
 
     async def _load(self, model_id: str) -> Resident:
-        _, folder = self._folders.find(model_id)
+        loop = asyncio.get_running_loop()
+        place = await loop.run_in_executor(self._downloads, self._catalogue.fetch, model_id)
         began = time.perf_counter()
-        model = await asyncio.get_running_loop().run_in_executor(
-            self._loaders, _loaded, model_id, folder, self._options
-        )
+        model = await loop.run_in_executor(self._loaders, _loaded, model_id, place, self._options)
         logger.info("loaded %s in %.2f s", model_id, time.perf_counter() - began)
         return Resident(model, self._dispatcher.attach(model.engine))
 
 
-def _loaded(model_id: str, folder: Path, options: LoadOptions) -> Model:
+def _loaded(model_id: str, place: Place, options: LoadOptions) -> Model:
     try:
-        return load_model(model_id, folder, options)
+        return load_model(model_id, place.folder, options, place.commit)
     except FolderError as error:
         logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
         raise ModelBrokenError(model_id, str(error)) from None

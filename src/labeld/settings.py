@@ -1,24 +1,58 @@
 """Every setting, with its default written once, and the only place that reads the environment.
 
 A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
-variable, then the default here. Each part of labeld is given its own group only.
+variable, then the default here. A setting that people already have by another name keeps it (`FOREIGN`). Each part of
+labeld is given its own group only.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
+UNITS = {"": 1, "B": 1}
+for _power, _letter in enumerate("KMGT", 1):
+    UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
 
 
-def setting(default: Any, text: str, *, least: float | None = None, most: float | None = None) -> Any:
-    """A field with its help text and, for numbers, the smallest and the largest value that make sense."""
-    return field(default=default, metadata={"help": text, "least": least, "most": most})
+class Amount(str):
+    """Bytes, such as 4GiB or 500MB, or a part of all there is, such as 70%. ValueError when it is neither."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Refuses what is no amount."""
+        amount = super().__new__(cls, text)
+        amount.of(0)
+        return amount
+
+    def of(self, whole: int) -> int:
+        """In bytes, where all there is are so many."""
+        parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B|%|)", self.strip().upper())
+        if parts is None or parts[2] == "IB":
+            raise ValueError(self)
+        return int(float(parts[1]) * (whole / 100 if parts[2] == "%" else UNITS[parts[2]]))
+
+
+FOREIGN = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
+"""Settings whose variable is huggingface_hub's."""
+
+
+def setting(
+    default: Any, text: str, *, least: float | None = None, most: float | None = None, secret: bool = False
+) -> Any:
+    """A field with its help text and, for numbers, the smallest and the largest value that make sense.
+
+    A secret has no flag, since everybody on the machine can read a command line, and is never shown.
+    """
+    metadata = {"help": text, "least": least, "most": most, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +86,51 @@ class Folders:
     cache_dir: Path = setting(
         Path("~/.cache/labeld"), "Folder labeld may write to; it remembers the content hashes of model files there."
     )
+
+
+Policy = Literal["any", "allowlist", "off"]
+"""Which models requests may have downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Models from the Hugging Face Hub, and the store that keeps them."""
+
+    hub: Literal["auto", "any", "allowlist", "off"] = setting(
+        "auto",
+        "Which models a request may have downloaded: any (on a loopback address only), allowlist (those of hub_allow), "
+        "off. auto = any on a loopback address, else allowlist.",
+    )
+    hub_allow: tuple[str, ...] = setting(
+        (), "Models that may be downloaded when hub is allowlist: ids, or org/* for all of org (a comma between two)."
+    )
+    hf_endpoint: str = setting("https://huggingface.co", "The Hub, or a mirror of it.")
+    hf_token: str | None = setting(
+        None, "This server's own token, for gated and private models; a client's is never sent to the Hub.", secret=True
+    )
+    offline: bool = setting(False, "Connect to no Hub: only models that are in the store already.")
+    hub_timeout: float = setting(
+        10.0, "Seconds of silence, or of less than 1 KiB per second, after which a download is broken off.", least=0.1
+    )
+    store_dir: Path | None = setting(None, "Folder of the downloaded models; none = models in cache_dir.")
+    store_limit: Amount = setting(
+        Amount("50%"),
+        "What the store may take, bytes such as 50GB or a share of its disk; the models unused for longest leave.",
+    )
+    max_download: Amount = setting(
+        Amount("10GB"), "Size of a model that may be downloaded, bytes or a share of the disk; beyond that 403."
+    )
+
+    def policy(self, listen: Listen) -> Policy:
+        """What `hub` means for a server that listens there; raises SettingsError when that would not be safe."""
+        if self.hub == "auto":
+            return "any" if listen.is_loopback else "allowlist"
+        if self.hub == "any" and not listen.is_loopback:
+            raise SettingsError(
+                f"hub is any, but host is {listen.host}, where others could fill this disk: name models with "
+                "--hub allowlist --hub-allow, or listen on 127.0.0.1."
+            )
+        return self.hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +195,16 @@ class Settings:
 
     listen: Listen = field(default_factory=Listen)
     folders: Folders = field(default_factory=Folders)
+    hub: Hub = field(default_factory=Hub)
     compute: Compute = field(default_factory=Compute)
     queue: Queue = field(default_factory=Queue)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+    @property
+    def store_dir(self) -> Path:
+        """Where downloaded models are kept."""
+        return (self.hub.store_dir or self.folders.cache_dir / "models").expanduser()
 
 
 GROUPS: dict[str, type[Any]] = {group.name: get_type_hints(Settings)[group.name] for group in fields(Settings)}
@@ -135,7 +220,7 @@ def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return f"LABELD_{name.upper()}"
+    return FOREIGN.get(name, f"LABELD_{name.upper()}")
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -161,8 +246,13 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
     if get_origin(kind) is tuple:
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{source} is {value!r}, but must be one of {', '.join(get_args(kind))}.")
+        return value
     kind = next((part for part in get_args(kind) if part is not type(None)), kind)
-    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    words = {"1": True, "true": True, "yes": True, "on": True, "": False}
+    words |= {"0": False, "false": False, "no": False, "off": False}
     try:
         converted = words[str(value).lower()] if kind is bool else kind(value)
     except (ValueError, KeyError):
@@ -177,4 +267,10 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
 
 
 def _kind_in_words(kind: Any) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a path")
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Amount: "bytes like 4GiB or a share like 70%",
+    }
+    return words.get(kind, "a path")

@@ -23,7 +23,10 @@ STATUS: dict[type[Exception], int] = {
     errors.TextTooLongError: 400,
     errors.TextTooManyCharactersError: 400,
     errors.AmbiguousModelError: 400,
+    errors.GatedModelError: 403,
+    errors.DownloadTooLargeError: 403,
     errors.ModelNotFoundError: 404,
+    errors.NotDownloadedError: 404,
     errors.RouteNotFoundError: 404,
     errors.MethodNotAllowedError: 405,
     errors.SlowRequestError: 408,
@@ -33,6 +36,7 @@ STATUS: dict[type[Exception], int] = {
     errors.HeaderTooLargeError: 431,
     errors.LabeldError: 500,
     errors.UnavailableError: 503,
+    errors.StoreError: 507,
     Exception: 500,
 }
 """Failure -> status (contract section 6.2); a class without a row has its parent's."""
@@ -101,6 +105,8 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
     ]
     if isinstance(error, errors.MethodNotAllowedError):
         headers.append((b"allow", error.allowed.encode()))
+    if isinstance(error, errors.GatedModelError):
+        headers.append((b"x-error-code", b"GatedRepo"))
     if isinstance(error, errors.BodyTooLargeError):
         headers.append((b"connection", b"close"))  # what is still to come is not worth reading
     if isinstance(error, errors.OverloadedError | errors.UnavailableError):

@@ -5,11 +5,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from labeld.catalogue import Catalogue
 from labeld.dispatch import Dispatcher
 from labeld.folders import Folders
-from labeld.model import LoadOptions
+from labeld.model import LoadOptions, check_config
 from labeld.service import Service
-from labeld.settings import Compute, Settings
+from labeld.settings import Compute, Policy, Settings
+from labeld.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,12 @@ def lanes_and_threads(compute: Compute) -> tuple[int, int]:
     return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
 
 
+def open_catalogue(settings: Settings, policy: Policy) -> Catalogue:
+    """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
+    folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
+    return Catalogue(folders, store, settings.hub, policy, check_config)
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """A service that answers; what it took is answered before the context ends.
@@ -58,7 +66,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
     options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
-    service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
+    catalogue = open_catalogue(settings, settings.hub.policy(settings.listen))
+    service = Service(catalogue, dispatcher, options, settings)
     dispatcher.start()
     try:
         yield service

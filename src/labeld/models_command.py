@@ -1,0 +1,117 @@
+"""`labeld models`: which models are here, and getting and removing those of the Hub."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labeld import settings
+from labeld.errors import ModelNotFoundError, in_words
+from labeld.flags import with_settings
+from labeld.folders import BUNDLED, Folders, valid_id
+from labeld.store import Store
+
+if TYPE_CHECKING:
+    from labeld.catalogue import Progress
+
+models = typer.Typer(help="See, download and remove models.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub)
+def pull(
+    model: Annotated[str, typer.Argument(help="Id, or id@revision: a branch, a tag or a commit.")],
+    *,
+    as_json: AsJson = False,
+    **flags: Any,
+) -> None:
+    """Download a model into the store, or bring it up to date; goes on where an earlier download was cut."""
+    from labeld.wiring import open_catalogue  # noqa: PLC0415  # loads the engine
+
+    catalogue = open_catalogue(settings.load(flags), "any")
+    with _bar(model, shown=not as_json and sys.stderr.isatty()) as progress:
+        place = catalogue.pull(model, progress)
+    told = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
+    typer.echo(json.dumps(told) if as_json else f"{model} is in the store, at {place.commit}.")
+
+
+@models.command("list")
+@with_settings(settings.Folders, settings.Hub)
+def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
+    """List the models that are on this machine."""
+    chosen = settings.load(flags)
+    rows = [*_in_folders(Folders(chosen.folders.models_dir)), *_in_store(_store(chosen))]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console  # noqa: PLC0415  # slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("model", "revision", "size", "last used", "from", box=None, pad_edge=False)
+    for row in rows:
+        revision = " ".join([*row["revisions"], *([row["commit"][:12]] if row["commit"] else [])])
+        table.add_row(row["model_id"], revision, in_words(row["size"]), (row["last_used"] or "")[:16], row["from"])
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 200)
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub)
+def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store.")], **flags: Any) -> None:
+    """Remove a model, with all its revisions, from the store."""
+    store = _store(settings.load(flags))
+    if not valid_id(model) or model not in {one.model_id for one in store.list()}:
+        raise ModelNotFoundError(model)
+    typer.echo(f"Removed {model}, {in_words(store.remove(model, threading.Event()))}.")
+
+
+def _store(chosen: settings.Settings) -> Store:
+    return Store(chosen.store_dir, chosen.hub.store_limit)
+
+
+def _in_folders(folders: Folders) -> Iterator[dict[str, Any]]:
+    for model_id in folders.ids():
+        folder = folders.find(model_id)[1]
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        yield _row(model_id, size, "labeld" if folder.is_relative_to(BUNDLED) else "models_dir")
+
+
+def _in_store(store: Store) -> Iterator[dict[str, Any]]:
+    for one in store.list():
+        used = datetime.fromtimestamp(one.last_used, UTC).isoformat(" ", "seconds")
+        yield _row(one.model_id, one.size, "store") | {
+            "revisions": list(one.revisions),
+            "commit": one.commit,
+            "last_used": used,
+        }
+
+
+def _row(model_id: str, size: int, source: str) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "revisions": [],
+        "commit": None,
+        "size": size,
+        "last_used": None,
+        "from": source,
+    }
+
+
+@contextmanager
+def _bar(model: str, *, shown: bool) -> "Iterator[Progress]":
+    """A bar on stderr, where there is somebody to see it."""
+    from rich import progress  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
+    more = (progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
+    with progress.Progress(*columns, *more, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(model, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,295 @@
+"""The downloaded models on disk: plain folders of verified files, shared by all processes of this machine.
+
+    STORE/org--name/revisions.json       which commit each revision that was asked for is
+    STORE/org--name/<commit>/            the model's files and a manifest; every use verifies it first
+    STORE/org--name/<commit>.partial/    a download that is not finished; the next one goes on with it
+    STORE/.locks/                        who downloads what, and who uses what (flock)
+
+A folder gets its final name only when all its files are verified and its manifest has reached the disk.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from labeld.errors import StoreError, UnavailableError, in_words
+from labeld.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
+from labeld.settings import Amount
+
+REVISIONS = "revisions.json"
+PARTIAL = ".partial"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+LOOK_AGAIN = 0.2
+"""Seconds between two looks whether another process has finished its download."""
+
+SPARE = 64 * 1024 * 1024
+"""Bytes of the disk that a download leaves free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A model in the store, at one commit."""
+
+    model_id: str
+    revisions: tuple[str, ...]
+    """Names by which this commit was asked for."""
+    commit: str
+    folder: Path
+    size: int
+    """Bytes."""
+    last_used: float
+    """Seconds since the epoch."""
+
+
+class Store:
+    """The models under one folder, which is made when it is first needed. Blocking; for several threads."""
+
+    def __init__(self, root: Path, limit: Amount) -> None:
+        """`limit` is what the store may take of its disk."""
+        self._root, self._limit = root, limit
+        self.verifier = Verifier()
+        self._uses: dict[Path, list[int]] = {}
+        self._guard = threading.Lock()
+
+    def commit(self, model_id: str, revision: str) -> str | None:
+        """The commit that is stored for a revision; not verified, so that it costs next to nothing."""
+        commit = revision if COMMIT.fullmatch(revision) else self._revisions(model_id).get(revision)
+        return commit if commit and (self._folder(model_id) / commit / MANIFEST).exists() else None
+
+    def open(self, model_id: str, revision: str) -> tuple[Path, str] | None:
+        """Folder and commit of a revision, verified, and not evicted until `close`. None when it must be downloaded."""
+        commit = self.commit(model_id, revision)
+        if commit is None:
+            return None
+        folder = self._folder(model_id) / commit
+        try:
+            use = self._lock(f"{folder.parent.name}@{commit}", fcntl.LOCK_SH)
+        except OSError:  # nobody can evict from a store that cannot be written to
+            use = None
+        else:
+            if use is None:  # it is being evicted
+                return None
+        if not self.verifier.is_whole(folder, model_id, commit):
+            _unlock(use)
+            return None
+        with self._guard:
+            self._uses.setdefault(folder, []).extend([] if use is None else [use])
+        with suppress(OSError):
+            (folder / USED).touch()
+        return folder, commit
+
+    def close(self, folder: Path) -> None:
+        """Ends a use that `open` has begun."""
+        with self._guard:
+            handles = self._uses.get(folder, [])
+            _unlock(handles.pop() if handles else None)
+
+    @contextmanager
+    def downloading(self, model_id: str, stopping: threading.Event) -> Iterator[None]:
+        """Alone, of all threads and processes, with the right to change this model in the store; waits for it.
+
+        Raises UnavailableError when `stopping` is set, and StoreError for whatever the disk refuses meanwhile.
+        """
+        with _disk_errors(), self._changing(model_id, stopping):
+            yield
+
+    def amount(self, amount: Amount) -> int:
+        """An amount in bytes, where all there is is the store's disk."""
+        return amount.of(shutil.disk_usage(self._root).total)
+
+    def begin(self, model_id: str, commit: str, size: int) -> Path:
+        """The folder to download into, which may hold files already; makes room for so many bytes in all.
+
+        A damaged folder becomes such a folder: what is right in it need not be downloaded again.
+        """
+        final, partial = self._folder(model_id) / commit, self._folder(model_id) / f"{commit}{PARTIAL}"
+        for left in final.parent.glob(f"*{PARTIAL}"):
+            if left != partial:
+                shutil.rmtree(left)
+        if final.exists() and not partial.exists():
+            (final / MANIFEST).unlink(missing_ok=True)
+            final.replace(partial)
+        partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_room(model_id, size, size - _tree_size(partial))
+        return partial
+
+    def abandon(self, model_id: str, commit: str) -> None:
+        """Removes an unfinished download that nobody will go on with."""
+        shutil.rmtree(self._folder(model_id) / f"{commit}{PARTIAL}")
+        self._tidy(self._folder(model_id))
+
+    def publish(self, manifest: Manifest) -> tuple[Path, str]:
+        """Makes a finished download, of verified files, a model of the store; its folder and commit, as from `open`."""
+        partial = self._folder(manifest.model_id) / f"{manifest.commit}{PARTIAL}"
+        for path in partial.iterdir():
+            if path.name not in {file.name for file in manifest.files}:
+                path.unlink()
+        write_manifest(partial, manifest)
+        final = partial.with_name(manifest.commit)
+        if final.exists():
+            shutil.rmtree(final)
+        partial.replace(final)
+        found = self.open(manifest.model_id, manifest.commit)
+        assert found is not None, "it was verified a moment ago, and nobody else may change it"
+        return found
+
+    def name(self, model_id: str, revision: str, commit: str) -> None:
+        """From now on the revision is this commit. Commits that no revision is any longer leave, unless in use."""
+        folder = self._folder(model_id)
+        there = {stored.commit for stored in self._list(folder)}
+        revisions = {name: one for name, one in self._revisions(model_id).items() if one in there} | {revision: commit}
+        new = folder / f"{REVISIONS}.part"
+        new.write_text(json.dumps(revisions), encoding="utf-8")
+        new.replace(folder / REVISIONS)
+        for stored in self._list(folder):
+            if not stored.revisions:
+                self._evict(stored)
+
+    def list(self) -> list[Stored]:
+        """All models of the store, the least recently used first."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = [one for folder in self._root.iterdir() if folder.is_dir() for one in self._list(folder)]
+            return sorted(found, key=lambda one: one.last_used)
+        return []
+
+    def remove(self, model_id: str, stopping: threading.Event) -> int:
+        """Removes a model with all its commits; how many bytes that were. Raises StoreError when it is in use."""
+        with self.downloading(model_id, stopping):
+            folder = self._folder(model_id)
+            before = _tree_size(folder)
+            for stored in self._list(folder):
+                if not self._evict(stored):
+                    raise StoreError(
+                        f"Model {model_id} is in use by a running server: stop it, or wait until it is idle."
+                    )
+            shutil.rmtree(folder, ignore_errors=True)
+            return before
+
+    def _folder(self, model_id: str) -> Path:
+        """NOTE: a valid id has no `--` and at most one slash, so no two ids have one folder."""
+        return self._root / model_id.replace("/", "--")
+
+    def _revisions(self, model_id: str) -> dict[str, str]:
+        try:
+            stored = json.loads((self._folder(model_id) / REVISIONS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return stored if isinstance(stored, dict) else {}
+
+    def _list(self, folder: Path) -> Iterable[Stored]:
+        for path in list(folder.iterdir()) if folder.is_dir() else ():
+            manifest = read_manifest(path)
+            if manifest is None or path.name != manifest.commit:
+                continue
+            used = path / USED
+            last_used = (used if used.exists() else path / MANIFEST).stat().st_mtime
+            names = (name for name, commit in self._revisions(manifest.model_id).items() if commit == manifest.commit)
+            yield Stored(manifest.model_id, tuple(sorted(names)), path.name, path, manifest.size, last_used)
+
+    def _make_room(self, model_id: str, size: int, missing: int) -> None:
+        """Removes what was unused for longest until the missing bytes fit within the limit and on the disk."""
+        limit = self.amount(self._limit)
+        if size > limit:
+            raise StoreError(
+                f"Model {model_id} needs {in_words(size)}, but the store may take {in_words(limit)} (store_limit)."
+            )
+        self._remove_left_downloads(model_id)
+        candidates = iter(self.list())
+        while _tree_size(self._root) + missing > limit or shutil.disk_usage(self._root).free < missing + SPARE:
+            victim = next(candidates, None)
+            if victim is None:
+                free = in_words(shutil.disk_usage(self._root).free)
+                raise StoreError(
+                    f"There is no room for the {in_words(missing)} of model {model_id}: {free} of the disk are free, "
+                    f"store_limit is {in_words(limit)}, and the other models are in use."
+                )
+            self._evict(victim)
+
+    def _remove_left_downloads(self, model_id: str) -> None:
+        """Unfinished downloads of other models that nobody goes on with now."""
+        for partial in self._root.glob(f"*/*{PARTIAL}"):
+            if partial.parent != self._folder(model_id):
+                lock = self._lock(partial.parent.name, fcntl.LOCK_EX)
+                if lock is not None:
+                    shutil.rmtree(partial, ignore_errors=True)
+                    _unlock(lock)
+
+    def _evict(self, stored: Stored) -> bool:
+        """Removes a commit unless somebody uses it."""
+        lock = self._lock(f"{stored.folder.parent.name}@{stored.commit}", fcntl.LOCK_EX)
+        if lock is None:
+            return False
+        (stored.folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left is never a model
+        shutil.rmtree(stored.folder)
+        self._tidy(stored.folder.parent)
+        _unlock(lock)
+        return True
+
+    def _tidy(self, folder: Path) -> None:
+        """Removes a model's folder when nothing is left of it but names."""
+        if {path.name for path in folder.iterdir()} <= {REVISIONS}:
+            (folder / REVISIONS).unlink(missing_ok=True)
+            with suppress(OSError):  # another process has begun to download it again
+                folder.rmdir()
+
+    @contextmanager
+    def _changing(self, model_id: str, stopping: threading.Event) -> Iterator[None]:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._locks.mkdir(exist_ok=True)
+        while (lock := self._lock(self._folder(model_id).name, fcntl.LOCK_EX)) is None:
+            if stopping.wait(LOOK_AGAIN):
+                raise UnavailableError("This server is stopping: try again in a moment.")
+        try:
+            yield
+        finally:
+            _unlock(lock)
+
+    @property
+    def _locks(self) -> Path:
+        return self._root / ".locks"
+
+    def _lock(self, name: str, kind: int) -> int | None:
+        """A handle that has the lock, or None when somebody else has it. Raises OSError when it cannot be made."""
+        handle = os.open(self._locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        return handle
+
+
+def _unlock(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
+
+
+def _tree_size(folder: Path) -> int:
+    """Bytes of all files below a folder, those left out that vanish meanwhile."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            size += path.lstat().st_size if path.is_file() else 0
+    return size
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Says of an OSError what the operator can do about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreError("The disk of the model store is full: free space, or remove models from it.") from error
+        raise StoreError(
+            "The model store cannot be written to: see the setting store_dir, and who owns the folder."
+        ) from error
