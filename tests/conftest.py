@@ -9,6 +9,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from tests import tiny_models
+from tests.hub_models import classifier
+from tests.local_hub import LocalHub, local_hub
 from tests.server_process import Server, serving
 
 
@@ -24,6 +26,14 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small models whose default is org/bert."""
     with serving(tmp_path_factory.mktemp("server"), "org/bert", "--models-dir", str(models_dir)) as running:
+        yield running
+
+
+@pytest.fixture
+def hub() -> Iterator[LocalHub]:
+    """A Hub with one classifier, org/model, whose weights are noise."""
+    with local_hub() as running:
+        running.add("org/model", classifier())
         yield running
 
 

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import json
-import random
 import re
 import threading
 import time
@@ -55,24 +54,6 @@ class Fault:
     """Bytes sent as they should be."""
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
-
-
-def classifier(seed: int = 0, size: int = 300_000, model_type: str = "bert") -> dict[str, bytes]:
-    """Files of a repository as there are many: a classifier in two formats, and much that nobody needs."""
-    noise = random.Random(seed).randbytes
-    architecture = {"bert": "BertForSequenceClassification"}.get(model_type, "OtherModel")
-    return {
-        "config.json": json.dumps({"model_type": model_type, "architectures": [architecture]}).encode(),
-        "vocab.txt": b"[UNK]\n[CLS]\n[SEP]\n",
-        "tokenizer_config.json": b"{}",
-        "model.safetensors": noise(size),
-        **dict.fromkeys(("pytorch_model.bin", "model.onnx", "tf_model.h5", "flax_model.msgpack"), noise(1000)),
-        **dict.fromkeys(("README.md", ".gitattributes", "training_args.bin"), b"text"),
-    }
-
-
-NEEDED = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]
-"""Those of a classifier's files that must be downloaded."""
 
 
 def sha256(data: bytes) -> str:

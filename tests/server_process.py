@@ -80,7 +80,7 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
     If it still runs at the end it is stopped, and must end with exit code 0.
     """
     log = tmp_path / "stderr"
-    environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path / "cache"), **variables}
+    environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_HUB": "off", **variables}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [LABELD, "serve", "--port", "0", *arguments],
@@ -109,7 +109,7 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
 
 
 def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    """A labeld command that ends by itself; on a free port and with an empty cache unless told otherwise."""
+    """A labeld command that ends by itself; on a free port, with an empty cache, without the Hub unless told otherwise."""
     with tempfile.TemporaryDirectory() as cache:
         return subprocess.run(
             [LABELD, *arguments],
@@ -118,7 +118,7 @@ def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subproces
             text=True,
             timeout=120,
             check=False,
-            env={**os.environ, "LABELD_PORT": "0", "LABELD_CACHE_DIR": cache, **variables},
+            env={**os.environ, "LABELD_PORT": "0", "LABELD_CACHE_DIR": cache, "LABELD_HUB": "off", **variables},
         )
 
 

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labeld.addresses import redirected, require_other_address
-from labeld.catalogue import Catalogue
 from labeld.errors import (
     DownloadTooLargeError,
     GatedModelError,
@@ -22,8 +20,8 @@ from labeld.errors import (
 )
 from labeld.settings import load
 from labeld.wire import encode_error
-from labeld.wiring import open_catalogue
-from tests.local_hub import NEEDED, Fault, LocalHub, classifier, local_hub
+from tests.hub_models import NEEDED, catalogue, classifier, start
+from tests.local_hub import Fault, LocalHub, local_hub
 
 ELSEWHERE = [
     "http://169.254.169.254/latest",
@@ -32,21 +30,6 @@ ELSEWHERE = [
     "http://[",
     "//:0x",
 ]
-
-
-@pytest.fixture
-def hub() -> Iterator[LocalHub]:
-    """A Hub with one classifier, org/model."""
-    with local_hub() as running:
-        running.add("org/model", classifier())
-        yield running
-
-
-def catalogue(its_hub: LocalHub, tmp_path: Path, **flags: Any) -> Catalogue:
-    """The models of a store in `tmp_path` and of this Hub."""
-    token = flags.pop("hf_token", "")
-    environment = {"HF_ENDPOINT": its_hub.url, "HF_TOKEN": token, "LABELD_STORE_DIR": str(tmp_path / "store")}
-    return start({"hub_timeout": 0.3, **flags}, environment)
 
 
 def visible(tmp_path: Path) -> set[str]:
@@ -244,10 +227,7 @@ def test_no_fault_of_the_hub_is_ever_served_and_the_next_call_after_it_succeeds(
         assert b"secret" not in body
         hub.fault = None
         place = found.fetch("org/model")
-        assert (
-            hub.repositories["org/model"].files["model.safetensors"]
-            == (place.folder / "model.safetensors").read_bytes()
-        )
+        assert weights(hub) == (place.folder / "model.safetensors").read_bytes()
         assert [] == other.requests
 
 
@@ -270,10 +250,7 @@ def test_a_hub_that_ignores_range_or_has_another_file_now_is_no_trap(hub: LocalH
 
         place = catalogue(hub, copied).fetch("org/model")
 
-        assert (
-            hub.repositories["org/model"].files["model.safetensors"]
-            == (place.folder / "model.safetensors").read_bytes()
-        )
+        assert weights(hub) == (place.folder / "model.safetensors").read_bytes()
         shutil.rmtree(copied)
 
 
@@ -336,12 +313,6 @@ def test_impossible_settings_stop_the_start(flags: dict[str, Any], environment: 
     """Each by its name."""
     with pytest.raises(SettingsError, match=sentence):
         start(flags, environment)
-
-
-def start(flags: dict[str, Any], environment: dict[str, str]) -> Catalogue:
-    """What a server does with its settings at its start."""
-    settings = load(flags, environment)
-    return open_catalogue(settings, settings.hub.policy(settings.listen))
 
 
 def test_by_default_anything_on_loopback_and_nothing_elsewhere() -> None:
