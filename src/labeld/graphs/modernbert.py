@@ -96,7 +96,7 @@ def build_modernbert(config: ModelConfig, checkpoint: Checkpoint) -> blocks.Pack
 def _encode(x: Node, weights: blocks.Weights, shape: _Shape, layout: Layout) -> Node:
     """All transformer blocks: [1, T, hidden] -> the same, or [1, texts, hidden] if the head reads first tokens only."""
     full = blocks.block_mask(layout.segments)
-    masks = {FULL: full, SLIDING: _near_only(full, layout.positions, shape.window)}
+    masks = {FULL: full, SLIDING: near_only(full, layout.positions, shape.window)}
     rotations = {kind: Rotation.of(theta, shape.heads.size, layout.positions) for kind, theta in shape.thetas.items()}
     activate = blocks.activation(shape.activation)
     for index, kind in enumerate(shape.layer_types):
@@ -117,7 +117,7 @@ def _encode(x: Node, weights: blocks.Weights, shape: _Shape, layout: Layout) -> 
     return x
 
 
-def _near_only(mask: Node, positions: Node, window: int) -> Node:
+def near_only(mask: Node, positions: Node, window: int) -> Node:
     """The mask [1, 1, T, T] with tokens at a distance of more than `window` apart masked too."""
     distance = op.abs(
         op.subtract(op.unsqueeze(positions, blocks.integers(2)), op.unsqueeze(positions, blocks.integers(1)))
@@ -165,7 +165,7 @@ def _layer_types(config: ModelConfig) -> list[str]:
     if named is None:
         every = config.integer("global_attn_every_n_layers") if "global_attn_every_n_layers" in config.raw else 3
         return [SLIDING if index % every else FULL for index in range(layers)]
-    if not isinstance(named, list) or len(named) != layers or any(kind not in THETAS for kind in named):
+    if not isinstance(named, list) or len(named) != layers or any(kind not in (FULL, SLIDING) for kind in named):
         raise FolderError(f"config.json: layer_types must be a list of {layers} names, each {FULL} or {SLIDING}.")
     return named
 
