@@ -27,7 +27,7 @@ INDEX_LIMIT = 10_000_000
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
 
-BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.")
+BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.", "electra.", "model.")
 """What transformers adds to a tensor's name, or takes off, where that makes it one it needs (`rename_source_key` in
 its core_model_loading.py): `base_model_prefix` of the architectures."""
 

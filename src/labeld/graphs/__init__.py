@@ -6,11 +6,19 @@ from labeld.checkpoint import Checkpoint
 from labeld.errors import FolderError
 from labeld.graphs.bert import build_bert, build_distilbert
 from labeld.graphs.blocks import PackedGraph
+from labeld.graphs.electra import build_electra
+from labeld.graphs.modernbert import build_modernbert
+from labeld.graphs.roberta import build_roberta
 from labeld.model_config import ModelConfig
 
 BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "bert": build_bert,
     "distilbert": build_distilbert,
+    "roberta": build_roberta,
+    "xlm-roberta": build_roberta,
+    "camembert": build_roberta,
+    "electra": build_electra,
+    "modernbert": build_modernbert,
 }
 
 
