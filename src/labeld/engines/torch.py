@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from labeld.engines.transformers_model import build_model, refusals
 from labeld.errors import FolderError
 from labeld.messages import EncodedText
 from labeld.model_config import ModelConfig, read_json
+
+_log = logging.getLogger(__name__)
 
 MAX_TOKENS = 4096
 """Tokens of a text, at most, also where a model has no limit of its own or a higher one: time and memory grow with
@@ -54,7 +57,6 @@ class TorchEngine:
         self._models = [model, *(_with_shared_weights(model) for _ in range(1, lanes))]
         self._remembers = config.model_type in REMEMBERING
         self._forward = inspect.signature(model.forward).parameters
-        self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
         text_settings = model.config.get_text_config()
         self._pads = getattr(text_settings, "pad_token_id", None) is not None
         ends = getattr(text_settings, "eos_token_id", None)
@@ -62,15 +64,17 @@ class TorchEngine:
         self._labels = len(config.labels)
         self.max_tokens = _max_tokens(model)
         with refusals(config, "run"):
+            self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
             self._warm_up(config.integer("vocab_size", "n_words"))
 
     def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
-        """Logits, float32 [texts, labels], of texts that run together where they may."""
-        logits = np.empty((len(texts), self._labels), np.float32)
-        with torch.inference_mode():
-            for places in self._groups(texts):
-                model = _with_shared_weights(self._models[lane]) if self._remembers else self._models[lane]
-                logits[places] = self._logits([texts[place] for place in places], model)
+        """Logits, float32 [texts, labels]; NaN for texts that transformers fails on, so that they fail alone."""
+        logits = np.full((len(texts), self._labels), np.nan, np.float32)
+        for places in self._groups(texts):
+            try:
+                logits[places] = self._logits([texts[place] for place in places], lane)
+            except Exception:  # noqa: BLE001  # some fail on very short texts; the batch has other people's as well
+                _log.exception("transformers failed on texts of %d tokens", len(texts[places[0]].ids))
         return logits
 
     def _groups(self, texts: Sequence[EncodedText]) -> list[list[int]]:
@@ -85,8 +89,9 @@ class TorchEngine:
             groups[alike].append(place)
         return list(groups.values())
 
-    def _logits(self, texts: Sequence[EncodedText], model: Any) -> Logits:
+    def _logits(self, texts: Sequence[EncodedText], lane: int) -> Logits:
         """Logits of texts of equal length, given what transformers' text-classification pipeline gives the model."""
+        model = _with_shared_weights(self._models[lane]) if self._remembers else self._models[lane]
         ids = torch.from_numpy(np.stack([text.ids for text in texts]).astype(np.int64)).to(self._device)
         inputs: dict[str, Any] = {"input_ids": ids}
         if "attention_mask" in self._forward:
@@ -96,14 +101,15 @@ class TorchEngine:
             inputs["token_type_ids"] = torch.from_numpy(types).to(self._device)
         if "use_cache" in self._forward:
             inputs["use_cache"] = False
-        logits: Logits = model(**inputs).logits.float().cpu().numpy()
+        with torch.inference_mode():
+            logits: Logits = model(**inputs).logits.float().cpu().numpy()
         return logits
 
     def _warm_up(self, vocabulary: int) -> None:
         """Runs one text that ends as texts do, so that a model that needs more than token ids is refused at load."""
         ids = np.zeros(min(WARM_UP_TOKENS, self.max_tokens), np.int32)
         ids[-1] = next((end for end in self._ends.tolist() if 0 <= end < vocabulary), 0)
-        self.run([EncodedText(ids, np.zeros_like(ids))], 0)
+        self._logits([EncodedText(ids, np.zeros_like(ids))], 0)
 
 
 def _with_shared_weights(model: Any) -> Any:

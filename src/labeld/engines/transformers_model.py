@@ -36,7 +36,7 @@ COPIES = 4
 them."""
 
 TABLE_NUMBERS = 2**28
-"""Numbers in tables that transformers computes itself, at most; GPT-J's masks have 112 million."""
+"""Numbers in tables that transformers computes itself, at most; the masks of the largest GPT-Neo have 134 million."""
 
 UNUSED_KEYS = frozenset(
     {
