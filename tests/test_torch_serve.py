@@ -99,20 +99,23 @@ def test_other_architectures_are_served_beside_packed_ones(root: Path, tmp_path:
     assert "Loading weights" not in log
 
 
-def test_without_the_extra_the_sentence_says_which(root: Path, tmp_path: Path) -> None:
-    """Where torch cannot be imported the model is warned of and refused, and the others are served."""
+@pytest.mark.parametrize("module", ["torch", "torch._C"])
+def test_without_the_extra_the_sentence_says_which(root: Path, tmp_path: Path, module: str) -> None:
+    """Where torch is not there, or broken, the model is refused and the others are served."""
     blocked = tmp_path / "blocked"
     blocked.mkdir()
-    blocked.joinpath("sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")  # in every process
+    blocked.joinpath("sitecustomize.py").write_text(f"import sys\nsys.modules['{module}'] = None\n")  # in every process
     path = os.pathsep.join([str(blocked), os.environ.get("PYTHONPATH", "")])
     sentence = "config.json: model_type 'albert' needs the torch engine: pip install 'labeld[torch]'."
     with serving(tmp_path, "org/bert", "--models-dir", str(root), PYTHONPATH=path) as server:
-        assert wait_until(lambda: f"org/albert cannot be served: {sentence}" in server.log.read_text())
+        if module == "torch":  # seen without importing anything, and warned of at start
+            assert wait_until(lambda: f"org/albert cannot be served: {sentence}" in server.log.read_text())
         reply = server.post("/models/org/albert", json={"inputs": "a"})
 
         assert 500 == reply.status_code
         assert f"Model org/albert cannot be loaded: {sentence}" == reply.json()["error"]
         assert 3 == len(server.classify("a", "org/bert")[0])
+        assert "Traceback" not in server.log.read_text()
 
 
 LOAD = """

@@ -1,5 +1,6 @@
 """Which engine runs a model. Imports no engine itself: that would load its library for everyone."""
 
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,8 +8,10 @@ from labeld.engines.base import Engine
 from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.model_config import ModelConfig
 
-TORCH_EXTRA = ("torch", "transformers")
-"""What `labeld[torch]` installs that an engine imports."""
+_log = logging.getLogger(__name__)
+
+TORCH_EXTRA = ("torch", "transformers", "safetensors")
+"""What `labeld[torch]` installs."""
 
 
 def open_engine(folder: Path, config: ModelConfig, threads: int, lanes: int) -> Engine:
@@ -22,8 +25,11 @@ def open_engine(folder: Path, config: ModelConfig, threads: int, lanes: int) -> 
         return OpenVinoEngine(folder, config, threads, lanes)
     except UnsupportedArchitectureError as error:
         _require_torch(config, error)
-    from labeld.engines.torch import TorchEngine  # noqa: PLC0415  # takes seconds
-
+        try:
+            from labeld.engines.torch import TorchEngine  # noqa: PLC0415  # takes seconds
+        except ImportError as failure:
+            _log.warning("the torch extra is there, but cannot be imported: %s", failure)
+            raise error from None
     return TorchEngine(folder, config, threads, lanes)
 
 
