@@ -6,8 +6,9 @@ from pathlib import Path
 PACKAGE = "labeld"
 ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = [  # a module imports only from rows below its own
+    "__main__",
     "cli",
-    "web.server classify_command",
+    "web.application web.server classify_command",
     "web.supervisor",
     "web.worker",
     "web.protocol",

@@ -92,7 +92,7 @@ def test_other_architectures_are_served_beside_packed_ones(root: Path, tmp_path:
         assert 3 == len(server.classify("a", "org/bert")[0])
     log = server.log.read_text()
     assert 400 == empty.status_code
-    assert "Text 1 of `inputs` has no tokens" in empty.json()["error"]
+    assert "A text of `inputs` has no tokens" in empty.json()["error"]
     assert 500 == unknown.status_code
     assert "has no ForSequenceClassification for model_type 'mamba'" in unknown.json()["error"]
     assert "Traceback" not in log

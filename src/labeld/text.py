@@ -33,12 +33,11 @@ class TextEncoder:
         """Token ids of each text.
 
         Raises TextTooManyCharactersError or TextTooLongError when a text is too long and truncation was not asked
-        for, InvalidRequestError when it was asked for in a way that leaves nothing, or when a text has no token.
+        for, InvalidRequestError when it was asked for in a way that leaves nothing.
         """
         if parameters.truncation is not None:
             keep = min(parameters.max_length or self.max_tokens, self.max_tokens)
-            cut = [self._truncated(text, parameters.truncation, keep) for text in texts]
-            return [_encoded(index, encoding) for index, encoding in enumerate(cut)]
+            return [_encoded(self._truncated(text, parameters.truncation, keep)) for text in texts]
         for index, text in enumerate(texts):
             longest = max(len(text.text), len(text.pair or ""))
             if longest > self.max_characters:
@@ -49,7 +48,7 @@ class TextEncoder:
         for index, encoding in enumerate(encodings):
             if len(encoding) > self.max_tokens:
                 raise TextTooLongError(index, len(encoding), self.max_tokens)
-        return [_encoded(index, encoding) for index, encoding in enumerate(encodings)]
+        return [_encoded(encoding) for encoding in encodings]
 
     def _truncated(self, text: Text, strategy: TruncationStrategy, keep: int) -> Encoding:
         """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it."""
@@ -70,9 +69,9 @@ class TextEncoder:
         return text[: self.max_characters]
 
 
-def _encoded(index: int, encoding: Encoding) -> EncodedText:
-    if not len(encoding):
-        raise InvalidRequestError(f"Text {index} of `inputs` has no tokens, so this model cannot read it: send words.")
+def _encoded(encoding: Encoding) -> EncodedText:
+    if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
+        raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
     return EncodedText(np.array(encoding.ids, np.int32), np.array(encoding.type_ids, np.int32))
 
 
