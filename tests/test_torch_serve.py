@@ -118,6 +118,28 @@ def test_without_the_extra_the_sentence_says_which(root: Path, tmp_path: Path, m
         assert "Traceback" not in server.log.read_text()
 
 
+def test_looking_at_a_folder_does_not_import_torch(root: Path) -> None:
+    """Nor does loading a model that has a packed graph: torch takes seconds and 0.3 GB."""
+    program = """
+import sys
+from pathlib import Path
+from labeld.engines import open_engine
+from labeld.model import check_folder
+from labeld.model_config import read_config
+
+for name in sys.argv[1:]:
+    check_folder(Path(name))
+open_engine(Path(name), read_config(Path(name)), 1, 1)
+print(*{"torch", "transformers"} & set(sys.modules))
+"""
+    folders = [str(root / "org" / name) for name in ("albert", "bert")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *folders], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (0, "\n") == (done.returncode, done.stdout), done.stderr
+
+
 LOAD = """
 import sys
 from pathlib import Path
