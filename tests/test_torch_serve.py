@@ -119,7 +119,7 @@ def test_without_the_extra_the_sentence_says_which(root: Path, tmp_path: Path, m
 
 
 def test_looking_at_a_folder_does_not_import_torch(root: Path) -> None:
-    """Nor does loading a model that has a packed graph: torch takes seconds and 0.3 GB."""
+    """Nor does loading a model that has a packed graph."""
     program = """
 import sys
 from pathlib import Path
