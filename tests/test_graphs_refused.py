@@ -11,7 +11,7 @@ from openvino import PartialShape, Type
 from openvino import opset13 as op
 from transformers.activations import ACT2FN
 
-from labeld.engines import open_engine
+from labeld.engines.openvino import OpenVinoEngine
 from labeld.errors import FolderError
 from labeld.graphs import blocks
 from labeld.model_config import read_config
@@ -36,24 +36,24 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
 @pytest.mark.parametrize(
     ("name", "changes", "expected"),
     [
-        ("bert", {"is_decoder": True}, "is_decoder is True, but only false is supported"),
-        ("roberta", {"is_decoder": True}, "is_decoder is True, but only false is supported"),
-        ("roberta", {"add_cross_attention": True}, "add_cross_attention is True, but only false is supported"),
+        ("bert", {"is_decoder": True}, "with is_decoder needs the torch engine"),
+        ("roberta", {"is_decoder": True}, "with is_decoder needs the torch engine"),
+        ("roberta", {"add_cross_attention": True}, "roberta with add_cross_attention needs the torch engine"),
         ("xlm-roberta", {"position_embedding_type": "relative_key"}, "only position_embedding_type absolute"),
         ("roberta", {"pad_token_id": None}, "pad_token_id is None, but must be a whole number from 0 to 512"),
         ("camembert", {"pad_token_id": -1}, "pad_token_id is -1, but must be a whole number from 0 to 512"),
         ("roberta", {"pad_token_id": 513}, "pad_token_id is 513, but must be a whole number from 0 to 512"),
-        ("roberta", {"hidden_act": "gelu_10"}, "the activation 'gelu_10' is not supported"),
+        ("roberta", {"hidden_act": "gelu_10"}, "the activation 'gelu_10' needs the torch engine"),
         ("roberta", {"num_attention_heads": 5}, "5 attention heads do not divide a width of 64"),
         ("electra", {"embedding_size": 64}, "has shape [300, 32], but [300, 64] is needed"),
         ("electra", {"embedding_size": None}, "embedding_size is None, but must be"),
-        ("electra", {"is_decoder": "no"}, "is_decoder is 'no', but only false is supported"),
-        ("modernbert", {"rope_scaling": {"rope_type": "yarn"}}, "rope_scaling is not supported"),
+        ("electra", {"is_decoder": "no"}, "is_decoder is 'no', but must be true or false"),
+        ("modernbert", {"rope_scaling": {"rope_type": "yarn"}}, "modernbert with rope_scaling needs the torch engine"),
         ("modernbert", {"rope_parameters": ROPE}, f"rope_parameters must be an object with the keys {FULL} and"),
         (
             "modernbert",
             {"rope_parameters": {FULL: ROPE | {"rope_type": "linear"}}},
-            f"rope_type is not default in rope_parameters.{FULL}",
+            f"modernbert with a rope_type in rope_parameters.{FULL} that is not default needs the torch engine",
         ),
         (
             "modernbert",
@@ -84,7 +84,7 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
         ("modernbert", {"num_attention_heads": 64}, "head_dim is 1, but must be even"),
         ("modernbert", {"norm_bias": "yes"}, "norm_bias is 'yes', but must be true or false"),
         ("modernbert", {"mlp_bias": True}, "has no tensor model.layers.0.mlp.Wi.bias"),
-        ("modernbert", {"classifier_activation": "xielu"}, "the activation 'xielu' is not supported"),
+        ("modernbert", {"classifier_activation": "xielu"}, "the activation 'xielu' needs the torch engine"),
     ],
 )
 def test_a_config_that_asks_for_something_else_is_refused(
@@ -96,7 +96,7 @@ def test_a_config_that_asks_for_something_else_is_refused(
     edit_config(folder, changes)
     try:
         with pytest.raises(FolderError, match=re.escape(expected)):
-            open_engine(folder, read_config(folder), threads=1, lanes=1)
+            OpenVinoEngine(folder, read_config(folder), threads=1, lanes=1)
     finally:
         (folder / "config.json").write_text(before)
 

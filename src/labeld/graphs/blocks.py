@@ -14,7 +14,7 @@ from openvino import Node, PartialShape, Type
 from openvino import opset13 as op
 
 from labeld.checkpoint import Checkpoint
-from labeld.errors import FolderError
+from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.mapped_file import FloatArray, WeightArray
 from labeld.messages import EncodedText
 
@@ -139,9 +139,9 @@ ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
 
 
 def activation(name: object) -> Callable[[Node], Node]:
-    """The activation of this name; raises FolderError naming it when it cannot be computed exactly."""
+    """The activation of this name; raises UnsupportedArchitectureError when it cannot be computed exactly."""
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise FolderError(f"config.json: the activation {name!r} is not supported: {', '.join(ACTIVATIONS)} are.")
+        raise UnsupportedArchitectureError(f"the activation {name!r}")
     return ACTIVATIONS[name]
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset13 as op
 
-from labeld.errors import FolderError
+from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.graphs import blocks
 from labeld.mapped_file import WeightArray
 from labeld.messages import EncodedText
@@ -55,8 +55,8 @@ class Shape:
                 f"config.json: only position_embedding_type absolute is supported for {config.model_type}."
             )
         for key in ("is_decoder", "add_cross_attention"):  # transformers then masks causally
-            if config.raw.get(key, False) is not False:
-                raise FolderError(f"config.json: {key} is {config.raw[key]!r}, but only false is supported.")
+            if config.flag(key, default=False):
+                raise UnsupportedArchitectureError(f"{config.model_type} with {key}")
         return cls(
             config.integer("num_hidden_layers"),
             config.integer("hidden_size"),

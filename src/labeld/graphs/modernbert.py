@@ -12,7 +12,7 @@ from openvino import Node
 from openvino import opset13 as op
 
 from labeld.checkpoint import Checkpoint
-from labeld.errors import FolderError
+from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.graphs import blocks
 from labeld.graphs.encoder import Layout
 from labeld.model_config import ModelConfig
@@ -184,7 +184,7 @@ def _window(config: ModelConfig) -> int:
 def _thetas(config: ModelConfig) -> dict[str, float]:
     """Rotary base of each kind of layer, from `rope_parameters`, or from the older keys."""
     if config.raw.get("rope_scaling") is not None:
-        raise FolderError("config.json: rope_scaling is not supported.")
+        raise UnsupportedArchitectureError("modernbert with rope_scaling")
     parameters = config.raw.get("rope_parameters")
     parameters = {} if parameters is None else parameters
     if not isinstance(parameters, dict) or not set(parameters) <= set(THETAS):
@@ -199,9 +199,7 @@ def _theta(config: ModelConfig, kind: str, parameters: Any) -> float:
             f"config.json: rope_parameters.{kind} may have rope_type default and a rope_theta, and nothing else."
         )
     if parameters.get("rope_type", parameters.get("type", "default")) != "default":
-        raise FolderError(
-            f"config.json: rope_type is not default in rope_parameters.{kind}, and no other is supported."
-        )
+        raise UnsupportedArchitectureError(f"modernbert with a rope_type in rope_parameters.{kind} that is not default")
     key, default = THETAS[kind]
     theta = parameters.get("rope_theta", config.raw.get(key, default))
     if type(theta) not in (int, float) or not 0 < theta < 1e12:
