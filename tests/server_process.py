@@ -109,7 +109,7 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
 
 
 def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    """A labeld command that ends by itself; on a free port, with an empty cache, without the Hub unless told otherwise."""
+    """A labeld command that ends by itself; on a free port, with an empty cache, without a Hub."""
     with tempfile.TemporaryDirectory() as cache:
         return subprocess.run(
             [LABELD, *arguments],

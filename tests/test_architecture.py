@@ -6,10 +6,11 @@ from pathlib import Path
 PACKAGE = "labeld"
 ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = [  # a module imports only from rows below its own
+    "__main__",
     "cli",
     "models_command",
     "flags",
-    "web.server classify_command",
+    "web.application web.server classify_command",
     "web.supervisor",
     "web.worker",
     "web.protocol",
@@ -21,9 +22,11 @@ LAYERS = [  # a module imports only from rows below its own
     "catalogue",
     "model store hub",
     "engines",
-    "dispatch engines.openvino",
+    "dispatch engines.openvino engines.torch",
+    "engines.transformers_model",
     "graphs",
-    "graphs.bert",
+    "graphs.bert graphs.roberta graphs.electra graphs.modernbert",
+    "graphs.encoder",
     "graphs.blocks",
     "manifest addresses",
     "model_files text tokenizer_files checkpoint wire planner folders registry revision web.openapi engines.base web",

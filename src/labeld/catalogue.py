@@ -112,6 +112,10 @@ class Catalogue:
         if place.commit is not None:
             self.store.close(place.folder)
 
+    def close(self) -> None:
+        """Ends all uses, when no model is used any longer."""
+        self.store.close_all()
+
     def stop(self) -> None:
         """Ends the downloads that run; the next server goes on with them."""
         self._stopping.set()

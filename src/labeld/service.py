@@ -138,6 +138,7 @@ class Service:
         self._tokenisers.shutdown()
         self._downloads.shutdown(cancel_futures=True)
         self._loaders.shutdown(cancel_futures=True)
+        self._catalogue.close()
 
     async def _load(self, model_id: str) -> Resident:
         loop = asyncio.get_running_loop()

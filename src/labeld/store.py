@@ -93,6 +93,13 @@ class Store:
             handles = self._uses.get(folder, [])
             _unlock(handles.pop() if handles else None)
 
+    def close_all(self) -> None:
+        """Ends all uses that this object has begun."""
+        with self._guard:
+            for handle in (handle for handles in self._uses.values() for handle in handles):
+                _unlock(handle)
+            self._uses.clear()
+
     @contextmanager
     def downloading(self, model_id: str, stopping: threading.Event) -> Iterator[None]:
         """Alone, of all threads and processes, with the right to change this model in the store; waits for it.
@@ -202,9 +209,15 @@ class Store:
             raise StoreError(
                 f"Model {model_id} needs {in_words(size)}, but the store may take {in_words(limit)} (store_limit)."
             )
-        self._remove_left_downloads(model_id)
+
+        def fits() -> bool:
+            free = shutil.disk_usage(self._root).free
+            return _tree_size(self._root) + missing <= limit and missing + SPARE <= free
+
+        if not fits():
+            self._remove_left_downloads(model_id)
         candidates = iter(self.list())
-        while _tree_size(self._root) + missing > limit or shutil.disk_usage(self._root).free < missing + SPARE:
+        while not fits():
             victim = next(candidates, None)
             if victim is None:
                 free = in_words(shutil.disk_usage(self._root).free)

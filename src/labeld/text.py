@@ -70,6 +70,8 @@ class TextEncoder:
 
 
 def _encoded(encoding: Encoding) -> EncodedText:
+    if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
+        raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
     return EncodedText(np.array(encoding.ids, np.int32), np.array(encoding.type_ids, np.int32))
 
 
