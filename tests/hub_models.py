@@ -1,7 +1,9 @@
 """Models for the test hub, and a catalogue that gets them from there."""
 
 import json
+import os
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from labeld.catalogue import Catalogue
 from labeld.settings import load
 from labeld.wiring import open_catalogue
 from tests.local_hub import LocalHub
+from tests.server_process import LABELD
 
 
 def classifier(seed: int = 0, size: int = 300_000, model_type: str = "bert") -> dict[str, bytes]:
@@ -40,3 +43,15 @@ def catalogue(its_hub: LocalHub, tmp_path: Path, **flags: Any) -> Catalogue:
     token = flags.pop("hf_token", "")
     environment = {"HF_ENDPOINT": its_hub.url, "HF_TOKEN": token, "LABELD_STORE_DIR": str(tmp_path / "store")}
     return start({"hub_timeout": 0.3, **flags}, environment)
+
+
+def pulling(its_hub: LocalHub, tmp_path: Path, *flags: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[bytes]":
+    """A process that downloads org/model into the same store."""
+    variables = {
+        "HF_ENDPOINT": its_hub.url,
+        "LABELD_STORE_DIR": str(tmp_path / "store"),
+        "COLUMNS": "120",
+        "TERM": "xterm",
+    }
+    command = [LABELD, "models", "pull", "org/model", *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=os.environ | variables)

@@ -14,7 +14,7 @@ import pytest
 from tests.local_hub import LocalHub
 
 HOSTILE = [
-    *("", "/", "//", ".", "..", "../../etc", "/etc/passwd", "org/../../etc/passwd", "..%2f..%2fetc", "%2e%2e/%2e%2e"),
+    *("", "/", "//", ".", "..", "../../etc", "org/../../etc/passwd", "..%2f..%2fetc", "%2e%2e/%2e%2e"),
     *(
         "org%2fmodel",
         "%252e%252e/x",
@@ -78,7 +78,7 @@ def hook(event, arguments):
         seen.append([event, str(arguments[1] if event == "socket.connect" else arguments[:2])])
     elif event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir"):
         if not isinstance(arguments[0], int):
-            seen.append([event, os.fsdecode(arguments[0] or ".")])
+            seen.append([event, os.path.abspath(os.fsdecode(arguments[0] or "."))])
 sys.addaudithook(hook)
 found = start({}, dict(os.environ))
 
@@ -118,7 +118,15 @@ def watched(hub: LocalHub, tmp_path: Path, names: list[str]) -> dict[str, list[l
 
 def outside(events: list[list[str]], tmp_path: Path) -> list[list[str]]:
     """Files that are neither Python's nor the store's nor the bundled models' list."""
-    libraries = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]), "src/", "/proc/", "/etc/ssl", "/dev/null")
+    libraries = (
+        *filter(None, sys.path),
+        sys.prefix,
+        sys.base_prefix,
+        str(Path(__file__).parents[1]),
+        "/proc/",
+        "/etc/ssl",
+        "/dev/null",
+    )
     own = (str(tmp_path / "store"), *libraries)
     return [event for event in events if not event[0].startswith("socket") and not event[1].startswith(own)]
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 
 from labeld.errors import HubFailedError, StoreError
 from labeld.wire import encode_error
-from tests.hub_models import NEEDED, catalogue, classifier
+from tests.hub_models import NEEDED, catalogue, classifier, pulling
 from tests.local_hub import Fault, LocalHub
-from tests.server_process import LABELD, wait_until
+from tests.server_process import wait_until
 
 
 def flip(path: Path) -> None:
@@ -99,16 +98,9 @@ def test_a_link_is_no_file_of_the_store(hub: LocalHub, tmp_path: Path) -> None:
     assert 2 == hub.downloads()["vocab.txt"]
 
 
-def pulling(hub: LocalHub, tmp_path: Path, *flags: str) -> "subprocess.Popen[bytes]":
-    """A process that downloads org/model."""
-    environment = {**os.environ, "HF_ENDPOINT": hub.url, "LABELD_STORE_DIR": str(tmp_path / "store")}
-    command = [LABELD, "models", "pull", "org/model", "--json", *flags]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-
-
 def test_many_threads_and_processes_download_a_model_once(hub: LocalHub, tmp_path: Path) -> None:
     """The others wait and find it there."""
-    processes = [pulling(hub, tmp_path) for _ in range(2)]
+    processes = [pulling(hub, tmp_path, "--json") for _ in range(2)]
     with ThreadPoolExecutor(8) as threads:
         places = set(threads.map(lambda _: catalogue(hub, tmp_path).fetch("org/model"), range(8)))
     told = [process.communicate(timeout=60) for process in processes]

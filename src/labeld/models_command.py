@@ -1,7 +1,6 @@
 """`labeld models`: which models are here, and getting and removing those of the Hub."""
 
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ def pull(
     from labeld.wiring import open_catalogue  # noqa: PLC0415  # loads the engine
 
     catalogue = open_catalogue(settings.load(flags), "any")
-    with _bar(model, shown=not as_json and sys.stderr.isatty()) as progress:
+    with _bar(model, shown=not as_json) as progress:
         place = catalogue.pull(model, progress)
     told = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
     typer.echo(json.dumps(told) if as_json else f"{model} is in the store, at {place.commit}.")
@@ -106,12 +105,13 @@ def _row(model_id: str, size: int, source: str) -> dict[str, Any]:
 
 @contextmanager
 def _bar(model: str, *, shown: bool) -> "Iterator[Progress]":
-    """A bar on stderr, where there is somebody to see it."""
+    """A bar on stderr, if that is a terminal."""
     from rich import progress  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
 
     columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
     more = (progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
-    with progress.Progress(*columns, *more, console=Console(stderr=True), disable=not shown) as bar:
+    console = Console(stderr=True)
+    with progress.Progress(*columns, *more, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(model, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
