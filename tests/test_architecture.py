@@ -28,7 +28,7 @@ LAYERS = [  # a module imports only from rows below its own
     "graphs.bert graphs.roberta graphs.electra graphs.modernbert",
     "graphs.encoder",
     "graphs.blocks",
-    "manifest addresses",
+    "manifest addresses locks",
     "model_files text tokenizer_files checkpoint wire planner folders registry revision web.openapi engines.base web",
     "body safetensors_file torch_file",
     "strict_json torch_zip torch_pickle",

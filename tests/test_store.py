@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from labeld.errors import HubFailedError, StoreError
+from labeld.errors import HubFailedError, StoreError, UnavailableError
 from labeld.wire import encode_error
 from tests.hub_models import NEEDED, catalogue, classifier, pulling
 from tests.local_hub import Fault, LocalHub
@@ -39,6 +40,11 @@ def forge_weights(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def name_main(folder: Path, commit: object) -> None:
+    """Says by hand which commit main is."""
+    (folder.parent / "revisions.json").write_text(json.dumps({"main": commit}))
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a flipped bit": (lambda folder: flip(folder / "model.safetensors"), ["model.safetensors"]),
     "a short file": (lambda folder: (folder / "vocab.txt").write_bytes(b""), ["vocab.txt"]),
@@ -50,6 +56,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), []),
     "a path": (lambda folder: edit_manifest(folder, "vocab.txt", "../vocab.txt"), []),
     "nonsense": (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), []),
+    "a path as commit": (lambda folder: name_main(folder, f"../{folder.parent.name}/{folder.name}"), []),
+    "a number as commit": (lambda folder: name_main(folder, 1), []),
     "no names": (lambda folder: (folder.parent / "revisions.json").write_text("[]"), []),
 }
 
@@ -109,6 +117,17 @@ def test_many_threads_and_processes_download_a_model_once(hub: LocalHub, tmp_pat
     [place] = places
     expected = {"model_id": "org/model", "revision": place.commit, "folder": str(place.folder)}
     assert [(expected, b"")] * 2 == [(json.loads(output), error) for output, error in told]
+
+
+def test_who_waits_for_anothers_download_can_be_stopped(hub: LocalHub, tmp_path: Path) -> None:
+    """Without the download being finished."""
+    found = catalogue(hub, tmp_path)
+    with catalogue(hub, tmp_path).store.downloading("org/model", threading.Event()):
+        threading.Timer(0.1, found.stop).start()
+        with pytest.raises(UnavailableError, match="stopping"):
+            found.fetch("org/model")
+
+    assert [] == hub.requests
 
 
 def test_a_download_that_was_killed_goes_on(hub: LocalHub, tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ DEFAULT_REVISION = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git-sha1:[0-9a-f]{40}")
 
-QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_OFFLINE": "0"}
-"""What huggingface_hub reads when it is imported. Whether to connect at all is our own setting `offline`."""
+QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_XET": "1"}
+QUIET |= {"HF_HUB_OFFLINE": "0"}  # whether to connect at all is our own setting `offline`
+"""What huggingface_hub reads when it is imported."""
 
 REPLY_LIMIT = 20_000_000
 """Bytes of the Hub's description of a model; those of the largest repositories have 2 million."""

@@ -37,6 +37,7 @@ def pull(
     catalogue = open_catalogue(settings.load(flags), "any")
     with _bar(model, shown=not as_json) as progress:
         place = catalogue.pull(model, progress)
+    catalogue.close()
     told = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
     typer.echo(json.dumps(told) if as_json else f"{model} is in the store, at {place.commit}.")
 

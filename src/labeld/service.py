@@ -144,7 +144,11 @@ class Service:
         loop = asyncio.get_running_loop()
         place = await loop.run_in_executor(self._downloads, self._catalogue.fetch, model_id)
         began = time.perf_counter()
-        model = await loop.run_in_executor(self._loaders, _loaded, model_id, place, self._options)
+        try:
+            model = await loop.run_in_executor(self._loaders, _loaded, model_id, place, self._options)
+        except ModelBrokenError:
+            self._catalogue.release(place)
+            raise
         logger.info("loaded %s in %.2f s", model_id, time.perf_counter() - began)
         return Resident(model, self._dispatcher.attach(model.engine))
 

@@ -9,9 +9,7 @@ A folder gets its final name only when all its files are verified and its manife
 """
 
 import errno
-import fcntl
 import json
-import os
 import re
 import shutil
 import threading
@@ -20,16 +18,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from labeld.errors import StoreError, UnavailableError, in_words
+from labeld.errors import StoreError, in_words
+from labeld.locks import EXCLUSIVE, SHARED, Locks, unlock
 from labeld.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
 from labeld.settings import Amount
 
 REVISIONS = "revisions.json"
 PARTIAL = ".partial"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
-LOOK_AGAIN = 0.2
-"""Seconds between two looks whether another process has finished its download."""
 
 SPARE = 64 * 1024 * 1024
 """Bytes of the disk that a download leaves free."""
@@ -56,14 +52,16 @@ class Store:
     def __init__(self, root: Path, limit: Amount) -> None:
         """`limit` is what the store may take of its disk."""
         self._root, self._limit = root, limit
+        self._locks = Locks(root / ".locks")
         self.verifier = Verifier()
         self._uses: dict[Path, list[int]] = {}
         self._guard = threading.Lock()
 
     def commit(self, model_id: str, revision: str) -> str | None:
         """The commit that is stored for a revision; not verified, so that it costs next to nothing."""
-        commit = revision if COMMIT.fullmatch(revision) else self._revisions(model_id).get(revision)
-        return commit if commit and (self._folder(model_id) / commit / MANIFEST).exists() else None
+        commit = revision if COMMIT.fullmatch(revision) else str(self._revisions(model_id).get(revision))
+        there = COMMIT.fullmatch(commit) and (self._folder(model_id) / commit / MANIFEST).exists()
+        return commit if there else None
 
     def open(self, model_id: str, revision: str) -> tuple[Path, str] | None:
         """Folder and commit of a revision, verified, and not evicted until `close`. None when it must be downloaded."""
@@ -72,14 +70,14 @@ class Store:
             return None
         folder = self._folder(model_id) / commit
         try:
-            use = self._lock(f"{folder.parent.name}@{commit}", fcntl.LOCK_SH)
+            use = self._locks.take(f"{folder.parent.name}@{commit}", SHARED)
         except OSError:  # nobody can evict from a store that cannot be written to
             use = None
         else:
             if use is None:  # it is being evicted
                 return None
         if not self.verifier.is_whole(folder, model_id, commit):
-            _unlock(use)
+            unlock(use)
             return None
         with self._guard:
             self._uses.setdefault(folder, []).extend([] if use is None else [use])
@@ -91,13 +89,13 @@ class Store:
         """Ends a use that `open` has begun."""
         with self._guard:
             handles = self._uses.get(folder, [])
-            _unlock(handles.pop() if handles else None)
+            unlock(handles.pop() if handles else None)
 
     def close_all(self) -> None:
         """Ends all uses that this object has begun."""
         with self._guard:
             for handle in (handle for handles in self._uses.values() for handle in handles):
-                _unlock(handle)
+                unlock(handle)
             self._uses.clear()
 
     @contextmanager
@@ -106,8 +104,13 @@ class Store:
 
         Raises UnavailableError when `stopping` is set, and StoreError for whatever the disk refuses meanwhile.
         """
-        with _disk_errors(), self._changing(model_id, stopping):
-            yield
+        with _disk_errors():
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = self._locks.wait(self._folder(model_id).name, stopping)
+            try:
+                yield
+            finally:
+                unlock(lock)
 
     def amount(self, amount: Amount) -> int:
         """An amount in bytes, where all there is is the store's disk."""
@@ -126,6 +129,9 @@ class Store:
             (final / MANIFEST).unlink(missing_ok=True)
             final.replace(partial)
         partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in partial.iterdir():
+            if path.is_dir():  # somebody else's; no file of a model is one
+                shutil.rmtree(path)
         self._make_room(model_id, size, size - _tree_size(partial))
         return partial
 
@@ -231,20 +237,20 @@ class Store:
         """Unfinished downloads of other models that nobody goes on with now."""
         for partial in self._root.glob(f"*/*{PARTIAL}"):
             if partial.parent != self._folder(model_id):
-                lock = self._lock(partial.parent.name, fcntl.LOCK_EX)
+                lock = self._locks.take(partial.parent.name, EXCLUSIVE)
                 if lock is not None:
                     shutil.rmtree(partial, ignore_errors=True)
-                    _unlock(lock)
+                    unlock(lock)
 
     def _evict(self, stored: Stored) -> bool:
         """Removes a commit unless somebody uses it."""
-        lock = self._lock(f"{stored.folder.parent.name}@{stored.commit}", fcntl.LOCK_EX)
+        lock = self._locks.take(f"{stored.folder.parent.name}@{stored.commit}", EXCLUSIVE)
         if lock is None:
             return False
         (stored.folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left is never a model
         shutil.rmtree(stored.folder)
         self._tidy(stored.folder.parent)
-        _unlock(lock)
+        unlock(lock)
         return True
 
     def _tidy(self, folder: Path) -> None:
@@ -253,37 +259,6 @@ class Store:
             (folder / REVISIONS).unlink(missing_ok=True)
             with suppress(OSError):  # another process has begun to download it again
                 folder.rmdir()
-
-    @contextmanager
-    def _changing(self, model_id: str, stopping: threading.Event) -> Iterator[None]:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._locks.mkdir(exist_ok=True)
-        while (lock := self._lock(self._folder(model_id).name, fcntl.LOCK_EX)) is None:
-            if stopping.wait(LOOK_AGAIN):
-                raise UnavailableError("This server is stopping: try again in a moment.")
-        try:
-            yield
-        finally:
-            _unlock(lock)
-
-    @property
-    def _locks(self) -> Path:
-        return self._root / ".locks"
-
-    def _lock(self, name: str, kind: int) -> int | None:
-        """A handle that has the lock, or None when somebody else has it. Raises OSError when it cannot be made."""
-        handle = os.open(self._locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        return handle
-
-
-def _unlock(handle: int | None) -> None:
-    if handle is not None:
-        os.close(handle)
 
 
 def _tree_size(folder: Path) -> int:
