@@ -1,8 +1,8 @@
 """A sentencepiece model's character map: which strings its normalizer replaces, the longest first.
 
-The map is a double-array trie over UTF-8 bytes and the replacements, NUL-terminated (sentencepiece's normalizer.cc and
-its darts.h). The `tokenizers` library reads the same map one grapheme at a time and misses what is longer or shorter than
-one, such as decomposed Hangul and kana or half-width kana with a voice mark; this reader gives what sentencepiece gives.
+The map is a double-array trie over UTF-8 bytes, then the replacements, each ended by NUL (sentencepiece's normalizer.cc
+and its darts.h). The `tokenizers` library reads the same map one grapheme at a time and misses some of it, such as
+decomposed Hangul and kana, or half-width kana with a voice mark; this reader gives what sentencepiece gives.
 """
 
 import struct

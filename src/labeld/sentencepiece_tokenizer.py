@@ -145,7 +145,10 @@ class SpaceNormalizer:
     def apply(self, text: str) -> str:
         """The text after the character map, without spaces at its ends and next to others."""
         if self._own:  # the file's own symbols stay as they are
-            text = "".join(part if odd else self._map(part) for part, odd in zip(self._own.split(text), cycle((0, 1))))
+            text = "".join(
+                part if odd else self._map(part)
+                for part, odd in zip(self._own.split(text), cycle((False, True)), strict=False)
+            )
         else:
             text = self._map(text)
         if self._squeeze:

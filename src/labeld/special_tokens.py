@@ -1,4 +1,4 @@
-"""tokenizer_config.json, special_tokens_map.json and added_tokens.json -> the tokens a tokenizer has beside its model's.
+"""tokenizer_config.json, special_tokens_map.json, added_tokens.json -> the tokens a tokenizer has beside its model's.
 
 The order of the files and of the tokens is that of transformers 5 (`PreTrainedTokenizerBase._from_pretrained` and
 `TokenizersBackend.__init__`); it decides the id of a token that the vocabulary does not have, and which of two

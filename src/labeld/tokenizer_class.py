@@ -58,8 +58,14 @@ CODE_ONLY = frozenset(
 )
 """Classes that split texts in Python, whatever files lie beside them."""
 
-WITHOUT_TOKEN_TYPES = ROBERTA_CLASSES | {"DistilBertTokenizer", "XLMRobertaTokenizer", "CamembertTokenizer"}
-"""Classes whose model_input_names have no token_type_ids."""
+WITH_TOKEN_TYPES = BERT_CLASSES - {"DistilBertTokenizer"} | {
+    "ConvBertTokenizer",
+    "DebertaTokenizer",
+    "DebertaV2Tokenizer",
+    "FNetTokenizer",
+    "LayoutLMv2Tokenizer",
+}
+"""Classes whose model_input_names have token_type_ids."""
 
 
 def tokenizer_class(model_config: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -83,4 +89,4 @@ def has_token_types(class_name: str, config: Mapping[str, Any]) -> bool:
     names = config.get("model_input_names")
     if isinstance(names, list):
         return "token_type_ids" in names
-    return class_name not in WITHOUT_TOKEN_TYPES
+    return class_name in WITH_TOKEN_TYPES

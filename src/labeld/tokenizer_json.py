@@ -1,8 +1,8 @@
 """tokenizer.json -> tokenizer, as transformers 5 reads it.
 
-For a few classes transformers takes only the vocabulary (merges, character map) of the file and builds the rest anew from
-tokenizer_config.json; for example `do_lower_case` there decides, not the file's normalizer. Every other class takes the
-file as it is. Both are done here.
+For a few classes transformers takes only the vocabulary (merges, character map) of the file and builds the rest anew
+from tokenizer_config.json; for example `do_lower_case` there decides, not the file's normalizer. Of the other classes
+the file is taken as it is.
 """
 
 import base64
@@ -61,9 +61,7 @@ def _as_it_is(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     return tokenizer
 
 
-def _rebuilt(
-    folder: Path, content: Mapping[str, Any], config: Mapping[str, Any], class_name: str
-) -> Tokenizer | None:
+def _rebuilt(folder: Path, content: Mapping[str, Any], config: Mapping[str, Any], class_name: str) -> Tokenizer | None:
     """None when the file's model is not of the kind that the class has: then the file knows better than the class."""
     model = content.get("model")
     if not isinstance(model, dict):
