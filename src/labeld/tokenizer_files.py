@@ -57,10 +57,10 @@ def _read(folder: Path, config: dict[str, Any], class_name: str) -> Tokenizer:
     if class_name in LAYOUTS:
         _require(folder, LAYOUTS[class_name].file)
         return read_sentencepiece(folder, config, class_name)
-    what = "no class" if class_name == AS_IT_IS else class_name
+    which = "" if class_name == AS_IT_IS else f" of a {class_name}"
     raise FolderError(
-        f"There is no tokenizer.json, and the folder names {what} whose other files could be read: save tokenizer.json "
-        "with transformers."
+        f"There is no {tokenizer_json.FILE}, and the other files{which} cannot be read without it: save "
+        f"{tokenizer_json.FILE} with transformers."
     )
 
 
