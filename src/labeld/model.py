@@ -43,7 +43,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     engine = open_engine(folder, config, options.threads, options.lanes)
     max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens)
     characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
-    encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side)
+    encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side, files.token_types)
     return Model(model_id, folder_revision(folder, options.cache_dir), config, encoder, engine)
 
 
