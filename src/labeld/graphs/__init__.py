@@ -6,10 +6,12 @@ from labeld.checkpoint import Checkpoint
 from labeld.errors import FolderError
 from labeld.graphs.bert import build_bert, build_distilbert
 from labeld.graphs.blocks import PackedGraph
+from labeld.graphs.deberta import build_deberta
 from labeld.model_config import ModelConfig
 
 BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "bert": build_bert,
+    "deberta-v2": build_deberta,
     "distilbert": build_distilbert,
 }
 

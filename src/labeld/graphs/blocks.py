@@ -138,6 +138,10 @@ class Heads:
         """Scaled dot-product attention of unsplit [1, T, heads * size] projections -> [1, T, heads * size]."""
         scale = op.constant(np.float32(self.size**-0.5))
         context = op.scaled_dot_product_attention(self.split(query), self.split(key), self.split(value), mask, scale)
+        return self.join(context)
+
+    def join(self, context: Node) -> Node:
+        """[1, heads, T, size] -> [1, T, heads * size]."""
         return op.reshape(op.transpose(context, integers(0, 2, 1, 3)), integers(1, -1, self.count * self.size), True)
 
 
