@@ -36,7 +36,7 @@ class PackedGraph:
     pack: Callable[[Sequence[EncodedText]], Inputs]
     """Texts -> the arrays for `model.inputs`, in their order."""
     max_tokens: int
-    """Tokens of the longest text the position table has room for."""
+    """Tokens of the longest text the position table has room for; `sys.maxsize` where there is no such table."""
 
 
 def constant(array: WeightArray) -> Node:

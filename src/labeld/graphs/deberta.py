@@ -173,7 +173,11 @@ class _Row:
             end = op.add(_length(self._segments, 1), op.constant(np.int32(begin)))
             bounds = op.concat([op.constant(np.array([begin], np.int32)), op.unsqueeze(end, blocks.integers(0))], 0)
             is_same_text = op.equal(part(segments, bounds, 0, 1), self._segments)
-            copies.append(op.multiply(part(padded, bounds, 0, 1), op.unsqueeze(op.convert(is_same_text, "f32"), blocks.integers(2))))
+            copies.append(
+                op.multiply(
+                    part(padded, bounds, 0, 1), op.unsqueeze(op.convert(is_same_text, "f32"), blocks.integers(2))
+                )
+            )
         return copies
 
     def _scores(self, queries: Node, keys: Node, stretch: Stretch | None) -> _Scores:
@@ -190,7 +194,9 @@ class _Row:
         nearest = op.subtract(_length(self._segments, 1), op.constant(np.int32(1)))
         rows = op.squeeze(self._rows, op.constant(blocks.AXIS_0))
         row = op.gather(rows, op.add(distance, nearest), op.constant(blocks.AXIS_0))
-        size = op.subtract(*(op.gather(self.window, op.constant(np.int64(at)), op.constant(blocks.AXIS_0)) for at in (1, 0)))
+        size = op.subtract(
+            *(op.gather(self.window, op.constant(np.int64(at)), op.constant(blocks.AXIS_0)) for at in (1, 0))
+        )
         order = queries if stretch else _range(_length(queries, 0))
         by_query = op.add(row, op.unsqueeze(op.multiply(order, size), blocks.integers(1)))
         by_key = op.add(row, op.unsqueeze(op.multiply(keys, size), blocks.integers(0)))
@@ -204,7 +210,7 @@ class _Attention:
         self._row, self._shape, self._checkpoint = row, shape, checkpoint
         self._weights = blocks.Weights(checkpoint)
         self._distances = shape.distances
-        self._scale = np.float32((shape.heads.size * shape.distances.scale_factor) ** -0.5)
+        self._scale = float((shape.heads.size * shape.distances.scale_factor) ** -0.5)
         self._embeddings: FloatArray = np.zeros((0, shape.hidden), np.float32)
         if shape.distances.counted:
             self._embeddings = shape.distances.embeddings(checkpoint, shape.hidden, shape.eps)
@@ -219,7 +225,7 @@ class _Attention:
         return self._attend(first, x, self._row.first_tokens, prefix + "attention.self.")
 
     def _attend(self, queries_of: Node, x: Node, scores: Sequence[_Scores], prefix: str) -> Node:
-        scale = op.constant(self._scale)
+        scale = op.constant(np.float32(self._scale))
         query = op.multiply(self._projected(queries_of, prefix + "query_proj"), scale)
         query, key, value = (
             self._shape.heads.split(one)
@@ -285,7 +291,9 @@ def _convolve(x: Node, row: _Row, shape: _Shape, checkpoint: Checkpoint, config:
     if groups < 1 or shape.hidden % groups:
         raise FolderError(f"config.json: conv_groups is {groups}, but must divide a width of {shape.hidden}.")
     channels = shape.hidden // groups
-    copies = [op.reshape(one, blocks.integers(1, -1, groups, channels), False) for one in row.shifted(x, shape.kernel // 2)]
+    copies = [
+        op.reshape(one, blocks.integers(1, -1, groups, channels), False) for one in row.shifted(x, shape.kernel // 2)
+    ]
     stacked = op.transpose(op.concat(copies, 3), blocks.integers(0, 2, 1, 3))
     kernel = checkpoint.take("deberta.encoder.conv.conv.weight", shape.hidden, channels, shape.kernel)
     kernel = kernel.reshape(groups, channels, channels, shape.kernel).transpose(0, 3, 2, 1)

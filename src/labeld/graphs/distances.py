@@ -83,7 +83,7 @@ class Distances:
             return distance
         middle = self.buckets // 2
         far = np.maximum(np.abs(distance), middle)  # what is nearer needs no logarithm
-        share = np.log(far.astype(np.float32) / np.float32(middle)) / np.log(np.float32((self.longest - 1) / middle))
+        share = _log(far.astype(np.float32) / np.float32(middle)) / _log(np.float32((self.longest - 1) / middle))
         steps = np.ceil(share * np.float32(middle - 1)).astype(np.int64)
         return np.where(far <= middle, distance, np.sign(distance) * (steps + middle))
 
@@ -110,6 +110,11 @@ class Distances:
         wide -= wide.mean(-1, keepdims=True)
         wide /= np.sqrt((wide * wide).mean(-1, keepdims=True) + eps)
         return (wide * weight + bias).astype(np.float32)
+
+
+def _log(numbers: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+    """The logarithm in float32, rounded once; NumPy's own float32 is off by one bit where torch's is not more often."""
+    return np.asarray(np.log(np.float64(numbers)), np.float32)
 
 
 def _pos_att_type(config: ModelConfig) -> list[str]:
