@@ -21,6 +21,7 @@ LAYERS = [  # a module imports only from rows below its own
     "dispatch engines.openvino",
     "graphs",
     "graphs.bert graphs.deberta",
+    "graphs.disentangled",
     "graphs.distances graphs.stretches",
     "graphs.blocks",
     "text tokenizer_files checkpoint wire planner folders registry revision web.openapi engines.base web",

@@ -193,7 +193,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
         ({"num_attention_heads": -1}, "num_attention_heads is -1"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
         ({"id2label": {"0": "a"}}, r"classifier\.weight has shape \[3, 64\], but \[1, 64\] is needed"),
-        ({"model_type": "albert"}, "model_type 'albert' is not supported: bert, distilbert are"),
+        ({"model_type": "albert"}, "model_type 'albert' is not supported: bert, distilbert, "),
     ],
 )
 def test_what_cannot_be_computed_exactly_is_refused(tmp_path: Path, change: dict[str, object], expected: str) -> None:

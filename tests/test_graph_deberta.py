@@ -158,8 +158,10 @@ def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:
     assert agree(np.concatenate([ours.run([text], 0) for text in case.texts]), case)
 
 
-def test_small_batches_of_all_kinds(case: Case) -> None:
+@pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
+def test_small_batches_of_all_kinds(cases: dict[str, Case], name: str) -> None:
     """Each text beside its two neighbours: rows of one stretch and of several, and of several numbers of distances."""
+    case = cases[name]
     ours = engine(case.folder)
     triples = [ours.run(case.texts[at : at + 3], 0) for at in range(len(case.texts) - 2)]
 

@@ -11,8 +11,8 @@ from labeld.model_config import ModelConfig
 
 BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "bert": build_bert,
-    "deberta-v2": build_deberta,
     "distilbert": build_distilbert,
+    "deberta-v2": build_deberta,
 }
 
 
