@@ -32,6 +32,7 @@ class LoadOptions:
     threads: int
     lanes: int
     max_text_characters: int
+    max_tokens_per_text: int
     cache_dir: Path
 
 
@@ -41,7 +42,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     files = read_tokenizer(folder)
     _require_same_vocabulary(files, config)
     engine = open_engine(folder, config, options.threads, options.lanes)
-    max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens)
+    max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens, options.max_tokens_per_text)
     characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
     encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side, files.token_types)
     return Model(model_id, folder_revision(folder, options.cache_dir), config, encoder, engine)

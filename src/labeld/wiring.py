@@ -57,7 +57,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
-    options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
+    limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
+    options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
     service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
     dispatcher.start()
     try:
