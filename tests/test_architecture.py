@@ -6,8 +6,9 @@ from pathlib import Path
 PACKAGE = "labeld"
 ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = [  # a module imports only from rows below its own
+    "__main__",
     "cli",
-    "web.server classify_command",
+    "web.application web.server classify_command",
     "web.supervisor",
     "web.worker",
     "web.protocol",
@@ -18,9 +19,11 @@ LAYERS = [  # a module imports only from rows below its own
     "service",
     "model",
     "engines",
-    "dispatch engines.openvino",
+    "dispatch engines.openvino engines.torch",
+    "engines.transformers_model",
     "graphs",
-    "graphs.bert",
+    "graphs.bert graphs.roberta graphs.electra graphs.modernbert",
+    "graphs.encoder",
     "graphs.blocks",
     "text tokenizer_files checkpoint wire planner folders registry revision web.openapi engines.base web",
     "body safetensors_file torch_file tokenizer_json sentencepiece_tokenizer",

@@ -71,6 +71,8 @@ class TextEncoder:
         return text[: self.max_characters]
 
     def _encoded(self, encoding: Encoding) -> EncodedText:
+        if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
+            raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
         ids = np.array(encoding.ids, np.int32)
         return EncodedText(ids, np.array(encoding.type_ids, np.int32) if self.token_types else np.zeros_like(ids))
 
