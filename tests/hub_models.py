@@ -19,8 +19,10 @@ def classifier(seed: int = 0, size: int = 300_000, model_type: str = "bert") -> 
     noise = random.Random(seed).randbytes
     architecture = {"bert": "BertForSequenceClassification"}.get(model_type, "OtherModel")
     return {
-        "config.json": json.dumps({"model_type": model_type, "architectures": [architecture]}).encode(),
-        "vocab.txt": b"[UNK]\n[CLS]\n[SEP]\n",
+        "config.json": json.dumps(
+            {"model_type": model_type, "architectures": [architecture], "vocab_size": 5}
+        ).encode(),
+        "vocab.txt": b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n",
         "tokenizer_config.json": b"{}",
         "model.safetensors": noise(size),
         **dict.fromkeys(("pytorch_model.bin", "model.onnx", "tf_model.h5", "flax_model.msgpack"), noise(1000)),

@@ -66,6 +66,13 @@ def git_sha1(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that left, or one that was cut off on command: no news."""
+
+
 class LocalHub:
     """The server and all that can be told to it."""
 
@@ -74,8 +81,7 @@ class LocalHub:
         self.fault: Fault | None = None
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         """Method, path and headers (lower case) of every request."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.renamed: dict[str, str] = {}
 

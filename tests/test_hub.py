@@ -144,6 +144,7 @@ def test_a_model_that_is_too_large_is_refused_with_both_sizes(hub: LocalHub, tmp
     [
         (classifier(model_type="gpt9"), "architectures is"),
         ({**classifier(), "config.json": b"{"}, "not valid JSON"),
+        ({**classifier(), "vocab.txt": b"[UNK]"}, "vocab.txt has no"),
         ({"config.json": b"{}", "model.onnx": b""}, "There are no weights"),
         ({"README.md": b""}, "config.json is missing"),
     ],
@@ -151,13 +152,13 @@ def test_a_model_that_is_too_large_is_refused_with_both_sizes(hub: LocalHub, tmp
 def test_what_cannot_be_served_is_known_before_its_weights(
     hub: LocalHub, tmp_path: Path, files: dict[str, bytes], sentence: str
 ) -> None:
-    """By config.json and the list of files; nothing is left in the store."""
+    """By the small files and the list of all; nothing is left in the store."""
     hub.add("org/other", files)
 
     with pytest.raises(ModelBrokenError, match=sentence):
         catalogue(hub, tmp_path).fetch("org/other")
 
-    assert [] == [name for name in hub.downloads() if name != "config.json"]
+    assert "model.safetensors" not in hub.downloads()
     assert not (tmp_path / "store/org--other").exists()
 
 

@@ -44,14 +44,14 @@ def test_pull_brings_a_model_up_to_date(hub: LocalHub, tmp_path: Path) -> None:
     """And says so as JSON; what did not change is not downloaded again."""
     labeld(hub, tmp_path, "pull", "org/model")
     first = labeld(hub, tmp_path, "pull", "org/model", "--json")
-    hub.repositories["org/model"].files["vocab.txt"] += b"new\n"
+    hub.repositories["org/model"].files["tokenizer_config.json"] += b" "
     commit = hub.repositories["org/model"].commit()
     second = json.loads(labeld(hub, tmp_path, "pull", "org/model", "--json").output)
 
-    assert (1, 2) == (len(hub.asked("/config.json")) - 1, len(hub.asked("/vocab.txt")))
+    assert dict.fromkeys(NEEDED, 1) | {"tokenizer_config.json": 2} == hub.downloads()
     assert commit != json.loads(first.output)["revision"]
     assert {"model_id": "org/model", "revision": commit, "folder": second["folder"]} == second
-    assert (Path(second["folder"]) / "vocab.txt").read_bytes().endswith(b"new\n")
+    assert b"{} " == (Path(second["folder"]) / "tokenizer_config.json").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a short file": (lambda folder: (folder / "vocab.txt").write_bytes(b""), ["vocab.txt"]),
     "a missing file": (lambda folder: (folder / "vocab.txt").unlink(), ["vocab.txt"]),
     "a stranger": (lambda folder: (folder / "tokenizer.json").write_text("{}"), []),
+    "a folder": (lambda folder: (folder / "tokenizer.json").mkdir(), []),
     "another folder's": (lambda folder: edit_manifest(folder, "org/model", "org/other"), []),
     "an edited hash": (lambda folder: edit_manifest(folder, "sha256:", "sha256:0"), []),
     "a forgery": (forge_weights, ["model.safetensors"]),

@@ -24,7 +24,7 @@ from labeld.errors import (
 from labeld.folders import Folders, valid_id
 from labeld.hub import DEFAULT_REVISION, Hub, Snapshot
 from labeld.manifest import Manifest
-from labeld.model_files import CONFIG, ModelFile
+from labeld.model_files import ModelFile
 from labeld.settings import Hub as HubSettings
 from labeld.settings import Policy
 from labeld.store import Store
@@ -60,7 +60,7 @@ class Catalogue:
     def __init__(
         self, folders: Folders, store: Store, settings: HubSettings, policy: Policy, check: Callable[[Path], None]
     ) -> None:
-        """`check` is given a folder with only its config.json, and raises FolderError when no engine can serve that.
+        """`check` is given a folder without its weights, and raises FolderError when that can never be served.
 
         Raises SettingsError when the Hub's address or a pattern is none.
         """
@@ -89,7 +89,7 @@ class Catalogue:
         """The folder of a model, downloaded first if need be; blocks for as long as that takes.
 
         The folder is whole and verified, and stays until `release`. Raises what `find` raises, and GatedModelError,
-        DownloadTooLargeError, ModelBrokenError (before its weights are downloaded, where config.json says so),
+        DownloadTooLargeError, ModelBrokenError (before the weights are downloaded, where the other files say so),
         HubFailedError, StoreError, or UnavailableError after `stop`.
         """
         with suppress(ModelNotFoundError):
@@ -145,25 +145,32 @@ class Catalogue:
         limit = self.store.amount(self._settings.max_download)
         if snapshot.size > limit:
             raise DownloadTooLargeError(model_id, snapshot.size, limit)
-        began, done = time.monotonic(), 0
+        began, done, checked = time.monotonic(), 0, False
         logger.info("downloading %s at %s, %s", model_id, snapshot.commit, in_words(snapshot.size))
-        folder = self.store.begin(model_id, snapshot.commit, snapshot.size)
+        manifest = Manifest(model_id, snapshot.commit, snapshot.files)
+        folder = self.store.begin(manifest)
         for file in snapshot.files:
-            self._obtain(
-                model_id, snapshot.commit, file, folder / file.name, partial(_add, progress, done, snapshot.size)
-            )
+            if file.is_weights and not checked:
+                self._require_servable(model_id, snapshot.commit, folder)
+                checked = True
+            on_bytes = partial(_add, progress, done, snapshot.size)
+            self._obtain(model_id, snapshot.commit, file, folder / file.name, on_bytes)
             done += file.size
-            if file.name == CONFIG:
-                try:
-                    self._check(folder)
-                except FolderError as error:
-                    self.store.abandon(model_id, snapshot.commit)
-                    raise ModelBrokenError(model_id, str(error)) from None
         logger.info("downloaded %s in %.1f s", model_id, time.monotonic() - began)
-        return self.store.publish(Manifest(model_id, snapshot.commit, snapshot.files))
+        return self.store.publish(manifest)
+
+    def _require_servable(self, model_id: str, commit: str, folder: Path) -> None:
+        try:
+            self._check(folder)
+        except FolderError as error:
+            self.store.abandon(model_id, commit)
+            raise ModelBrokenError(model_id, str(error)) from None
 
     def _obtain(self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]) -> None:
         """Makes `path` the verified file; its bytes lie beside it until then, where a later call goes on."""
+        if not self.store.verifier.is_right(path, file):
+            path.unlink(missing_ok=True)
+            self.store.reuse(model_id, file, path)
         if self.store.verifier.is_right(path, file):
             on_bytes(file.size)
             return

@@ -32,6 +32,7 @@ class LoadOptions:
     threads: int
     lanes: int
     max_text_characters: int
+    max_tokens_per_text: int
     cache_dir: Path
 
 
@@ -44,23 +45,24 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
     files = read_tokenizer(folder)
     _require_same_vocabulary(files, config)
     engine = open_engine(folder, config, options.threads, options.lanes)
-    max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens)
+    max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens, options.max_tokens_per_text)
     characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
-    encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side)
+    encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side, files.token_types)
     revision = commit or folder_revision(folder, options.cache_dir)
     return Model(model_id, revision, config, encoder, engine)
 
 
 def check_folder(folder: Path) -> None:
     """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
-    check_config(folder)
-    _require_same_vocabulary(read_tokenizer(folder), read_config(folder))
+    check_without_weights(folder)
     open_checkpoint(folder)
 
 
-def check_config(folder: Path) -> None:
-    """Reads config.json only; raises FolderError when that says that no engine can serve the model."""
-    require_engine(read_config(folder))
+def check_without_weights(folder: Path) -> None:
+    """The same of a folder whose weights are still to come: its config and its tokenizer."""
+    config = read_config(folder)
+    require_engine(config)
+    _require_same_vocabulary(read_tokenizer(folder), config)
 
 
 def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:

@@ -38,6 +38,11 @@ class ModelFile:
     digest: str
     """`sha256:` of the content (large files), or `git-sha1:` of the git blob (small ones), in hex."""
 
+    @property
+    def is_weights(self) -> bool:
+        """Whether it belongs to the weights, rather than to the small files that say what they are."""
+        return self.name.endswith((".safetensors", ".bin", ".index.json"))
+
     def is_content_of(self, path: Path) -> bool:
         """Whether a file has exactly this size and hash. Raises OSError when it cannot be read."""
         if path.stat().st_size != self.size:

@@ -21,6 +21,7 @@ from pathlib import Path
 from labeld.errors import StoreError, in_words
 from labeld.locks import EXCLUSIVE, SHARED, Locks, unlock
 from labeld.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
+from labeld.model_files import ModelFile
 from labeld.settings import Amount
 
 REVISIONS = "revisions.json"
@@ -40,6 +41,7 @@ class Stored:
     """Names by which this commit was asked for."""
     commit: str
     folder: Path
+    files: tuple[ModelFile, ...]
     size: int
     """Bytes."""
     last_used: float
@@ -116,12 +118,13 @@ class Store:
         """An amount in bytes, where all there is is the store's disk."""
         return amount.of(shutil.disk_usage(self._root).total)
 
-    def begin(self, model_id: str, commit: str, size: int) -> Path:
-        """The folder to download into, which may hold files already; makes room for so many bytes in all.
+    def begin(self, manifest: Manifest) -> Path:
+        """The folder to download these files into; makes room for them. It may hold some already, whole or begun.
 
         A damaged folder becomes such a folder: what is right in it need not be downloaded again.
         """
-        final, partial = self._folder(model_id) / commit, self._folder(model_id) / f"{commit}{PARTIAL}"
+        final = self._folder(manifest.model_id) / manifest.commit
+        partial = final.with_name(f"{manifest.commit}{PARTIAL}")
         for left in final.parent.glob(f"*{PARTIAL}"):
             if left != partial:
                 shutil.rmtree(left)
@@ -129,11 +132,20 @@ class Store:
             (final / MANIFEST).unlink(missing_ok=True)
             final.replace(partial)
         partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = {file.name for file in manifest.files}
         for path in partial.iterdir():
-            if path.is_dir():  # somebody else's; no file of a model is one
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-        self._make_room(model_id, size, size - _tree_size(partial))
+            elif path.name.removesuffix(".part") not in names:
+                path.unlink()
+        self._make_room(manifest.model_id, manifest.size, manifest.size - _tree_size(partial))
         return partial
+
+    def reuse(self, model_id: str, file: ModelFile, path: Path) -> None:
+        """Puts the file there, unverified, if another commit of this model has it: most commits change few files."""
+        for stored in self._list(self._folder(model_id)):
+            if file in stored.files and not path.exists():
+                path.hardlink_to(stored.folder / file.name)
 
     def abandon(self, model_id: str, commit: str) -> None:
         """Removes an unfinished download that nobody will go on with."""
@@ -143,9 +155,6 @@ class Store:
     def publish(self, manifest: Manifest) -> tuple[Path, str]:
         """Makes a finished download, of verified files, a model of the store; its folder and commit, as from `open`."""
         partial = self._folder(manifest.model_id) / f"{manifest.commit}{PARTIAL}"
-        for path in partial.iterdir():
-            if path.name not in {file.name for file in manifest.files}:
-                path.unlink()
         write_manifest(partial, manifest)
         final = partial.with_name(manifest.commit)
         if final.exists():
@@ -205,8 +214,9 @@ class Store:
                 continue
             used = path / USED
             last_used = (used if used.exists() else path / MANIFEST).stat().st_mtime
-            names = (name for name, commit in self._revisions(manifest.model_id).items() if commit == manifest.commit)
-            yield Stored(manifest.model_id, tuple(sorted(names)), path.name, path, manifest.size, last_used)
+            revisions = self._revisions(manifest.model_id).items()
+            names = tuple(sorted(name for name, commit in revisions if commit == manifest.commit))
+            yield Stored(manifest.model_id, names, path.name, path, manifest.files, manifest.size, last_used)
 
     def _make_room(self, model_id: str, size: int, missing: int) -> None:
         """Removes what was unused for longest until the missing bytes fit within the limit and on the disk."""

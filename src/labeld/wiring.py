@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from labeld.catalogue import Catalogue
 from labeld.dispatch import Dispatcher
 from labeld.folders import Folders
-from labeld.model import LoadOptions, check_config
+from labeld.model import LoadOptions, check_without_weights
 from labeld.service import Service
 from labeld.settings import Compute, Policy, Settings
 from labeld.store import Store
@@ -53,7 +53,7 @@ def lanes_and_threads(compute: Compute) -> tuple[int, int]:
 def open_catalogue(settings: Settings, policy: Policy) -> Catalogue:
     """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
-    return Catalogue(folders, store, settings.hub, policy, check_config)
+    return Catalogue(folders, store, settings.hub, policy, check_without_weights)
 
 
 @asynccontextmanager
@@ -65,7 +65,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
-    options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
+    limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
+    options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
     catalogue = open_catalogue(settings, settings.hub.policy(settings.listen))
     service = Service(catalogue, dispatcher, options, settings)
     dispatcher.start()
