@@ -29,7 +29,7 @@ LAYERS = [  # a module imports only from rows below its own
     "graphs.encoder graphs.disentangled",
     "graphs.distances graphs.stretches",
     "graphs.blocks",
-    "manifest addresses locks",
+    "manifest addresses locks disk",
     "model_files text tokenizer_files checkpoint wire planner folders registry revision web.openapi engines.base web",
     "body safetensors_file torch_file tokenizer_json sentencepiece_tokenizer",
     "strict_json torch_zip torch_pickle word_piece byte_bpe unigram sentencepiece_file character_map",

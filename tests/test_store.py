@@ -58,7 +58,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a path": (lambda folder: edit_manifest(folder, "vocab.txt", "../vocab.txt"), []),
     "nonsense": (lambda folder: (folder / "manifest.json").write_text("[" * 100_000), []),
     "a path as commit": (lambda folder: name_main(folder, f"../{folder.parent.name}/{folder.name}"), []),
-    "a number as commit": (lambda folder: name_main(folder, 1), []),
+    "a list as commit": (lambda folder: name_main(folder, []), []),
     "no names": (lambda folder: (folder.parent / "revisions.json").write_text("[]"), []),
 }
 

@@ -67,9 +67,10 @@ def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
 def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store.")], **flags: Any) -> None:
     """Remove a model, with all its revisions, from the store."""
     store = _store(settings.load(flags))
-    if not valid_id(model) or model not in {one.model_id for one in store.list()}:
+    freed = store.remove(model, threading.Event()) if valid_id(model) else 0
+    if not freed:
         raise ModelNotFoundError(model)
-    typer.echo(f"Removed {model}, {in_words(store.remove(model, threading.Event()))}.")
+    typer.echo(f"Removed {model}, {in_words(freed)}.")
 
 
 def _store(chosen: settings.Settings) -> Store:

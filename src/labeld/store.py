@@ -8,16 +8,16 @@
 A folder gets its final name only when all its files are verified and its manifest has reached the disk.
 """
 
-import errno
 import json
 import re
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from labeld.disk import disk_errors, tree_size
 from labeld.errors import StoreError, in_words
 from labeld.locks import EXCLUSIVE, SHARED, Locks, unlock
 from labeld.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
@@ -61,7 +61,7 @@ class Store:
 
     def commit(self, model_id: str, revision: str) -> str | None:
         """The commit that is stored for a revision; not verified, so that it costs next to nothing."""
-        commit = revision if COMMIT.fullmatch(revision) else str(self._revisions(model_id).get(revision))
+        commit = revision if COMMIT.fullmatch(revision) else self._revisions(model_id).get(revision, "")
         there = COMMIT.fullmatch(commit) and (self._folder(model_id) / commit / MANIFEST).exists()
         return commit if there else None
 
@@ -72,7 +72,7 @@ class Store:
             return None
         folder = self._folder(model_id) / commit
         try:
-            use = self._locks.take(f"{folder.parent.name}@{commit}", SHARED)
+            use = self._locks.take(_use(folder), SHARED)
         except OSError:  # nobody can evict from a store that cannot be written to
             use = None
         else:
@@ -106,7 +106,7 @@ class Store:
 
         Raises UnavailableError when `stopping` is set, and StoreError for whatever the disk refuses meanwhile.
         """
-        with _disk_errors():
+        with disk_errors():
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = self._locks.wait(self._folder(model_id).name, stopping)
             try:
@@ -138,7 +138,7 @@ class Store:
                 shutil.rmtree(path)
             elif path.name.removesuffix(".part") not in names:
                 path.unlink()
-        self._make_room(manifest.model_id, manifest.size, manifest.size - _tree_size(partial))
+        self._make_room(manifest.model_id, manifest.size, manifest.size - tree_size(partial))
         return partial
 
     def reuse(self, model_id: str, file: ModelFile, path: Path) -> None:
@@ -159,9 +159,14 @@ class Store:
         final = partial.with_name(manifest.commit)
         if final.exists():
             shutil.rmtree(final)
-        partial.replace(final)
-        found = self.open(manifest.model_id, manifest.commit)
-        assert found is not None, "it was verified a moment ago, and nobody else may change it"
+        use = self._locks.take(_use(final), SHARED)  # before anybody can see it and evict it
+        try:
+            partial.replace(final)
+            found = self.open(manifest.model_id, manifest.commit)
+        finally:
+            unlock(use)
+        if found is None:
+            raise StoreError(f"Model {manifest.model_id} was changed in the store while it was downloaded: try again.")
         return found
 
     def name(self, model_id: str, revision: str, commit: str) -> None:
@@ -184,10 +189,10 @@ class Store:
         return []
 
     def remove(self, model_id: str, stopping: threading.Event) -> int:
-        """Removes a model with all its commits; how many bytes that were. Raises StoreError when it is in use."""
+        """Removes all there is of a model; how many bytes that were. Raises StoreError when it is in use."""
         with self.downloading(model_id, stopping):
             folder = self._folder(model_id)
-            before = _tree_size(folder)
+            before = tree_size(folder)
             for stored in self._list(folder):
                 if not self._evict(stored):
                     raise StoreError(
@@ -203,20 +208,21 @@ class Store:
     def _revisions(self, model_id: str) -> dict[str, str]:
         try:
             stored = json.loads((self._folder(model_id) / REVISIONS).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        return stored if isinstance(stored, dict) else {}
+        return {name: str(commit) for name, commit in stored.items()} if isinstance(stored, dict) else {}
 
-    def _list(self, folder: Path) -> Iterable[Stored]:
-        for path in list(folder.iterdir()) if folder.is_dir() else ():
+    def _list(self, folder: Path) -> Iterator[Stored]:
+        for path in [*folder.iterdir()] if folder.is_dir() else ():
             manifest = read_manifest(path)
             if manifest is None or path.name != manifest.commit:
                 continue
-            used = path / USED
-            last_used = (used if used.exists() else path / MANIFEST).stat().st_mtime
             revisions = self._revisions(manifest.model_id).items()
             names = tuple(sorted(name for name, commit in revisions if commit == manifest.commit))
-            yield Stored(manifest.model_id, names, path.name, path, manifest.files, manifest.size, last_used)
+            used = path / USED if (path / USED).exists() else path
+            with suppress(FileNotFoundError):  # it has been evicted meanwhile
+                last_used = used.stat().st_mtime
+                yield Stored(manifest.model_id, names, path.name, path, manifest.files, manifest.size, last_used)
 
     def _make_room(self, model_id: str, size: int, missing: int) -> None:
         """Removes what was unused for longest until the missing bytes fit within the limit and on the disk."""
@@ -228,7 +234,7 @@ class Store:
 
         def fits() -> bool:
             free = shutil.disk_usage(self._root).free
-            return _tree_size(self._root) + missing <= limit and missing + SPARE <= free
+            return tree_size(self._root) + missing <= limit and missing + SPARE <= free
 
         if not fits():
             self._remove_left_downloads(model_id)
@@ -254,13 +260,15 @@ class Store:
 
     def _evict(self, stored: Stored) -> bool:
         """Removes a commit unless somebody uses it."""
-        lock = self._locks.take(f"{stored.folder.parent.name}@{stored.commit}", EXCLUSIVE)
+        lock = self._locks.take(_use(stored.folder), EXCLUSIVE)
         if lock is None:
             return False
-        (stored.folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left is never a model
-        shutil.rmtree(stored.folder)
-        self._tidy(stored.folder.parent)
-        unlock(lock)
+        try:
+            (stored.folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left is never a model
+            shutil.rmtree(stored.folder)
+            self._tidy(stored.folder.parent)
+        finally:
+            unlock(lock)
         return True
 
     def _tidy(self, folder: Path) -> None:
@@ -271,23 +279,6 @@ class Store:
                 folder.rmdir()
 
 
-def _tree_size(folder: Path) -> int:
-    """Bytes of all files below a folder, those left out that vanish meanwhile."""
-    size = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            size += path.lstat().st_size if path.is_file() else 0
-    return size
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Says of an OSError what the operator can do about it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreError("The disk of the model store is full: free space, or remove models from it.") from error
-        raise StoreError(
-            "The model store cannot be written to: see the setting store_dir, and who owns the folder."
-        ) from error
+def _use(folder: Path) -> str:
+    """Name of the lock that uses of a commit share."""
+    return f"{folder.parent.name}@{folder.name}"
