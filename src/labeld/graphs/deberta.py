@@ -22,10 +22,11 @@ from labeld.model_config import ModelConfig
 def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> blocks.PackedGraph:
     """The packed graph of a DeBERTa-v2 classifier; raises FolderError for a variant that cannot be computed exactly."""
     shape, weights = _Shape.of(config), blocks.Weights(checkpoint)
-    row = Row(shape.distances, has_types=shape.types > 0, has_positions=shape.positions > 0)
+    words, table = weights.words("deberta.embeddings.word_embeddings", shape.vocabulary, shape.embedding)
+    row = Row(words, shape.distances, has_types=shape.types > 0, has_positions=shape.positions > 0)
     attention = Attention(row, shape.heads, weights, checkpoint, shape.eps)
     activate = blocks.activation(config.raw.get("hidden_act", "gelu"))
-    embedded = x = _embed(row, shape, weights, checkpoint)
+    embedded = x = _embed(row, shape, weights)
     for index in range(shape.layers):
         prefix = f"deberta.encoder.layer.{index}."
         is_last = index == shape.layers - 1
@@ -43,7 +44,8 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> blocks.PackedG
     x = weights.linear(x, "pooler.dense", shape.hidden, shape.hidden)
     x = blocks.activation(config.raw.get("pooler_hidden_act", "gelu"))(x)
     y = weights.linear(x, "classifier", shape.hidden, len(config.labels))
-    return blocks.PackedGraph(blocks.logits(y, list(row.inputs.values())), row.pack, shape.positions or sys.maxsize)
+    model = blocks.logits(y, list(row.inputs.values()))
+    return blocks.PackedGraph(model, row.pack, shape.positions or sys.maxsize, table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,9 @@ class _Shape:
 
     @classmethod
     def of(cls, config: ModelConfig) -> "_Shape":
-        hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
-        if hidden % heads:
-            raise FolderError(f"config.json: {heads} attention heads do not divide a width of {hidden}.")
-        for name, needed in (("attention_head_size", hidden // heads), ("pooler_hidden_size", hidden)):
+        hidden = config.integer("hidden_size")
+        heads = blocks.Heads.of(config.integer("num_attention_heads"), hidden)
+        for name, needed in (("attention_head_size", heads.size), ("pooler_hidden_size", hidden)):
             if config.whole(name, needed) != needed:
                 raise FolderError(f"config.json: {name} is {config.raw[name]}, but the other sizes need {needed}.")
         kernel = max(config.whole("conv_kernel_size", 0), 0)
@@ -80,7 +81,7 @@ class _Shape:
         return cls(
             layers=config.integer("num_hidden_layers"),
             hidden=hidden,
-            heads=blocks.Heads(heads, hidden // heads),
+            heads=heads,
             inner=config.integer("intermediate_size"),
             eps=config.number("layer_norm_eps", 1e-7),
             vocabulary=config.integer("vocab_size"),
@@ -96,18 +97,17 @@ class _Shape:
         return weights.norm(x, name, self.hidden, self.eps)
 
 
-def _embed(row: Row, shape: _Shape, weights: blocks.Weights, checkpoint: Checkpoint) -> Node:
+def _embed(row: Row, shape: _Shape, weights: blocks.Weights) -> Node:
     """DebertaV2Embeddings: [1, T, hidden]."""
     root = "deberta.embeddings."
-    x = weights.embed(row.ids, root + "word_embeddings", shape.vocabulary, shape.embedding)
+    x = row.words
     if shape.positions:
         positions = weights.embed(row.positions, root + "position_embeddings", shape.positions, shape.embedding)
         x = op.add(x, positions)
     if shape.types:
         x = op.add(x, weights.embed(row.types, root + "token_type_embeddings", shape.types, shape.embedding))
     if shape.embedding != shape.hidden:
-        projection = checkpoint.take_stored(root + "embed_proj.weight", shape.hidden, shape.embedding)
-        x = op.matmul(x, blocks.constant(projection), False, True)
+        x = weights.linear(x, root + "embed_proj", shape.embedding, shape.hidden, bias=False)
     return shape.norm(weights, x, root + "LayerNorm")
 
 

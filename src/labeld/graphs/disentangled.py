@@ -40,17 +40,18 @@ class _Scores:
 class Row:
     """The inputs of the graph, how texts are laid out for them, and what follows from them for every layer."""
 
-    def __init__(self, distances: Distances, *, has_types: bool, has_positions: bool) -> None:
+    def __init__(self, words: Node, distances: Distances, *, has_types: bool, has_positions: bool) -> None:
         self.distances = distances
-        self.ids, self.types, self.positions, self._segments, self._rows = (
-            blocks.row_input(name) for name in ("ids", "types", "positions", "segments", "rows")
+        self.words = words
+        self.types, self.positions, self._segments, self._rows = (
+            blocks.row_input(name) for name in ("types", "positions", "segments", "rows")
         )
         self.starts = blocks.starts_input()
         self.window = op.parameter(PartialShape([2]), Type.i32)
         bounds = op.parameter(PartialShape([STRETCHES, 4]), Type.i32)
         counted = distances.counted
         nodes = {
-            "ids": self.ids,
+            "words": words,
             "types": self.types if has_types else None,
             "positions": self.positions if has_positions else None,
             "window": self.window if counted else None,
@@ -68,14 +69,14 @@ class Row:
         self.first_tokens = [self._scores(self.starts, everything, None)]
 
     def pack(self, texts: Sequence[EncodedText]) -> blocks.Inputs:
-        """Texts -> the arrays for `inputs`."""
+        """Texts -> token ids, and the arrays for `inputs` after the first."""
         (ids, types, segments, starts), lengths = blocks.lay_out(texts)
         tokens = segments.shape[1]
         window, rows = self.distances.rows_in_use(tokens, int(lengths.max()))
         arrays = {
-            "ids": ids,
+            "words": ids,
             "types": types,
-            "positions": blocks.positions(segments, starts, lengths),
+            "positions": blocks.positions(ids, starts, lengths),
             "window": window,
             "stretches": divide(lengths, tokens),
             "segments": segments,
