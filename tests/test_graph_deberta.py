@@ -313,7 +313,7 @@ def test_a_planted_layout_defect_is_noticed(
         ({"norm_rel_ebd": None}, "norm_rel_ebd is None"),
         ({"share_att_key": "yes"}, "share_att_key is 'yes', but must be true or false"),
         ({"share_att_key": False}, r"has no tensor deberta\.encoder\.layer\.0\.attention\.self\.pos_key_proj\.weight"),
-        ({"pooler_hidden_act": "laplace"}, "the activation 'laplace' needs the torch engine"),
+        ({"pooler_hidden_act": "laplace"}, "activation 'laplace' needs the torch engine"),
         ({"type_vocab_size": 2}, r"has no tensor deberta\.embeddings\.token_type_embeddings\.weight"),
         ({"embedding_size": 20}, r"word_embeddings\.weight has shape \[120, 48\], but \[120, 20\] is needed"),
     ],

@@ -90,8 +90,8 @@ class InputLimits:
     max_inputs: int = setting(256, "Texts in one request; beyond that 400.", least=1)
     max_tokens_per_text: int = setting(
         4096,
-        "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with their square: "
-        "DeBERTa-v3-base needs 3 GB for 4096.",
+        "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: for 4096 "
+        "DeBERTa-v3-base needs 3 GB.",
         least=1,
     )
     max_text_characters: int = setting(

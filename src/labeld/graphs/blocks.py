@@ -38,8 +38,8 @@ class PackedGraph:
     pack: Callable[[Sequence[EncodedText]], Inputs]
     """Texts -> token ids and the arrays for all but the first of `model.inputs`, in their order."""
     max_tokens: int
-    """Tokens of the longest text: what the position table has room for; without a table, max_position_embeddings, or
-    `sys.maxsize` where texts of any length are computed."""
+    """Tokens of the longest text: what the position table has room for, or what a model without one was made for;
+    `sys.maxsize` where nothing limits it."""
     words: WeightArray
     """The word embeddings, [vocabulary, size], which stay in their file: `model`'s first input is the rows of a batch.
 
@@ -192,8 +192,7 @@ class Heads:
     def attend_split(self, query: Node, key: Node, value: Node, mask: Node) -> Node:
         """The same of split [1, heads, T, size] projections."""
         scale = op.constant(np.float32(self.size**-0.5))
-        context = op.scaled_dot_product_attention(query, key, value, mask, scale)
-        return self.join(context)
+        return self.join(op.scaled_dot_product_attention(query, key, value, mask, scale))
 
     def join(self, context: Node) -> Node:
         """[1, heads, T, size] -> [1, T, heads * size]."""

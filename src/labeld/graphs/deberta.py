@@ -26,7 +26,7 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> blocks.PackedG
     row = Row(words, shape.distances, has_types=shape.types > 0, has_positions=shape.positions > 0)
     attention = Attention(row, shape.heads, weights, checkpoint, shape.eps)
     activate = blocks.activation(config.raw.get("hidden_act", "gelu"))
-    embedded = x = _embed(row, shape, weights)
+    embedded = x = _embed(row, shape, weights, checkpoint)
     for index in range(shape.layers):
         prefix = f"deberta.encoder.layer.{index}."
         is_last = index == shape.layers - 1
@@ -69,9 +69,10 @@ class _Shape:
 
     @classmethod
     def of(cls, config: ModelConfig) -> "_Shape":
-        hidden = config.integer("hidden_size")
-        heads = blocks.Heads.of(config.integer("num_attention_heads"), hidden)
-        for name, needed in (("attention_head_size", heads.size), ("pooler_hidden_size", hidden)):
+        hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+        if hidden % heads:
+            raise FolderError(f"config.json: {heads} attention heads do not divide a width of {hidden}.")
+        for name, needed in (("attention_head_size", hidden // heads), ("pooler_hidden_size", hidden)):
             if config.whole(name, needed) != needed:
                 raise FolderError(f"config.json: {name} is {config.raw[name]}, but the other sizes need {needed}.")
         kernel = max(config.whole("conv_kernel_size", 0), 0)
@@ -81,7 +82,7 @@ class _Shape:
         return cls(
             layers=config.integer("num_hidden_layers"),
             hidden=hidden,
-            heads=heads,
+            heads=blocks.Heads(heads, hidden // heads),
             inner=config.integer("intermediate_size"),
             eps=config.number("layer_norm_eps", 1e-7),
             vocabulary=config.integer("vocab_size"),
@@ -97,7 +98,7 @@ class _Shape:
         return weights.norm(x, name, self.hidden, self.eps)
 
 
-def _embed(row: Row, shape: _Shape, weights: blocks.Weights) -> Node:
+def _embed(row: Row, shape: _Shape, weights: blocks.Weights, checkpoint: Checkpoint) -> Node:
     """DebertaV2Embeddings: [1, T, hidden]."""
     root = "deberta.embeddings."
     x = row.words
@@ -107,7 +108,8 @@ def _embed(row: Row, shape: _Shape, weights: blocks.Weights) -> Node:
     if shape.types:
         x = op.add(x, weights.embed(row.types, root + "token_type_embeddings", shape.types, shape.embedding))
     if shape.embedding != shape.hidden:
-        x = weights.linear(x, root + "embed_proj", shape.embedding, shape.hidden, bias=False)
+        projection = checkpoint.take_stored(root + "embed_proj.weight", shape.hidden, shape.embedding)
+        x = op.matmul(x, blocks.constant(projection), False, True)
     return shape.norm(weights, x, root + "LayerNorm")
 
 

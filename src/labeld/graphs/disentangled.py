@@ -41,8 +41,7 @@ class Row:
     """The inputs of the graph, how texts are laid out for them, and what follows from them for every layer."""
 
     def __init__(self, words: Node, distances: Distances, *, has_types: bool, has_positions: bool) -> None:
-        self.distances = distances
-        self.words = words
+        self.words, self.distances = words, distances
         self.types, self.positions, self._segments, self._rows = (
             blocks.row_input(name) for name in ("types", "positions", "segments", "rows")
         )
@@ -51,7 +50,7 @@ class Row:
         bounds = op.parameter(PartialShape([STRETCHES, 4]), Type.i32)
         counted = distances.counted
         nodes = {
-            "words": words,
+            "words": self.words,
             "types": self.types if has_types else None,
             "positions": self.positions if has_positions else None,
             "window": self.window if counted else None,
@@ -69,7 +68,7 @@ class Row:
         self.first_tokens = [self._scores(self.starts, everything, None)]
 
     def pack(self, texts: Sequence[EncodedText]) -> blocks.Inputs:
-        """Texts -> token ids, and the arrays for `inputs` after the first."""
+        """Texts -> token ids and the arrays for all but the first of `inputs`."""
         (ids, types, segments, starts), lengths = blocks.lay_out(texts)
         tokens = segments.shape[1]
         window, rows = self.distances.rows_in_use(tokens, int(lengths.max()))
