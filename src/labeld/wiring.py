@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from labeld.dispatch import Dispatcher
 from labeld.folders import Folders
+from labeld.loader import ModelLoader
 from labeld.model import LoadOptions
 from labeld.service import Service
 from labeld.settings import Compute, Settings
@@ -58,7 +59,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
     options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
-    service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
+    folders = Folders(settings.folders.models_dir)
+    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, options), settings)
     dispatcher.start()
     try:
         yield service
