@@ -23,7 +23,6 @@ HEADER_OPTIONS = {"x-use-cache": "use_cache", "x-wait-for-model": "wait_for_mode
 BODY_OPTIONS = {
     "use_cache": ("use_cache", True),
     "wait_for_model": ("wait_for_model", True),
-    "load_model": ("load_model", True),
     "dont_load_model": ("load_model", False),
 }
 """Key of `options` -> field of Options, and what the field becomes when the key is true (contract section 3.3)."""

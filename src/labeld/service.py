@@ -72,7 +72,7 @@ class Service:
         Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
         that are loaded.
         """
-        in_flight = self._in_flight - self._registry.waiting
+        in_flight = self._in_flight - self.waiting
         if in_flight >= self._max_in_flight:
             raise OverloadedError(
                 f"{in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
@@ -162,6 +162,11 @@ class Service:
     def counts(self) -> Counts:
         """Loads, evictions and failed loads so far."""
         return self._registry.counts
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a model to be loaded."""
+        return self._registry.waiting
 
     def _estimated_time(self, found: str) -> float:
         """Seconds until the model will be loaded: what those before it and itself still need."""

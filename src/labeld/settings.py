@@ -33,9 +33,9 @@ class Amount(str):
 
     def of(self, whole: int) -> int:
         """In bytes, where all there is are so many."""
-        parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B|%|)", self.strip().upper())
+        parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?I?B|%|)", self.strip().upper())
         if parts is None or parts[2] == "IB":
-            raise ValueError(self)
+            raise ValueError(f"{str(self)!r} is neither bytes nor a share")
         return int(float(parts[1]) * (whole / 100 if parts[2] == "%" else UNITS[parts[2]]))
 
 
@@ -96,7 +96,7 @@ class Residency:
         least=0,
     )
     max_wait: float = setting(300.0, "Seconds a request with x-wait-for-model waits for its model; then 500.", least=0)
-    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", least=0)
+    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", least=1)
 
 
 @dataclass(frozen=True, slots=True)
