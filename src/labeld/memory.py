@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
+LARGE_BLOCK = 4 * 1024 * 1024
+_M_MMAP_THRESHOLD = -3  # malloc.h
 _libc = ctypes.CDLL(None)
 
 
@@ -22,11 +24,20 @@ def used() -> int:
     return (int(resident) - int(shared)) * mmap.PAGESIZE
 
 
+def keep_large_blocks_apart() -> None:
+    """Has glibc map each large block by itself, for good, so that freeing it gives it back to the system at once.
+
+    By default it raises that limit when large blocks are freed, and later keeps some of them: see
+    docs/decisions/0005-memory-budget.md. Other C libraries have no such call.
+    """
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
 def give_back() -> None:
-    """Returns to the system what was freed. glibc would keep most of it: see docs/decisions/0005-memory-budget.md."""
-    trim = getattr(_libc, "malloc_trim", None)  # glibc only
-    if trim:
-        trim(0)
+    """Returns to the system what was freed in smaller blocks."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
 
 
 def _limits(root: Path, membership: Path) -> Iterator[int]:

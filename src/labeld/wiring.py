@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from labeld import memory
 from labeld.dispatch import Dispatcher
 from labeld.folders import Folders
 from labeld.loader import ModelLoader
@@ -56,6 +57,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+    memory.keep_large_blocks_apart()
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
     options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
