@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
 
 from tests.conftest import same
 from tests.more_models import with_ballast
@@ -75,6 +77,17 @@ def test_a_request_that_waits_is_answered(hasty: Server, expected: Ask, model: s
 
     assert 200 == reply.status_code, reply.text
     same(reply.json(), expected("org/bert" if model.startswith("heavy") else model, TEXTS))
+
+
+def test_huggingface_hub_waits_as_the_documents_say(hasty: Server, expected: Ask) -> None:
+    """With the header the first call for a cold model is answered; without it the client gives up at once."""
+    for model in ("heavy/second", "heavy/first"):  # the one evicts the other
+        url = f"{hasty.url}/models/{model}"
+        ranking = InferenceClient(model=url, headers={"x-wait-for-model": "true"}).text_classification(TEXTS[0])
+        same([[dict(one) for one in ranking]], expected("org/bert", TEXTS[:1]))
+    with pytest.raises(HfHubHTTPError, match="Model heavy/third is currently loading"):
+        InferenceClient(model=f"{hasty.url}/models/heavy/third").text_classification(TEXTS[0])
+    assert wait_until(lambda: not asleep(hasty, "heavy/third"), 60)
 
 
 def test_a_request_that_must_not_load_does_not(hasty: Server) -> None:

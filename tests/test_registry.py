@@ -199,6 +199,8 @@ def test_a_pinned_model_is_never_evicted() -> None:
             await use(models, "big")
         assert (35, 30) == (refused.value.needed, refused.value.room)
         assert ([], ["a", "b", "c"]) == (loader.closes, [*keys(models)][:3])
+        await use(models, "e")
+        assert (["b"], ["a", "c", "d", "e"]) == (loader.closes, keys(models))
         await asyncio.sleep(100)
 
         assert ["a"] == keys(models)
@@ -250,12 +252,31 @@ def test_memory_that_does_not_come_back_counts() -> None:
     run(story())
 
 
+def test_memory_that_others_use_counts() -> None:
+    """What the process takes beside its models leaves less room for them; once that is known, nobody leaves in vain."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"big": 25})
+        models = registry(loader, budget=140)
+        for key in ("a", "b"):
+            await use(models, key)
+        loader.base += 20
+        await use(models, "c")
+        assert (["a"], ["b", "c"], 140) == (loader.closes, keys(models), loader.peak)
+
+        with pytest.raises(ModelTooLargeError) as refused:
+            await use(models, "big")
+        assert (20, ["b", "c"]) == (refused.value.room, keys(models))
+
+    run(story())
+
+
 def test_a_failed_load_is_told_to_everyone_and_tried_again_ever_later() -> None:
     """One try for a thousand callers; then after 1, 2, 4 ... 60 seconds; forgotten by the first success."""
 
     async def story() -> None:
         loader = CountingLoader(broken={"a"})
-        models = registry(loader)
+        models = registry(loader, idle_timeout=1)
         callers = [asyncio.create_task(use(models, "a")) for _ in range(1000)]
         assert [FolderError] * 1000 == await outcomes(callers)
         assert ["a"] == loader.loads
@@ -279,6 +300,11 @@ def test_a_failed_load_is_told_to_everyone_and_tried_again_ever_later() -> None:
         await asyncio.sleep(60)
         assert "a" == await use(models, "a")
         assert (None, 10, 1) == (models.failure("a"), models.counts.failures, models.counts.loads)
+        await asyncio.sleep(2)
+        loader.broken.add("a")
+        assert [FolderError] == await outcomes([asyncio.create_task(use(models, "a"))])
+        await asyncio.sleep(1)
+        assert (None, []) == (models.failure("a"), keys(models))
 
     run(story())
 
@@ -392,6 +418,25 @@ def test_an_idle_model_is_unloaded_after_its_timeout() -> None:
         await use(forever, "a")
         await asyncio.sleep(10**6)
         assert ["a"] == keys(forever)
+
+    run(story())
+
+
+def test_a_model_that_is_used_again_while_it_waits_to_be_unloaded_stays() -> None:
+    """Its time is over while another model loads, and it is used before the turn to unload it comes."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, idle_timeout=10)
+        await use(models, "a")
+        await asyncio.sleep(9.5)
+        other = asyncio.create_task(use(models, "b"))
+        await asyncio.sleep(0.75)
+        await use(models, "a")
+        await other
+        await asyncio.sleep(1)
+
+        assert ({"a", "b"}, []) == ({*keys(models)}, loader.closes)
 
     run(story())
 
