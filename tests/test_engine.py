@@ -111,6 +111,16 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
     np.testing.assert_allclose(np.concatenate([ours.run([one], 0) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_16_bits_are_computed_in_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Exactly as transformers does when it is told float32."""
+    torch.manual_seed(7)
+    BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path)
+    batch = texts(MIXED)
+
+    assert np.abs(engine(tmp_path).run(batch, 0) - reference(tmp_path, batch)).max() < TOLERANCE
+
+
 def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:
     """Whoever is packed with a text, and wherever, its logits are the same."""
     ours = engine(BUNDLED / "labeld/language-20")
@@ -185,7 +195,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"hidden_act": "laplace"}, "activation 'laplace' is not supported"),
+        ({"hidden_act": "laplace"}, "the activation 'laplace' needs the torch engine"),
         ({"position_embedding_type": "relative_key"}, "only position_embedding_type absolute"),
         ({"hidden_size": 32}, r"tensor bert\.embeddings\.\S+ has shape \[200, 64\], but \[200, 32\] is needed"),
         ({"num_hidden_layers": 3}, r"has no tensor bert\.encoder\.layer\.2\."),
@@ -193,7 +203,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
         ({"num_attention_heads": -1}, "num_attention_heads is -1"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
         ({"id2label": {"0": "a"}}, r"classifier\.weight has shape \[3, 64\], but \[1, 64\] is needed"),
-        ({"model_type": "albert"}, "model_type 'albert' is not supported: bert, distilbert are"),
+        ({"model_type": "albert"}, r"model_type 'albert' needs the torch engine: pip install 'labeld\[torch\]'"),
     ],
 )
 def test_what_cannot_be_computed_exactly_is_refused(tmp_path: Path, change: dict[str, object], expected: str) -> None:

@@ -53,7 +53,7 @@ async def opened(
         residency=Residency(memory_budget=Amount(f"{budget}"), **limits), queue=Queue(max_in_flight=max_in_flight)
     )
     dispatcher = Dispatcher(settings.compute, settings.queue, 1)
-    loader = GatedLoader(Folders(root), dispatcher, LoadOptions(1, 1, MIB, cache_dir))
+    loader = GatedLoader(Folders(root), dispatcher, LoadOptions(1, 1, MIB, 4096, cache_dir))
     service = Service(Folders(root), dispatcher, loader, settings, measure=lambda: 0)
     dispatcher.start()
     try:

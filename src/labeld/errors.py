@@ -129,6 +129,14 @@ class FolderError(LabeldError):
     """A model folder's file is missing, broken or not supported; the sentence names the file."""
 
 
+class UnsupportedArchitectureError(FolderError):
+    """No packed graph computes this model exactly; the torch engine may. `what` is the value of config.json, named."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"config.json: {what} needs the torch engine: pip install 'labeld[torch]'.")
+        self.what = what
+
+
 class OverloadedError(LabeldError):
     """The queue or the number of requests in flight is full; worth trying again after `retry_after` seconds."""
 
