@@ -48,6 +48,12 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     return Model(model_id, folder_revision(folder, options.cache_dir), config, encoder, engine)
 
 
+def weight_bytes(folder: Path) -> int:
+    """Bytes of a model's weights in float32; raises FolderError when config or weights say that it cannot be served."""
+    require_engine(read_config(folder))
+    return open_checkpoint(folder).nbytes
+
+
 def check_folder(folder: Path) -> None:
     """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
     config = read_config(folder)

@@ -5,15 +5,38 @@ variable, then the default here. Each part of labeld is given its own group only
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
+UNITS = {"": 1, "B": 1}
+for _power, _letter in enumerate("KMGT", 1):
+    UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
+
+
+class Amount(str):
+    """Bytes, such as 4GiB or 500MB, or a part of all there is, such as 70%. ValueError when it is neither."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Refuses what is no amount."""
+        amount = super().__new__(cls, text)
+        amount.of(0)
+        return amount
+
+    def of(self, whole: int) -> int:
+        """In bytes, where all there is are so many."""
+        parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?I?B|%|)", self.strip().upper())
+        if parts is None or parts[2] == "IB":
+            raise ValueError(f"{str(self)!r} is neither bytes nor a share")
+        return int(float(parts[1]) * (whole / 100 if parts[2] == "%" else UNITS[parts[2]]))
 
 
 def setting(default: Any, text: str, *, least: float | None = None, most: float | None = None) -> Any:
@@ -52,6 +75,28 @@ class Folders:
     cache_dir: Path = setting(
         Path("~/.cache/labeld"), "Folder labeld may write to; it remembers the content hashes of model files there."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Which models stay loaded, and how a request waits for one that is not."""
+
+    memory_budget: Amount = setting(
+        Amount("70%"),
+        "Memory that all workers together may fill with models and themselves: bytes such as 4GiB, or a share of what "
+        "the machine has available at start and the control group allows. Idle models are evicted to stay below.",
+    )
+    pin: tuple[str, ...] = setting(
+        (), "Models never evicted once loaded (a comma between two); those named at start never are."
+    )
+    idle_timeout: float = setting(0.0, "Seconds after which an unused model is unloaded; 0 = never.", least=0)
+    load_grace: float = setting(
+        3.0,
+        "Seconds a request is held while its model loads; then 503 with an estimate, and the load goes on.",
+        least=0,
+    )
+    max_wait: float = setting(300.0, "Seconds a request with x-wait-for-model waits for its model; then 500.", least=0)
+    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +167,7 @@ class Settings:
 
     listen: Listen = field(default_factory=Listen)
     folders: Folders = field(default_factory=Folders)
+    residency: Residency = field(default_factory=Residency)
     compute: Compute = field(default_factory=Compute)
     queue: Queue = field(default_factory=Queue)
     inputs: InputLimits = field(default_factory=InputLimits)
@@ -183,4 +229,10 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
 
 
 def _kind_in_words(kind: Any) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a path")
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Amount: "bytes like 4GiB or a share like 70%",
+    }
+    return words.get(kind, "a path")

@@ -23,7 +23,9 @@ STATUS: dict[type[Exception], int] = {
     errors.TextTooLongError: 400,
     errors.TextTooManyCharactersError: 400,
     errors.AmbiguousModelError: 400,
+    errors.ModelTooLargeError: 403,
     errors.ModelNotFoundError: 404,
+    errors.ModelNotLoadedError: 404,
     errors.RouteNotFoundError: 404,
     errors.MethodNotAllowedError: 405,
     errors.SlowRequestError: 408,
@@ -32,6 +34,8 @@ STATUS: dict[type[Exception], int] = {
     errors.OverloadedError: 429,
     errors.HeaderTooLargeError: 431,
     errors.LabeldError: 500,
+    errors.ModelTooBusyError: 500,
+    errors.ModelLoadingError: 503,
     errors.UnavailableError: 503,
     Exception: 500,
 }
@@ -92,7 +96,8 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
     """
     status = next(STATUS[parent] for parent in type(error).__mro__ if parent in STATUS)
     sentence = _sentence(error)
-    body = _JSON.encode({"error": sentence}).encode()
+    loading = {"estimated_time": error.estimated_time} if isinstance(error, errors.ModelLoadingError) else {}
+    body = _JSON.encode({"error": sentence, **loading}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
@@ -103,7 +108,7 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
         headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, errors.BodyTooLargeError):
         headers.append((b"connection", b"close"))  # what is still to come is not worth reading
-    if isinstance(error, errors.OverloadedError | errors.UnavailableError):
+    if isinstance(error, errors.OverloadedError | errors.UnavailableError | errors.ModelLoadingError):
         least, most = RETRY_AFTER_SECONDS
         headers.append((b"retry-after", b"%d" % math.ceil(min(most, max(least, error.retry_after)))))
     return status, headers, body

@@ -5,8 +5,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from labeld import memory
 from labeld.dispatch import Dispatcher
 from labeld.folders import Folders
+from labeld.loader import ModelLoader
 from labeld.model import LoadOptions
 from labeld.service import Service
 from labeld.settings import Compute, Settings
@@ -55,11 +57,13 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+    memory.keep_large_blocks_apart()
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
     limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
     options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
-    service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
+    folders = Folders(settings.folders.models_dir)
+    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, options), settings)
     dispatcher.start()
     try:
         yield service
