@@ -3,23 +3,28 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from labeld.cache.answers import AnswerCache, Lookup
+from labeld.cache.keys import Identity
+from labeld.cache.revisions import Revisions
 from labeld.dispatch import Dispatcher, ModelQueue, retry_after
 from labeld.errors import FolderError, ModelBrokenError, NotFiniteError, OverloadedError, UnavailableError
 from labeld.folders import DEFAULT_MODEL, Folders
-from labeld.messages import ClassifyReply, ClassifyRequest, Ranking
+from labeld.messages import Answer, ClassifyReply, ClassifyRequest
 from labeld.model import LoadOptions, Model, check_folder, load_model
 from labeld.registry import Registry
 from labeld.settings import Settings
 from labeld.text import rank
+from labeld.wire import encode_ranking
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +40,11 @@ class Resident:
 class Service:
     """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
 
-    def __init__(self, folders: Folders, dispatcher: Dispatcher, options: LoadOptions, settings: Settings) -> None:
+    def __init__(
+        self, folders: Folders, dispatcher: Dispatcher, options: LoadOptions, cache: AnswerCache, settings: Settings
+    ) -> None:
         self._folders, self._dispatcher, self._options = folders, dispatcher, options
+        self._cache, self._revisions = cache, Revisions()
         self._max_in_flight = settings.queue.max_in_flight
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self._default = self._preloaded[0]
@@ -80,21 +88,47 @@ class Service:
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
         """
+        identity = self._identity(model_id)
+        lookup = await self._cache.find(identity, request)
+        if identity and (reply := _cached(identity, lookup, request)):
+            return reply
         began = time.perf_counter()
         resident = await self.resident(model_id)
+        model = resident.model
+        if model.identity != identity:  # its first request, or its files have changed since it was loaded
+            self._revisions.remember(model.model_id, model.identity, model.files)
+            lookup = await self._cache.find(model.identity, request)
+            if reply := _cached(model.identity, lookup, request):
+                return reply
+        answers = await self._cache.complete(lookup, partial(self._compute, resident, request))
+        rankings, seconds = [answer.ranking for answer in answers], time.perf_counter() - began
+        return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
+
+    def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
+        """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
+        identity = self._identity(model_id)
+        return _cached(identity, self._cache.recall(identity, request), request) if identity else None
+
+    async def _compute(self, resident: Resident, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
+        """The answers to the texts at these positions of a request."""
+        began = time.perf_counter()
         model, parameters = resident.model, request.parameters
         texts = await asyncio.get_running_loop().run_in_executor(
-            self._tokenisers, model.encoder.encode, request.texts, parameters
+            self._tokenisers, model.encoder.encode, [request.texts[index] for index in positions], parameters, positions
         )
         rows = await self._dispatcher.run(resident.queue, texts)
         function = parameters.function_to_apply or model.config.default_function
-        rankings: list[Ranking] = []
-        for index, row in enumerate(rows):
+        rankings = []
+        for index, row in zip(positions, rows, strict=True):
             if not np.isfinite(row).all():
                 raise NotFiniteError(index)
-            rankings.append(rank(row, model.config.labels, function, parameters.top_k))
+            rankings.append(encode_ranking(rank(row, model.config.labels, function, parameters.top_k)))
         seconds = time.perf_counter() - began
-        return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
+        return [Answer(ranking, seconds) for ranking in rankings]
+
+    def _identity(self, model_id: str | None) -> Identity | None:
+        """Who answers under this id, as far as it is known without loading the model."""
+        return self._revisions.identity(*self._folders.find(self._default if model_id is None else model_id))
 
     async def resident(self, model_id: str | None) -> Resident:
         """The loaded model that a caller means by this id or bare name; loads it if need be."""
@@ -107,7 +141,7 @@ class Service:
         return {
             "model_id": model.model_id,
             "model_sha": model.revision,
-            "model_dtype": "float32",
+            "model_dtype": model.precision,
             "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
             "architecture": model.config.architecture,
             "max_input_length": model.encoder.max_tokens,
@@ -133,6 +167,7 @@ class Service:
         self._stopping = True
         self._dispatcher.close()
         await self._dispatcher.join()
+        await self._cache.close()
         self._tokenisers.shutdown()
         self._loaders.shutdown(cancel_futures=True)
 
@@ -144,6 +179,16 @@ class Service:
         )
         logger.info("loaded %s in %.2f s", model_id, time.perf_counter() - began)
         return Resident(model, self._dispatcher.attach(model.engine))
+
+
+def _cached(identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
+    """The reply, if every text's answer is remembered; it took what the slowest answer took (contract section 8)."""
+    if not lookup.complete:
+        return None
+    answers = [answer for answer in lookup.answers if answer]
+    seconds = max(answer.seconds for answer in answers)
+    rankings = [answer.ranking for answer in answers]
+    return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
 
 
 def _loaded(model_id: str, folder: Path, options: LoadOptions) -> Model:
