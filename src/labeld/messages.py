@@ -90,7 +90,7 @@ class ClassifyReply:
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""
     compute_seconds: float
-    """From the first byte of work to the last ranking (`x-compute-time`)."""
+    """From tokenising to the last ranking, when they were computed (`x-compute-time`)."""
     characters: int
     ignored: tuple[str, ...] = ()
     compute_type: Literal["cpu", "gpu", "cache"] = "cpu"

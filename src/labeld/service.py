@@ -92,7 +92,6 @@ class Service:
         lookup = await self._cache.find(identity, request)
         if identity and (reply := _cached(identity, lookup, request)):
             return reply
-        began = time.perf_counter()
         resident = await self.resident(model_id)
         model = resident.model
         if model.identity != identity:  # its first request, or its files have changed since it was loaded
@@ -101,7 +100,9 @@ class Service:
             if reply := _cached(model.identity, lookup, request):
                 return reply
         answers = await self._cache.complete(lookup, partial(self._compute, resident, request))
-        rankings, seconds = [answer.ranking for answer in answers], time.perf_counter() - began
+        rankings = [answer.ranking for answer in answers]
+        new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
+        seconds = max(new, default=0.0)
         return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
 
     def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
