@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from labeld.errors import UnavailableError
+from labeld.errors import FolderError, UnavailableError
 from labeld.messages import ClassifyReply, ClassifyRequest
+from labeld.model import LoadOptions, load_model
+from labeld.revision import folder_revision
 from labeld.service import Service
 from labeld.settings import InputLimits, load
 from labeld.wire import parse_request
@@ -209,3 +211,19 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
 
     with redis_server(tmp_path) as url:
         asyncio.run(main(url))
+
+
+def test_a_folder_that_changes_while_it_is_loaded_is_refused(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its revision would not be that of its weights, and answers would be remembered under the wrong one."""
+    folder = tmp_path / "bert"
+    shutil.copytree(models_dir / "org/bert", folder)
+
+    def change_and_hash(changing: Path, cache_dir: Path) -> str:
+        (changing / "README.md").write_text("new")
+        return folder_revision(changing, cache_dir)
+
+    monkeypatch.setattr("labeld.model.folder_revision", change_and_hash)
+    with pytest.raises(FolderError, match="has changed while the model was loaded"):
+        load_model("bert", folder, LoadOptions(1, 1, 1000, tmp_path))

@@ -75,8 +75,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
     options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
+    folders = Folders(settings.folders.models_dir)
     cache = await open_cache(settings.answers)
-    service = Service(Folders(settings.folders.models_dir), dispatcher, options, cache, settings)
+    service = Service(folders, dispatcher, options, cache, settings)
     dispatcher.start()
     try:
         yield service

@@ -120,11 +120,12 @@ class RedisStore:
                 await client.ping()
         except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
             self._failed(error)
-            await _end(client)
         else:
             self._client = client
         finally:
             self._connecting = None
+            if self._client is not client:
+                await _end(client)
 
     async def _exchange(self, client: Redis) -> None:
         """Exchanges what waits, and what comes meanwhile, until nothing does or Redis has failed."""
