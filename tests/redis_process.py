@@ -49,12 +49,10 @@ class Proxy:
         self.mode = "pass"
         """`pass`, `slow` (each answer after two seconds), `late` (20 ms), `stall` (no answers any more), `reset`,
         `close`, `half` (closes within an answer), or `garbage`."""
-        self.connections = 0
         self._writers: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client."""
-        self.connections += 1
         if self.mode == "reset":
             writer.transport.abort()
             return

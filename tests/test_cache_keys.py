@@ -80,6 +80,7 @@ def test_what_does_not_decide_an_answer_is_not_in_the_key() -> None:
     ("one", "other"),
     [
         (Text("ab", "c"), Text("a", "bc")),
+        (Text("as", "b"), Text("a", "sb")),
         (Text("a", None), Text("a", "")),
         (Text("", "a"), Text("a", "")),
         (Text("é"), Text("e\u0301")),

@@ -92,3 +92,19 @@ def test_the_limit_holds_for_all_the_memory_that_answers_take() -> None:
         tracemalloc.stop()
 
         assert MIB < taken <= 2 * MIB, (size, taken)
+
+
+def test_what_is_too_old_makes_room() -> None:
+    """As soon as it is asked for, so that nothing younger has to leave."""
+    clock = Clock()
+    store = MemoryStore(2 * (OVERHEAD + 60), 10.0, clock)
+    store.put(b"a", answer())
+    clock.now = 9.0
+    store.put(b"b", answer())
+    store.get(b"a")
+    clock.now = 10.0
+    store.get(b"a")
+
+    store.put(b"c", answer())
+
+    assert store.get(b"b")

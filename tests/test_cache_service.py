@@ -102,14 +102,17 @@ def test_a_request_may_do_without_the_cache_and_still_fills_it(caching: Server, 
     assert [False, True, False] == [cached(reply) for reply in replies]
 
 
-def test_a_wrong_text_is_named_by_its_place_in_the_request(caching: Server) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"), [("good " * 127, "is 129 tokens long"), ("x" * 32_001, "has 32001 characters")]
+)
+def test_a_wrong_text_is_named_by_its_place_in_the_request(caching: Server, text: str, expected: str) -> None:
     """Also when those before it are remembered; and a failure is not."""
     ask(caching, ["very", "good"])
     for _ in range(2):
-        reply = caching.post(MODEL, json={"inputs": ["very", "good", "good " * 127]})
+        reply = caching.post(MODEL, json={"inputs": ["very", "good", text]})
 
         assert 400 == reply.status_code
-        assert reply.json()["error"].startswith("Text 2 of `inputs` is 129 tokens long")
+        assert reply.json()["error"].startswith(f"Text 2 of `inputs` {expected}")
 
 
 def test_ignored_parameters_are_warned_about_on_a_hit_too(caching: Server) -> None:
