@@ -14,6 +14,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeld import memory
+from labeld.cache.answers import AnswerCache
+from labeld.cache.memory_store import MemoryStore
 from labeld.dispatch import Dispatcher
 from labeld.errors import ModelLoadingError, ModelNotFoundError, OverloadedError
 from labeld.folders import Folders
@@ -46,7 +48,12 @@ class GatedLoader(ModelLoader):
 
 @asynccontextmanager
 async def opened(
-    root: Path, cache_dir: Path, budget: int = 10**12, max_in_flight: int = 512, **limits: float
+    root: Path,
+    cache_dir: Path,
+    budget: int = 10**12,
+    max_in_flight: int = 512,
+    cache_bytes: int = 0,
+    **limits: float,
 ) -> AsyncIterator[tuple[Service, GatedLoader]]:
     """A service of the models in a folder, of whose memory only what its models are known to take counts."""
     settings = Settings(
@@ -54,7 +61,8 @@ async def opened(
     )
     dispatcher = Dispatcher(settings.compute, settings.queue, 1)
     loader = GatedLoader(Folders(root), dispatcher, LoadOptions(1, 1, MIB, cache_dir))
-    service = Service(Folders(root), dispatcher, loader, settings, measure=lambda: 0)
+    cache = AnswerCache(MemoryStore(cache_bytes, 60.0))
+    service = Service(Folders(root), dispatcher, loader, cache, settings, measure=lambda: 0)
     dispatcher.start()
     try:
         yield service, loader
