@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
-from tests.conftest import same
+from tests.conftest import NO_CACHE, same
 from tests.more_models import with_ballast
 from tests.server_process import Server, serving, wait_until
 from tests.tiny_models import TEXTS
@@ -37,7 +37,9 @@ def shelf(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hasty(shelf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that holds no request for a cold model, and whose memory is enough for one of the 200 MB."""
     flags = ["--load-grace", "0", "--memory-budget", "530MB"]
-    with serving(tmp_path_factory.mktemp("hasty"), "org/bert", "--models-dir", str(shelf), *flags) as running:
+    with serving(
+        tmp_path_factory.mktemp("hasty"), "org/bert", "--models-dir", str(shelf), *flags, *NO_CACHE
+    ) as running:
         yield running
 
 
@@ -142,7 +144,9 @@ def test_a_broken_model_says_why(hasty: Server) -> None:
 
 def test_waiting_ends_after_max_wait(shelf: Path, expected: Ask, tmp_path: Path) -> None:
     """Who waits is told when it is over; the load goes on. What is pinned is not loaded by that."""
-    with serving(tmp_path, "--pin", "org/one-label", "--models-dir", str(shelf), "--max-wait", "0") as server:
+    with serving(
+        tmp_path, "--pin", "org/one-label", "--models-dir", str(shelf), "--max-wait", "0", *NO_CACHE
+    ) as server:
         busy = server.post("/models/org/bert", json={"inputs": "a"}, headers={"x-wait-for-model": "1"})
         assert 500 == busy.status_code
         assert {"error": "Model too busy, unable to get response in less than 0 second(s)"} == busy.json()

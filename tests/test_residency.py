@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import random
 import threading
 import weakref
@@ -14,6 +15,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeld import memory
+from labeld.cache.answers import AnswerCache
+from labeld.cache.memory_store import MemoryStore
 from labeld.dispatch import Dispatcher
 from labeld.errors import ModelLoadingError, ModelNotFoundError, OverloadedError
 from labeld.folders import Folders
@@ -46,7 +49,12 @@ class GatedLoader(ModelLoader):
 
 @asynccontextmanager
 async def opened(
-    root: Path, cache_dir: Path, budget: int = 10**12, max_in_flight: int = 512, **limits: float
+    root: Path,
+    cache_dir: Path,
+    budget: int = 10**12,
+    max_in_flight: int = 512,
+    cache_bytes: int = 0,
+    **limits: float,
 ) -> AsyncIterator[tuple[Service, GatedLoader]]:
     """A service of the models in a folder, of whose memory only what its models are known to take counts."""
     settings = Settings(
@@ -54,7 +62,8 @@ async def opened(
     )
     dispatcher = Dispatcher(settings.compute, settings.queue, 1)
     loader = GatedLoader(Folders(root), dispatcher, LoadOptions(1, 1, MIB, 4096, cache_dir))
-    service = Service(Folders(root), dispatcher, loader, settings, measure=lambda: 0)
+    cache = AnswerCache(MemoryStore(cache_bytes, 60.0))
+    service = Service(Folders(root), dispatcher, loader, cache, settings, measure=lambda: 0)
     dispatcher.start()
     try:
         yield service, loader
@@ -108,7 +117,7 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
             model_id = dice.choice(ids)
             (ranking,) = (await service.classify(model_id, REQUEST)).rankings
             assert {f"LABEL_{label}": score for label, score in enumerate(known[model_id])} == pytest.approx(
-                dict(ranking), abs=1e-5
+                {one["label"]: one["score"] for one in json.loads(ranking)}, abs=1e-5
             )
             assert sum(one.bytes for one in service.residents()) <= 5 * size
 
@@ -122,6 +131,23 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
             assert service.counts.evictions > 15
 
     assert 20 == len({str(scores) for scores in known.values()})
+    asyncio.run(story())
+
+
+def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tmp_path: Path) -> None:
+    """With memory for one of two models, both are answered in turn from what is remembered."""
+    ids = variants(models_dir / "bare", tmp_path, 2)
+    size = weight_bytes(tmp_path / ids[0])
+
+    async def story() -> None:
+        async with opened(tmp_path, tmp_path / "cache", int(size * (PEAK + 0.5)), cache_bytes=MIB) as (service, _):
+            first = [await service.classify(model_id, REQUEST) for model_id in ids]
+            again = [await service.classify(model_id, REQUEST) for model_id in ids]
+
+            assert (["cpu"] * 2, ["cache"] * 2) == tuple([one.compute_type for one in some] for some in (first, again))
+            assert [one.rankings for one in first] == [one.rankings for one in again]
+            assert (2, 1) == (service.counts.loads, service.counts.evictions)
+
     asyncio.run(story())
 
 

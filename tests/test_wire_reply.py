@@ -21,8 +21,8 @@ REVISION = "714eb0fa89d2f80546fda750413ed43d93601a13"
 
 def reply(rankings: list[Any], **facts: Any) -> ClassifyReply:
     """A reply with these rankings, given as lists."""
-    typed = [[LabelScore(*one) for one in ranking] for ranking in rankings]
-    return replace(ClassifyReply(typed, REVISION, compute_seconds=0.0213, characters=22), **facts)
+    encoded = [wire.encode_ranking([LabelScore(*one) for one in ranking]) for ranking in rankings]
+    return replace(ClassifyReply(encoded, REVISION, compute_seconds=0.0213, characters=22), **facts)
 
 
 def encoded(error: Exception) -> tuple[int, dict[str, str], str]:

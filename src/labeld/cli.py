@@ -53,7 +53,7 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
         own = inspect.signature(command)
         parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
         for group, one, kind in settings.every_setting():
-            if group not in groups or one.name in ARGUMENT_SETTINGS:
+            if group not in groups or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:
                 continue
             flag = f"--{one.name.replace('_', '-')}"
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]

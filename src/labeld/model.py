@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from labeld.cache.keys import Identity
 from labeld.checkpoint import open_checkpoint
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
 from labeld.errors import FolderError
 from labeld.model_config import ModelConfig, read_config
-from labeld.revision import folder_revision
+from labeld.revision import FolderState, folder_revision, folder_state
 from labeld.text import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenizer_files import TokenizerFiles, read_tokenizer
 
@@ -23,6 +24,14 @@ class Model:
     config: ModelConfig
     encoder: TextEncoder
     engine: Engine
+    files: FolderState
+    """Of its folder when it was loaded."""
+    precision: str = "float32"
+
+    @property
+    def identity(self) -> Identity:
+        """What decides its answers, for the answer cache."""
+        return Identity(self.revision, self.precision, self.encoder.max_tokens, self.encoder.max_characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class LoadOptions:
 
 def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     """Opens a model folder; takes about a second. Raises FolderError naming the file that is missing or wrong."""
+    before = folder_state(folder)
     config = read_config(folder)
     files = read_tokenizer(folder)
     _require_same_vocabulary(files, config)
@@ -45,7 +55,10 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens, options.max_tokens_per_text)
     characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
     encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side, files.token_types)
-    return Model(model_id, folder_revision(folder, options.cache_dir), config, encoder, engine)
+    revision = folder_revision(folder, options.cache_dir)
+    if folder_state(folder) != before:  # the revision would not be that of the weights, and the answer cache wrong
+        raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
+    return Model(model_id, revision, config, encoder, engine, before)
 
 
 def weight_bytes(folder: Path) -> int:

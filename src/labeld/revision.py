@@ -5,9 +5,13 @@ Hashing a large model takes a while, so a file's hash is remembered by (inode, s
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from labeld.json_file import read_object, replace_object
+
+FolderState = tuple[tuple[str, int, int, int, int], ...]
+"""Name, device, inode, size and modification time in nanoseconds of each plain file, by name."""
 
 MEMORY_FILE = "file-hashes.json"
 REMEMBER_FROM = 1024 * 1024
@@ -22,6 +26,16 @@ def folder_revision(folder: Path, cache_dir: Path) -> str:
         digest.update(f"{path.name}\0{path.stat().st_size}\0{memory.content_hash(path)}\n".encode())
     memory.save()
     return digest.hexdigest()[:40]
+
+
+def folder_state(folder: Path) -> FolderState:
+    """What changes whenever a file of the folder is replaced, without reading any; empty when it cannot be told."""
+    with suppress(OSError):
+        status = {path.name: path.stat() for path in _plain_files(folder)}
+        return tuple(
+            (name, one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in sorted(status.items())
+        )
+    return ()
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:

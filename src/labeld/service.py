@@ -2,15 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from labeld import memory
+from labeld.cache.answers import AnswerCache, Lookup
+from labeld.cache.keys import Identity
+from labeld.cache.revisions import Revisions
 from labeld.dispatch import Dispatcher, retry_after
 from labeld.errors import (
     ModelLoadingError,
@@ -23,10 +27,11 @@ from labeld.errors import (
 )
 from labeld.folders import DEFAULT_MODEL, Folders
 from labeld.loader import Loaded, ModelLoader
-from labeld.messages import ClassifyReply, ClassifyRequest, Options, Ranking
+from labeld.messages import Answer, ClassifyReply, ClassifyRequest, Options
 from labeld.registry import Counts, Registry, Resident
 from labeld.settings import Settings
 from labeld.text import rank
+from labeld.wire import encode_ranking
 
 DEFAULT_OPTIONS = Options()
 
@@ -47,15 +52,17 @@ class ModelState:
 class Service:
     """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
         self,
         folders: Folders,
         dispatcher: Dispatcher,
         loader: ModelLoader,
+        cache: AnswerCache,
         settings: Settings,
         measure: Callable[[], int] = memory.used,
     ) -> None:
         self._folders, self._dispatcher, self._loader = folders, dispatcher, loader
+        self._cache, self._revisions = cache, Revisions()
         self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self._default = self._preloaded[0]
@@ -106,21 +113,48 @@ class Service:
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
         """
+        identity = self._identity(model_id)
+        lookup = await self._cache.find(identity, request)
+        if identity and (reply := _cached(identity, lookup, request)):
+            return reply
         async with self.lease(model_id, request.options) as loaded:
-            began = time.perf_counter()
-            model, parameters = loaded.model, request.parameters
-            texts = await asyncio.get_running_loop().run_in_executor(
-                self._tokenisers, model.encoder.encode, request.texts, parameters
-            )
-            rows = await self._dispatcher.run(loaded.queue, texts)
-            function = parameters.function_to_apply or model.config.default_function
-            rankings: list[Ranking] = []
-            for index, row in enumerate(rows):
-                if not np.isfinite(row).all():
-                    raise NotFiniteError(index)
-                rankings.append(rank(row, model.config.labels, function, parameters.top_k))
-            seconds = time.perf_counter() - began
+            model = loaded.model
+            if model.identity != identity:  # its first request, or its files have changed since it was loaded
+                self._revisions.remember(model.model_id, model.identity, model.files)
+                lookup = await self._cache.find(model.identity, request)
+                if reply := _cached(model.identity, lookup, request):
+                    return reply
+            answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
+        rankings = [answer.ranking for answer in answers]
+        new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
+        seconds = max(new, default=0.0)
         return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
+
+    def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
+        """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
+        identity = self._identity(model_id)
+        return _cached(identity, self._cache.recall(identity, request), request) if identity else None
+
+    async def _compute(self, loaded: Loaded, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
+        """The answers to the texts at these positions of a request."""
+        began = time.perf_counter()
+        model, parameters = loaded.model, request.parameters
+        texts = await asyncio.get_running_loop().run_in_executor(
+            self._tokenisers, model.encoder.encode, [request.texts[index] for index in positions], parameters, positions
+        )
+        rows = await self._dispatcher.run(loaded.queue, texts)
+        function = parameters.function_to_apply or model.config.default_function
+        rankings = []
+        for index, row in zip(positions, rows, strict=True):
+            if not np.isfinite(row).all():
+                raise NotFiniteError(index)
+            rankings.append(encode_ranking(rank(row, model.config.labels, function, parameters.top_k)))
+        seconds = time.perf_counter() - began
+        return [Answer(ranking, seconds) for ranking in rankings]
+
+    def _identity(self, model_id: str | None) -> Identity | None:
+        """Who answers under this id, as far as it is known without loading the model."""
+        return self._revisions.identity(*self._folders.find(self._default if model_id is None else model_id))
 
     @asynccontextmanager
     async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[Loaded]:
@@ -182,7 +216,7 @@ class Service:
         return {
             "model_id": model.model_id,
             "model_sha": model.revision,
-            "model_dtype": "float32",
+            "model_dtype": model.precision,
             "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
             "architecture": model.config.architecture,
             "max_input_length": model.encoder.max_tokens,
@@ -211,5 +245,16 @@ class Service:
         self._registry.close(UnavailableError("This server is stopping: try again in a moment."))
         self._dispatcher.close()
         await self._dispatcher.join()
+        await self._cache.close()
         self._tokenisers.shutdown()
         self._loader.shutdown()
+
+
+def _cached(identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
+    """The reply, if every text's answer is remembered; it took what the slowest answer took (contract section 8)."""
+    if not lookup.complete:
+        return None
+    answers = [answer for answer in lookup.answers if answer]
+    seconds = max(answer.seconds for answer in answers)
+    rankings = [answer.ranking for answer in answers]
+    return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from labeld.errors import SettingsError
 
@@ -39,9 +39,15 @@ class Amount(str):
         return int(float(parts[1]) * (whole / 100 if parts[2] == "%" else UNITS[parts[2]]))
 
 
-def setting(default: Any, text: str, *, least: float | None = None, most: float | None = None) -> Any:
-    """A field with its help text and, for numbers, the smallest and the largest value that make sense."""
-    return field(default=default, metadata={"help": text, "least": least, "most": most})
+def setting(
+    default: Any, text: str, *, least: float | None = None, most: float | None = None, secret: bool = False
+) -> Any:
+    """A field with its help text and, for numbers, the smallest and the largest value that make sense.
+
+    A secret has no flag, because everybody on the machine sees the command line.
+    """
+    metadata = {"help": text, "least": least, "most": most, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,23 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """How finished answers are remembered."""
+
+    cache: str | None = setting(
+        None, "A Redis through which servers share answers: redis://host:port/db. Needs labeld[redis]."
+    )
+    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", least=0)
+    cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", least=0.001)
+    cache_scope: Literal["shared", "key"] = setting(
+        "shared", "Who finds an answer: shared = whoever asks the same, key = who also sends the same access token."
+    )
+    cache_secret: str | None = setting(
+        None, "With it answers in Redis are signed, and only those signed with the same are believed.", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InputLimits:
     """What one request may bring."""
 
@@ -170,6 +193,7 @@ class Settings:
     residency: Residency = field(default_factory=Residency)
     compute: Compute = field(default_factory=Compute)
     queue: Queue = field(default_factory=Queue)
+    answers: Answers = field(default_factory=Answers)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
@@ -213,6 +237,10 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
     if get_origin(kind) is tuple:
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{source} is {value!r}, but must be {' or '.join(get_args(kind))}.")
+        return value
     kind = next((part for part in get_args(kind) if part is not type(None)), kind)
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
     try:

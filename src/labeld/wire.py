@@ -11,9 +11,18 @@ import secrets
 
 from labeld import errors
 from labeld.body import parse_request
-from labeld.messages import ClassifyReply
+from labeld.messages import ClassifyReply, Ranking
 
-__all__ = ["INTERNAL_ERROR", "STATUS", "encode_error", "encode_reply", "parse_request", "reply_headers", "request_id"]
+__all__ = [
+    "INTERNAL_ERROR",
+    "STATUS",
+    "encode_error",
+    "encode_ranking",
+    "encode_reply",
+    "parse_request",
+    "reply_headers",
+    "request_id",
+]
 
 Headers = list[tuple[bytes, bytes]]
 """Header fields as ASGI wants them: lower-cased names, latin-1 bytes."""
@@ -55,14 +64,19 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._:;=-]{1,128}")
 _UNSAFE_IN_WARNING = re.compile(r"[^ -:<-~]")  # printable ASCII, but not the ; that ends the topic
 
 
-def encode_reply(reply: ClassifyReply) -> bytes:
-    """One list of labels per text, as compact as the recordings, scores printed in full (contract sections 3.2, 4).
+def encode_ranking(ranking: Ranking) -> bytes:
+    """The labels of one text, as compact as the recordings, scores printed in full (contract section 4).
 
     Raises ValueError when a score is not a finite number, which the engine should have reported.
     """
-    rankings = [[{"label": label, "score": score} for label, score in ranking] for ranking in reply.rankings]
+    labels = [{"label": label, "score": score} for label, score in ranking]
     # NOTE: a label may hold half a surrogate pair (config.json can); backslashreplace writes it as JSON's own \ud800
-    return _JSON.encode(rankings).encode("utf-8", "backslashreplace")
+    return _JSON.encode(labels).encode("utf-8", "backslashreplace")
+
+
+def encode_reply(reply: ClassifyReply) -> bytes:
+    """One ranking per text (contract section 3.2)."""
+    return b"[" + b",".join(reply.rankings) + b"]"
 
 
 def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> Headers:

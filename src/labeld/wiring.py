@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from labeld import memory
+from labeld.cache.answers import AnswerCache
+from labeld.cache.memory_store import MemoryStore
 from labeld.dispatch import Dispatcher
+from labeld.errors import SettingsError
 from labeld.folders import Folders
 from labeld.loader import ModelLoader
 from labeld.model import LoadOptions
 from labeld.service import Service
-from labeld.settings import Compute, Settings
+from labeld.settings import Answers, Compute, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,20 @@ def lanes_and_threads(compute: Compute) -> tuple[int, int]:
     return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
 
 
+async def open_cache(answers: Answers) -> AnswerCache:
+    """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
+    memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
+    if answers.cache is None:
+        return AnswerCache(memory, per_client=answers.cache_scope == "key")
+    try:
+        from labeld.cache.redis_store import RedisStore  # noqa: PLC0415  # redis is an extra
+    except ModuleNotFoundError:
+        raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
+    shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
+    await shared.open()
+    return AnswerCache(memory, shared, per_client=answers.cache_scope == "key")
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """A service that answers; what it took is answered before the context ends.
@@ -63,7 +80,8 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
     options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
     folders = Folders(settings.folders.models_dir)
-    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, options), settings)
+    cache = await open_cache(settings.answers)
+    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, options), cache, settings)
     dispatcher.start()
     try:
         yield service

@@ -104,7 +104,7 @@ class App:
             query = request.scope["query_string"].decode("latin-1")
             parsed = wire.parse_request(body, headers, query, limits)
             model_id = request.path_params.get("model_id")
-            reply = await _unless_gone(service.classify(model_id, parsed), request)
+            reply = service.recall(model_id, parsed) or await _unless_gone(service.classify(model_id, parsed), request)
         body = wire.encode_reply(reply)
         return _Raw(200, wire.reply_headers(reply, request.state.request_id, len(body)), body)
 
