@@ -78,12 +78,17 @@ class Catalogue:
         Takes no time to speak of and connects to nobody. Raises AmbiguousModelError, ModelNotFoundError, or
         NotDownloadedError when only a download could help and may not be had.
         """
+        return self.locate(name)[0]
+
+    def locate(self, name: str) -> tuple[str, Path | None]:
+        """The same with the model's folder, unverified; None when it is to be downloaded first."""
         with suppress(ModelNotFoundError):
-            return self.folders.find(name)[0]
+            return self.folders.find(name)
         model_id, revision = split(name.strip("/"))
-        if self.store.commit(model_id, revision) is None:
+        folder = self.store.folder(model_id, revision)
+        if folder is None:
             self._require_download(model_id)
-        return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}"
+        return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", folder
 
     def fetch(self, key: str, progress: Progress = unwatched) -> Place:
         """The folder of a model, downloaded first if need be; blocks for as long as that takes.

@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from labeld import settings
+from labeld.setting import Amount
 
 ARGUMENT_SETTINGS = {"models"}
 """Settings that are not flags because a command takes them as arguments."""
@@ -25,7 +26,7 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
             text = f"{one.metadata['help']} (default {one.default}; {settings.variable(one.name)})"
             option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
-            typed = str if kind is settings.Amount or get_origin(kind) is tuple else kind  # typer knows neither
+            typed = str if kind is Amount or get_origin(kind) is tuple else kind  # typer knows neither
             hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
             parameters.append(
                 inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)

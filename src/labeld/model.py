@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from labeld.cache.keys import Identity
 from labeld.checkpoint import open_checkpoint
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
 from labeld.errors import FolderError
 from labeld.model_config import ModelConfig, read_config
-from labeld.revision import folder_revision
+from labeld.revision import FolderState, folder_revision, folder_state
 from labeld.text import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenizer_files import TokenizerFiles, read_tokenizer
 
@@ -23,6 +24,14 @@ class Model:
     config: ModelConfig
     encoder: TextEncoder
     engine: Engine
+    files: FolderState
+    """Of its folder when it was loaded."""
+    precision: str = "float32"
+
+    @property
+    def identity(self) -> Identity:
+        """What decides its answers, for the answer cache."""
+        return Identity(self.revision, self.precision, self.encoder.max_tokens, self.encoder.max_characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
 
     Raises FolderError naming the file that is missing or wrong.
     """
+    before = folder_state(folder)
     config = read_config(folder)
     files = read_tokenizer(folder)
     _require_same_vocabulary(files, config)
@@ -49,7 +59,15 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
     characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
     encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side, files.token_types)
     revision = commit or folder_revision(folder, options.cache_dir)
-    return Model(model_id, revision, config, encoder, engine)
+    if folder_state(folder) != before:  # the revision would not be that of the weights, and the answer cache wrong
+        raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
+    return Model(model_id, revision, config, encoder, engine, before)
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of a model's weights in float32; raises FolderError when config or weights say that it cannot be served."""
+    require_engine(read_config(folder))
+    return open_checkpoint(folder).nbytes
 
 
 def check_folder(folder: Path) -> None:

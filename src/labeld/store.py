@@ -22,7 +22,7 @@ from labeld.errors import StoreError, in_words
 from labeld.locks import EXCLUSIVE, SHARED, Locks, unlock
 from labeld.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
 from labeld.model_files import ModelFile
-from labeld.settings import Amount
+from labeld.setting import Amount
 
 REVISIONS = "revisions.json"
 PARTIAL = ".partial"
@@ -59,18 +59,17 @@ class Store:
         self._uses: dict[Path, list[int]] = {}
         self._guard = threading.Lock()
 
-    def commit(self, model_id: str, revision: str) -> str | None:
-        """The commit that is stored for a revision; not verified, so that it costs next to nothing."""
+    def folder(self, model_id: str, revision: str) -> Path | None:
+        """Where a revision is stored, if it is; not verified, so that it costs next to nothing."""
         commit = revision if COMMIT.fullmatch(revision) else self._revisions(model_id).get(revision, "")
-        there = COMMIT.fullmatch(commit) and (self._folder(model_id) / commit / MANIFEST).exists()
-        return commit if there else None
+        folder = self._folder(model_id) / commit
+        return folder if COMMIT.fullmatch(commit) and (folder / MANIFEST).exists() else None
 
     def open(self, model_id: str, revision: str) -> tuple[Path, str] | None:
         """Folder and commit of a revision, verified, and not evicted until `close`. None when it must be downloaded."""
-        commit = self.commit(model_id, revision)
-        if commit is None:
+        folder = self.folder(model_id, revision)
+        if folder is None:
             return None
-        folder = self._folder(model_id) / commit
         try:
             use = self._locks.take(_use(folder), SHARED)
         except OSError:  # nobody can evict from a store that cannot be written to
@@ -78,14 +77,14 @@ class Store:
         else:
             if use is None:  # it is being evicted
                 return None
-        if not self.verifier.is_whole(folder, model_id, commit):
+        if not self.verifier.is_whole(folder, model_id, folder.name):
             unlock(use)
             return None
         with self._guard:
             self._uses.setdefault(folder, []).extend([] if use is None else [use])
         with suppress(OSError):
             (folder / USED).touch()
-        return folder, commit
+        return folder, folder.name
 
     def close(self, folder: Path) -> None:
         """Ends a use that `open` has begun."""

@@ -5,12 +5,17 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from labeld import memory
+from labeld.cache.answers import AnswerCache
+from labeld.cache.memory_store import MemoryStore
 from labeld.catalogue import Catalogue
 from labeld.dispatch import Dispatcher
+from labeld.errors import SettingsError
 from labeld.folders import Folders
+from labeld.loader import ModelLoader
 from labeld.model import LoadOptions, check_without_weights
 from labeld.service import Service
-from labeld.settings import Compute, Policy, Settings
+from labeld.settings import Answers, Compute, Policy, Settings
 from labeld.store import Store
 
 logger = logging.getLogger(__name__)
@@ -56,6 +61,20 @@ def open_catalogue(settings: Settings, policy: Policy) -> Catalogue:
     return Catalogue(folders, store, settings.hub, policy, check_without_weights)
 
 
+async def open_cache(answers: Answers) -> AnswerCache:
+    """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
+    memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
+    if answers.cache is None:
+        return AnswerCache(memory, per_client=answers.cache_scope == "key")
+    try:
+        from labeld.cache.redis_store import RedisStore  # noqa: PLC0415  # redis is an extra
+    except ModuleNotFoundError:
+        raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
+    shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
+    await shared.open()
+    return AnswerCache(memory, shared, per_client=answers.cache_scope == "key")
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """A service that answers; what it took is answered before the context ends.
@@ -63,12 +82,14 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+    memory.keep_large_blocks_apart()
     lanes, threads = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
     limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
     options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
     catalogue = open_catalogue(settings, settings.hub.policy(settings.listen))
-    service = Service(catalogue, dispatcher, options, settings)
+    cache = await open_cache(settings.answers)
+    service = Service(catalogue, dispatcher, ModelLoader(catalogue, dispatcher, options), cache, settings)
     dispatcher.start()
     try:
         yield service
