@@ -1,7 +1,10 @@
 """`labeld serve` with an empty store and a Hub: a model is there by its name alone."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,11 @@ import pytest
 import requests
 from huggingface_hub import InferenceClient
 
+from labeld.errors import StoreError
+from labeld.messages import ClassifyRequest, Text
+from labeld.settings import load
+from labeld.store import Store
+from labeld.wiring import open_service
 from tests.conftest import same
 from tests.hub_models import catalogue, classifier
 from tests.local_hub import Fault, LocalHub, local_hub
@@ -97,6 +105,28 @@ def test_a_store_serves_without_the_hub(full_hub: LocalHub, tmp_path: Path) -> N
 
     assert (200, commit, asked) == (found.status_code, found.headers["x-sha"], len(full_hub.requests))
     assert (404, True) == (missing.status_code, "offline" in missing.json()["error"])
+
+
+def test_a_model_that_is_unloaded_may_leave_the_store(full_hub: LocalHub, tmp_path: Path) -> None:
+    """While it is loaded it may not; afterwards the next request downloads it again."""
+    environment = {"HF_ENDPOINT": full_hub.url, "LABELD_CACHE_DIR": str(tmp_path), "LABELD_IDLE_TIMEOUT": "0.3"}
+    settings = load({"cache_bytes": 0}, environment)
+    store = Store(settings.store_dir, settings.hub.store_limit)
+    request = ClassifyRequest((Text("a"),))
+
+    async def run() -> list[str]:
+        async with open_service(settings) as service:
+            first = await service.classify("org/bert", request)
+            with pytest.raises(StoreError, match="in use"):
+                store.remove("org/bert", threading.Event())
+            async with asyncio.timeout(30):
+                while any(stored.folder.exists() for stored in store.list()):
+                    await asyncio.sleep(0.05)
+                    with suppress(StoreError):
+                        store.remove("org/bert", threading.Event())
+            return [first.revision, (await service.classify("org/bert", request)).revision]
+
+    assert [full_hub.repositories["org/bert"].branches["main"]] * 2 == asyncio.run(run())
 
 
 def test_hostile_paths_reach_no_hub(hub_server: Server, full_hub: LocalHub) -> None:

@@ -21,7 +21,7 @@ from labeld.errors import (
     SettingsError,
     in_words,
 )
-from labeld.folders import Folders, valid_id
+from labeld.folders import LISTING_AGE, Folders, valid_id
 from labeld.hub import DEFAULT_REVISION, Hub, Snapshot
 from labeld.manifest import Manifest
 from labeld.model_files import ModelFile
@@ -71,6 +71,9 @@ class Catalogue:
         self._settings, self._policy, self._check = settings, policy, check
         self._hub = Hub(settings)
         self._stopping = threading.Event()
+        self._seen: dict[
+            tuple[str, str], tuple[float, Path]
+        ] = {}  # when, and where: a request costs no look at the disk
 
     def find(self, name: str) -> str:
         """The key of the model that a caller means by `name`: its id, `id@revision`, or a bare name of a local model.
@@ -85,9 +88,13 @@ class Catalogue:
         with suppress(ModelNotFoundError):
             return self.folders.find(name)
         model_id, revision = split(name.strip("/"))
-        folder = self.store.folder(model_id, revision)
-        if folder is None:
-            self._require_download(model_id)
+        looked_at, folder = self._seen.get((model_id, revision), (0.0, None))
+        if time.monotonic() - looked_at >= LISTING_AGE:
+            folder = self.store.folder(model_id, revision)
+            if folder is None:
+                self._require_download(model_id)
+            else:
+                self._seen[model_id, revision] = time.monotonic(), folder
         return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", folder
 
     def fetch(self, key: str, progress: Progress = unwatched) -> Place:
