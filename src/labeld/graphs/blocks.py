@@ -68,7 +68,7 @@ class Weights:
 
     def linear(self, x: Node, name: str, inner: int, outer: int) -> Node:
         """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
-        product = op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True)
+        product = _named(op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True), name)
         return op.add(product, constant(self._take(f"{name}.bias", outer)[None, None]))
 
     def norm(self, x: Node, name: str, size: int, eps: float) -> Node:

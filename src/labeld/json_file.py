@@ -1,0 +1,27 @@
+"""Small facts kept between runs, one JSON object per file. Losing one costs time only, so nothing here fails."""
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in this file; empty when the file is missing, unreadable or holds something else."""
+    with suppress(OSError, ValueError, RecursionError):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(stored, dict):
+            return stored
+    return {}
+
+
+def replace_object(path: Path, value: dict[str, Any]) -> None:
+    """Replaces the file by rename, so that another process never reads half of it."""
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+        Path(name).replace(path)
