@@ -11,6 +11,7 @@ import typer
 
 from labeld import settings
 from labeld.errors import LabeldError, SettingsError
+from labeld.models_command import models_app
 
 if TYPE_CHECKING:
     from labeld.web.worker import Address
@@ -109,7 +110,7 @@ def _app(chosen: settings.Settings, address: "Address") -> Any:
 
 
 @cli.command()
-@with_settings(settings.Folders, settings.Compute)
+@with_settings(settings.Folders, settings.Compute, settings.Precisions)
 def classify(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; none = one per line of standard input.")] = None,
     *,
@@ -127,6 +128,9 @@ def classify(
 
     chosen = settings.load({**flags, "models": [model] if model else None})
     classify_texts(texts, chosen, {"top_k": top_k, "function_to_apply": function}, as_json=as_json)
+
+
+cli.add_typer(models_app(with_settings), name="models")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class PrecisionError(FolderError):
         super().__init__(
             f"It cannot compute in {precision}: {reason}. Take precision auto, which finds what works, or float32."
         )
-        self.precision = precision
+        self.precision, self.reason = precision, f"{precision} is not possible: {reason}"
 
 
 class OverloadedError(LabeldError):

@@ -29,7 +29,10 @@ class AskedPrecisions:
 
 
 def parse_precisions(setting: str) -> AskedPrecisions:
-    """`auto`, or `auto,org/name=float32`: one for all models, and others by id; raises SettingsError naming the part."""
+    """`auto`, or `auto,org/name=float32`: one for all models, and others by id.
+
+    Raises SettingsError naming the part that is wrong.
+    """
     default: Asked = "float32"
     by_model: dict[str, Asked] = {}
     seen = set()

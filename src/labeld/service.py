@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ class Service:
         return {
             "model_id": model.model_id,
             "model_sha": model.revision,
-            "model_dtype": "float32",
+            "model_dtype": model.precision,
+            "precision_trial": None if model.verdict is None else asdict(model.verdict),
             "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
             "architecture": model.config.architecture,
             "max_input_length": model.encoder.max_tokens,
@@ -131,6 +132,7 @@ class Service:
     async def close(self) -> None:
         """Answers what was taken, then ends the threads."""
         self._stopping = True
+        self._options.stopping.set()
         self._dispatcher.close()
         await self._dispatcher.join()
         self._tokenisers.shutdown()

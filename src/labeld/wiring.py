@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from labeld.dispatch import Dispatcher
 from labeld.folders import Folders
 from labeld.model import LoadOptions
+from labeld.precision import parse_precisions
+from labeld.probe_texts import read_probe
 from labeld.service import Service
 from labeld.settings import Compute, Settings
 
@@ -48,6 +50,21 @@ def lanes_and_threads(compute: Compute) -> tuple[int, int]:
     return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
 
 
+def load_options(settings: Settings) -> LoadOptions:
+    """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
+    lanes, threads = lanes_and_threads(settings.compute)
+    probe = settings.precisions.probe
+    return LoadOptions(
+        threads,
+        lanes,
+        settings.inputs.max_text_characters,
+        settings.folders.cache_dir.expanduser(),
+        parse_precisions(settings.precisions.precision),
+        settings.precisions,
+        None if probe is None else read_probe(probe.expanduser()),
+    )
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """A service that answers; what it took is answered before the context ends.
@@ -55,9 +72,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
-    lanes, threads = lanes_and_threads(settings.compute)
+    lanes, _ = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
-    options = LoadOptions(threads, lanes, settings.inputs.max_text_characters, settings.folders.cache_dir.expanduser())
+    options = load_options(settings)
     service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
     dispatcher.start()
     try:
