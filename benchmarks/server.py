@@ -57,9 +57,12 @@ class Server:
         self._end()
 
     def peak_memory(self) -> dict[str, int]:
-        """Peak resident bytes (VmHWM) of the parent process, and of its children together: the worker is one."""
-        children = _children(self._process.pid)
-        return {"parent": _peak(self._process.pid), "children": sum(_peak(child) for child in children)}
+        """Peak resident bytes (VmHWM) of the worker, and what the other processes take now beside it (Pss).
+
+        Pss counts a page that several processes have in equal parts, so that shared libraries count once.
+        """
+        *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=_peak)
+        return {"worker": _peak(worker), "others": sum(_proportional(pid) for pid in others)}
 
     def _answers(self) -> bool:
         """Whether GET /ready says 200. A connection made before the worker is there waits for it."""
@@ -98,7 +101,13 @@ def _children(pid: int) -> list[int]:
 
 def _peak(pid: int) -> int:
     """Peak resident bytes of one process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    return _bytes(Path(f"/proc/{pid}/status"), "VmHWM:")
+
+
+def _proportional(pid: int) -> int:
+    """Resident bytes of one process, a page it shares with others in equal parts."""
+    return _bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+
+
+def _bytes(file: Path, name: str) -> int:
+    return next(int(line.split()[1]) * 1024 for line in file.read_text().splitlines() if line.startswith(name))

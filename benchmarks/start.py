@@ -67,8 +67,8 @@ def _memory(plan: Plan, model_id: str, folder: Path, *arguments: str) -> Figure:
     weights = standins.float32_bytes(folder)
     bar = MEMORY_FACTOR * weights + MEMORY_EXTRA
     detail = {
-        "worker_mb": peak["children"] / MB,
-        "parent_mb": peak["parent"] / MB,
+        "worker_mb": peak["worker"] / MB,
+        "others_mb": peak["others"] / MB,
         "float32_weights_mb": weights / MB,
         "seconds_to_ready": server.seconds_to_ready,
     }

@@ -6,9 +6,10 @@ from pathlib import Path
 PACKAGE = "labeld"
 ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = [  # a module imports only from rows below its own
+    "__main__",
     "cli",
     "models_command",
-    "web.server classify_command check_command",
+    "web.application web.server classify_command check_command",
     "web.supervisor",
     "web.worker",
     "web.protocol",
@@ -24,7 +25,7 @@ LAYERS = [  # a module imports only from rows below its own
     "graphs.bert",
     "graphs.blocks",
     "text tokenizer_files checkpoint wire planner folders registry revision probe_texts web.openapi engines.base web",
-    "json_file precision",
+    "json_file precision memory",
     "body safetensors_file torch_file",
     "strict_json torch_zip torch_pickle",
     "mapped_file",

@@ -111,6 +111,16 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
     np.testing.assert_allclose(np.concatenate([ours.run([one], 0) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_16_bits_are_computed_in_float32(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Exactly as transformers does when it is told float32."""
+    torch.manual_seed(7)
+    BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path)
+    batch = texts(MIXED)
+
+    assert np.abs(engine(tmp_path).run(batch, 0) - reference(tmp_path, batch)).max() < TOLERANCE
+
+
 def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:
     """Whoever is packed with a text, and wherever, its logits are the same."""
     ours = engine(BUNDLED / "labeld/language-20")

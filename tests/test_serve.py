@@ -7,6 +7,8 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -285,5 +287,8 @@ def test_classify_says_what_is_wrong(arguments: list[str], expected: str) -> Non
 
 def test_the_version_and_the_default_model() -> None:
     """Both are what they say."""
-    assert f"labeld {version('labeld')}\n" == run_labeld("--version").stdout
+    module = [sys.executable, "-m", "labeld", "--version"]
+    as_module = subprocess.run(module, capture_output=True, text=True, check=True)
+
+    assert f"labeld {version('labeld')}\n" == run_labeld("--version").stdout == as_module.stdout
     assert "labeld/sentiment-en" == DEFAULT_MODEL

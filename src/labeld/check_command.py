@@ -1,7 +1,6 @@
 """`labeld models check`: one model in each precision, as tables or as JSON."""
 
 import json
-import mmap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,6 @@ def check_model(model: str, settings: Settings, *, as_json: bool) -> None:
 
 def _try(model: str, read: ModelFolder) -> dict[str, Any]:
     """Facts of the model, and of each precision, as `--json` prints them."""
-    memory: dict[Precision, int] = {}
-    before = _memory()
     max_tokens = 0
     columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -45,7 +42,6 @@ def _try(model: str, read: ModelFolder) -> dict[str, Any]:
         def step(precision: Precision, engine: Engine, done: float) -> None:
             nonlocal max_tokens
             max_tokens = read.encoder(engine).max_tokens
-            memory[precision] = max(memory.get(precision, 0), _memory() - before)
             progress.update(bars[precision], completed=done)
 
         verdict = read.try_precisions(step)
@@ -57,7 +53,7 @@ def _try(model: str, read: ModelFolder) -> dict[str, Any]:
         "labels": list(read.config.labels),
         "function_to_apply": read.config.default_function,
         "max_input_length": max_tokens,
-        "precisions": [{**asdict(one), "memory_bytes": memory[one.precision]} for one in verdict.measured],
+        "precisions": [asdict(one) for one in verdict.measured],
         "refused": verdict.refused,
         "probe": {"texts": verdict.texts, **asdict(verdict.variety), "varied_enough": verdict.variety.enough},
         "auto": verdict.precision,
@@ -79,7 +75,7 @@ def _print(found: dict[str, Any]) -> None:
     ):
         facts.add_row(name, value)
     console.print(facts, markup=False)
-    table = Table("precision", "load s", "memory MB", "tokens/s", "agreement", "mean change", "p99 change")
+    table = Table("precision", "load s", "MB", "tokens/s", "agreement", "mean change", "p99 change")
     for column in table.columns[1:]:
         column.justify = "right"
     for one in found["precisions"]:
@@ -99,9 +95,3 @@ def _print(found: dict[str, Any]) -> None:
         "" if probe["varied_enough"] else " (the answers are not varied enough to judge by: give texts with --probe)"
     )
     console.print(f"Precision auto takes {found['auto']}{varied}.")
-
-
-def _memory() -> int:
-    """Bytes of this process that no file could give back: resident without the pages of mapped files."""
-    resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
-    return (int(resident) - int(shared)) * mmap.PAGESIZE

@@ -5,16 +5,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from labeld import settings
 from labeld.errors import LabeldError, SettingsError
 from labeld.models_command import models_app
-
-if TYPE_CHECKING:
-    from labeld.web.worker import Address
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",
@@ -28,8 +25,8 @@ ARGUMENT_SETTINGS = {"models"}
 """Settings that are not flags because a command takes them as arguments."""
 
 
-def main() -> None:
-    """Entry point of the `labeld` command: one sentence and exit code 1 for an error that is the user's to mend."""
+def run() -> None:
+    """Runs the command line: one sentence and exit code 1 for an error that is the user's to mend."""
     try:
         cli()
     except LabeldError as error:
@@ -91,22 +88,10 @@ def serve(
             f"host is {chosen.listen.host}, where anybody who reaches it may use the models: listen on 127.0.0.1, or "
             "say --allow-anonymous."
         )
-    from labeld.web.server import serve as run  # noqa: PLC0415  # other commands need no server
+    from labeld.web.application import application  # noqa: PLC0415  # other commands need no server
+    from labeld.web.server import serve as run_server  # noqa: PLC0415
 
-    sys.exit(run(partial(_app, chosen), chosen.listen, chosen.connections, chosen.queue.drain_timeout))
-
-
-def _app(chosen: settings.Settings, address: "Address") -> Any:
-    """The ASGI application; made in the worker process, so that the supervisor never loads an engine."""
-    from labeld.web.app import App  # noqa: PLC0415
-    from labeld.wiring import open_service  # noqa: PLC0415
-
-    def on_ready(models: list[str]) -> None:
-        typer.echo(f"labeld {version('labeld')} answers at {address.url} with {', '.join(models)}")
-        if not chosen.listen.is_loopback:
-            typer.echo("Anybody who reaches this address may use it (--allow-anonymous).", err=True)
-
-    return App(chosen, open_service, on_ready)
+    sys.exit(run_server(partial(application, chosen), chosen.listen, chosen.connections, chosen.queue.drain_timeout))
 
 
 @cli.command()
@@ -131,7 +116,3 @@ def classify(
 
 
 cli.add_typer(models_app(with_settings), name="models")
-
-
-if __name__ == "__main__":
-    main()

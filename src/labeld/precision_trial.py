@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from labeld import probe
+from labeld import memory, probe
 from labeld.engines.base import Engine, Logits
 from labeld.errors import PrecisionError
 from labeld.messages import EncodedText, FunctionName
@@ -25,6 +25,8 @@ class Measured:
     precision: Precision
     tokens_per_second: float
     load_seconds: float
+    memory_bytes: int
+    """What the process uses more with this engine than before it."""
     cost: probe.Cost
 
 
@@ -93,7 +95,8 @@ def try_precisions(subject: Subject, tolerances: Precisions, step: Step) -> Verd
 
 
 def _measure(subject: Subject, precision: Precision, step: Step, reference: Logits | None) -> tuple[Logits, Measured]:
-    began = time.perf_counter()
+    memory.give_back()  # what the engine before has left
+    used_before, began = memory.used(), time.perf_counter()
     engine = subject.open(precision)
     load_seconds = time.perf_counter() - began
     texts = subject.encode(engine)
@@ -105,9 +108,10 @@ def _measure(subject: Subject, precision: Precision, step: Step, reference: Logi
         speeds.append(tokens / (time.perf_counter() - began))
         done += len(batch)
         step(precision, engine, done / len(texts))
+    used = memory.used()
     logits = np.concatenate(rows)
     cost = probe.cost(logits if reference is None else reference, logits, subject.function)
-    return logits, Measured(precision, median(speeds), load_seconds, cost)
+    return logits, Measured(precision, median(speeds), load_seconds, used - used_before, cost)
 
 
 def _batches(texts: Sequence[EncodedText]) -> Iterator[list[EncodedText]]:

@@ -16,6 +16,8 @@ from labeld.model_config import ModelConfig
 from labeld.precision import Precision
 
 WARM_UP_TOKENS = 16
+RELEASE_EVERY = 16
+"""Runs after which the mapped file's pages are given back: embeddings are read from it, and weights for a new shape."""
 
 
 class OpenVinoEngine:
@@ -46,17 +48,21 @@ class OpenVinoEngine:
         require_in_force(precision, compiled, inner)
         self._checkpoint.release()  # NOTE: the warm-up makes more layouts; without this the peak is 20 % higher
         self._requests = [compiled.create_infer_request() for _ in range(lanes)]
+        self._runs = 0
         self._warm_up()
 
     def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
         """Logits, float32 [texts, labels], of texts packed end to end in one row."""
         request = self._requests[lane]
-        request.infer(self._graph.pack(texts), share_inputs=True)
+        inputs = self._graph.inputs(texts)
+        request.infer(inputs, share_inputs=True)
+        self._runs += 1
+        if self._runs % RELEASE_EVERY == 0:
+            self._checkpoint.release()
         return request.get_output_tensor().data.copy()  # type: ignore[no-any-return]  # openvino is untyped here
 
     def _warm_up(self) -> None:
-        """Lets every lane make its own layout of the weights, then gives the mapped file's pages back."""
+        """Lets every lane make its own layout of the weights."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
         for lane in range(len(self._requests)):
             self.run([EncodedText(zeros, zeros)], lane)
-        self._checkpoint.release()

@@ -65,9 +65,10 @@ def build_bert(config: ModelConfig, checkpoint: Checkpoint) -> blocks.PackedGrap
     weights = blocks.Weights(checkpoint)
     hidden = config.integer("hidden_size")
     eps = config.number("layer_norm_eps", 1e-12)
-    ids, types, segments, positions, starts = _inputs()
+    types, segments, positions, starts = _inputs()
+    words, table = weights.words(BERT.root + "word_embeddings", config.integer("vocab_size"), hidden)
     x = op.add(
-        weights.embed(ids, BERT.root + "word_embeddings", config.integer("vocab_size"), hidden),
+        words,
         weights.embed(types, BERT.root + "token_type_embeddings", config.integer("type_vocab_size"), hidden),
     )
     rows = config.integer("max_position_embeddings")
@@ -76,24 +77,22 @@ def build_bert(config: ModelConfig, checkpoint: Checkpoint) -> blocks.PackedGrap
     x = _encoder(x, weights, BERT, _Shape.of_bert(config), (segments, starts))
     x = op.tanh(weights.linear(x, "bert.pooler.dense", hidden, hidden))
     y = weights.linear(x, "classifier", hidden, len(config.labels))
-    return blocks.PackedGraph(blocks.logits(y, (ids, types, segments, positions, starts)), _pack, rows)
+    return blocks.PackedGraph(blocks.logits(y, (words, types, segments, positions, starts)), _pack, rows, table)
 
 
 def build_distilbert(config: ModelConfig, checkpoint: Checkpoint) -> blocks.PackedGraph:
     """The packed graph of a DistilBERT classifier; it has no token types."""
     weights = blocks.Weights(checkpoint)
     hidden, rows = config.integer("dim"), config.integer("max_position_embeddings")
-    ids, _, segments, positions, starts = _inputs()
-    x = op.add(
-        weights.embed(ids, DISTILBERT.root + "word_embeddings", config.integer("vocab_size"), hidden),
-        weights.embed(positions, DISTILBERT.root + "position_embeddings", rows, hidden),
-    )
+    _, segments, positions, starts = _inputs()
+    words, table = weights.words(DISTILBERT.root + "word_embeddings", config.integer("vocab_size"), hidden)
+    x = op.add(words, weights.embed(positions, DISTILBERT.root + "position_embeddings", rows, hidden))
     x = weights.norm(x, DISTILBERT.root + "LayerNorm", hidden, 1e-12)  # a constant in transformers' DistilBERT
     x = _encoder(x, weights, DISTILBERT, _Shape.of_distilbert(config), (segments, starts))
     x = op.relu(weights.linear(x, "pre_classifier", hidden, hidden))
     y = weights.linear(x, "classifier", hidden, len(config.labels))
     return blocks.PackedGraph(
-        blocks.logits(y, (ids, segments, positions, starts)), lambda texts: _without_types(_pack(texts)), rows
+        blocks.logits(y, (words, segments, positions, starts)), lambda texts: _without_types(_pack(texts)), rows, table
     )
 
 
@@ -131,9 +130,9 @@ class _Shape:
         )
 
 
-def _inputs() -> tuple[Node, Node, Node, Node, Node]:
-    ids, types, segments, positions = (blocks.row_input(name) for name in ("ids", "types", "segments", "positions"))
-    return ids, types, segments, positions, blocks.starts_input()
+def _inputs() -> tuple[Node, Node, Node, Node]:
+    types, segments, positions = (blocks.row_input(name) for name in ("types", "segments", "positions"))
+    return types, segments, positions, blocks.starts_input()
 
 
 def _encoder(x: Node, weights: blocks.Weights, names: Names, shape: _Shape, layout: tuple[Node, Node]) -> Node:

@@ -15,10 +15,12 @@ from openvino import opset13 as op
 
 from labeld.checkpoint import Checkpoint
 from labeld.errors import FolderError
-from labeld.mapped_file import WeightArray
+from labeld.mapped_file import FloatArray, WeightArray
 from labeld.messages import EncodedText
 
-Inputs = list[NDArray[np.int32]]
+Row = NDArray[np.int32]
+"""Int32 [1, T], or [texts] for the places where texts start."""
+Inputs = list[Row]
 
 MASKED = np.float32(-1e9)
 """Added to the attention scores between tokens of different texts: exp() of it is exactly 0."""
@@ -34,9 +36,19 @@ class PackedGraph:
     model: ov.Model
     """Its one output is float32 [texts, labels]. Borrows the checkpoint's arrays: they must outlive it."""
     pack: Callable[[Sequence[EncodedText]], Inputs]
-    """Texts -> the arrays for `model.inputs`, in their order."""
+    """Texts -> token ids and the arrays for all but the first of `model.inputs`, in their order."""
     max_tokens: int
     """Tokens of the longest text the position table has room for."""
+    words: WeightArray
+    """The word embeddings, [vocabulary, size], which stay in their file: `model`'s first input is the rows of a batch.
+
+    NOTE: inside the graph they would be widened to float32 as a whole; labeld/sentiment-en then takes 47 MB more.
+    """
+
+    def inputs(self, texts: Sequence[EncodedText]) -> list[Row | FloatArray]:
+        """The arrays for `model.inputs`, in their order. Raises IndexError for a token id beyond the vocabulary."""
+        ids, *others = self.pack(texts)
+        return [widened(self.words[ids]), *others]
 
 
 def constant(array: WeightArray) -> Node:
@@ -49,6 +61,13 @@ def constant(array: WeightArray) -> Node:
         return op.constant(whole, shared_memory=True)
     stored = Type.f16 if whole.dtype == np.float16 else Type.bf16
     return op.convert(op.constant(ov.Tensor(whole, whole.shape, stored), shared_memory=True), "f32")
+
+
+def widened(array: WeightArray) -> FloatArray:
+    """As float32; uint16 are bits of bfloat16."""
+    if array.dtype == np.uint16:
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32, copy=False)
 
 
 def integers(*values: int) -> Node:
@@ -76,6 +95,11 @@ class Weights:
         y = op.mvn(x, np.array([-1], np.int64), True, eps, "INSIDE_SQRT")
         scaled = op.multiply(y, constant(self._take(f"{name}.weight", size)[None, None]))
         return op.add(scaled, constant(self._take(f"{name}.bias", size)[None, None]))
+
+    def words(self, name: str, rows: int, size: int) -> tuple[Node, WeightArray]:
+        """`torch.nn.Embedding` of token ids: the [1, T, size] parameter for the rows of a batch, and the table."""
+        rows_input = op.parameter(PartialShape([1, -1, size]), Type.f32)
+        return _named(rows_input, "words"), self._take(f"{name}.weight", rows, size)
 
     def embed(self, index: Node, name: str, rows: int, size: int) -> Node:
         """`torch.nn.Embedding`: index [1, n] -> [1, n, size]."""
