@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from labeld.probe import Cost, Variety
 from labeld.probe_texts import LEAST
 from labeld.settings import Precisions
 from labeld.verdicts import VerdictFile
-from tests.server_process import run_labeld, serving
+from tests.server_process import LABELD, run_labeld, serving, wait_until
 
 PROBE = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(LEAST))
 TRIES = "trying its precisions"
@@ -166,6 +167,24 @@ def test_a_server_says_which_precision_answers(models_dir: Path, tmp_path: Path)
     assert tried["model_dtype"] == tried["precision_trial"]["precision"]
     assert f"org/bert answers in {tried['model_dtype']}" in log
     assert "bare answers in" not in log
+
+
+def test_a_server_that_is_told_to_stop_during_the_trial_stops(models_dir: Path, tmp_path: Path) -> None:
+    """At once and in order, also at its start; the trial of that many texts leaves no verdict."""
+    probe = tmp_path / "probe"
+    probe.write_text("".join(f"the film was good {number}\n" for number in range(12_000)))
+    command = [LABELD, "serve", "org/bert", "--port", "0", "--models-dir", str(models_dir), "--precision", "auto"]
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen([*command, "--probe", str(probe), "--cache-dir", str(tmp_path)], stderr=stderr) as process,
+    ):
+        assert wait_until(lambda: TRIES in log.read_text(), 60), log.read_text()
+        process.terminate()
+        code = process.wait(60)
+
+    assert (0, []) == (code, verdicts(tmp_path)), log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_an_impossible_precision_stops_the_start() -> None:

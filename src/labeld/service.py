@@ -129,10 +129,14 @@ class Service:
         self._stopping = True
         self._dispatcher.close(UnavailableError("The engine hangs and is being replaced: try again in a moment."))
 
+    def stop_loading(self) -> None:
+        """Ends a trial of precisions that runs: whoever waits for it is told that the server stops."""
+        self._options.stopping.set()
+
     async def close(self) -> None:
         """Answers what was taken, then ends the threads."""
         self._stopping = True
-        self._options.stopping.set()
+        self.stop_loading()
         self._dispatcher.close()
         await self._dispatcher.join()
         self._tokenisers.shutdown()
