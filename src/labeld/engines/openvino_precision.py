@@ -1,6 +1,6 @@
 """What makes OpenVINO compute in a precision, and the checks that it really does: it falls back without a word."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -12,10 +12,11 @@ from openvino import opset13 as op
 from labeld.errors import PrecisionError
 from labeld.precision import Precision
 
-GROUP_MULTIPLE = 16
-"""The plugin quantises activations in groups of a multiple of this size only."""
-SMALLER_GROUPS = (64, 32, 16)
-"""Tried where the largest possible one is refused."""
+GROUPS = (128, 64, 32, 16)
+"""Activations that share a scale, best size first: larger ones are a little faster but cost twice as many changed
+labels (docs/decisions/0002-precisions.md)."""
+TRIAL_ROWS = 16
+"""Rows of the matrices on which quantisation is tried; it depends on their inner dimension only."""
 
 Options = dict[str, str | int]
 
@@ -33,7 +34,8 @@ def compile_options(precision: Precision, inner: Sequence[int]) -> Options:
         return {"INFERENCE_PRECISION_HINT": "bf16"}
     if not inner:
         raise PrecisionError(precision, "the model has no matrix that would be quantised")
-    group = next((size for size in _group_sizes(min(inner)) if quantises(frozenset(inner), size)), None)
+    fitting = (size for size in GROUPS if size <= min(inner))  # a larger one would leave a matrix in float
+    group = next((size for size in fitting if quantises(frozenset(inner), size)), None)
     if group is None:
         raise PrecisionError(precision, f"this processor does not quantise activations {min(inner)} wide")
     return {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": group}
@@ -49,12 +51,6 @@ def require_in_force(precision: Precision, compiled: ov.CompiledModel, inner: Se
             raise PrecisionError(precision, "OpenVINO did not keep all matrices in 8 bits")
 
 
-def _group_sizes(narrowest: int) -> Iterator[int]:
-    """Sizes to try, best first: the fewer groups, the faster."""
-    largest = narrowest // GROUP_MULTIPLE * GROUP_MULTIPLE
-    yield from (size for size in dict.fromkeys((largest, *SMALLER_GROUPS)) if 0 < size <= largest)
-
-
 @cache
 def quantises(inner: frozenset[int], group: int) -> bool:
     """Whether matrices of these inner dimensions really get int8 activations with this size of group.
@@ -65,8 +61,8 @@ def quantises(inner: frozenset[int], group: int) -> bool:
     inputs = [op.parameter(PartialShape([1, 1, size]), Type.f32) for size in sorted(inner)]
     results = []
     for x, size in zip(inputs, sorted(inner), strict=True):
-        numbers = op.constant(np.full((GROUP_MULTIPLE, size), 127, np.int8))
-        matrix = op.multiply(op.convert(numbers, "f32"), op.constant(np.ones((GROUP_MULTIPLE, 1), np.float32)))
+        numbers = op.constant(np.full((TRIAL_ROWS, size), 127, np.int8))
+        matrix = op.multiply(op.convert(numbers, "f32"), op.constant(np.ones((TRIAL_ROWS, 1), np.float32)))
         results.append(op.result(op.matmul(x, matrix, False, True)))
     options = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": group}
     compiled = ov.Core().compile_model(ov.Model(results, inputs, "trial"), "CPU", options)
