@@ -48,9 +48,9 @@ def _positions_never_restart(inputs: blocks.Inputs) -> None:
 def _large_eps() -> Any:
     real = blocks.Weights.norm
 
-    def norm(self: blocks.Weights, x: Any, name: str, size: int, eps: float) -> Any:
+    def norm(self: blocks.Weights, x: Any, name: str, size: int, eps: float, **options: Any) -> Any:
         del eps
-        return real(self, x, name, size, 1e-5)
+        return real(self, x, name, size, 1e-5, **options)
 
     return patch.object(blocks.Weights, "norm", norm)
 

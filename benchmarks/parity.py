@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,8 @@ SENTENCES, PAIRS = 500, 100
 BUDGET = 256
 DEFECT_STEP = 3
 """A planted defect is looked for in every third text."""
+LEAST_SPREAD = 0.5
+"""How much the probability of one label must differ between two texts: else the bar could be met by chance."""
 LONGEST = 200
 """Tokens of a text; longer ones are left out, to keep packed and alone comparable in time."""
 
@@ -69,7 +72,7 @@ def measure(plan: Plan) -> list[Figure]:
         found += _agreement(plan, case)
         if is_stand_in:
             spread = _spread(case.reference, _load(plan, folder))
-            found.append(Figure("parity", f"{name}: spread", spread, "", standins.LEAST_SPREAD, "at least"))
+            found.append(Figure("parity", f"{name}: spread", spread, "", LEAST_SPREAD, "at least"))
             found += _defects(plan, case)
     return found
 
@@ -84,7 +87,7 @@ def compare(reference: Rows, ours: Rows, model: Model) -> Difference:
 
 
 def _models(plan: Plan) -> list[tuple[str, Path, bool]]:
-    made = [(f"{one.name} stand-in", standins.folder(plan, one), True) for one in (standins.DISTILBERT, standins.BERT)]
+    made = [(f"{one.name} stand-in", standins.folder(plan, one), True) for one in standins.available(plan)]
     bundled = [(f"bundled {path.parent.name}", path.parent, False) for path in sorted(BUNDLED.glob("*/*/config.json"))]
     return made + bundled
 
@@ -104,6 +107,7 @@ def _case(plan: Plan, name: str, folder: Path) -> Case:
     transformers = library()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     network = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    takes_types = "token_type_ids" in signature(network.forward).parameters
     rows: list[Any] = []
     same_ids = 0
     with torch.no_grad():
@@ -111,7 +115,7 @@ def _case(plan: Plan, name: str, folder: Path) -> Case:
             list(zip(texts, encoded, strict=True)), description=f"{name}: transformers"
         ):
             theirs = tokenizer(text.text, text.pair, return_tensors="pt")
-            if network.config.model_type == "distilbert":
+            if not takes_types:
                 theirs.pop("token_type_ids", None)
             same_ids += theirs["input_ids"][0].tolist() == ours.ids.tolist()
             rows.append(network(**theirs).logits[0].numpy())

@@ -1,43 +1,32 @@
-"""Stand-ins: models of a real one's shape and size with seeded random weights, for machines without the real one.
+"""Stand-ins: models with the shape, size and files of the five reference models, and seeded random weights.
 
-The weights are scaled until probabilities differ by at least 0.5 between texts. With weights as they are usually
-initialised every text gets nearly the same answer, and a wrong GELU or a wrong epsilon hides under a bar of 1e-5.
+They are for machines that have not the real ones. Their making is in standin_files.py.
 """
 
 import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from benchmarks.reference import library
 from benchmarks.report import Plan
-from benchmarks.texts import english
-from labeld.folders import BUNDLED, DEFAULT_MODEL
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import torch
-
-EDITION = 2
-"""Raise it when a change here makes other weights."""
-SAMPLE = 48
-"""Texts on which the spread is looked at."""
-LEAST_SPREAD = 0.5
-"""How much the probability of one label must differ between two texts, for some two texts."""
-MADE_SPREAD = 0.8
-"""The same when the weights are made, on the sample, so that other texts have it too."""
+EDITION = 3
+"""Raise it when a change makes other weights."""
 
 
 class StandIn(NamedTuple):
     """A model to imitate."""
 
     name: str
-    checkpoint: str
-    """Its folder under `checkpoints/` of the data."""
     config: dict[str, Any]
-    """Its config.json where there is no data."""
+    """Its config.json."""
+    weights: Literal["safetensors", "zip", "legacy"]
+    """Its weights' form: model.safetensors, or pytorch_model.bin in one of its two formats."""
+    tokenizer: Literal["vocab.txt", "vocab.json", "unigram", "spm.model"]
+    """Its tokenizer's form; all but the first need data."""
+    checkpoint: str = ""
+    """Folder under `checkpoints/` of the data that has its tokenizer files."""
 
     @property
     def model_id(self) -> str:
@@ -45,11 +34,40 @@ class StandIn(NamedTuple):
         return f"standin/{self.name}-{EDITION}"
 
 
+_BERT_SHAPE = {
+    "hidden_act": "gelu",
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 12,
+}
+_ROBERTA_SHAPE = {
+    **_BERT_SHAPE,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "layer_norm_eps": 1e-05,
+    "max_position_embeddings": 514,
+    "pad_token_id": 1,
+    "type_vocab_size": 1,
+}
+LANGUAGES = [
+    *("ja", "nl", "ar", "pl", "de", "it", "pt", "tr", "es", "hi"),
+    *("el", "ur", "bg", "en", "fr", "zh", "ru", "th", "sw", "vi"),
+]
+
+
+def _labelled(architecture: str, labels: list[str]) -> dict[str, Any]:
+    return {
+        "architectures": [architecture],
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+
+
 DISTILBERT = StandIn(
     "distilbert",
-    "distilbert-sst2",
     {
-        "architectures": ["DistilBertForSequenceClassification"],
+        **_labelled("DistilBertForSequenceClassification", ["NEGATIVE", "POSITIVE"]),
         "model_type": "distilbert",
         "activation": "gelu",
         "dim": 768,
@@ -58,29 +76,81 @@ DISTILBERT = StandIn(
         "n_layers": 6,
         "max_position_embeddings": 512,
         "vocab_size": 30522,
-        "id2label": {"0": "NEGATIVE", "1": "POSITIVE"},
-        "label2id": {"NEGATIVE": 0, "POSITIVE": 1},
     },
+    "safetensors",
+    "vocab.txt",
+    "distilbert-sst2",
 )
 BERT = StandIn(
     "bert",
-    "finbert",
     {
-        "architectures": ["BertForSequenceClassification"],
+        **_labelled("BertForSequenceClassification", ["positive", "negative", "neutral"]),
+        **_BERT_SHAPE,
         "model_type": "bert",
-        "hidden_act": "gelu",
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_attention_heads": 12,
-        "num_hidden_layers": 12,
         "layer_norm_eps": 1e-12,
         "max_position_embeddings": 512,
         "type_vocab_size": 2,
         "vocab_size": 30522,
-        "id2label": {"0": "positive", "1": "negative", "2": "neutral"},
-        "label2id": {"positive": 0, "negative": 1, "neutral": 2},
     },
+    "legacy",
+    "vocab.txt",
+    "finbert",
 )
+ROBERTA = StandIn(
+    "roberta",
+    {
+        **_labelled("RobertaForSequenceClassification", ["Negative", "Neutral", "Positive"]),
+        **_ROBERTA_SHAPE,
+        "model_type": "roberta",
+        "vocab_size": 50265,
+    },
+    "zip",
+    "vocab.json",
+    "twitter-roberta-latest",
+)
+XLM_ROBERTA = StandIn(
+    "xlm-roberta",
+    {
+        **_labelled("XLMRobertaForSequenceClassification", LANGUAGES),
+        **_ROBERTA_SHAPE,
+        "model_type": "xlm-roberta",
+        "vocab_size": 250002,
+    },
+    "safetensors",
+    "unigram",
+)
+DEBERTA = StandIn(
+    "deberta-v2",
+    {
+        **_labelled("DebertaV2ForSequenceClassification", ["LABEL_0"]),
+        **_BERT_SHAPE,
+        "model_type": "deberta-v2",
+        "layer_norm_eps": 1e-07,
+        "max_position_embeddings": 512,
+        "max_relative_positions": -1,
+        "norm_rel_ebd": "layer_norm",
+        "pad_token_id": 0,
+        "pooler_dropout": 0,
+        "pooler_hidden_act": "gelu",
+        "pooler_hidden_size": 768,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "position_buckets": 256,
+        "relative_attention": True,
+        "share_att_key": True,
+        "type_vocab_size": 0,
+        "vocab_size": 128100,
+    },
+    "safetensors",
+    "spm.model",
+    "deberta-v3-base",
+)
+ALL = (DISTILBERT, BERT, ROBERTA, XLM_ROBERTA, DEBERTA)
+
+
+def available(plan: Plan) -> list[StandIn]:
+    """The stand-ins that can be made: without data only those with a WordPiece tokenizer."""
+    return [one for one in ALL if plan.data is not None or one.tokenizer == "vocab.txt"]
 
 
 def models_dir(plan: Plan) -> Path:
@@ -94,9 +164,11 @@ def folder(plan: Plan, model: StandIn) -> Path:
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         task = plan.progress.add_task(f"making the stand-in {model.name}", total=None)
+        from benchmarks.standin_files import write  # noqa: PLC0415  # only who makes a stand-in needs torch
+
         half_made = Path(tempfile.mkdtemp(prefix=".", dir=plan.cache))
         try:
-            _make(half_made, plan, model)
+            write(half_made, model, plan.data)
             half_made.rename(place)
         except BaseException:
             shutil.rmtree(half_made)
@@ -107,6 +179,8 @@ def folder(plan: Plan, model: StandIn) -> Path:
 
 def float32_bytes(place: Path) -> int:
     """Bytes of a model's weights in float32, however they are stored."""
+    if (place / "pytorch_model.bin").exists():  # of a stand-in, which is float32
+        return (place / "pytorch_model.bin").stat().st_size
     with (place / "model.safetensors").open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     sizes = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8}
@@ -114,45 +188,3 @@ def float32_bytes(place: Path) -> int:
     return sum(
         4 * (end - begin) // sizes[entry["dtype"]] for entry in entries for begin, end in [entry["data_offsets"]]
     )
-
-
-def _make(place: Path, plan: Plan, model: StandIn) -> None:
-    import torch  # noqa: PLC0415  # only who makes a stand-in needs it
-
-    transformers = library()
-    source = plan.data / "checkpoints" / model.checkpoint if plan.data else None
-    config = json.loads((source / "config.json").read_text()) if source else model.config
-    (place / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    shutil.copyfile((source or BUNDLED / DEFAULT_MODEL) / "vocab.txt", place / "vocab.txt")
-    (place / "tokenizer_config.json").write_text(
-        json.dumps({"do_lower_case": True, "model_max_length": 512, "tokenizer_class": "BertTokenizer"}) + "\n"
-    )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(place)
-    texts = tokenizer(english(plan.data)[:SAMPLE], padding=True, return_tensors="pt", return_token_type_ids=False)
-    torch.manual_seed(EDITION)
-    full_config = transformers.AutoConfig.from_pretrained(place)
-    network = transformers.AutoModelForSequenceClassification.from_config(full_config, dtype=torch.float32)
-    network.eval()
-    with torch.no_grad():
-        _randomise(network.named_parameters(), torch)
-        for _ in range(24):
-            logits = network(**texts).logits
-            network.classifier.bias -= logits.mean(0)  # so that no label wins everywhere
-            probabilities = (logits - logits.mean(0)).softmax(-1)
-            if (probabilities.amax(0) - probabilities.amin(0)).amax() >= MADE_SPREAD:
-                break
-            for name, parameter in network.named_parameters():
-                if parameter.ndim == 2 and "embed" not in name:
-                    parameter.mul_(1.15)
-        else:
-            raise RuntimeError("the weights could not be scaled to a spread of probabilities")
-    network.save_pretrained(place)
-    (place / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-
-
-def _randomise(parameters: "Iterable[tuple[str, torch.nn.Parameter]]", torch: Any) -> None:
-    """Biases and norms too: as initialised, 0 and 1, they would hide being left out or mixed up."""
-    for name, parameter in parameters:
-        if parameter.ndim == 1:
-            centre = 1.0 if name.endswith("weight") else 0.0
-            parameter.copy_(centre + 0.05 * torch.randn(parameter.shape))

@@ -56,8 +56,8 @@ def test_a_verdict_is_reached_once_and_remembered(load: Callable[..., tuple[Mode
 
     assert TRIES in log
     assert TRIES not in second_log
-    assert f"org/bert answers in {first.precision} by a trial on {len(PROBE)} texts" in second_log
-    assert (first.precision, first.verdict) == (second.precision, second.verdict)
+    assert f"org/bert answers in {first.engine.precision} by a trial on {len(PROBE)} texts" in second_log
+    assert (first.engine.precision, first.verdict) == (second.engine.precision, second.verdict)
     assert (content, written) == (file.read_bytes(), file.stat().st_mtime_ns)
 
 
@@ -122,7 +122,7 @@ def test_no_change_allowed_means_float32(load: Callable[..., tuple[Model, str]])
     """Whatever the speed."""
     model, log = load(tolerances=Precisions(probe_agreement=1.0, probe_mean_change=0.0, probe_p99_change=0.0))
 
-    assert "float32" == model.precision
+    assert "float32" == model.engine.precision
     assert "org/bert answers in float32" in log
 
 
@@ -130,7 +130,7 @@ def test_texts_that_say_nothing_leave_float32_and_are_called_so(load: Callable[.
     """One text over and over agrees with itself in every precision."""
     model, log = load(probe=(Text("the film was good"),) * LEAST)
 
-    assert "float32" == model.precision
+    assert "float32" == model.engine.precision
     assert "100% of them with the same answer); their answers are not varied enough to judge by" in log
 
 

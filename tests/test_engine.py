@@ -195,7 +195,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"hidden_act": "laplace"}, "activation 'laplace' is not supported"),
+        ({"hidden_act": "laplace"}, "the activation 'laplace' needs the torch engine"),
         ({"position_embedding_type": "relative_key"}, "only position_embedding_type absolute"),
         ({"hidden_size": 32}, r"tensor bert\.embeddings\.\S+ has shape \[200, 64\], but \[200, 32\] is needed"),
         ({"num_hidden_layers": 3}, r"has no tensor bert\.encoder\.layer\.2\."),
@@ -203,7 +203,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
         ({"num_attention_heads": -1}, "num_attention_heads is -1"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
         ({"id2label": {"0": "a"}}, r"classifier\.weight has shape \[3, 64\], but \[1, 64\] is needed"),
-        ({"model_type": "albert"}, "model_type 'albert' is not supported: bert, distilbert are"),
+        ({"model_type": "albert"}, r"model_type 'albert' needs the torch engine: pip install 'labeld\[torch\]'"),
     ],
 )
 def test_what_cannot_be_computed_exactly_is_refused(tmp_path: Path, change: dict[str, object], expected: str) -> None:

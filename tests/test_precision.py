@@ -7,8 +7,9 @@ import numpy as np
 import openvino as ov
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import AlbertConfig, AlbertForSequenceClassification, BertConfig, BertForSequenceClassification
 
+from labeld.engines import open_engine
 from labeld.engines.base import Logits
 from labeld.engines.openvino import OpenVinoEngine
 from labeld.engines.openvino_precision import quantises
@@ -17,6 +18,7 @@ from labeld.folders import BUNDLED
 from labeld.messages import EncodedText
 from labeld.model_config import read_config
 from labeld.precision import Precision, parse_precisions
+from tests import graph_models
 from tests.test_engine import BERT, MIXED, reference, texts
 from tests.tiny_models import seeded
 
@@ -138,12 +140,37 @@ def test_in_int8_a_text_does_not_see_its_neighbours(model: str) -> None:
     np.testing.assert_allclose(backwards, alone, rtol=0, atol=ALONE_OR_PACKED)
 
 
+@needs_int8
+@pytest.mark.parametrize("name", ["distilbert", "roberta", "electra", "modernbert", "modernbert-mean-biases"])
+def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
+    """Near float32 but not it, and independent of neighbours and place."""
+    config = graph_models.VARIANTS[name]
+    graph_models.save(config, tmp_path)
+    batch = graph_models.some_texts(config, [3, 16, 70, 5])
+    exact = graph_models.saved_reference(tmp_path, batch)
+    ours = engine(tmp_path, "int8")
+    packed = ours.run(batch, 0)
+    alone = [ours.run([one], 0)[0] for one in batch]
+
+    assert 1e-3 < np.abs(packed - exact).mean() < 0.2 * exact.std()
+    np.testing.assert_allclose(packed, alone, rtol=0, atol=ALONE_OR_PACKED)
+
+
 def test_int8_is_refused_where_it_could_not_be_in_force(tmp_path: Path) -> None:
     """A model narrower than the smallest group: one sentence with the way out."""
     folder = saved(tmp_path, hidden_size=8, num_attention_heads=2, intermediate_size=16)
 
     with pytest.raises(PrecisionError, match=r"cannot compute in int8: .* 8 wide\. Take precision auto"):
         engine(folder, "int8")
+
+
+def test_the_torch_engine_refuses_another_precision(tmp_path: Path) -> None:
+    """It has the one that its device is good at."""
+    sizes = {"hidden_size": 16, "embedding_size": 8, "num_attention_heads": 2, "intermediate_size": 16}
+    AlbertForSequenceClassification(AlbertConfig(**sizes, vocab_size=50)).save_pretrained(tmp_path)
+
+    with pytest.raises(PrecisionError, match="cannot compute in int8: the torch engine"):
+        open_engine(tmp_path, read_config(tmp_path), 1, 1, "int8")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_too_many_characters_are_refused_before_they_are_tokenised() -> None:
             lambda folder: (folder / "tokenizer_config.json").write_text("[]"),
             "tokenizer_config.json is not a JSON object",
         ),
-        (lambda folder: (folder / "tokenizer.json").unlink(), "neither tokenizer.json nor vocab.txt"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "There is no tokenizer.json"),
     ],
 )
 def test_a_broken_tokenizer_is_refused_by_its_file(tmp_path: Path, spoil: object, expected: str) -> None:
@@ -149,14 +149,6 @@ def test_a_broken_tokenizer_is_refused_by_its_file(tmp_path: Path, spoil: object
     spoil(tmp_path)  # type: ignore[operator]
 
     with pytest.raises(FolderError, match=expected):
-        read_tokenizer(tmp_path)
-
-
-def test_a_vocabulary_without_special_tokens_is_refused(tmp_path: Path) -> None:
-    """The sentence names the token."""
-    (tmp_path / "vocab.txt").write_text("[UNK]\na\n")
-
-    with pytest.raises(FolderError, match=r"vocab\.txt has no \[SEP\] token"):
         read_tokenizer(tmp_path)
 
 

@@ -1,8 +1,9 @@
 """A model folder's weights by name, whichever of the four forms they have, without executing or copying anything."""
 
 import logging
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labeld.errors import FolderError
@@ -27,7 +28,7 @@ INDEX_LIMIT = 10_000_000
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
 
-BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.")
+BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.", "electra.", "model.")
 """What transformers adds to a tensor's name, or takes off, where that makes it one it needs (`rename_source_key` in
 its core_model_loading.py): `base_model_prefix` of the architectures."""
 
@@ -42,7 +43,7 @@ class Checkpoint:
     """The tensors of one model, by the names that transformers knows them by. Owns the mapped files."""
 
     def __init__(self, file_name: str, tensors: dict[str, StoredTensor], files: Sequence[MappedFile]) -> None:
-        self._file_name = file_name
+        self.file_name = file_name
         self._tensors = tensors
         self._files = files
         self._taken: set[str] = set()
@@ -58,16 +59,31 @@ class Checkpoint:
         """The same, but a view of the file for float16 and bfloat16 too (its bits, as uint16): that saves the copy."""
         return self._find(name, shape).as_stored()
 
+    def take_all(self) -> Iterator[tuple[str, FloatArray]]:
+        """Each tensor that is stored as floating point: its name in the files, old ones replaced, and its float32."""
+        for name, tensor in self._tensors.items():
+            if tensor.dtype in FLOATS:
+                yield name, tensor.as_float32()
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in all tensors together."""
+        return sum(math.prod(tensor.shape) for tensor in self._tensors.values())
+
     def unused(self) -> list[str]:
         """Names of the tensors that nobody took, sorted."""
         return sorted(set(self._tensors) - self._taken)
 
     def warn_of_unused(self) -> None:
         """Logs one warning that names tensors which nobody took: the config may be another model's."""
-        extra = [shown(name) for name in self.unused() if not HARMLESS.search(name)]
+        self.warn_of_extra(self.unused())
+
+    def warn_of_extra(self, names: Sequence[str]) -> None:
+        """The same for tensors that somebody else found to be of no use."""
+        extra = [shown(name) for name in names if not HARMLESS.search(name)]
         if extra:
             named = ", ".join(extra[:NAMED_EXTRAS]) + (", …" if len(extra) > NAMED_EXTRAS else "")
-            _log.warning("%s has %d tensors that the model does not use: %s.", self._file_name, len(extra), named)
+            _log.warning("%s has %d tensors that the model does not use: %s.", self.file_name, len(extra), named)
 
     def release(self) -> None:
         """Gives the files' resident pages back to the system; a later read brings them back from disk."""
@@ -77,7 +93,7 @@ class Checkpoint:
     def _find(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
         stored_name = self._stored_name(name)
         if stored_name is None:
-            raise FolderError(f"{self._file_name} has no tensor {name}.")
+            raise FolderError(f"{self.file_name} has no tensor {name}.")
         tensor = self._tensors[stored_name]
         if tensor.shape != shape:
             raise FolderError(

@@ -100,6 +100,14 @@ class PrecisionError(FolderError):
         self.precision, self.reason = precision, f"{precision} is not possible: {reason}"
 
 
+class UnsupportedArchitectureError(FolderError):
+    """No packed graph computes this model exactly; the torch engine may. `what` is the value of config.json, named."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"config.json: {what} needs the torch engine: pip install 'labeld[torch]'.")
+        self.what = what
+
+
 class OverloadedError(LabeldError):
     """The queue or the number of requests in flight is full; worth trying again after `retry_after` seconds."""
 

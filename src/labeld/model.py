@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from labeld import graphs
 from labeld.checkpoint import open_checkpoint
-from labeld.engines import open_engine
+from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
 from labeld.errors import FolderError, UnavailableError
 from labeld.messages import EncodedText, Parameters, Text
 from labeld.model_config import ModelConfig, read_config
-from labeld.precision import AskedPrecisions, Precision
+from labeld.precision import AskedPrecisions
 from labeld.precision_trial import Step, Subject, Verdict, try_precisions
 from labeld.probe_texts import digest, shipped_probe
 from labeld.revision import folder_revision
@@ -35,9 +34,8 @@ class Model:
     config: ModelConfig
     encoder: TextEncoder
     engine: Engine
-    precision: Precision
     verdict: Verdict | None
-    """Why it has this precision, where `auto` was asked for."""
+    """Why the engine has its precision, where `auto` was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,9 @@ class ModelFolder:
         """How its texts are read, within the engine's limits."""
         max_tokens = min(engine.max_tokens, self._files.max_length or engine.max_tokens)
         characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
-        return TextEncoder(self._files.tokenizer, max_tokens, characters, self._files.truncation_side)
+        return TextEncoder(
+            self._files.tokenizer, max_tokens, characters, self._files.truncation_side, self._files.token_types
+        )
 
     def verdict(self) -> Verdict | None:
         """The verdict of an earlier trial; None where there was none that counts here and now."""
@@ -106,7 +106,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     else:
         precision = asked
     engine = read.open(precision)
-    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, precision, verdict)
+    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, verdict)
 
 
 def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> Verdict:
@@ -127,13 +127,13 @@ def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> V
 def check_folder(folder: Path) -> None:
     """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
     config = read_config(folder)
-    graphs.require_supported(config)
+    require_engine(config)
     _require_same_vocabulary(read_tokenizer(folder), config)
     open_checkpoint(folder)
 
 
 def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:
-    vocabulary = config.integer("vocab_size")
+    vocabulary = config.integer("vocab_size", "n_words")
     tokens = files.tokenizer.get_vocab_size(with_added_tokens=True)
     # NOTE: get_vocab() would make a dict of all tokens, 80 MB for XLM-R
     known = sum(files.tokenizer.id_to_token(index) is not None for index in range(vocabulary))

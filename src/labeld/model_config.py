@@ -39,6 +39,13 @@ class ModelConfig:
             raise FolderError(f"config.json: {name} is {value!r}, but must be a number between 0 and 1.")
         return float(value)
 
+    def flag(self, name: str, *, default: bool) -> bool:
+        """A bool, `default` if the key is absent; raises FolderError naming the key."""
+        value = self.raw.get(name, default)
+        if not isinstance(value, bool):
+            raise FolderError(f"config.json: {name} is {value!r}, but must be true or false.")
+        return value
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; raises FolderError naming the file when there is none."""

@@ -107,7 +107,7 @@ class Service:
         return {
             "model_id": model.model_id,
             "model_sha": model.revision,
-            "model_dtype": model.precision,
+            "model_dtype": model.engine.precision,
             "precision_trial": None if model.verdict is None else asdict(model.verdict),
             "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
             "architecture": model.config.architecture,

@@ -28,6 +28,8 @@ class TextEncoder:
     max_characters: int
     """Characters of a text that are tokenised at all."""
     truncation_side: Literal["left", "right"] = "right"
+    token_types: bool = True
+    """Whether the model gets the tokenizer's token types; else they are all 0."""
 
     def encode(self, texts: Sequence[Text], parameters: Parameters) -> list[EncodedText]:
         """Token ids of each text.
@@ -37,7 +39,7 @@ class TextEncoder:
         """
         if parameters.truncation is not None:
             keep = min(parameters.max_length or self.max_tokens, self.max_tokens)
-            return [_encoded(self._truncated(text, parameters.truncation, keep)) for text in texts]
+            return [self._encoded(self._truncated(text, parameters.truncation, keep)) for text in texts]
         for index, text in enumerate(texts):
             longest = max(len(text.text), len(text.pair or ""))
             if longest > self.max_characters:
@@ -48,7 +50,7 @@ class TextEncoder:
         for index, encoding in enumerate(encodings):
             if len(encoding) > self.max_tokens:
                 raise TextTooLongError(index, len(encoding), self.max_tokens)
-        return [_encoded(encoding) for encoding in encodings]
+        return [self._encoded(encoding) for encoding in encodings]
 
     def _truncated(self, text: Text, strategy: TruncationStrategy, keep: int) -> Encoding:
         """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it."""
@@ -68,9 +70,11 @@ class TextEncoder:
             return text[-self.max_characters :]
         return text[: self.max_characters]
 
-
-def _encoded(encoding: Encoding) -> EncodedText:
-    return EncodedText(np.array(encoding.ids, np.int32), np.array(encoding.type_ids, np.int32))
+    def _encoded(self, encoding: Encoding) -> EncodedText:
+        if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
+            raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
+        ids = np.array(encoding.ids, np.int32)
+        return EncodedText(ids, np.array(encoding.type_ids, np.int32) if self.token_types else np.zeros_like(ids))
 
 
 def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> list[int]:

@@ -1,19 +1,59 @@
-"""Engine name -> lazy factory. Imports no engine itself: that would load its library for everyone."""
+"""Which engine runs a model. Imports no engine itself: that would load its library for everyone."""
 
+import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 from labeld.engines.base import Engine
+from labeld.errors import FolderError, PrecisionError, UnsupportedArchitectureError
 from labeld.model_config import ModelConfig
 from labeld.precision import Precision
+
+_log = logging.getLogger(__name__)
+
+TORCH_EXTRA = ("torch", "transformers", "safetensors")
+"""What `labeld[torch]` installs."""
 
 
 def open_engine(
     folder: Path, config: ModelConfig, threads: int, lanes: int, precision: Precision = "float32"
 ) -> Engine:
-    """Loads a model folder's weights into the engine for this machine.
+    """Loads a model folder's weights into the engine for it: a packed graph where one computes it, else torch.
 
-    Raises FolderError naming a bad file, PrecisionError when the engine cannot compute in this precision here.
+    Raises FolderError naming a bad file, UnsupportedArchitectureError when the engine it needs is not installed,
+    PrecisionError when it cannot compute in this precision here.
     """
-    from labeld.engines.openvino import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s; only who loads a model pays
+    try:
+        from labeld.engines.openvino import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s; only who loads a model pays
 
-    return OpenVinoEngine(folder, config, threads, lanes, precision)
+        return OpenVinoEngine(folder, config, threads, lanes, precision)
+    except UnsupportedArchitectureError as error:
+        _require_torch(config, error)
+        if precision != "float32":
+            raise PrecisionError(precision, "the torch engine does not choose its precision") from None
+        try:
+            from labeld.engines.torch import TorchEngine  # noqa: PLC0415  # takes seconds
+        except ImportError as failure:
+            _log.warning("the torch extra is there, but cannot be imported: %s", failure)
+            raise error from None
+    return TorchEngine(folder, config, threads, lanes)
+
+
+def require_engine(config: ModelConfig) -> None:
+    """Raises FolderError when it can be seen quickly that no engine runs this model; imports no torch."""
+    from labeld import graphs  # noqa: PLC0415  # imports openvino
+
+    try:
+        graphs.require_supported(config)
+    except UnsupportedArchitectureError as error:
+        _require_torch(config, error)
+
+
+def _require_torch(config: ModelConfig, reason: UnsupportedArchitectureError) -> None:
+    """Raises FolderError when the torch engine may not run this model, or is not installed."""
+    if "auto_map" in config.raw:
+        raise FolderError(
+            f"config.json: {reason.what} comes with code of its own (auto_map), which labeld never runs."
+        ) from None
+    if any(find_spec(name) is None for name in TORCH_EXTRA):
+        raise reason from None

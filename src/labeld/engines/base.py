@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeld.messages import EncodedText
+from labeld.precision import Precision
 
 Logits = NDArray[np.float32]
 """float32 [texts, labels]."""
@@ -17,6 +18,8 @@ class Engine(Protocol):
 
     max_tokens: int
     """Tokens of the longest text it takes."""
+    precision: Precision
+    """How it computes."""
 
     def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
         """Logits of the texts, in their order; the caller owns the array. Raises whatever its library raises."""

@@ -33,6 +33,7 @@ class OpenVinoEngine:
         self._checkpoint = open_checkpoint(folder)
         self._graph = graphs.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
+        self.precision: Precision = precision
         self.max_tokens = self._graph.max_tokens
         inner = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
         compiled = ov.Core().compile_model(

@@ -3,24 +3,32 @@
 from collections.abc import Callable
 
 from labeld.checkpoint import Checkpoint
-from labeld.errors import FolderError
+from labeld.errors import UnsupportedArchitectureError
 from labeld.graphs.bert import build_bert, build_distilbert
 from labeld.graphs.blocks import PackedGraph
+from labeld.graphs.electra import build_electra
+from labeld.graphs.modernbert import build_modernbert
+from labeld.graphs.roberta import build_roberta
 from labeld.model_config import ModelConfig
 
 BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "bert": build_bert,
     "distilbert": build_distilbert,
+    "roberta": build_roberta,
+    "xlm-roberta": build_roberta,
+    "camembert": build_roberta,
+    "electra": build_electra,
+    "modernbert": build_modernbert,
 }
 
 
 def build(config: ModelConfig, checkpoint: Checkpoint) -> PackedGraph:
-    """The packed graph of a model; raises FolderError when there is none that computes it exactly."""
+    """The packed graph of a model; raises UnsupportedArchitectureError when none computes it exactly."""
     require_supported(config)
     return BUILDERS[config.model_type](config, checkpoint)
 
 
 def require_supported(config: ModelConfig) -> None:
-    """Raises FolderError naming the model_type when no packed graph computes it."""
+    """Raises UnsupportedArchitectureError naming the model_type when no packed graph computes it."""
     if config.model_type not in BUILDERS:
-        raise FolderError(f"config.json: model_type {config.model_type!r} is not supported: {', '.join(BUILDERS)} are.")
+        raise UnsupportedArchitectureError(f"model_type {config.model_type!r}")

@@ -14,7 +14,7 @@ from openvino import Node, PartialShape, Type
 from openvino import opset13 as op
 
 from labeld.checkpoint import Checkpoint
-from labeld.errors import FolderError
+from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.mapped_file import FloatArray, WeightArray
 from labeld.messages import EncodedText
 
@@ -38,7 +38,7 @@ class PackedGraph:
     pack: Callable[[Sequence[EncodedText]], Inputs]
     """Texts -> token ids and the arrays for all but the first of `model.inputs`, in their order."""
     max_tokens: int
-    """Tokens of the longest text the position table has room for."""
+    """Tokens of the longest text: what the position table has room for; without a table, max_position_embeddings."""
     words: WeightArray
     """The word embeddings, [vocabulary, size], which stay in their file: `model`'s first input is the rows of a batch.
 
@@ -77,6 +77,8 @@ def integers(*values: int) -> Node:
 
 AXIS_0 = np.int64(0)
 AXIS_1 = np.int64(1)
+AXIS_2 = np.int64(2)
+AXIS_3 = np.int64(3)
 
 
 class Weights:
@@ -85,16 +87,16 @@ class Weights:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._take = checkpoint.take_stored
 
-    def linear(self, x: Node, name: str, inner: int, outer: int) -> Node:
+    def linear(self, x: Node, name: str, inner: int, outer: int, *, bias: bool = True) -> Node:
         """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
         product = _named(op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True), name)
-        return op.add(product, constant(self._take(f"{name}.bias", outer)[None, None]))
+        return self._add_bias(product, name, outer) if bias else product
 
-    def norm(self, x: Node, name: str, size: int, eps: float) -> Node:
+    def norm(self, x: Node, name: str, size: int, eps: float, *, bias: bool = True) -> Node:
         """`torch.nn.LayerNorm` over the last axis."""
         y = op.mvn(x, np.array([-1], np.int64), True, eps, "INSIDE_SQRT")
         scaled = op.multiply(y, constant(self._take(f"{name}.weight", size)[None, None]))
-        return op.add(scaled, constant(self._take(f"{name}.bias", size)[None, None]))
+        return self._add_bias(scaled, name, size) if bias else scaled
 
     def words(self, name: str, rows: int, size: int) -> tuple[Node, WeightArray]:
         """`torch.nn.Embedding` of token ids: the [1, T, size] parameter for the rows of a batch, and the table."""
@@ -105,13 +107,30 @@ class Weights:
         """`torch.nn.Embedding`: index [1, n] -> [1, n, size]."""
         return op.gather(constant(self._take(f"{name}.weight", rows, size)), index, op.constant(AXIS_0))
 
+    def _add_bias(self, x: Node, name: str, size: int) -> Node:
+        return op.add(x, constant(self._take(f"{name}.bias", size)[None, None]))
+
+
+def _gelu_erf(x: Node) -> Node:
+    return op.gelu(x, "erf")
+
+
+def _gelu_tanh(x: Node) -> Node:
+    return op.gelu(x, "tanh")
+
 
 ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
-    "gelu": lambda x: op.gelu(x, "erf"),
-    "gelu_python": lambda x: op.gelu(x, "erf"),
-    "gelu_new": lambda x: op.gelu(x, "tanh"),
-    "gelu_pytorch_tanh": lambda x: op.gelu(x, "tanh"),
+    "gelu": _gelu_erf,
+    "gelu_python": _gelu_erf,
+    "gelu_new": _gelu_tanh,
+    "gelu_fast": _gelu_tanh,
+    "gelu_accurate": _gelu_tanh,
+    "gelu_pytorch_tanh": _gelu_tanh,
+    "gelu_python_tanh": _gelu_tanh,
+    "quick_gelu": lambda x: op.swish(x, op.constant(np.float32(1.702))),
+    "mish": op.mish,
     "relu": op.relu,
+    "sigmoid": op.sigmoid,
     "silu": op.swish,
     "swish": op.swish,
     "tanh": op.tanh,
@@ -120,9 +139,9 @@ ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
 
 
 def activation(name: object) -> Callable[[Node], Node]:
-    """The activation of this name; raises FolderError naming it when it cannot be computed exactly."""
+    """The activation of this name; raises UnsupportedArchitectureError when it cannot be computed exactly."""
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise FolderError(f"config.json: the activation {name!r} is not supported: {', '.join(ACTIVATIONS)} are.")
+        raise UnsupportedArchitectureError(f"the activation {name!r}")
     return ACTIVATIONS[name]
 
 
@@ -154,20 +173,38 @@ class Heads:
     count: int
     size: int
 
+    @classmethod
+    def of(cls, count: int, hidden: int) -> "Heads":
+        """Heads that share a width; raises FolderError when they do not divide it."""
+        if hidden % count:
+            raise FolderError(f"config.json: {count} attention heads do not divide a width of {hidden}.")
+        return cls(count, hidden // count)
+
     def split(self, x: Node) -> Node:
         """[1, T, heads * size] -> [1, heads, T, size]."""
         return op.transpose(op.reshape(x, integers(1, -1, self.count, self.size), True), integers(0, 2, 1, 3))
 
     def attend(self, query: Node, key: Node, value: Node, mask: Node) -> Node:
         """Scaled dot-product attention of unsplit [1, T, heads * size] projections -> [1, T, heads * size]."""
+        return self.attend_split(self.split(query), self.split(key), self.split(value), mask)
+
+    def attend_split(self, query: Node, key: Node, value: Node, mask: Node) -> Node:
+        """The same of split [1, heads, T, size] projections."""
         scale = op.constant(np.float32(self.size**-0.5))
-        context = op.scaled_dot_product_attention(self.split(query), self.split(key), self.split(value), mask, scale)
+        context = op.scaled_dot_product_attention(query, key, value, mask, scale)
         return op.reshape(op.transpose(context, integers(0, 2, 1, 3)), integers(1, -1, self.count * self.size), True)
 
 
 def keep_first_tokens(x: Node, starts: Node) -> Node:
     """[1, T, hidden] -> [1, texts, hidden]: only the tokens the head reads."""
     return op.gather(x, starts, op.constant(AXIS_1))
+
+
+def mean_of_tokens(x: Node, segments: Node, starts: Node) -> Node:
+    """[1, T, hidden] -> [1, texts, hidden]: the mean over each text's tokens."""
+    owners = op.unsqueeze(op.gather(segments, starts, op.constant(AXIS_1)), integers(2))
+    own = op.convert(op.equal(owners, op.unsqueeze(segments, integers(1))), "f32")
+    return op.divide(op.matmul(own, x, False, False), op.reduce_sum(own, integers(2), True))
 
 
 def logits(y: Node, inputs: Sequence[Node]) -> ov.Model:
@@ -192,9 +229,9 @@ def lay_out(texts: Sequence[EncodedText]) -> tuple[Inputs, NDArray[np.int64]]:
     return [ids, types, segments, starts], lengths
 
 
-def positions(segments: NDArray[np.int32], starts: NDArray[np.int32], lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+def positions(ids: Row, starts: Row, lengths: NDArray[np.int64]) -> Row:
     """Position of each token within its text, int32 [1, T]; filler is 0."""
-    result = np.zeros_like(segments)
+    result = np.zeros_like(ids)
     total = int(lengths.sum())
     result[0, :total] = np.arange(total, dtype=np.int32) - np.repeat(starts, lengths)
     return result
