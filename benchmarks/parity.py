@@ -93,7 +93,7 @@ def _models(plan: Plan) -> list[tuple[str, Path, bool]]:
 
 
 def _load(plan: Plan, folder: Path) -> Model:
-    return load_model("benchmark", folder, LoadOptions(usable_cores(), 1, 1 << 20, plan.cache / "labeld"))
+    return load_model("benchmark", folder, LoadOptions(usable_cores(), 1, 1 << 20, 4096, plan.cache / "labeld"))
 
 
 def _case(plan: Plan, name: str, folder: Path) -> Case:

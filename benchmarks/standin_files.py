@@ -119,7 +119,7 @@ def _sentencepiece(place: Path, model: StandIn, data: Path | None) -> None:
     assert data is not None, "available() asks for data"
     shutil.copyfile(data / "checkpoints" / model.checkpoint / "spm.model", place / "spm.model")
     _tokenizer_config(place, tokenizer_class="DebertaV2Tokenizer")
-    read_tokenizer(place).tokenizer.save(str(place / "tokenizer.json"))
+    library().AutoTokenizer.from_pretrained(place).backend_tokenizer.save(str(place / "tokenizer.json"))
 
 
 def _tokenizer_config(place: Path, **values: Any) -> None:

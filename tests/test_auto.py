@@ -35,7 +35,7 @@ def load(models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
             model = load_model(
                 name,
                 models_dir / name,
-                LoadOptions(1, 1, 1000, tmp_path, parse_precisions("auto"), **{"probe": PROBE, **options}),
+                LoadOptions(1, 1, 1000, 4096, tmp_path, parse_precisions("auto"), **{"probe": PROBE, **options}),
             )
         return model, caplog.text
 

@@ -18,7 +18,8 @@ from labeld.folders import BUNDLED
 from labeld.messages import EncodedText
 from labeld.model_config import read_config
 from labeld.precision import Precision, parse_precisions
-from tests import graph_models
+from labeld.settings import Compute
+from tests import graph_models, test_graph_deberta
 from tests.test_engine import BERT, MIXED, reference, texts
 from tests.tiny_models import seeded
 
@@ -141,17 +142,23 @@ def test_in_int8_a_text_does_not_see_its_neighbours(model: str) -> None:
 
 
 @needs_int8
-@pytest.mark.parametrize("name", ["distilbert", "roberta", "electra", "modernbert", "modernbert-mean-biases"])
+@pytest.mark.parametrize(
+    "name", ["distilbert", "roberta", "electra", "modernbert", "modernbert-mean-biases", "deberta"]
+)
 def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
-    """Near float32 but not it, and independent of neighbours and place."""
-    config = graph_models.VARIANTS[name]
-    graph_models.save(config, tmp_path)
-    batch = graph_models.some_texts(config, [3, 16, 70, 5])
-    exact = graph_models.saved_reference(tmp_path, batch)
+    """Near float32 but not it, and in a batch of the default size independent of neighbours and place."""
+    _, every_text, expected = (
+        test_graph_deberta.make(tmp_path, test_graph_deberta.V3)
+        if name == "deberta"
+        else graph_models.make(name, tmp_path)
+    )
+    short = [index for index, text in enumerate(every_text) if len(text.ids) <= 64]
+    batch, exact = [every_text[index] for index in short], expected[short]
     ours = engine(tmp_path, "int8")
     packed = ours.run(batch, 0)
     alone = [ours.run([one], 0)[0] for one in batch]
 
+    assert sum(len(text.ids) for text in batch) <= Compute().batch_tokens
     assert 1e-3 < np.abs(packed - exact).mean() < 0.2 * exact.std()
     np.testing.assert_allclose(packed, alone, rtol=0, atol=ALONE_OR_PACKED)
 

@@ -34,6 +34,7 @@ NEW_TOKEN = {"content": "NEWTOKEN", "lstrip": False, "rstrip": False, "single_wo
 CLS_TOKEN = {"__type": "AddedToken", **NEW_TOKEN, "content": "[CLS]", "lstrip": True}
 XLM_ROBERTA = partial(fairseq, model_type="xlm-roberta")
 CAMEMBERT = partial(fairseq, model_type="camembert")
+TYPES = ["input_ids", "token_type_ids"]
 AS_IT_IS = {"tokenizer_class": "PreTrainedTokenizerFast"}
 
 LIKE_TRANSFORMERS: dict[str, Callable[[Path], Path]] = {
@@ -46,11 +47,14 @@ LIKE_TRANSFORMERS: dict[str, Callable[[Path], Path]] = {
     "tokenizer.json, BERT": partial(saved, word_piece),
     "tokenizer.json, BERT, cased in the config": partial(saved, word_piece, do_lower_case=False),
     "tokenizer.json, BERT, as it is": partial(saved, word_piece, do_lower_case=False, **AS_IT_IS),
-    "tokenizer.json, BERT, no types": partial(saved, word_piece, model_input_names=["input_ids"], **AS_IT_IS),
+    "tokenizer.json, BERT, no types": partial(saved, word_piece, model_input_names=["input_ids"]),
     "tokenizer.json, BERT, added": partial(saved, word_piece, added_tokens_decoder={"9999": NEW_TOKEN}),
     "tokenizer.json, RoBERTa": partial(saved, byte_bpe),
     "tokenizer.json, XLM-RoBERTa": partial(saved, XLM_ROBERTA),
     "tokenizer.json, XLM-RoBERTa, no class": partial(saved, XLM_ROBERTA, tokenizer_class=None),
+    "tokenizer.json, XLM-RoBERTa, types": partial(
+        saved, XLM_ROBERTA, model_input_names=["input_ids", "token_type_ids"]
+    ),
     "tokenizer.json, XLM-RoBERTa, as it is": partial(saved, XLM_ROBERTA, **AS_IT_IS),
     "tokenizer.json, CamemBERT": partial(saved, CAMEMBERT),
     "tokenizer.json, DeBERTa-v2": partial(saved, deberta),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from transformers.activations import ACT2FN
 
 from labeld.engines import open_engine
 from labeld.engines.base import Engine, Logits
-from labeld.engines.torch import MAX_TOKENS, TorchEngine
+from labeld.engines.torch import TorchEngine
 from labeld.errors import FolderError
 from labeld.graphs.blocks import ACTIVATIONS
 from labeld.messages import EncodedText
@@ -162,7 +163,7 @@ def test_logits_are_those_of_transformers_alone_and_together(folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "tokens"), [("albert", 66), ("mpnet", 64), ("gpt2", 66), ("bart", 66), ("bloom", MAX_TOKENS)]
+    ("name", "tokens"), [("albert", 66), ("mpnet", 64), ("gpt2", 66), ("bart", 66), ("bloom", sys.maxsize)]
 )
 def test_the_longest_text_uses_every_position(name: str, tokens: int, tmp_path: Path) -> None:
     """And no more than there are: MPNet counts from its padding_idx, Bloom has no limit but ours."""
@@ -170,7 +171,7 @@ def test_the_longest_text_uses_every_position(name: str, tokens: int, tmp_path: 
     engine = opened(tmp_path / name)
 
     assert tokens == engine.max_tokens
-    if tokens != MAX_TOKENS:
+    if tokens != sys.maxsize:
         assert np.isfinite(engine.run(texts([tokens]), 0)).all()
         with pytest.raises((IndexError, RuntimeError)):
             reference(tmp_path / name, texts([tokens + 1]))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoTokenizer
 
@@ -43,6 +44,7 @@ NASTY = [
     "हिन्दी में, مرحبا بالعالم",
     "a [SEP] b [MASK][CLS]",
     "a </s> b<mask> c <s>x<pad>  <unk> d",
+    "spaces before  <mask> and after  [MASK]  and </s>  end",
     "before NEWTOKEN, afterNEWTOKEN  é-token",
     "▁ a▁b ▁",
     "▁",
@@ -145,8 +147,18 @@ def fairseq(folder: Path, model_type: str, **config: Any) -> Path:
 
 def deberta(folder: Path, rules: dict[str, Any] | None = None, **config: Any) -> Path:
     """spm.model of DeBERTa-v2."""
-    model = sentencepiece_model(**DEBERTA_LAYOUT, **(rules or {"byte_fallback": True}))
-    return write(folder, spm_model=model, config_json={"model_type": "deberta-v2"}, tokenizer_config_json=config)
+    message = sentencepiece_model_pb2.ModelProto.FromString(
+        sentencepiece_model(**DEBERTA_LAYOUT, **(rules or {"byte_fallback": True}))
+    )
+    for piece in message.pieces:
+        if piece.type != piece.NORMAL:
+            piece.score = -50.0  # the score of what no text has means nothing
+    return write(
+        folder,
+        spm_model=message.SerializeToString(),
+        config_json={"model_type": "deberta-v2"},
+        tokenizer_config_json=config,
+    )
 
 
 def real(folder: Path, name: str) -> Path:

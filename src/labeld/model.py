@@ -45,6 +45,7 @@ class LoadOptions:
     threads: int
     lanes: int
     max_text_characters: int
+    max_tokens_per_text: int
     cache_dir: Path
     precisions: AskedPrecisions = field(default_factory=AskedPrecisions)
     tolerances: Precisions = field(default_factory=Precisions)
@@ -69,7 +70,8 @@ class ModelFolder:
 
     def encoder(self, engine: Engine) -> TextEncoder:
         """How its texts are read, within the engine's limits."""
-        max_tokens = min(engine.max_tokens, self._files.max_length or engine.max_tokens)
+        limit = self._options.max_tokens_per_text
+        max_tokens = min(engine.max_tokens, self._files.max_length or engine.max_tokens, limit)
         characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
         return TextEncoder(
             self._files.tokenizer, max_tokens, characters, self._files.truncation_side, self._files.token_types

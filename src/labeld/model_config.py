@@ -32,19 +32,26 @@ class ModelConfig:
             raise FolderError(f"config.json: {names[0]} is {value!r}, but must be a positive whole number.")
         return value
 
+    def whole(self, name: str, default: int) -> int:
+        """An int of either sign, `default` if the key is absent; raises FolderError naming the key."""
+        value = self.raw.get(name, default)
+        if type(value) is not int or not -10_000_000 <= value <= 10_000_000:
+            raise FolderError(f"config.json: {name} is {value!r}, but must be a whole number.")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """A boolean, `default` if the key is absent; raises FolderError naming the key."""
+        value = self.raw.get(name, default)
+        if type(value) is not bool:
+            raise FolderError(f"config.json: {name} is {value!r}, but must be true or false.")
+        return value
+
     def number(self, name: str, default: float) -> float:
         """A positive float, `default` if the key is absent; raises FolderError naming the key."""
         value = self.raw.get(name, default)
         if type(value) not in (int, float) or not 0 < value < 1:
             raise FolderError(f"config.json: {name} is {value!r}, but must be a number between 0 and 1.")
         return float(value)
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        """A bool, `default` if the key is absent; raises FolderError naming the key."""
-        value = self.raw.get(name, default)
-        if not isinstance(value, bool):
-            raise FolderError(f"config.json: {name} is {value!r}, but must be true or false.")
-        return value
 
 
 def read_json(path: Path) -> dict[str, Any]:

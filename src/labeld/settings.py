@@ -107,6 +107,12 @@ class InputLimits:
     max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", least=4)
     max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", least=16)
     max_inputs: int = setting(256, "Texts in one request; beyond that 400.", least=1)
+    max_tokens_per_text: int = setting(
+        4096,
+        "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: for 4096 "
+        "DeBERTa-v3-base needs 3 GB.",
+        least=1,
+    )
     max_text_characters: int = setting(
         MIB, "Characters of one text; 250 for each token the model takes, if that is less. Beyond that 400.", least=1
     )

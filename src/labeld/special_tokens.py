@@ -110,15 +110,9 @@ def read_special_tokens(
 
 
 def _combined(stated: Mapping[str, Any], added: dict[int, AddedToken], defaults: Mapping[str, Token]) -> SpecialTokens:
-    """A role's token is the added token of the same text, where there is one."""
-    by_text = {token.content: token for token in added.values()}
     named: dict[str, Token] = {}
     for role in ROLES:
-        token = stated.get(role)
-        if role not in stated:
-            token = defaults.get(role)
-        elif token is not None:
-            token = by_text.get(_text(token), token)
+        token = stated.get(role, defaults.get(role))
         if token is not None:
             named[role] = token
     named |= {role: token for role, token in stated.items() if _is_other_role(role) and token is not None}

@@ -58,6 +58,7 @@ def load_options(settings: Settings) -> LoadOptions:
         threads,
         lanes,
         settings.inputs.max_text_characters,
+        settings.inputs.max_tokens_per_text,
         settings.folders.cache_dir.expanduser(),
         parse_precisions(settings.precisions.precision),
         settings.precisions,

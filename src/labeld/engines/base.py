@@ -17,7 +17,7 @@ class Engine(Protocol):
     """Runs batches of one model. `run` may be called by several lanes at once, each with its own number."""
 
     max_tokens: int
-    """Tokens of the longest text it takes."""
+    """Tokens of the longest text it takes; `sys.maxsize` where it has no limit of its own."""
     precision: Precision
     """How it computes."""
 

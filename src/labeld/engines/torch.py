@@ -4,6 +4,7 @@ import copy
 import inspect
 import logging
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,6 @@ from labeld.model_config import ModelConfig, read_json
 from labeld.precision import Precision
 
 _log = logging.getLogger(__name__)
-
-MAX_TOKENS = 4096
-"""Tokens of a text, at most, also where a model has no limit of its own or a higher one: time and memory grow with
-them, and a batch that takes longer than batch_timeout costs the process."""
 
 WARM_UP_TOKENS = 16
 
@@ -122,7 +119,7 @@ def _with_shared_weights(model: Any) -> Any:
 def _max_tokens(model: Any) -> int:
     """Tokens of the longest text: the positions that can be used, where the model counts them."""
     declared = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    limits = [MAX_TOKENS, *([declared] if type(declared) is int and declared > 0 else [])]
+    limits = [sys.maxsize, *([declared] if type(declared) is int and declared > 0 else [])]
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Embedding) and POSITIONS.search(name):
             first = 0 if module.padding_idx is None else module.padding_idx + 1  # as the RoBERTa family counts

@@ -6,6 +6,7 @@ from labeld.checkpoint import Checkpoint
 from labeld.errors import UnsupportedArchitectureError
 from labeld.graphs.bert import build_bert, build_distilbert
 from labeld.graphs.blocks import PackedGraph
+from labeld.graphs.deberta import build_deberta
 from labeld.graphs.electra import build_electra
 from labeld.graphs.modernbert import build_modernbert
 from labeld.graphs.roberta import build_roberta
@@ -19,6 +20,7 @@ BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "camembert": build_roberta,
     "electra": build_electra,
     "modernbert": build_modernbert,
+    "deberta-v2": build_deberta,
 }
 
 

@@ -38,7 +38,8 @@ class PackedGraph:
     pack: Callable[[Sequence[EncodedText]], Inputs]
     """Texts -> token ids and the arrays for all but the first of `model.inputs`, in their order."""
     max_tokens: int
-    """Tokens of the longest text: what the position table has room for; without a table, max_position_embeddings."""
+    """Tokens of the longest text: what the position table has room for, or what a model without one was made for;
+    `sys.maxsize` where nothing limits it."""
     words: WeightArray
     """The word embeddings, [vocabulary, size], which stay in their file: `model`'s first input is the rows of a batch.
 
@@ -191,7 +192,10 @@ class Heads:
     def attend_split(self, query: Node, key: Node, value: Node, mask: Node) -> Node:
         """The same of split [1, heads, T, size] projections."""
         scale = op.constant(np.float32(self.size**-0.5))
-        context = op.scaled_dot_product_attention(query, key, value, mask, scale)
+        return self.join(op.scaled_dot_product_attention(query, key, value, mask, scale))
+
+    def join(self, context: Node) -> Node:
+        """[1, heads, T, size] -> [1, T, heads * size]."""
         return op.reshape(op.transpose(context, integers(0, 2, 1, 3)), integers(1, -1, self.count * self.size), True)
 
 
