@@ -11,6 +11,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from tests import tiny_models
 from tests.server_process import Server, serving
 
+NO_CACHE = ("--cache-bytes", "0")
+"""So that every answer is computed: what most tests are about."""
+
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -23,7 +26,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small models whose default is org/bert."""
-    with serving(tmp_path_factory.mktemp("server"), "org/bert", "--models-dir", str(models_dir)) as running:
+    with serving(tmp_path_factory.mktemp("server"), "org/bert", "--models-dir", str(models_dir), *NO_CACHE) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from labeld.engines.base import Logits
 from labeld.errors import DeadlineExceededError, EngineFailedError, OverloadedError, UnavailableError
 from labeld.messages import EncodedText
 from labeld.settings import Compute, Queue
+from tests.server_process import wait_until
 
 
 def text(value: int, tokens: int = 4) -> EncodedText:
@@ -25,6 +27,7 @@ class AddingEngine:
     """Answers the sum of a text's ids, and remembers the batches. Waits for `gate`; fails on a batch with a -1."""
 
     max_tokens = 512
+    nbytes = 0
 
     def __init__(self, history: list[int] | None = None) -> None:
         self.history = history if history is not None else []
@@ -43,6 +46,9 @@ class AddingEngine:
         if any(one.ids[0] == -1 for one in texts):
             raise RuntimeError("a secret of the library")
         return np.array([[one.ids.sum()] for one in texts], np.float32)
+
+    def close(self) -> None:
+        """Has nothing to free."""
 
 
 @asynccontextmanager
@@ -269,5 +275,36 @@ def test_a_hung_batch_is_noticed_and_nobody_waits_for_ever() -> None:
             engine.gate.set()
 
             assert [UnavailableError, UnavailableError] == [type(result) for result in results]
+
+    asyncio.run(run())
+
+
+def test_a_detached_engine_is_let_go_once_no_lane_runs_it() -> None:
+    """The caller has left, its batch still runs: detaching waits for the batch, and then nobody holds the engine."""
+
+    async def run() -> None:
+        engine = AddingEngine()
+        async with dispatcher() as running:
+            queue = running.attach(engine)
+            first = await blocked(running, engine, queue)
+            queued = asyncio.create_task(running.run(queue, [text(1)]))
+            await asyncio.sleep(0)
+            for caller in (first, queued):
+                caller.cancel()
+            assert [asyncio.CancelledError] * 2 == [
+                type(one) for one in await asyncio.gather(first, queued, return_exceptions=True)
+            ]
+            detaching = asyncio.create_task(running.detach(queue))
+            await asyncio.sleep(0.05)
+            assert not detaching.done()
+            gate, history, gone = engine.gate, engine.history, weakref.ref(engine)
+            del engine, queue, first, queued, caller
+            gate.set()
+            await asyncio.wait_for(detaching, 10)
+
+            assert [100] == history
+            assert await asyncio.to_thread(wait_until, lambda: gone() is None)
+            other = AddingEngine()
+            assert [[12.0]] == [list(row) for row in await running.run(running.attach(other), [text(3)])]
 
     asyncio.run(run())

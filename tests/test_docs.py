@@ -26,6 +26,7 @@ def settings_page() -> str:
             group = its_group
             lines += ["", f"## {group.__doc__}", "", "| flag | variable | default | |", "|---|---|--:|---|"]
         flag = "`MODEL …`" if one.name == "models" else f"`--{one.name.replace('_', '-')}`"
+        flag = "" if one.metadata["secret"] else flag
         default = " ".join(one.default) if isinstance(one.default, tuple) else one.default
         lines.append(f"| {flag} | `{variable(one.name)}` | {default} | {one.metadata['help']} |")
     return "\n".join(lines) + "\n"
@@ -43,7 +44,9 @@ def test_help_names_every_setting_and_its_variable() -> None:
     missing = [
         one.name
         for _, one, _ in every_setting()
-        if one.name != "models" and not (f"--{one.name.replace('_', '-')}" in shown and variable(one.name) in shown)
+        if one.name != "models"
+        and not one.metadata["secret"]
+        and not (f"--{one.name.replace('_', '-')}" in shown and variable(one.name) in shown)
     ]
     assert [] == missing
 

@@ -56,7 +56,12 @@ VARIANTS: dict[str, dict[str, object]] = {
     "p2c-unshared": V3 | {"position_buckets": -1, "share_att_key": False, "pos_att_type": ["p2c"]},
     "c2p-unshared": UNSHARED | {"max_relative_positions": 100, "position_buckets": 33, "pos_att_type": ["c2p", "x"]},
     "no-kind": V3 | {"pos_att_type": None, "type_vocab_size": 3},
-    "not-relative": {"pos_att_type": ["c2p", "p2c"], "type_vocab_size": 2, "layer_norm_eps": 1e-3},
+    "not-relative": {
+        "pos_att_type": ["c2p", "p2c"],
+        "position_buckets": 1,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-3,
+    },
     "narrow-embedding": UNSHARED | {"embedding_size": 20, "hidden_act": "relu", "pooler_hidden_act": "tanh"},
     "one-layer-groups": XLARGE | {"num_hidden_layers": 1, "conv_kernel_size": 5, "conv_groups": 4, "conv_act": "tanh"},
 }

@@ -17,6 +17,7 @@ from labeld.messages import ClassifyReply, ClassifyRequest, EncodedText, LabelSc
 from labeld.settings import Compute, ConnectionLimits, Queue, Settings
 from labeld.web.app import App
 from labeld.web.protocol import limited_protocol
+from labeld.wire import encode_ranking
 from tests.server_process import wait_until
 
 
@@ -70,7 +71,11 @@ class PlainService:
         except asyncio.CancelledError:
             self.left += 1
             raise
-        return ClassifyReply([[LabelScore("length", float(row[0]))] for row in rows], "0" * 40, 0.0, 0)
+        rankings = [encode_ranking([LabelScore("length", float(row[0]))]) for row in rows]
+        return ClassifyReply(rankings, "0" * 40, 0.0, 0)
+
+    def recall(self, model_id: str | None, request: ClassifyRequest) -> None:
+        """Nothing is remembered."""
 
     def hung(self) -> bool:
         """Never: the gate is part of the test."""

@@ -18,7 +18,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from labeld.folders import DEFAULT_MODEL
-from tests.conftest import same
+from tests.conftest import NO_CACHE, same
 from tests.server_process import run_labeld, serving, wait_until
 
 
@@ -212,7 +212,7 @@ def test_a_request_in_flight_is_answered_after_sigterm(models_dir: Path, tmp_pat
 def test_a_hung_engine_is_replaced(tmp_path: Path) -> None:
     """A batch that runs for longer than batch_timeout: its caller is told to come back, and a new process answers."""
     texts = ["good " * 400] * 200  # one batch of 80,000 tokens, whose mask alone takes longer than the timeout
-    with serving(tmp_path, "--batch-timeout", "0.3", "--batch-tokens", "8000") as server:
+    with serving(tmp_path, "--batch-timeout", "0.3", "--batch-tokens", "8000", *NO_CACHE) as server:
         reply = server.post("/", json={"inputs": texts})
         assert 503 == reply.status_code
         assert reply.headers["retry-after"]

@@ -21,8 +21,8 @@ REVISION = "714eb0fa89d2f80546fda750413ed43d93601a13"
 
 def reply(rankings: list[Any], **facts: Any) -> ClassifyReply:
     """A reply with these rankings, given as lists."""
-    typed = [[LabelScore(*one) for one in ranking] for ranking in rankings]
-    return replace(ClassifyReply(typed, REVISION, compute_seconds=0.0213, characters=22), **facts)
+    encoded = [wire.encode_ranking([LabelScore(*one) for one in ranking]) for ranking in rankings]
+    return replace(ClassifyReply(encoded, REVISION, compute_seconds=0.0213, characters=22), **facts)
 
 
 def encoded(error: Exception) -> tuple[int, dict[str, str], str]:
@@ -139,6 +139,9 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.NotFiniteError(3), 500, {}),
         (errors.ModelBrokenError("a", "no weights"), 500, {}),
         (errors.FolderError("config.json is missing."), 500, {}),
+        (errors.ModelTooLargeError("a", 54 * 10**9, 10 * 10**9), 403, {}),
+        (errors.ModelNotLoadedError("a"), 404, {}),
+        (errors.ModelTooBusyError(60), 500, {}),
         (errors.UnavailableError("Stopping."), 503, {"retry-after": "1"}),
     ],
     ids=lambda value: type(value).__name__,
@@ -151,6 +154,15 @@ def test_every_failure_has_its_status(error: errors.LabeldError, status: int, ex
 
     assert (status, str(error), str(error)) == (got, sentence, headers["x-error-message"])
     assert extra == {name: value for name, value in headers.items() if name not in base}
+
+
+@pytest.mark.parametrize(("seconds", "retry_after"), [(20.0, b"20"), (22.307266235351562, b"23"), (400.0, b"30")])
+def test_a_model_that_loads_says_for_how_long(seconds: float, retry_after: bytes) -> None:
+    """As recorded (contract section 6.2): estimated_time is a JSON float. When to return is bounded."""
+    status, headers, body = wire.encode_error(errors.ModelLoadingError("org/a", seconds), "an-id")
+
+    assert (503, retry_after) == (status, dict(headers)[b"retry-after"])
+    assert f'{{"error":"Model org/a is currently loading","estimated_time":{seconds}}}' == body.decode()
 
 
 def test_no_class_of_errors_is_without_a_status() -> None:

@@ -48,6 +48,11 @@ class Checkpoint:
         self._files = files
         self._taken: set[str] = set()
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors as float32."""
+        return sum(4 * math.prod(tensor.shape) for tensor in self._tensors.values())
+
     def take(self, name: str, *shape: int) -> FloatArray:
         """The tensor as float32, of exactly this shape; a view of the mapped file where it is stored like that.
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from labeld.errors import InvalidRequestError
-from labeld.messages import ClassifyRequest, Parameters, Ranking, Text
+from labeld.messages import ClassifyRequest, LabelScore, Options, Parameters, Ranking, Text
 from labeld.settings import Settings
 from labeld.wiring import open_service
 
@@ -44,13 +44,14 @@ def classify_texts(texts: list[str] | None, settings: Settings, parameters: dict
 async def _print_all(lines: Iterable[str], settings: Settings, parameters: Parameters, console: Console | None) -> None:
     async with open_service(settings) as service:
         for batch in _batches(lines):
-            request = ClassifyRequest(tuple(Text(line) for line in batch), parameters)
+            request = ClassifyRequest(tuple(Text(line) for line in batch), parameters, Options(wait_for_model=True))
             reply = await service.classify(None, request)
-            for line, ranking in zip(batch, reply.rankings, strict=True):
+            for line, encoded in zip(batch, reply.rankings, strict=True):
+                ranking = json.loads(encoded)
                 if console is None:
-                    print(json.dumps([one._asdict() for one in ranking], ensure_ascii=False), flush=True)  # noqa: T201
+                    print(json.dumps(ranking, ensure_ascii=False), flush=True)  # noqa: T201
                 else:
-                    _print_bars(console, line, ranking)
+                    _print_bars(console, line, [LabelScore(**one) for one in ranking])
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import typer
 
@@ -54,13 +54,14 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
         own = inspect.signature(command)
         parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
         for group, one, kind in settings.every_setting():
-            if group not in groups or one.name in ARGUMENT_SETTINGS:
+            if group not in groups or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:
                 continue
             flag = f"--{one.name.replace('_', '-')}"
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
             text = f"{one.metadata['help']} (default {one.default}; {settings.variable(one.name)})"
             option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
-            hint = Annotated[kind | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
+            typed = str if kind is settings.Amount or get_origin(kind) is tuple else kind  # typer knows neither
+            hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
             parameters.append(
                 inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
             )

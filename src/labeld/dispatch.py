@@ -63,6 +63,10 @@ class ModelQueue:
     engine: Engine
     waiting: deque[Item] = field(default_factory=deque)
     waiting_tokens: int = 0
+    running: int = 0
+    """Lanes that run the engine now."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set on the event loop whenever a batch has ended."""
     served: float = 0.0
     recent_tokens: float = FIRST_GUESS
     recent_seconds: float = 1.0
@@ -111,6 +115,17 @@ class Dispatcher:
         with self._changed:
             self._queues.append(queue)
         return queue
+
+    async def detach(self, queue: ModelQueue) -> None:
+        """Forgets a queue whose callers have all left; returns once no lane runs its engine any more."""
+        with self._changed:
+            assert all(item.abandoned for item in queue.waiting)
+            queue.waiting.clear()
+            queue.waiting_tokens = 0
+            self._queues.remove(queue)
+        while queue.running:
+            queue.ended.clear()
+            await queue.ended.wait()
 
     async def run(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[Row]:
         """Logits of each text.
@@ -177,21 +192,30 @@ class Dispatcher:
         return items
 
     def _lane(self, lane: int) -> None:
-        """The life of a lane: take a batch, run it, deliver; until closed and everything that waited is done."""
-        while (taken := self._take()) is not None:
-            queue, batch = taken
-            began = time.monotonic()
-            self._running[lane] = Running(began, batch)
-            rows: Sequence[Row] | None = None
-            try:
-                rows = queue.engine.run([item.text for item in batch], lane)  # type: ignore[assignment]
-            except Exception:
-                logger.exception("The engine failed on a batch of %d texts", len(batch))
-            seconds = time.monotonic() - began
-            self._running[lane] = None
-            with self._changed:
-                queue.measure(sum(item.tokens for item in batch), seconds)
-            self._loop.call_soon_threadsafe(_deliver, batch, rows)
+        """The life of a lane; until closed and everything that waited is done."""
+        while self._run_next(lane):
+            pass
+
+    def _run_next(self, lane: int) -> bool:
+        """Takes a batch, runs it, delivers; False when there will be none. Between two calls a lane holds no engine."""
+        taken = self._take()
+        if taken is None:
+            return False
+        queue, batch = taken
+        began = time.monotonic()
+        self._running[lane] = Running(began, batch)
+        rows: Sequence[Row] | None = None
+        try:
+            rows = queue.engine.run([item.text for item in batch], lane)  # type: ignore[assignment]
+        except Exception:
+            logger.exception("The engine failed on a batch of %d texts", len(batch))
+        seconds = time.monotonic() - began
+        self._running[lane] = None
+        with self._changed:
+            queue.running -= 1
+            queue.measure(sum(item.tokens for item in batch), seconds)
+        self._loop.call_soon_threadsafe(_deliver, queue, batch, rows)
+        return True
 
     def _take(self) -> tuple[ModelQueue, list[Item]] | None:
         """The next batch, as soon as there is one; None when closed and nothing waits."""
@@ -202,6 +226,7 @@ class Dispatcher:
                     queue = planner.fairest(busy)
                     batch = self._plan(queue)
                     if batch:
+                        queue.running += 1
                         return queue, batch
                 elif self._closed:
                     return None
@@ -231,8 +256,9 @@ def retry_after(seconds: float) -> float:
     return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets
 
 
-def _deliver(batch: list[Item], rows: Sequence[Row] | None) -> None:
+def _deliver(queue: ModelQueue, batch: list[Item], rows: Sequence[Row] | None) -> None:
     """Gives each item its row, or all of them the failure; on the event loop."""
+    queue.ended.set()
     for index, item in enumerate(batch):
         if item.future.done():
             continue

@@ -86,6 +86,45 @@ class ModelBrokenError(LabeldError):
         self.model_id, self.reason = model_id, reason
 
 
+class ModelLoadingError(LabeldError):
+    """The model is being loaded and the request was not told to wait; it needs about `estimated_time` seconds more."""
+
+    def __init__(self, model_id: str, estimated_time: float) -> None:
+        super().__init__(f"Model {model_id} is currently loading")
+        self.model_id, self.estimated_time, self.retry_after = model_id, estimated_time, estimated_time
+
+
+class ModelTooBusyError(LabeldError):
+    """A request that waits for its model (x-wait-for-model) has waited for `max_wait` seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Model too busy, unable to get response in less than {seconds:g} second(s)")
+        self.seconds = seconds
+
+
+class ModelNotLoadedError(LabeldError):
+    """The model is not loaded and the request asks not to load it (x-load-model: 0)."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"Model {model_id} is not loaded yet: ask without x-load-model: 0 to have it loaded.")
+        self.model_id = model_id
+
+
+class ModelTooLargeError(LabeldError):
+    """Loading the model needs more bytes than there is room for, even if every model that may leave has left."""
+
+    def __init__(self, model_id: str, needed: int, room: int) -> None:
+        super().__init__(
+            f"The model {model_id} is too large to be loaded automatically ({_size(needed)} > {_size(max(room, 0))}): "
+            "raise memory_budget, or pin fewer models."
+        )
+        self.model_id, self.needed, self.room = model_id, needed, room
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.3g}GB" if count >= 1e9 else f"{count / 1e6:.3g}MB"
+
+
 class FolderError(LabeldError):
     """A model folder's file is missing, broken or not supported; the sentence names the file."""
 

@@ -1,10 +1,21 @@
-"""The memory of this process: how much it uses, and giving back what it does not."""
+"""The memory of this process: how much it may use, how much it uses, and giving back what it does not."""
 
 import ctypes
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+LARGE_BLOCK = 4 * 1024 * 1024
+_M_MMAP_THRESHOLD = -3  # malloc.h
 _libc = ctypes.CDLL(None)
+
+
+def available() -> int:
+    """Bytes that this process may use: what the machine has available now, or its control group's limit if less."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    sizes = dict(line.split(":") for line in lines)
+    return min(int(sizes["MemAvailable"].split()[0]) * 1024, *_limits(CONTROL_GROUPS, Path("/proc/self/cgroup")))
 
 
 def used() -> int:
@@ -13,8 +24,38 @@ def used() -> int:
     return (int(resident) - int(shared)) * mmap.PAGESIZE
 
 
+def keep_large_blocks_apart() -> None:
+    """Has glibc map each large block by itself, for good, so that freeing it gives it back to the system at once.
+
+    By default it raises that limit when large blocks are freed, and later keeps some of them: see
+    docs/decisions/0005-memory-budget.md. Other C libraries have no such call.
+    """
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
 def give_back() -> None:
-    """Returns to the system what was freed; glibc would keep most of it."""
-    trim = getattr(_libc, "malloc_trim", None)  # glibc only
-    if trim:
-        trim(0)
+    """Returns to the system what was freed in smaller blocks."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
+
+
+def _limits(root: Path, membership: Path) -> Iterator[int]:
+    """The memory limits of the control groups that this process is in (v2 and v1), and of those around them."""
+    for line in membership.read_text(encoding="ascii").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        mount, name = (root, "memory.max") if not controllers else (root / "memory", "memory.limit_in_bytes")
+        group = mount / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(mount):
+                yield from _limit(folder / name)
+
+
+def _limit(path: Path) -> Iterator[int]:
+    """The number in this file; nothing where there is no limit, or no file (a container may see its own group only)."""
+    try:
+        yield int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return

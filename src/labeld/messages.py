@@ -63,6 +63,8 @@ class ClassifyRequest:
     options: Options = field(default_factory=Options)
     ignored: tuple[str, ...] = ()
     """Names of parameters that were sent and that mean nothing here; answered with an `X-HF-Warning` header."""
+    client: bytes = field(default=b"", compare=False)
+    """SHA-256 of the access token that came with it, or nothing; the token itself is kept nowhere."""
 
     @property
     def characters(self) -> int:
@@ -70,15 +72,25 @@ class ClassifyRequest:
         return sum(len(text.text) + len(text.pair or "") for text in self.texts)
 
 
+class Answer(NamedTuple):
+    """One text's finished answer, as it is remembered."""
+
+    ranking: bytes
+    """As it is sent (`wire.encode_ranking`)."""
+    seconds: float
+    """What the request that computed it took."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassifyReply:
     """What a request is answered: one ranking per text, in the order of the texts."""
 
-    rankings: list[Ranking]
+    rankings: list[bytes]
+    """Each as it is sent (`wire.encode_ranking`)."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""
     compute_seconds: float
-    """From the first byte of work to the last ranking (`x-compute-time`)."""
+    """From tokenising to the last ranking, when they were computed (`x-compute-time`)."""
     characters: int
     ignored: tuple[str, ...] = ()
     compute_type: Literal["cpu", "gpu", "cache"] = "cpu"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from labeld.cache.keys import Identity
 from labeld.checkpoint import open_checkpoint
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
@@ -15,7 +16,7 @@ from labeld.model_config import ModelConfig, read_config
 from labeld.precision import AskedPrecisions
 from labeld.precision_trial import Step, Subject, Verdict, try_precisions
 from labeld.probe_texts import digest, shipped_probe
-from labeld.revision import folder_revision
+from labeld.revision import FolderState, folder_revision, folder_state
 from labeld.settings import Precisions
 from labeld.text import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenizer_files import TokenizerFiles, read_tokenizer
@@ -34,8 +35,15 @@ class Model:
     config: ModelConfig
     encoder: TextEncoder
     engine: Engine
+    files: FolderState
+    """Of its folder when it was loaded."""
     verdict: Verdict | None
     """Why the engine has its precision, where `auto` was asked for."""
+
+    @property
+    def identity(self) -> Identity:
+        """What decides its answers, for the answer cache."""
+        return Identity(self.revision, self.engine.precision, self.encoder.max_tokens, self.encoder.max_characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class ModelFolder:
 
     def __init__(self, folder: Path, options: LoadOptions) -> None:
         self._options = options
+        self.state = folder_state(folder)
         self.config = read_config(folder)
         self._files = read_tokenizer(folder)
         _require_same_vocabulary(self._files, self.config)
@@ -108,7 +117,9 @@ def load_model(model_id: str, folder: Path, options: LoadOptions) -> Model:
     else:
         precision = asked
     engine = read.open(precision)
-    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, verdict)
+    if folder_state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
+        raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
+    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, verdict)
 
 
 def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> Verdict:
@@ -124,6 +135,12 @@ def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> V
         verdict = folder.try_precisions(go_on)
     logger.warning("%s answers in %s", model_id, verdict.sentence())
     return verdict
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of a model's weights in float32; raises FolderError when config or weights say that it cannot be served."""
+    require_engine(read_config(folder))
+    return open_checkpoint(folder).nbytes
 
 
 def check_folder(folder: Path) -> None:

@@ -4,12 +4,14 @@ Hashing a large model takes a while, so a file's hash is remembered by (inode, s
 """
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from labeld.json_file import read_object, replace_object
+
+FolderState = tuple[tuple[str, int, int, int, int], ...]
+"""Name, device, inode, size and modification time in nanoseconds of each plain file, by name."""
 
 MEMORY_FILE = "file-hashes.json"
 REMEMBER_FROM = 1024 * 1024
@@ -26,6 +28,16 @@ def folder_revision(folder: Path, cache_dir: Path) -> str:
     return digest.hexdigest()[:40]
 
 
+def folder_state(folder: Path) -> FolderState:
+    """What changes whenever a file of the folder is replaced, without reading any; empty when it cannot be told."""
+    with suppress(OSError):
+        status = {path.name: path.stat() for path in _plain_files(folder)}
+        return tuple(
+            (name, one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in sorted(status.items())
+        )
+    return ()
+
+
 def _plain_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
 
@@ -37,9 +49,7 @@ class _Memory:
         self._path = path
         self._hashes: dict[str, str] = {}
         self._changed = False
-        with suppress(OSError, ValueError):
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            self._hashes = {str(key): str(value) for key, value in stored.items()} if isinstance(stored, dict) else {}
+        self._hashes = {str(key): str(value) for key, value in read_object(path).items()}
 
     def content_hash(self, path: Path) -> str:
         status = path.stat()
@@ -54,12 +64,6 @@ class _Memory:
         return result
 
     def save(self) -> None:
-        """Replaces the file by rename, so that another process never reads half of it."""
-        if not self._changed:
-            return
-        with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=MEMORY_FILE)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self._hashes, file)
-            Path(name).replace(self._path)
+        """Writes what was learned."""
+        if self._changed:
+            replace_object(self._path, self._hashes)

@@ -1,57 +1,88 @@
 """The story of one request: what HTTP and the command line both call."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
-from labeld.dispatch import Dispatcher, ModelQueue, retry_after
-from labeld.errors import FolderError, ModelBrokenError, NotFiniteError, OverloadedError, UnavailableError
+from labeld import memory
+from labeld.cache.answers import AnswerCache, Lookup
+from labeld.cache.keys import Identity
+from labeld.cache.revisions import Revisions
+from labeld.dispatch import Dispatcher, retry_after
+from labeld.errors import (
+    ModelLoadingError,
+    ModelNotLoadedError,
+    ModelTooBusyError,
+    ModelTooLargeError,
+    NotFiniteError,
+    OverloadedError,
+    UnavailableError,
+)
 from labeld.folders import DEFAULT_MODEL, Folders
-from labeld.messages import ClassifyReply, ClassifyRequest, Ranking
-from labeld.model import LoadOptions, Model, check_folder, load_model
-from labeld.registry import Registry
+from labeld.loader import Loaded, ModelLoader
+from labeld.messages import Answer, ClassifyReply, ClassifyRequest, Options
+from labeld.registry import Counts, Registry, Resident
 from labeld.settings import Settings
 from labeld.text import rank
+from labeld.wire import encode_ranking
 
-logger = logging.getLogger(__name__)
+DEFAULT_OPTIONS = Options()
+
+LEAST_ESTIMATE = 1.0
+"""Seconds that a load is said to need still, at least: clients come back no sooner."""
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
-    """A loaded model and its queue."""
+class ModelState:
+    """Where a model stands, in the words of `/status` (contract section 8), and of one that loads Loading."""
 
-    model: Model
-    queue: ModelQueue
+    state: Literal["Loadable", "Loading", "Loaded", "error", "TooBig"]
+    estimated_time: float | None = None
+    """Seconds until it answers, if that is up to waiting."""
+    error: str | None = None
 
 
 class Service:
     """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
 
-    def __init__(self, folders: Folders, dispatcher: Dispatcher, options: LoadOptions, settings: Settings) -> None:
-        self._folders, self._dispatcher, self._options = folders, dispatcher, options
-        self._max_in_flight = settings.queue.max_in_flight
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
+        self,
+        folders: Folders,
+        dispatcher: Dispatcher,
+        loader: ModelLoader,
+        cache: AnswerCache,
+        settings: Settings,
+        measure: Callable[[], int] = memory.used,
+    ) -> None:
+        self._folders, self._dispatcher, self._loader = folders, dispatcher, loader
+        self._cache, self._revisions = cache, Revisions()
+        self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self._default = self._preloaded[0]
         self._in_flight = 0
         self._stopping = False
-        self._registry: Registry[Resident] = Registry(self._load)
+        budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
+        self._registry: Registry[Loaded] = Registry(loader, settings.residency, budget, measure)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
-        self._loaders = ThreadPoolExecutor(1, "load")
 
     @contextmanager
     def admission(self) -> Iterator[None]:
-        """Counts a request from before its body is read until its reply; raises OverloadedError when full."""
-        if self._in_flight >= self._max_in_flight:
+        """Counts a request from before its body is read until its reply; raises OverloadedError when full.
+
+        Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
+        that are loaded.
+        """
+        in_flight = self._in_flight - self.waiting
+        if in_flight >= self._max_in_flight:
             raise OverloadedError(
-                f"{self._in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
+                f"{in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
                 retry_after(1.0),
             )
         self._in_flight += 1
@@ -61,49 +92,127 @@ class Service:
             self._in_flight -= 1
 
     async def preload(self) -> list[str]:
-        """Ids of the models named in the settings, now loaded; raises ModelBrokenError or ModelNotFoundError."""
-        ids = [(await self.resident(name)).model.model_id for name in self._preloaded]
+        """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""
+        ids = [self._folders.find(name)[0] for name in self._preloaded]
+        for model_id in (*ids, *(self._folders.find(name)[0] for name in self._residency.pin)):
+            self._registry.pin(model_id)
+        for model_id in ids:
+            async with self._registry.lease(model_id):
+                pass
         self._default = ids[0]
         return ids
 
     async def check_others(self) -> None:
         """Logs a warning for each model that is not loaded and whose files cannot be served."""
-        for model_id in sorted(set(self._folders.ids()) - set(self._registry.resident())):
-            _, folder = self._folders.find(model_id)
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._loaders, check_folder, folder)
-            except FolderError as error:
-                logger.warning("model %s cannot be served: %s", model_id, error)
+        for model_id in self._folders.ids():
+            if not self._registry.resident(model_id):
+                await self._loader.check(model_id)
 
     async def classify(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply:
         """One ranking per text, by this model; None is the default model.
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
         """
-        began = time.perf_counter()
-        resident = await self.resident(model_id)
-        model, parameters = resident.model, request.parameters
-        texts = await asyncio.get_running_loop().run_in_executor(
-            self._tokenisers, model.encoder.encode, request.texts, parameters
-        )
-        rows = await self._dispatcher.run(resident.queue, texts)
-        function = parameters.function_to_apply or model.config.default_function
-        rankings: list[Ranking] = []
-        for index, row in enumerate(rows):
-            if not np.isfinite(row).all():
-                raise NotFiniteError(index)
-            rankings.append(rank(row, model.config.labels, function, parameters.top_k))
-        seconds = time.perf_counter() - began
+        identity = self._identity(model_id)
+        lookup = await self._cache.find(identity, request)
+        if identity and (reply := _cached(identity, lookup, request)):
+            return reply
+        async with self.lease(model_id, request.options) as loaded:
+            model = loaded.model
+            if model.identity != identity:  # its first request, or its files have changed since it was loaded
+                self._revisions.remember(model.model_id, model.identity, model.files)
+                lookup = await self._cache.find(model.identity, request)
+                if reply := _cached(model.identity, lookup, request):
+                    return reply
+            answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
+        rankings = [answer.ranking for answer in answers]
+        new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
+        seconds = max(new, default=0.0)
         return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
 
-    async def resident(self, model_id: str | None) -> Resident:
-        """The loaded model that a caller means by this id or bare name; loads it if need be."""
+    def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
+        """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
+        identity = self._identity(model_id)
+        return _cached(identity, self._cache.recall(identity, request), request) if identity else None
+
+    async def _compute(self, loaded: Loaded, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
+        """The answers to the texts at these positions of a request."""
+        began = time.perf_counter()
+        model, parameters = loaded.model, request.parameters
+        texts = await asyncio.get_running_loop().run_in_executor(
+            self._tokenisers, model.encoder.encode, [request.texts[index] for index in positions], parameters, positions
+        )
+        rows = await self._dispatcher.run(loaded.queue, texts)
+        function = parameters.function_to_apply or model.config.default_function
+        rankings = []
+        for index, row in zip(positions, rows, strict=True):
+            if not np.isfinite(row).all():
+                raise NotFiniteError(index)
+            rankings.append(encode_ranking(rank(row, model.config.labels, function, parameters.top_k)))
+        seconds = time.perf_counter() - began
+        return [Answer(ranking, seconds) for ranking in rankings]
+
+    def _identity(self, model_id: str | None) -> Identity | None:
+        """Who answers under this id, as far as it is known without loading the model."""
+        return self._revisions.identity(*self._folders.find(self._default if model_id is None else model_id))
+
+    @asynccontextmanager
+    async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[Loaded]:
+        """The model that a caller means by this id or bare name, loaded, for as long as the context.
+
+        A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
+        ModelTooBusyError, ModelNotLoadedError, or what loading raised.
+        """
+        name = self._default if model_id is None else model_id.strip("/")
+        found, _ = self._folders.find(name)
+        if not options.load_model and not self._registry.resident(found):
+            raise ModelNotLoadedError(name)
+        wait = self._residency.max_wait if options.wait_for_model else self._residency.load_grace
+        async with AsyncExitStack() as stack:
+            try:
+                loaded = await stack.enter_async_context(self._registry.lease(found, wait))
+            except TimeoutError:
+                if options.wait_for_model:
+                    raise ModelTooBusyError(wait) from None
+                raise ModelLoadingError(name, self._estimated_time(found)) from None
+            yield loaded
+
+    def state(self, model_id: str | None) -> ModelState:
+        """Where a model stands; raises ModelNotFoundError or AmbiguousModelError."""
         found, _ = self._folders.find(self._default if model_id is None else model_id)
-        return await self._registry.get(found)
+        if self._registry.resident(found):
+            return ModelState("Loaded")
+        if found in self._registry.loads():
+            return ModelState("Loading", self._estimated_time(found))
+        if error := self._registry.failure(found):
+            return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=str(error))
+        return ModelState("Loadable", self._estimated_time(found))
+
+    def residents(self) -> list[Resident[Loaded]]:
+        """The loaded models, the least recently used first."""
+        return self._registry.residents()
+
+    @property
+    def counts(self) -> Counts:
+        """Loads, evictions and failed loads so far."""
+        return self._registry.counts
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a model to be loaded."""
+        return self._registry.waiting
+
+    def _estimated_time(self, found: str) -> float:
+        """Seconds until the model will be loaded: what those before it and itself still need."""
+        loads = self._registry.loads()
+        before = list(loads)[: list(loads).index(found)] if found in loads else list(loads)
+        remaining = (self._loader.expected_seconds(one) - (loads.get(one) or 0.0) for one in (*before, found))
+        return max(LEAST_ESTIMATE, sum(max(0.0, seconds) for seconds in remaining))
 
     async def info(self, model_id: str | None) -> dict[str, Any]:
         """What a model is, for `/info`: ids, labels and limits."""
-        model = (await self.resident(model_id)).model
+        async with self.lease(model_id) as loaded:
+            model = loaded.model
         return {
             "model_id": model.model_id,
             "model_sha": model.revision,
@@ -127,34 +236,31 @@ class Service:
     def give_up(self) -> None:
         """Before a hung process is replaced: tells everybody who waits to try again, and takes nothing more."""
         self._stopping = True
-        self._dispatcher.close(UnavailableError("The engine hangs and is being replaced: try again in a moment."))
+        error = UnavailableError("The engine hangs and is being replaced: try again in a moment.")
+        self._registry.close(error)
+        self._dispatcher.close(error)
 
     def stop_loading(self) -> None:
         """Ends a trial of precisions that runs: whoever waits for it is told that the server stops."""
-        self._options.stopping.set()
+        self._loader.stop_trial()
 
     async def close(self) -> None:
         """Answers what was taken, then ends the threads."""
         self._stopping = True
         self.stop_loading()
+        self._registry.close(UnavailableError("This server is stopping: try again in a moment."))
         self._dispatcher.close()
         await self._dispatcher.join()
+        await self._cache.close()
         self._tokenisers.shutdown()
-        self._loaders.shutdown(cancel_futures=True)
-
-    async def _load(self, model_id: str) -> Resident:
-        _, folder = self._folders.find(model_id)
-        began = time.perf_counter()
-        model = await asyncio.get_running_loop().run_in_executor(
-            self._loaders, _loaded, model_id, folder, self._options
-        )
-        logger.info("loaded %s in %.2f s", model_id, time.perf_counter() - began)
-        return Resident(model, self._dispatcher.attach(model.engine))
+        self._loader.shutdown()
 
 
-def _loaded(model_id: str, folder: Path, options: LoadOptions) -> Model:
-    try:
-        return load_model(model_id, folder, options)
-    except FolderError as error:
-        logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
-        raise ModelBrokenError(model_id, str(error)) from None
+def _cached(identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
+    """The reply, if every text's answer is remembered; it took what the slowest answer took (contract section 8)."""
+    if not lookup.complete:
+        return None
+    answers = [answer for answer in lookup.answers if answer]
+    seconds = max(answer.seconds for answer in answers)
+    rankings = [answer.ranking for answer in answers]
+    return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")

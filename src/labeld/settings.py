@@ -5,20 +5,49 @@ variable, then the default here. Each part of labeld is given its own group only
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
+UNITS = {"": 1, "B": 1}
+for _power, _letter in enumerate("KMGT", 1):
+    UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
 
 
-def setting(default: Any, text: str, *, least: float | None = None, most: float | None = None) -> Any:
-    """A field with its help text and, for numbers, the smallest and the largest value that make sense."""
-    return field(default=default, metadata={"help": text, "least": least, "most": most})
+class Amount(str):
+    """Bytes, such as 4GiB or 500MB, or a part of all there is, such as 70%. ValueError when it is neither."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Refuses what is no amount."""
+        amount = super().__new__(cls, text)
+        amount.of(0)
+        return amount
+
+    def of(self, whole: int) -> int:
+        """In bytes, where all there is are so many."""
+        parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?I?B|%|)", self.strip().upper())
+        if parts is None or parts[2] == "IB":
+            raise ValueError(f"{str(self)!r} is neither bytes nor a share")
+        return int(float(parts[1]) * (whole / 100 if parts[2] == "%" else UNITS[parts[2]]))
+
+
+def setting(
+    default: Any, text: str, *, least: float | None = None, most: float | None = None, secret: bool = False
+) -> Any:
+    """A field with its help text and, for numbers, the smallest and the largest value that make sense.
+
+    A secret has no flag, because everybody on the machine sees the command line.
+    """
+    metadata = {"help": text, "least": least, "most": most, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +81,28 @@ class Folders:
     cache_dir: Path = setting(
         Path("~/.cache/labeld"), "Folder labeld may write to; it remembers the content hashes of model files there."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Which models stay loaded, and how a request waits for one that is not."""
+
+    memory_budget: Amount = setting(
+        Amount("70%"),
+        "Memory that all workers together may fill with models and themselves: bytes such as 4GiB, or a share of what "
+        "the machine has available at start and the control group allows. Idle models are evicted to stay below.",
+    )
+    pin: tuple[str, ...] = setting(
+        (), "Models never evicted once loaded (a comma between two); those named at start never are."
+    )
+    idle_timeout: float = setting(0.0, "Seconds after which an unused model is unloaded; 0 = never.", least=0)
+    load_grace: float = setting(
+        3.0,
+        "Seconds a request is held while its model loads; then 503 with an estimate, and the load goes on.",
+        least=0,
+    )
+    max_wait: float = setting(300.0, "Seconds a request with x-wait-for-model waits for its model; then 500.", least=0)
+    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +151,23 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Answers:
+    """How finished answers are remembered."""
+
+    cache: str | None = setting(
+        None, "A Redis through which servers share answers: redis://host:port/db. Needs labeld[redis]."
+    )
+    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", least=0)
+    cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", least=0.001)
+    cache_scope: Literal["shared", "key"] = setting(
+        "shared", "Who finds an answer: shared = whoever asks the same, key = who also sends the same access token."
+    )
+    cache_secret: str | None = setting(
+        None, "With it answers in Redis are signed, and only those signed with the same are believed.", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InputLimits:
     """What one request may bring."""
 
@@ -141,9 +209,11 @@ class Settings:
 
     listen: Listen = field(default_factory=Listen)
     folders: Folders = field(default_factory=Folders)
+    residency: Residency = field(default_factory=Residency)
     compute: Compute = field(default_factory=Compute)
     precisions: Precisions = field(default_factory=Precisions)
     queue: Queue = field(default_factory=Queue)
+    answers: Answers = field(default_factory=Answers)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
@@ -187,6 +257,10 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
     if get_origin(kind) is tuple:
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{source} is {value!r}, but must be {' or '.join(get_args(kind))}.")
+        return value
     kind = next((part for part in get_args(kind) if part is not type(None)), kind)
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
     try:
@@ -203,4 +277,10 @@ def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
 
 
 def _kind_in_words(kind: Any) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "a path")
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Amount: "bytes like 4GiB or a share like 70%",
+    }
+    return words.get(kind, "a path")

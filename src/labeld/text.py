@@ -31,8 +31,10 @@ class TextEncoder:
     token_types: bool = True
     """Whether the model gets the tokenizer's token types; else they are all 0."""
 
-    def encode(self, texts: Sequence[Text], parameters: Parameters) -> list[EncodedText]:
-        """Token ids of each text.
+    def encode(
+        self, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int] | None = None
+    ) -> list[EncodedText]:
+        """Token ids of each text; `positions` is where they stand in their request, if that has others too.
 
         Raises TextTooManyCharactersError or TextTooLongError when a text is too long and truncation was not asked
         for, InvalidRequestError when it was asked for in a way that leaves nothing.
@@ -40,14 +42,15 @@ class TextEncoder:
         if parameters.truncation is not None:
             keep = min(parameters.max_length or self.max_tokens, self.max_tokens)
             return [self._encoded(self._truncated(text, parameters.truncation, keep)) for text in texts]
-        for index, text in enumerate(texts):
+        positions = positions or range(len(texts))
+        for index, text in zip(positions, texts, strict=True):
             longest = max(len(text.text), len(text.pair or ""))
             if longest > self.max_characters:
                 raise TextTooManyCharactersError(index, longest, self.max_characters)
         encodings = self.tokenizer.encode_batch_fast(
             [text.text if text.pair is None else (text.text, text.pair) for text in texts]
         )
-        for index, encoding in enumerate(encodings):
+        for index, encoding in zip(positions, encodings, strict=True):
             if len(encoding) > self.max_tokens:
                 raise TextTooLongError(index, len(encoding), self.max_tokens)
         return [self._encoded(encoding) for encoding in encodings]

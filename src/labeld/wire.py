@@ -11,9 +11,18 @@ import secrets
 
 from labeld import errors
 from labeld.body import parse_request
-from labeld.messages import ClassifyReply
+from labeld.messages import ClassifyReply, Ranking
 
-__all__ = ["INTERNAL_ERROR", "STATUS", "encode_error", "encode_reply", "parse_request", "reply_headers", "request_id"]
+__all__ = [
+    "INTERNAL_ERROR",
+    "STATUS",
+    "encode_error",
+    "encode_ranking",
+    "encode_reply",
+    "parse_request",
+    "reply_headers",
+    "request_id",
+]
 
 Headers = list[tuple[bytes, bytes]]
 """Header fields as ASGI wants them: lower-cased names, latin-1 bytes."""
@@ -23,7 +32,9 @@ STATUS: dict[type[Exception], int] = {
     errors.TextTooLongError: 400,
     errors.TextTooManyCharactersError: 400,
     errors.AmbiguousModelError: 400,
+    errors.ModelTooLargeError: 403,
     errors.ModelNotFoundError: 404,
+    errors.ModelNotLoadedError: 404,
     errors.RouteNotFoundError: 404,
     errors.MethodNotAllowedError: 405,
     errors.SlowRequestError: 408,
@@ -32,6 +43,8 @@ STATUS: dict[type[Exception], int] = {
     errors.OverloadedError: 429,
     errors.HeaderTooLargeError: 431,
     errors.LabeldError: 500,
+    errors.ModelTooBusyError: 500,
+    errors.ModelLoadingError: 503,
     errors.UnavailableError: 503,
     Exception: 500,
 }
@@ -51,14 +64,19 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._:;=-]{1,128}")
 _UNSAFE_IN_WARNING = re.compile(r"[^ -:<-~]")  # printable ASCII, but not the ; that ends the topic
 
 
-def encode_reply(reply: ClassifyReply) -> bytes:
-    """One list of labels per text, as compact as the recordings, scores printed in full (contract sections 3.2, 4).
+def encode_ranking(ranking: Ranking) -> bytes:
+    """The labels of one text, as compact as the recordings, scores printed in full (contract section 4).
 
     Raises ValueError when a score is not a finite number, which the engine should have reported.
     """
-    rankings = [[{"label": label, "score": score} for label, score in ranking] for ranking in reply.rankings]
+    labels = [{"label": label, "score": score} for label, score in ranking]
     # NOTE: a label may hold half a surrogate pair (config.json can); backslashreplace writes it as JSON's own \ud800
-    return _JSON.encode(rankings).encode("utf-8", "backslashreplace")
+    return _JSON.encode(labels).encode("utf-8", "backslashreplace")
+
+
+def encode_reply(reply: ClassifyReply) -> bytes:
+    """One ranking per text (contract section 3.2)."""
+    return b"[" + b",".join(reply.rankings) + b"]"
 
 
 def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> Headers:
@@ -92,7 +110,8 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
     """
     status = next(STATUS[parent] for parent in type(error).__mro__ if parent in STATUS)
     sentence = _sentence(error)
-    body = _JSON.encode({"error": sentence}).encode()
+    loading = {"estimated_time": error.estimated_time} if isinstance(error, errors.ModelLoadingError) else {}
+    body = _JSON.encode({"error": sentence, **loading}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
@@ -103,7 +122,7 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
         headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, errors.BodyTooLargeError):
         headers.append((b"connection", b"close"))  # what is still to come is not worth reading
-    if isinstance(error, errors.OverloadedError | errors.UnavailableError):
+    if isinstance(error, errors.OverloadedError | errors.UnavailableError | errors.ModelLoadingError):
         least, most = RETRY_AFTER_SECONDS
         headers.append((b"retry-after", b"%d" % math.ceil(min(most, max(least, error.retry_after)))))
     return status, headers, body

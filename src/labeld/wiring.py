@@ -5,13 +5,18 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from labeld import memory
+from labeld.cache.answers import AnswerCache
+from labeld.cache.memory_store import MemoryStore
 from labeld.dispatch import Dispatcher
+from labeld.errors import SettingsError
 from labeld.folders import Folders
+from labeld.loader import ModelLoader
 from labeld.model import LoadOptions
 from labeld.precision import parse_precisions
 from labeld.probe_texts import read_probe
 from labeld.service import Service
-from labeld.settings import Compute, Settings
+from labeld.settings import Answers, Compute, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +71,20 @@ def load_options(settings: Settings) -> LoadOptions:
     )
 
 
+async def open_cache(answers: Answers) -> AnswerCache:
+    """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
+    memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
+    if answers.cache is None:
+        return AnswerCache(memory, per_client=answers.cache_scope == "key")
+    try:
+        from labeld.cache.redis_store import RedisStore  # noqa: PLC0415  # redis is an extra
+    except ModuleNotFoundError:
+        raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
+    shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
+    await shared.open()
+    return AnswerCache(memory, shared, per_client=answers.cache_scope == "key")
+
+
 @asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """A service that answers; what it took is answered before the context ends.
@@ -73,10 +92,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+    memory.keep_large_blocks_apart()
     lanes, _ = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
-    options = load_options(settings)
-    service = Service(Folders(settings.folders.models_dir), dispatcher, options, settings)
+    folders = Folders(settings.folders.models_dir)
+    cache = await open_cache(settings.answers)
+    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, load_options(settings)), cache, settings)
     dispatcher.start()
     try:
         yield service

@@ -20,7 +20,13 @@ class Engine(Protocol):
     """Tokens of the longest text it takes; `sys.maxsize` where it has no limit of its own."""
     precision: Precision
     """How it computes."""
+    nbytes: int
+    """Bytes that its weights take."""
 
     def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
         """Logits of the texts, in their order; the caller owns the array. Raises whatever its library raises."""
+        ...
+
+    def close(self) -> None:
+        """Frees its memory. Nothing runs then, nor is anything run later."""
         ...

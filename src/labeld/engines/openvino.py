@@ -35,6 +35,7 @@ class OpenVinoEngine:
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
         self.max_tokens = self._graph.max_tokens
+        self.nbytes = self._checkpoint.nbytes
         inner = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
         compiled = ov.Core().compile_model(
             self._graph.model,
@@ -61,6 +62,12 @@ class OpenVinoEngine:
         if self._runs % RELEASE_EVERY == 0:
             self._checkpoint.release()
         return request.get_output_tensor().data.copy()  # type: ignore[no-any-return]  # openvino is untyped here
+
+    def close(self) -> None:
+        """Drops the compiled model before the weights that it borrows; the file is unmapped with them."""
+        del self._requests
+        del self._graph
+        del self._checkpoint
 
     def _warm_up(self) -> None:
         """Lets every lane make its own layout of the weights."""

@@ -53,6 +53,7 @@ class TorchEngine:
         self.precision: Precision = "bfloat16" if self._device == "cuda" else "float32"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
+        self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())
         self._models = [model, *(_with_shared_weights(model) for _ in range(1, lanes))]
         self._remembers = config.model_type in REMEMBERING
         self._forward = inspect.signature(model.forward).parameters
@@ -75,6 +76,10 @@ class TorchEngine:
             except Exception:  # noqa: BLE001  # some fail on very short texts; the batch has other people's as well
                 _log.exception("transformers failed on texts of %d tokens", len(texts[places[0]].ids))
         return logits
+
+    def close(self) -> None:
+        """Drops the modules, and with them the weights."""
+        self._models.clear()
 
     def _groups(self, texts: Sequence[EncodedText]) -> list[list[int]]:
         """Which texts run together, by their places.

@@ -44,8 +44,8 @@ class Distances:
         relative = config.flag("relative_attention", default=False)
         longest = config.whole("max_relative_positions", -1)
         longest = longest if longest > 0 else config.integer("max_position_embeddings")
-        buckets = max(config.whole("position_buckets", -1), 0)
-        if relative and buckets and (buckets < 2 or longest - 1 <= buckets // 2):
+        buckets = max(config.whole("position_buckets", -1), 0) if relative else 0
+        if buckets and (buckets < 2 or longest - 1 <= buckets // 2):
             raise FolderError(
                 f"config.json: position_buckets is {buckets}, but must be at least 2 and, for distances up to "
                 f"{longest}, less than {2 * (longest - 1)}."
@@ -113,7 +113,7 @@ class Distances:
 
 
 def _log(numbers: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
-    """The logarithm in float32, rounded once; NumPy's own float32 is off by one bit where torch's is not more often."""
+    """The logarithm in float32, rounded once: closer to torch's than NumPy's float32 logarithm is."""
     return np.asarray(np.log(np.float64(numbers)), np.float32)
 
 

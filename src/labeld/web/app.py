@@ -109,16 +109,18 @@ class App:
             query = request.scope["query_string"].decode("latin-1")
             parsed = wire.parse_request(body, headers, query, limits)
             model_id = request.path_params.get("model_id")
-            reply = await _unless_gone(service.classify(model_id, parsed), request)
+            reply = service.recall(model_id, parsed) or await _unless_gone(service.classify(model_id, parsed), request)
         body = wire.encode_reply(reply)
         return _Raw(200, wire.reply_headers(reply, request.state.request_id, len(body)), body)
 
     async def _info(self, request: Request) -> Response:
-        return _json(await self._service.info(request.path_params.get("model_id")))
+        with self._service.admission():
+            return _json(await self._service.info(request.path_params.get("model_id")))
 
     async def _health_of_model(self, request: Request) -> Response:
-        await self._service.resident(request.path_params["model_id"])
-        return _json({"status": "ok"})
+        with self._service.admission():
+            async with self._service.lease(request.path_params["model_id"]):
+                return _json({"status": "ok"})
 
     async def _health(self, _: Request) -> Response:
         return _json({"status": "ok"})

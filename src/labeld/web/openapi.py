@@ -22,7 +22,11 @@ _RANKING = {
         "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
     },
 }
-_ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}, "estimated_time": {"type": "number"}},
+}
 _PAIR = {
     "type": "object",
     "required": ["text"],
@@ -30,14 +34,15 @@ _PAIR = {
 }
 _ERRORS = {
     "400": "The request is wrong; the sentence names the field and what is allowed.",
-    "404": "There is no such model or path.",
+    "403": "The model is too large for the memory budget.",
+    "404": "There is no such model or path, or the model is not loaded and must not be.",
     "408": "The request did not arrive within its receive deadline.",
     "413": "The body is too large.",
     "415": "The body is compressed.",
     "429": "Too much work waits; Retry-After says when to come back.",
     "431": "The headers are too large.",
     "500": "The model failed.",
-    "503": "The server is stopping; Retry-After says when to come back.",
+    "503": "The model is loading (with estimated_time), or the server is stopping; Retry-After says when to come back.",
 }
 
 

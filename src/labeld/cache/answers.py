@@ -1,0 +1,181 @@
+"""The answer cache: who remembers an answer, and who computes it when nobody does. Lives on one event loop.
+
+An identical question is computed once at a time. The work belongs to all who wait for it: it goes on when the request
+that began it leaves, and stops when the last one has. A failure is told only to the request whose work it was, because
+its sentence names that request's texts; the others compute for themselves.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from labeld.cache.keys import Identity, answer_keys
+from labeld.cache.memory_store import MemoryStore
+from labeld.messages import Answer, ClassifyRequest
+
+Compute = Callable[[Sequence[int]], Awaitable[list[Answer]]]
+"""Answers those texts of a request whose positions it is given, in their order."""
+
+
+class SharedStore(Protocol):
+    """Answers that several servers share. It never raises, and a request never waits for it longer than its limit."""
+
+    async def open(self) -> None:
+        """Gets ready to answer, if it can at once."""
+        ...
+
+    async def get(self, keys: Iterable[bytes]) -> Mapping[bytes, Answer]:
+        """Those answers that it has."""
+        ...
+
+    def put(self, answers: Mapping[bytes, Answer]) -> None:
+        """Remembers answers, later and if it can."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what runs in the background."""
+        ...
+
+
+@dataclass(slots=True)
+class Lookup:
+    """The key of each text of a request, and the answers that are remembered."""
+
+    keys: list[bytes]
+    answers: list[Answer | None]
+    shares: bool
+    """Whether the request takes answers that it did not compute itself (`x-use-cache`)."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are texts, and every one has its answer."""
+        return bool(self.answers) and None not in self.answers
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """Answers that are being computed for whoever waits."""
+
+    keys: list[bytes]
+    task: "asyncio.Task[list[Answer]]"
+    waiting: int = 0
+
+
+class AnswerCache:
+    """Remembers answers in memory and, if there is one, in a shared store behind it."""
+
+    def __init__(self, memory: MemoryStore, shared: SharedStore | None = None, *, per_client: bool = False) -> None:
+        """With `per_client` only requests with the same access token share answers (setting cache_scope)."""
+        self._memory, self._shared, self._per_client = memory, shared, per_client
+        self._enabled = memory.limit > 0 or shared is not None
+        self._flights: dict[bytes, Flight] = {}
+
+    def recall(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
+        """What this process remembers, at once; nothing when it is not known who answers."""
+        shares = self._enabled and request.options.use_cache
+        if identity is None:
+            return Lookup([], [], shares)
+        keys = answer_keys(identity, request, request.client if self._per_client else b"")
+        return Lookup(keys, [self._memory.get(key) if shares else None for key in keys], shares)
+
+    async def find(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
+        """What this process or else the shared store remembers."""
+        lookup = self.recall(identity, request)
+        if self._shared and lookup.shares and None in lookup.answers:
+            pairs = list(zip(lookup.keys, lookup.answers, strict=True))
+            there = await self._shared.get(dict.fromkeys(key for key, answer in pairs if answer is None))
+            for key, answer in there.items():
+                self._memory.put(key, answer)
+            lookup.answers = [answer or there.get(key) for key, answer in pairs]
+        return lookup
+
+    async def complete(self, lookup: Lookup, compute: Compute) -> list[Answer]:
+        """Every text's answer: those missing are computed, or waited for where another request computes them already.
+
+        Raises what `compute` raises. Until this returns or raises the caller keeps what `compute` needs, which then
+        is there also for a request that has left.
+        """
+        if not lookup.shares:
+            answers = await compute(range(len(lookup.keys)))
+            self._remember(lookup.keys, answers)
+            return answers
+        there: dict[bytes, Answer] = {}
+        missing: dict[bytes, int] = {}
+        for index, (key, found) in enumerate(zip(lookup.keys, lookup.answers, strict=True)):
+            if answer := found or self._memory.get(key):  # another request may have computed it since the look-up
+                there[key] = answer
+            else:
+                missing.setdefault(key, index)
+        if missing:
+            there |= await self._computed(missing, compute)
+        return [there[key] for key in lookup.keys]
+
+    async def close(self) -> None:
+        """Ends what runs in the background."""
+        if self._shared:
+            await self._shared.close()
+
+    async def _computed(self, missing: dict[bytes, int], compute: Compute) -> dict[bytes, Answer]:
+        """The answers to these keys, at these positions of the request."""
+        joined = {self._flights[key] for key in missing if key in self._flights}
+        own = {key: index for key, index in missing.items() if key not in self._flights}
+        there: dict[bytes, Answer] = {}
+        flights = [*([self._launch(own, compute)] if own else []), *joined]
+        for flight in flights:
+            flight.waiting += 1
+        try:
+            for flight in flights:
+                await asyncio.wait([flight.task])
+                if flight not in joined or _succeeded(flight.task):
+                    there |= dict(zip(flight.keys, flight.task.result(), strict=True))
+        finally:
+            await self._leave(flights)
+        left = {key: index for key, index in missing.items() if key not in there}
+        if left:  # the request that computed them has failed
+            answers = await compute(list(left.values()))
+            self._remember(left, answers)
+            there |= dict(zip(left, answers, strict=True))
+        return there
+
+    def _launch(self, own: dict[bytes, int], compute: Compute) -> Flight:
+        """Begins to compute."""
+        flight = Flight([*own], asyncio.create_task(self._fly([*own], [*own.values()], compute)))
+        self._flights |= dict.fromkeys(own, flight)
+        flight.task.add_done_callback(lambda _: self._land(flight))
+        return flight
+
+    async def _fly(self, keys: list[bytes], indexes: list[int], compute: Compute) -> list[Answer]:
+        answers = await compute(indexes)
+        self._remember(keys, answers)
+        return answers
+
+    async def _leave(self, flights: list[Flight]) -> None:
+        """One who waited goes; the last one stops the work, and stays until it has stopped."""
+        stopped = []
+        for flight in flights:
+            flight.waiting -= 1
+            if flight.waiting == 0 and not flight.task.done():
+                self._land(flight)  # nobody may join it any more
+                flight.task.cancel()
+                stopped.append(flight.task)
+        if stopped:
+            await asyncio.wait(stopped)
+
+    def _land(self, flight: Flight) -> None:
+        for key in flight.keys:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+        if flight.task.done():
+            _succeeded(flight.task)  # looks at its exception: whoever began it may have left
+
+    def _remember(self, keys: Iterable[bytes], answers: list[Answer]) -> None:
+        finished = dict(zip(keys, answers, strict=True))
+        for key, answer in finished.items():
+            self._memory.put(key, answer)
+        if self._shared:
+            self._shared.put(finished)
+
+
+def _succeeded(task: "asyncio.Task[list[Answer]]") -> bool:
+    return not task.cancelled() and task.exception() is None

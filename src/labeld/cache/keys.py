@@ -1,0 +1,49 @@
+"""Question -> key: what an answer rests on, as bytes that no other question has. Pure."""
+
+import hashlib
+from importlib.metadata import version
+from typing import NamedTuple
+
+from labeld.messages import ClassifyRequest
+
+WRITER = f"labeld {version('labeld')}, keys 1"
+"""The first field of every key: another release may answer the same question otherwise."""
+
+
+class Identity(NamedTuple):
+    """Who answers: what decides an answer beside the question itself."""
+
+    revision: str
+    precision: str
+    max_tokens: int
+    """Tokens of a text, which truncation keeps."""
+    max_characters: int
+    """Characters of a text, which truncation keeps."""
+
+
+def answer_keys(identity: Identity, request: ClassifyRequest, scope: bytes) -> list[bytes]:
+    """The key of each text: SHA-256, 32 bytes.
+
+    Only requests of one `scope` find each other's answers. Every field says its kind and its length, and their number
+    is fixed, so the bytes of two different questions differ.
+    """
+    asked = request.parameters
+    parameters = (asked.top_k, asked.function_to_apply, asked.truncation, asked.max_length)
+    common = hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters)]))
+    keys = []
+    for text, pair in request.texts:
+        one = common.copy()
+        one.update(_field(text) + _field(pair))
+        keys.append(one.digest())
+    return keys
+
+
+def _field(value: str | bytes | int | None) -> bytes:
+    """One field: its kind, its length in 8 bytes, itself."""
+    if value is None:
+        return b"-"
+    if isinstance(value, int):
+        return b"i" + value.to_bytes(8, "big", signed=True)
+    # NOTE: standard input may bring halves of surrogate pairs; they must not become equal
+    kind, content = (b"b", value) if isinstance(value, bytes) else (b"s", value.encode("utf-8", "surrogatepass"))
+    return kind + len(content).to_bytes(8, "big") + content
