@@ -11,6 +11,7 @@ import typer
 
 from labeld import settings
 from labeld.errors import LabeldError, SettingsError
+from labeld.models_command import models_app
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",
@@ -95,7 +96,7 @@ def serve(
 
 
 @cli.command()
-@with_settings(settings.Folders, settings.Compute)
+@with_settings(settings.Folders, settings.Compute, settings.Precisions)
 def classify(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; none = one per line of standard input.")] = None,
     *,
@@ -113,3 +114,6 @@ def classify(
 
     chosen = settings.load({**flags, "models": [model] if model else None})
     classify_texts(texts, chosen, {"top_k": top_k, "function_to_apply": function}, as_json=as_json)
+
+
+cli.add_typer(models_app(with_settings), name="models")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from labeld import memory
 from labeld.dispatch import Dispatcher, ModelQueue
-from labeld.errors import FolderError, ModelBrokenError
+from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.folders import Folders
 from labeld.load_history import LoadHistory
 from labeld.model import LoadOptions, Model, check_folder, load_model, weight_bytes
@@ -74,6 +74,10 @@ class ModelLoader:
         """What loading this model takes, as far as is known."""
         return self._history.expected_seconds(key, self._weight_bytes.get(key))
 
+    def stop_trial(self) -> None:
+        """Ends a trial of precisions that runs, and those that would follow."""
+        self._options.stopping.set()
+
     def shutdown(self) -> None:
         """Waits for the load that runs, and drops the others."""
         self._thread.shutdown(cancel_futures=True)
@@ -111,6 +115,8 @@ def _named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
     except FolderError as error:
         logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
         raise ModelBrokenError(model_id, str(error)) from None
+    except UnavailableError:
+        raise
     except Exception:
         logger.exception("model %s cannot be loaded", model_id)
         raise ModelBrokenError(

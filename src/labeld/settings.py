@@ -118,6 +118,25 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Precisions:
+    """In which precision models compute, and how little a faster one may change."""
+
+    precision: str = setting(
+        "float32",
+        "float32, bfloat16, int8, or auto: the fastest whose answers stay within the tolerances below, by a trial at "
+        "the first load. For one model org/name=…, with a comma between parts: auto,org/name=float32.",
+    )
+    probe: Path | None = setting(
+        None, "File of texts for the trial, one per line, a tab between the two of a pair. None = those of labeld."
+    )
+    probe_agreement: float = setting(
+        0.99, "Share of the trial's texts that must keep their label; for one label, Kendall's tau.", least=0, most=1
+    )
+    probe_mean_change: float = setting(0.01, "Mean change of a probability in the trial, at most.", least=0)
+    probe_p99_change: float = setting(0.08, "99th percentile of that change, at most.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """How much may wait, and for how long."""
 
@@ -192,6 +211,7 @@ class Settings:
     folders: Folders = field(default_factory=Folders)
     residency: Residency = field(default_factory=Residency)
     compute: Compute = field(default_factory=Compute)
+    precisions: Precisions = field(default_factory=Precisions)
     queue: Queue = field(default_factory=Queue)
     answers: Answers = field(default_factory=Answers)
     inputs: InputLimits = field(default_factory=InputLimits)

@@ -13,6 +13,8 @@ from labeld.errors import SettingsError
 from labeld.folders import Folders
 from labeld.loader import ModelLoader
 from labeld.model import LoadOptions
+from labeld.precision import parse_precisions
+from labeld.probe_texts import read_probe
 from labeld.service import Service
 from labeld.settings import Answers, Compute, Settings
 
@@ -53,6 +55,22 @@ def lanes_and_threads(compute: Compute) -> tuple[int, int]:
     return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
 
 
+def load_options(settings: Settings) -> LoadOptions:
+    """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
+    lanes, threads = lanes_and_threads(settings.compute)
+    probe = settings.precisions.probe
+    return LoadOptions(
+        threads,
+        lanes,
+        settings.inputs.max_text_characters,
+        settings.inputs.max_tokens_per_text,
+        settings.folders.cache_dir.expanduser(),
+        parse_precisions(settings.precisions.precision),
+        settings.precisions,
+        None if probe is None else read_probe(probe.expanduser()),
+    )
+
+
 async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
@@ -75,13 +93,11 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
     memory.keep_large_blocks_apart()
-    lanes, threads = lanes_and_threads(settings.compute)
+    lanes, _ = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
-    limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
-    options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
     folders = Folders(settings.folders.models_dir)
     cache = await open_cache(settings.answers)
-    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, options), cache, settings)
+    service = Service(folders, dispatcher, ModelLoader(folders, dispatcher, load_options(settings)), cache, settings)
     dispatcher.start()
     try:
         yield service
