@@ -23,6 +23,8 @@ class Name(Enum):
     START = "start"
     LATENCY = "latency"
     SATURATION = "saturation"
+    LOADING = "loading"
+    SPEED = "speed"
     PARITY = "parity"
 
 
@@ -54,9 +56,9 @@ def figures(  # noqa: PLR0913  # one per flag
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/.")] = False,
 ) -> None:
-    """Measure parity, saturation, latency and start; exit code 1 when a bar is not kept.
+    """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
-    Takes about 15 minutes on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
+    Takes about half an hour on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
     errors = Console(stderr=True)

@@ -11,6 +11,7 @@ from labeld import planner
 from labeld.engines import open_engine
 from labeld.messages import EncodedText
 from labeld.model_config import read_config
+from labeld.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,9 @@ def batches(texts: Sequence[EncodedText], budget: int) -> list[list[EncodedText]
 class BareEngine:
     """One model on `threads` threads, `lanes` batches at once."""
 
-    def __init__(self, folder: Path, threads: int, lanes: int) -> None:
+    def __init__(self, folder: Path, threads: int, lanes: int, precision: Precision = "float32") -> None:
         self.threads, self.lanes = threads, lanes
-        self._engine = open_engine(folder, read_config(folder), threads, lanes)
+        self._engine = open_engine(folder, read_config(folder), threads, lanes, precision)
 
     def seconds(self, texts: Sequence[EncodedText], budget: int) -> float:
         """Time for all texts; the forming of batches is not counted."""

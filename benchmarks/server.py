@@ -63,8 +63,8 @@ class Server:
 
         Pss counts a page that several processes have in equal parts, so that shared libraries count once.
         """
-        *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=_peak)
-        return {"worker": _peak(worker), "others": sum(_proportional(pid) for pid in others)}
+        *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=peak)
+        return {"worker": peak(worker), "others": sum(_proportional(pid) for pid in others)}
 
     def _answers(self) -> bool:
         """Whether GET /ready says 200. A connection made before the worker is there waits for it."""
@@ -101,8 +101,8 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _peak(pid: int) -> int:
-    """Peak resident bytes of one process."""
+def peak(pid: int | str) -> int:
+    """Peak resident bytes of one process; `"self"` is this one."""
     return _bytes(Path(f"/proc/{pid}/status"), "VmHWM:")
 
 

@@ -51,8 +51,9 @@ class Server:
         return self.session.get(self.url + path, timeout=60)
 
     def classify(self, inputs: Any, model: str = "org/bert", **parameters: Any) -> Any:
-        """The rankings of a good request."""
-        reply = self.post(f"/models/{model}", json={"inputs": inputs, "parameters": parameters})
+        """The rankings of a good request, for which a model may be loaded first."""
+        body = {"inputs": inputs, "parameters": parameters}
+        reply = self.post(f"/models/{model}", json=body, headers={"x-wait-for-model": "true"})
         assert reply.status_code == 200, reply.text
         return reply.json()
 

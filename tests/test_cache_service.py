@@ -229,4 +229,4 @@ def test_a_folder_that_changes_while_it_is_loaded_is_refused(
 
     monkeypatch.setattr("labeld.model.folder_revision", change_and_hash)
     with pytest.raises(FolderError, match="has changed while the model was loaded"):
-        load_model("bert", folder, LoadOptions(1, 1, 1000, tmp_path))
+        load_model("bert", folder, LoadOptions(1, 1, 1000, 4096, tmp_path))

@@ -71,7 +71,7 @@ def serve(
 
 
 @cli.command()
-@with_settings(settings.Folders, settings.Hub, settings.Compute)
+@with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
 def classify(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; none = one per line of standard input.")] = None,
     *,

@@ -164,6 +164,16 @@ class FolderError(LabeldError):
     """A model folder's file is missing, broken or not supported; the sentence names the file."""
 
 
+class PrecisionError(FolderError):
+    """A model cannot compute in the precision that was asked for, on this machine."""
+
+    def __init__(self, precision: str, reason: str) -> None:
+        super().__init__(
+            f"It cannot compute in {precision}: {reason}. Take precision auto, which finds what works, or float32."
+        )
+        self.precision, self.reason = precision, f"{precision} is not possible: {reason}"
+
+
 class UnsupportedArchitectureError(FolderError):
     """No packed graph computes this model exactly; the torch engine may. `what` is the value of config.json, named."""
 

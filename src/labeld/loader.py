@@ -11,7 +11,7 @@ from typing import TypeVar
 from labeld import memory
 from labeld.catalogue import Catalogue, Place
 from labeld.dispatch import Dispatcher, ModelQueue
-from labeld.errors import FolderError, ModelBrokenError
+from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.load_history import LoadHistory
 from labeld.model import LoadOptions, Model, check_folder, load_model, weight_bytes
 
@@ -84,6 +84,10 @@ class ModelLoader:
         """What loading this model takes, as far as is known."""
         return self._history.expected_seconds(key, self._weight_bytes.get(key))
 
+    def stop_trial(self) -> None:
+        """Ends a trial of precisions that runs, and those that would follow."""
+        self._options.stopping.set()
+
     def shutdown(self) -> None:
         """Breaks off the downloads, waits for the load that runs, and drops the others."""
         self._catalogue.stop()
@@ -125,6 +129,8 @@ def _named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
     except FolderError as error:
         logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
         raise ModelBrokenError(model_id, str(error)) from None
+    except UnavailableError:
+        raise
     except Exception:
         logger.exception("model %s cannot be loaded", model_id)
         raise ModelBrokenError(

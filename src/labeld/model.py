@@ -1,17 +1,28 @@
 """One loaded model: its labels, its tokenizer and its engine, of one revision."""
 
-from dataclasses import dataclass
+import logging
+import threading
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from labeld.cache.keys import Identity
 from labeld.checkpoint import open_checkpoint
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
-from labeld.errors import FolderError
+from labeld.errors import FolderError, UnavailableError
+from labeld.messages import EncodedText, Parameters, Text
 from labeld.model_config import ModelConfig, read_config
+from labeld.precision import AskedPrecisions
+from labeld.precision_trial import Step, Subject, Verdict, try_precisions
+from labeld.probe_texts import digest, shipped_probe
 from labeld.revision import FolderState, folder_revision, folder_state
+from labeld.settings import Precisions
 from labeld.text import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenizer_files import TokenizerFiles, read_tokenizer
+from labeld.verdicts import VerdictFile
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +37,13 @@ class Model:
     engine: Engine
     files: FolderState
     """Of its folder when it was loaded."""
-    precision: str = "float32"
+    verdict: Verdict | None
+    """Why the engine has its precision, where `auto` was asked for."""
 
     @property
     def identity(self) -> Identity:
         """What decides its answers, for the answer cache."""
-        return Identity(self.revision, self.precision, self.encoder.max_tokens, self.encoder.max_characters)
+        return Identity(self.revision, self.engine.precision, self.encoder.max_tokens, self.encoder.max_characters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +55,88 @@ class LoadOptions:
     max_text_characters: int
     max_tokens_per_text: int
     cache_dir: Path
+    precisions: AskedPrecisions = field(default_factory=AskedPrecisions)
+    tolerances: Precisions = field(default_factory=Precisions)
+    probe: tuple[Text, ...] | None = None
+    """The operator's texts; None = those that come with labeld."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the process stops: a trial of precisions, which may take a minute, then ends."""
+
+
+class ModelFolder:
+    """A model folder, read but for its weights. Raises FolderError naming the file that is missing or wrong."""
+
+    def __init__(self, folder: Path, options: LoadOptions, commit: str | None = None) -> None:
+        """`commit` is its revision, if it has one."""
+        self._options = options
+        self.state = folder_state(folder)
+        self.config = read_config(folder)
+        self._files = read_tokenizer(folder)
+        _require_same_vocabulary(self._files, self.config)
+        self.revision = commit or folder_revision(folder, options.cache_dir)
+        self._probe = options.probe or shipped_probe(len(self.config.labels))
+        self.open = partial(open_engine, folder, self.config, options.threads, options.lanes)
+        """Precision -> engine; raises FolderError, PrecisionError among them."""
+
+    def encoder(self, engine: Engine) -> TextEncoder:
+        """How its texts are read, within the engine's limits."""
+        limit = self._options.max_tokens_per_text
+        max_tokens = min(engine.max_tokens, self._files.max_length or engine.max_tokens, limit)
+        characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
+        return TextEncoder(
+            self._files.tokenizer, max_tokens, characters, self._files.truncation_side, self._files.token_types
+        )
+
+    def verdict(self) -> Verdict | None:
+        """The verdict of an earlier trial; None where there was none that counts here and now."""
+        return self._verdict_file().read()
+
+    def try_precisions(self, step: Step) -> Verdict:
+        """A new trial, whose verdict is remembered; raises what `step` raises."""
+        subject = Subject(self.open, self._read_probe, self.config.default_function)
+        verdict = try_precisions(subject, self._options.tolerances, step)
+        self._verdict_file().write(verdict)
+        return verdict
+
+    def _read_probe(self, engine: Engine) -> list[EncodedText]:
+        return self.encoder(engine).encode(self._probe, Parameters(truncation="longest_first"))
+
+    def _verdict_file(self) -> VerdictFile:
+        return VerdictFile(self._options.cache_dir, self.revision, digest(self._probe), self._options.tolerances)
 
 
 def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | None = None) -> Model:
-    """Opens a model folder; takes about a second. `commit` is its revision, if it has one.
+    """Opens a model folder; takes about a second, and a trial the first time that precision `auto` is asked for.
 
-    Raises FolderError naming the file that is missing or wrong.
+    `commit` is its revision, if it has one. Raises FolderError naming the file that is missing or wrong,
+    UnavailableError when the process stops meanwhile.
     """
-    before = folder_state(folder)
-    config = read_config(folder)
-    files = read_tokenizer(folder)
-    _require_same_vocabulary(files, config)
-    engine = open_engine(folder, config, options.threads, options.lanes)
-    max_tokens = min(engine.max_tokens, files.max_length or engine.max_tokens, options.max_tokens_per_text)
-    characters = min(options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
-    encoder = TextEncoder(files.tokenizer, max_tokens, characters, files.truncation_side, files.token_types)
-    revision = commit or folder_revision(folder, options.cache_dir)
-    if folder_state(folder) != before:  # the revision would not be that of the weights, and the answer cache wrong
+    read = ModelFolder(folder, options, commit)
+    asked, verdict = options.precisions.of(model_id), None
+    if asked == "auto":
+        verdict = _verdict(model_id, read, options.stopping)
+        precision = verdict.precision
+    else:
+        precision = asked
+    engine = read.open(precision)
+    if folder_state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
         raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
-    return Model(model_id, revision, config, encoder, engine, before)
+    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, verdict)
+
+
+def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> Verdict:
+    """The remembered verdict, or that of a trial now. NOTE: logged as warnings, because answers change with it."""
+
+    def go_on(*_: object) -> None:
+        if stopping.is_set():
+            raise UnavailableError("The server is stopping: try again in a moment.")
+
+    verdict = folder.verdict()
+    if verdict is None:
+        logger.warning("%s: trying its precisions, once for this revision and machine", model_id)
+        verdict = folder.try_precisions(go_on)
+    logger.warning("%s answers in %s", model_id, verdict.sentence())
+    return verdict
 
 
 def weight_bytes(folder: Path) -> int:

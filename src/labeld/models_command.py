@@ -1,4 +1,4 @@
-"""`labeld models`: which models are here, and getting and removing those of the Hub."""
+"""`labeld models`: which models are here, what they are, and getting and removing those of the Hub."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from labeld.store import Store
 if TYPE_CHECKING:
     from labeld.catalogue import Progress
 
-models = typer.Typer(help="See, download and remove models.", no_args_is_help=True)
+models = typer.Typer(help="See, check, download and remove models.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
@@ -40,6 +40,23 @@ def pull(
     catalogue.close()
     told = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
     typer.echo(json.dumps(told) if as_json else f"{model} is in the store, at {place.commit}.")
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Compute, settings.Precisions)
+def check(
+    model: Annotated[str, typer.Argument(metavar="DIR_OR_ID", help="A model's folder, or its id.")],
+    *,
+    as_json: AsJson = False,
+    **flags: Any,
+) -> None:
+    """Load a model in each precision: what it is, how fast, how large, and what the faster ones cost.
+
+    Its verdict is remembered: with precision auto a server then starts without a trial of its own.
+    """
+    from labeld.check_command import check_model  # noqa: PLC0415  # loads the engine
+
+    check_model(model, settings.load(flags), as_json=as_json)
 
 
 @models.command("list")

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -217,7 +217,8 @@ class Service:
         return {
             "model_id": model.model_id,
             "model_sha": model.revision,
-            "model_dtype": model.precision,
+            "model_dtype": model.engine.precision,
+            "precision_trial": None if model.verdict is None else asdict(model.verdict),
             "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
             "architecture": model.config.architecture,
             "max_input_length": model.encoder.max_tokens,
@@ -240,9 +241,14 @@ class Service:
         self._registry.close(error)
         self._dispatcher.close(error)
 
+    def stop_loading(self) -> None:
+        """Ends a trial of precisions that runs: whoever waits for it is told that the server stops."""
+        self._loader.stop_trial()
+
     async def close(self) -> None:
         """Answers what was taken, then ends the threads."""
         self._stopping = True
+        self.stop_loading()
         self._registry.close(UnavailableError("This server is stopping: try again in a moment."))
         self._dispatcher.close()
         await self._dispatcher.join()

@@ -1,8 +1,10 @@
-"""What one setting is made of: its field, and amounts of bytes."""
+"""What one setting is made of: its field, amounts of bytes, and the check of a value."""
 
 import re
-from dataclasses import field
-from typing import Any, Self
+from dataclasses import Field, field
+from typing import Any, Literal, Self, get_args, get_origin
+
+from labeld.errors import SettingsError
 
 UNITS = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGT", 1):
@@ -37,3 +39,37 @@ def setting(
     """
     metadata = {"help": text, "least": least, "most": most, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
+
+
+def checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
+    """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
+    if get_origin(kind) is tuple:
+        return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise SettingsError(f"{source} is {value!r}, but must be {' or '.join(get_args(kind))}.")
+        return value
+    kind = next((part for part in get_args(kind) if part is not type(None)), kind)
+    words = {"1": True, "true": True, "yes": True, "on": True, "": False}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    try:
+        converted = words[str(value).lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError):
+        raise SettingsError(f"{source} is {value!r}, but must be {_kind_in_words(kind)}.") from None
+    least = one.metadata["least"]
+    if least is not None and not converted >= least:  # NOTE: not `<`, so that nan is refused too
+        raise SettingsError(f"{source} is {value!r}, but must be at least {least:g}.")
+    most = one.metadata["most"]
+    if most is not None and converted > most:
+        raise SettingsError(f"{source} is {value!r}, but must be at most {most:g}.")
+    return converted
+
+
+def _kind_in_words(kind: Any) -> str:
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Amount: "bytes like 4GiB or a share like 70%",
+    }
+    return words.get(kind, "a path")

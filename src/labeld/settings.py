@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from labeld.errors import SettingsError
-from labeld.setting import Amount, setting
+from labeld.setting import Amount, checked, setting
 
 MIB = 1024 * 1024
 
@@ -134,6 +134,25 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True)
+class Precisions:
+    """In which precision models compute, and how little a faster one may change."""
+
+    precision: str = setting(
+        "float32",
+        "float32, bfloat16, int8, or auto: the fastest whose answers stay within the tolerances below, by a trial at "
+        "the first load. For one model org/name=…, with a comma between parts: auto,org/name=float32.",
+    )
+    probe: Path | None = setting(
+        None, "File of texts for the trial, one per line, a tab between the two of a pair. None = those of labeld."
+    )
+    probe_agreement: float = setting(
+        0.99, "Share of the trial's texts that must keep their label; for one label, Kendall's tau.", least=0, most=1
+    )
+    probe_mean_change: float = setting(0.01, "Mean change of a probability in the trial, at most.", least=0)
+    probe_p99_change: float = setting(0.08, "99th percentile of that change, at most.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """How much may wait, and for how long."""
 
@@ -209,6 +228,7 @@ class Settings:
     hub: Hub = field(default_factory=Hub)
     residency: Residency = field(default_factory=Residency)
     compute: Compute = field(default_factory=Compute)
+    precisions: Precisions = field(default_factory=Precisions)
     queue: Queue = field(default_factory=Queue)
     answers: Answers = field(default_factory=Answers)
     inputs: InputLimits = field(default_factory=InputLimits)
@@ -248,42 +268,8 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         values = {}
         for one in fields(group):
             if flags.get(one.name) is not None:
-                values[one.name] = _checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
+                values[one.name] = checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
             elif variable(one.name) in environ:
-                values[one.name] = _checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+                values[one.name] = checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
         groups[name] = group(**values)
     return Settings(**groups)
-
-
-def _checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
-    """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
-    if get_origin(kind) is tuple:
-        return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise SettingsError(f"{source} is {value!r}, but must be {' or '.join(get_args(kind))}.")
-        return value
-    kind = next((part for part in get_args(kind) if part is not type(None)), kind)
-    words = {"1": True, "true": True, "yes": True, "on": True, "": False}
-    words |= {"0": False, "false": False, "no": False, "off": False}
-    try:
-        converted = words[str(value).lower()] if kind is bool else kind(value)
-    except (ValueError, KeyError):
-        raise SettingsError(f"{source} is {value!r}, but must be {_kind_in_words(kind)}.") from None
-    least = one.metadata["least"]
-    if least is not None and not converted >= least:  # NOTE: not `<`, so that nan is refused too
-        raise SettingsError(f"{source} is {value!r}, but must be at least {least:g}.")
-    most = one.metadata["most"]
-    if most is not None and converted > most:
-        raise SettingsError(f"{source} is {value!r}, but must be at most {most:g}.")
-    return converted
-
-
-def _kind_in_words(kind: Any) -> str:
-    words = {
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        Amount: "bytes like 4GiB or a share like 70%",
-    }
-    return words.get(kind, "a path")

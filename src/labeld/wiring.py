@@ -14,6 +14,8 @@ from labeld.errors import SettingsError
 from labeld.folders import Folders
 from labeld.loader import ModelLoader
 from labeld.model import LoadOptions, check_without_weights
+from labeld.precision import parse_precisions
+from labeld.probe_texts import read_probe
 from labeld.service import Service
 from labeld.settings import Answers, Compute, Policy, Settings
 from labeld.store import Store
@@ -61,6 +63,22 @@ def open_catalogue(settings: Settings, policy: Policy) -> Catalogue:
     return Catalogue(folders, store, settings.hub, policy, check_without_weights)
 
 
+def load_options(settings: Settings) -> LoadOptions:
+    """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
+    lanes, threads = lanes_and_threads(settings.compute)
+    probe = settings.precisions.probe
+    return LoadOptions(
+        threads,
+        lanes,
+        settings.inputs.max_text_characters,
+        settings.inputs.max_tokens_per_text,
+        settings.folders.cache_dir.expanduser(),
+        parse_precisions(settings.precisions.precision),
+        settings.precisions,
+        None if probe is None else read_probe(probe.expanduser()),
+    )
+
+
 async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
@@ -83,13 +101,12 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
     memory.keep_large_blocks_apart()
-    lanes, threads = lanes_and_threads(settings.compute)
+    lanes, _ = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
-    limits, cache_dir = settings.inputs, settings.folders.cache_dir.expanduser()
-    options = LoadOptions(threads, lanes, limits.max_text_characters, limits.max_tokens_per_text, cache_dir)
     catalogue = open_catalogue(settings, settings.hub.policy(settings.listen))
     cache = await open_cache(settings.answers)
-    service = Service(catalogue, dispatcher, ModelLoader(catalogue, dispatcher, options), cache, settings)
+    loader = ModelLoader(catalogue, dispatcher, load_options(settings))
+    service = Service(catalogue, dispatcher, loader, cache, settings)
     dispatcher.start()
     try:
         yield service

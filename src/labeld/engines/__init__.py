@@ -5,8 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from labeld.engines.base import Engine
-from labeld.errors import FolderError, UnsupportedArchitectureError
+from labeld.errors import FolderError, PrecisionError, UnsupportedArchitectureError
 from labeld.model_config import ModelConfig
+from labeld.precision import Precision
 
 _log = logging.getLogger(__name__)
 
@@ -14,17 +15,22 @@ TORCH_EXTRA = ("torch", "transformers", "safetensors")
 """What `labeld[torch]` installs."""
 
 
-def open_engine(folder: Path, config: ModelConfig, threads: int, lanes: int) -> Engine:
+def open_engine(
+    folder: Path, config: ModelConfig, threads: int, lanes: int, precision: Precision = "float32"
+) -> Engine:
     """Loads a model folder's weights into the engine for it: a packed graph where one computes it, else torch.
 
-    Raises FolderError naming a bad file, UnsupportedArchitectureError when the engine it needs is not installed.
+    Raises FolderError naming a bad file, UnsupportedArchitectureError when the engine it needs is not installed,
+    PrecisionError when it cannot compute in this precision here.
     """
     try:
         from labeld.engines.openvino import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s; only who loads a model pays
 
-        return OpenVinoEngine(folder, config, threads, lanes)
+        return OpenVinoEngine(folder, config, threads, lanes, precision)
     except UnsupportedArchitectureError as error:
         _require_torch(config, error)
+        if precision != "float32":
+            raise PrecisionError(precision, "the torch engine does not choose its precision") from None
         try:
             from labeld.engines.torch import TorchEngine  # noqa: PLC0415  # takes seconds
         except ImportError as failure:

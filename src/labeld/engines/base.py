@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeld.messages import EncodedText
+from labeld.precision import Precision
 
 Logits = NDArray[np.float32]
 """float32 [texts, labels]."""
@@ -17,6 +18,8 @@ class Engine(Protocol):
 
     max_tokens: int
     """Tokens of the longest text it takes; `sys.maxsize` where it has no limit of its own."""
+    precision: Precision
+    """How it computes."""
     nbytes: int
     """Bytes that its weights take."""
 

@@ -20,6 +20,7 @@ from labeld.engines.transformers_model import build_model, refusals
 from labeld.errors import FolderError
 from labeld.messages import EncodedText
 from labeld.model_config import ModelConfig, read_json
+from labeld.precision import Precision
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class TorchEngine:
             raise FolderError(f"config.json: model_type {config.model_type!r} is refused: its answers are random.")
         torch.set_num_threads(max(1, threads // lanes))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.precision: Precision = "bfloat16" if self._device == "cuda" else "float32"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
         self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())

@@ -90,7 +90,7 @@ class Weights:
 
     def linear(self, x: Node, name: str, inner: int, outer: int, *, bias: bool = True) -> Node:
         """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
-        product = op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True)
+        product = _named(op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True), name)
         return self._add_bias(product, name, outer) if bias else product
 
     def norm(self, x: Node, name: str, size: int, eps: float, *, bias: bool = True) -> Node:

@@ -47,6 +47,7 @@ class App:
     def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady) -> None:
         self._settings, self._open_service, self._on_ready = settings, open_service, on_ready
         self._service: Service  # set when the lifespan starts, before the first request
+        self._stop_loading: Callable[[], None] = lambda: None
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
         self.routes = self._routes()
         self._router = Router(routes=self.routes, redirect_slashes=False)
@@ -76,6 +77,10 @@ class App:
         except Exception as error:
             logger.exception("a request failed")
             await _error(error, request_id)(scope, receive, send)
+
+    def stop_loading(self) -> None:
+        """Ends what may take minutes while a model is loaded; may be called in a signal handler."""
+        self._stop_loading()
 
     def _routes(self) -> list[Route]:
         classify = ["/models/{model_id:path}", "/hf-inference/models/{model_id:path}"]
@@ -134,6 +139,7 @@ class App:
         async with AsyncExitStack() as stack:
             try:
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
+                self._stop_loading = self._service.stop_loading
                 ready = await self._service.preload()
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})

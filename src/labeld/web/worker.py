@@ -44,7 +44,8 @@ class Address(NamedTuple):
 
 
 AppFactory = Callable[[Address], Any]
-"""Makes the ASGI application, in the worker. Importable by name, because it is pickled on its way there."""
+"""Makes the ASGI application, in the worker. Importable by name, because it is pickled on its way there. The
+application's `stop_loading()`, if it has one, is called in the signal handler when the drain begins."""
 
 
 class ServerConfig(Config):
@@ -109,6 +110,9 @@ class LabeldServer(Server):
         """Begin the drain."""
         del sig, frame
         self.should_exit = True
+        stop_loading = getattr(self.config.loaded_app, "stop_loading", None)
+        if stop_loading is not None:
+            stop_loading()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the connections that wait, close the listener, and drain."""

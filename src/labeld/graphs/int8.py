@@ -1,0 +1,56 @@
+"""A packed graph in int8: the matrices of the transformer blocks as int8 with one scale per output row.
+
+OpenVINO recognises int8 -> float32 -> times scale as compressed weights, and quantises the activations that meet them
+as the engine tells it to. All else stays float32: embeddings, norms, attention, and the head, which is small and where
+an error would be seen at once.
+"""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import Node
+from openvino import opset13 as op
+
+BLOCK = re.compile(r"\.\d+\.")
+"""In a layer's name: it belongs to a transformer block, and not to the head."""
+
+LARGEST = np.float32(127)
+
+
+def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[int]:
+    """Replaces the matrices of all transformer blocks; returns the inner dimension of each.
+
+    `converted` is called after each, when its float values are no longer needed. What is computed from weights alone
+    (the relative positions of DeBERTa) is left as it is: OpenVINO does that once, when it compiles.
+    """
+    inner = []
+    depends_on_input: set[str] = set()
+    for node in graph.get_ordered_ops():
+        sources = [source.get_node() for source in node.input_values()]
+        if node.get_type_name() != "Parameter" and not any(one.get_name() in depends_on_input for one in sources):
+            continue
+        depends_on_input.add(node.get_name())
+        if node.get_type_name() == "MatMul" and BLOCK.search(node.get_friendly_name()):
+            weight = _values(sources[1])
+            node.input(1).replace_source_output(_compressed(weight).output(0))
+            inner.append(weight.shape[1])
+            converted()
+    return inner
+
+
+def _values(weight: Node) -> NDArray[np.float32]:
+    """A matrix of the graph: a constant, or one of 16 bits that is widened."""
+    constant = weight if weight.get_type_name() == "Constant" else weight.input_value(0).get_node()
+    values: NDArray[np.float32] = constant.get_data(dtype=np.float32)
+    return values
+
+
+def _compressed(weight: NDArray[np.float32]) -> Node:
+    """The matrix [outer, inner] as int8 times a float32 scale per row, rounded to the nearest."""
+    scale = np.abs(weight).max(1, keepdims=True) / LARGEST
+    scale[scale == 0] = 1
+    numbers = np.rint(weight / scale).astype(np.int8)
+    return op.multiply(op.convert(op.constant(numbers), "f32"), op.constant(scale))

@@ -1,0 +1,54 @@
+"""Precisions by name, and what the setting `precision` asks for each model."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from labeld.errors import SettingsError
+
+Precision = Literal["float32", "bfloat16", "int8"]
+"""How a model computes. int8: the matrices of its blocks in 8 bits, the rest in float32."""
+
+FASTER: tuple[Precision, ...] = ("bfloat16", "int8")
+
+Asked = Literal[Precision, "auto"]
+"""`auto`: the fastest precision whose answers differ little enough from float32's, by a trial at the first load."""
+
+CHOICES: tuple[Asked, ...] = (*get_args(Precision), "auto")
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPrecisions:
+    """What is asked for each model."""
+
+    default: Asked = "float32"
+    by_model: dict[str, Asked] = field(default_factory=dict)
+
+    def of(self, model_id: str) -> Asked:
+        """What is asked for this model."""
+        return self.by_model.get(model_id, self.default)
+
+
+def parse_precisions(setting: str) -> AskedPrecisions:
+    """`auto`, or `auto,org/name=float32`: one for all models, and others by id.
+
+    Raises SettingsError naming the part that is wrong.
+    """
+    default: Asked = "float32"
+    by_model: dict[str, Asked] = {}
+    seen = set()
+    for part in (part.strip() for part in setting.split(",")):
+        model_id, equals, word = part.rpartition("=")
+        asked = next((choice for choice in CHOICES if choice == word), None)
+        if asked is None or (equals and not model_id):
+            raise SettingsError(
+                f"precision has {part!r}, but each part must be one of {', '.join(CHOICES)} for all models, or "
+                "org/name=… for one."
+            )
+        if model_id in seen:
+            raise SettingsError(f"precision has two parts for {model_id or 'all models'}: leave one out.")
+        seen.add(model_id)
+        if model_id:
+            by_model[model_id] = asked
+        else:
+            default = asked
+    return AskedPrecisions(default, by_model)
