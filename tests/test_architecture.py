@@ -36,7 +36,7 @@ LAYERS = [  # a module imports only from rows below its own
     "cache.answers cache.redis_store cache.revisions precision web",
     "cache cache.keys cache.memory_store cache.sealed revision",
     "body safetensors_file torch_file tokenizer_json sentencepiece_tokenizer failures json_file memory",
-    "strict_json torch_zip torch_pickle word_piece byte_bpe unigram sentencepiece_file character_map",
+    "scratch_file strict_json torch_zip torch_pickle word_piece byte_bpe unigram sentencepiece_file character_map",
     "mapped_file special_tokens tokenizer_class",
     "model_config",
     "messages settings",

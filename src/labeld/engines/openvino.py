@@ -27,10 +27,18 @@ class OpenVinoEngine:
     the precision would not be in force.
     """
 
-    def __init__(
-        self, folder: Path, config: ModelConfig, threads: int, lanes: int, precision: Precision = "float32"
+    def __init__(  # noqa: PLR0913, PLR0917  # as open_engine
+        self,
+        folder: Path,
+        config: ModelConfig,
+        threads: int,
+        lanes: int,
+        precision: Precision = "float32",
+        scratch: Path | None = None,
     ) -> None:
         self._checkpoint = open_checkpoint(folder)
+        if scratch and precision != "int8":  # whose matrices are read once
+            self._checkpoint.widen_into(scratch)
         self._graph = graphs.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
