@@ -169,29 +169,25 @@ def _rows(answer: KnownAnswer, scores: dict[str, float], without: Outcome) -> li
 
 
 def _print(found: Sequence[Verified], counts: dict[str, int]) -> None:
-    console = Console()
+    console = Console(highlight=False)
     console = console if console.is_terminal else Console(width=NO_TERMINAL)
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "text", "label", "published", "ours", "difference"):
-        table.add_column(name, no_wrap=True, justify="right" if name in {"ours", "difference"} else "left")
-    table.add_column("outcome", no_wrap=True, min_width=len("NOT REACHED"))
-    for one in (one for model in found for one in model.comparisons):
-        text = one.text if one.pair is None else f"{one.text} / {one.pair}"
-        text = text if len(text) <= TEXT_SHOWN else f"{text[: TEXT_SHOWN - 1]}…"
-        numbers = ("-", "-") if one.ours is None else (f"{one.ours:.9f}", f"{one.difference:.1e}")
-        table.add_row(*map(escape, (one.model, text, one.label, one.published, *numbers, one.outcome)))
-    console.print(table)
-    lines = [
-        f"{model.model}: compared at revision {model.revision}, from {model.source}."
-        if model.revision
-        else f"{model.model}: nothing was verified. {model.reason}"
-        for model in found
-    ]
+    for model in found:
+        compared = f"compared at revision {model.revision}, from {model.source}."
+        heading = compared if model.revision else f"nothing was verified. {model.reason}"
+        console.print(f"{model.model}: {heading}", markup=False, soft_wrap=True)
+        table = Table("text", box=None)
+        for name in ("label", "published", "ours", "difference", "outcome"):
+            table.add_column(name, no_wrap=True, justify="right" if name in {"ours", "difference"} else "left")
+        for one in model.comparisons:
+            text = one.text if one.pair is None else f"{one.text} / {one.pair}"
+            text = text if len(text) <= TEXT_SHOWN else f"{text[: TEXT_SHOWN - 1]}…"
+            numbers = ("-", "-") if one.ours is None else (f"{one.ours:.9f}", f"{one.difference:.1e}")
+            table.add_row(*map(escape, (text, one.label, one.published, *numbers, one.outcome)))
+        console.print(table)
     if counts["not_reached"]:
-        lines.append("What was not reached was not compared: nothing is known of it.")
-    lines.append(
+        console.print("What was not reached was not compared: nothing is known of it.", soft_wrap=True)
+    console.print(
         f"{sum(counts.values())} published scores: {counts['passed']} passed, {counts['failed']} failed, "
-        f"{counts['not_reached']} not reached."
+        f"{counts['not_reached']} not reached.",
+        soft_wrap=True,
     )
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
