@@ -196,6 +196,23 @@ def test_an_impossible_precision_stops_the_start() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_precision_for_a_model_that_is_not_there_is_a_warning(models_dir: Path) -> None:
+    """At the start, one for each, with what helps; a model that is there is no news."""
+    known, others = "org/bert=float32", "org/nothing=int8,sentiment-en=int8,a/b/c=int8"
+    variables = {"LABELD_PRECISION": f"{known},{others}", "LABELD_MODELS_DIR": str(models_dir)}
+    warned = run_labeld("classify", "a", LABELD_HUB="any", **variables).stderr
+    alone = run_labeld("classify", "a", LABELD_HUB="any", **variables | {"LABELD_PRECISION": known}).stderr
+
+    for part in (
+        "precision names org/nothing, which is not here yet: it counts once it is downloaded",
+        "precision names sentiment-en, which counts for no model: its id is labeld/sentiment-en",
+        "precision names a/b/c, which counts for no model: Model a/b/c does not exist",
+    ):
+        assert part in warned
+    assert 3 == warned.count("precision names")
+    assert "precision" not in alone
+
+
 def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_path: Path) -> None:
     """Of a bundled model by its id; what it found is what a server then uses without a trial."""
     done = run_labeld("models", "check", "labeld/language-20", "--json", LABELD_CACHE_DIR=str(tmp_path))

@@ -14,12 +14,13 @@ from labeld.dispatch import Dispatcher, ModelQueue
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.load_history import LoadHistory
 from labeld.model import LoadOptions, Model, check_folder, load_model, weight_bytes
+from labeld.precision import Asked
 
 logger = logging.getLogger(__name__)
 
-PEAK = 1.7
+PEAK: dict[Asked, float] = {"float32": 2.0, "bfloat16": 1.5, "int8": 0.6, "auto": 2.0}
 """Bytes in use while a model is loaded, over the bytes of its weights in float32: see
-docs/decisions/0005-memory-budget.md."""
+docs/decisions/0005-memory-budget.md. A trial for `auto` begins with float32."""
 
 DOWNLOADS = 4
 """Models that are downloaded at once."""
@@ -54,7 +55,7 @@ class ModelLoader:
         place = await asyncio.get_running_loop().run_in_executor(self._downloads, self._catalogue.fetch, key)
         self._places[key] = place
         self._weight_bytes[key] = await self._on_thread(_named, key, weight_bytes, place.folder)
-        return int(self._weight_bytes[key] * PEAK)
+        return int(self._weight_bytes[key] * PEAK[self._options.precisions.of(key)])
 
     async def load(self, key: str) -> Loaded:
         """The prepared model with a queue of its own; raises ModelBrokenError."""
