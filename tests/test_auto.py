@@ -159,7 +159,8 @@ def test_every_kind_of_model_is_tried_on_the_shipped_texts(load: Callable[..., t
 def test_a_server_says_which_precision_answers(models_dir: Path, tmp_path: Path) -> None:
     """In its log and in /info, for each model by its own part of the setting."""
     setting = "bare=float32,auto"
-    with serving(tmp_path, "bare", "--models-dir", str(models_dir), "--precision", setting) as server:
+    patient = ("--load-grace", "60")  # a trial takes a while, and /info waits no longer than that
+    with serving(tmp_path, "bare", "--models-dir", str(models_dir), "--precision", setting, *patient) as server:
         exact, tried = (server.get(f"/models/{name}/info").json() for name in ("bare", "org/bert"))
         log = server.log.read_text()
 

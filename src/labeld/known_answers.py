@@ -15,7 +15,8 @@ SHIPPED = Path(__file__).with_name("known_answers.json")
 """What model cards and courses print for the reference models: see docs/models.md."""
 
 FLOAT32 = 5e-6
-"""What float32 of another library or machine may change, times the score where that is above 1."""
+"""What float32 of another library or machine may change, times the score where that is above 1. The bundled models'
+scores are within 4e-7 of transformers'; tanh in place of the exact GELU moves them by 1.4e-4 in the median."""
 
 
 @dataclass(frozen=True, slots=True)

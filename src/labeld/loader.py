@@ -54,7 +54,7 @@ class ModelLoader:
         self._release(key)  # what an earlier load that came to nothing has left
         place = await asyncio.get_running_loop().run_in_executor(self._downloads, self._catalogue.fetch, key)
         self._places[key] = place
-        self._weight_bytes[key] = await self._on_thread(_named, key, weight_bytes, place.folder)
+        self._weight_bytes[key] = await self._on_thread(named, key, weight_bytes, place.folder)
         return int(self._weight_bytes[key] * PEAK[self._options.precisions.of(key)])
 
     async def load(self, key: str) -> Loaded:
@@ -105,7 +105,7 @@ class ModelLoader:
 
     def _load(self, model_id: str, place: Place) -> Model:
         began = time.perf_counter()
-        model: Model = _named(model_id, load_model, model_id, place.folder, self._options, place.commit)
+        model: Model = named(model_id, load_model, model_id, place.folder, self._options, place.commit)
         memory.give_back()
         seconds = time.perf_counter() - began
         self._history.add(model_id, self._weight_bytes[model_id], seconds)
@@ -123,7 +123,7 @@ def _free(last_reference: list[Loaded]) -> None:
     logger.info("unloaded %s", model_id)
 
 
-def _named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
+def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
     """What the function returns; any failure becomes a ModelBrokenError that names the model."""
     try:
         return function(*arguments)

@@ -21,6 +21,7 @@ from labeld.catalogue import Catalogue, Place
 from labeld.catalogue import Progress as OnBytes
 from labeld.errors import InvalidRequestError, LabeldError, ModelBrokenError
 from labeld.known_answers import KnownAnswer, read_known_answers, tolerance
+from labeld.loader import named
 from labeld.model import LoadOptions, Model, load_model
 from labeld.precision import AskedPrecisions
 from labeld.settings import Settings
@@ -138,7 +139,7 @@ def _nothing(model_id: str, answers: Sequence[KnownAnswer], error: LabeldError, 
 
 
 def _compare(model_id: str, answers: Sequence[KnownAnswer], place: Place, options: LoadOptions) -> Verified:
-    model = load_model(model_id, place.folder, options, place.commit)
+    model: Model = named(model_id, load_model, model_id, place.folder, options, place.commit)
     try:
         rows = tuple(row for answer in answers for row in _rows(answer, _scores(model, answer), "FAIL"))
     finally:
