@@ -46,7 +46,7 @@ def figures(  # noqa: PLR0913  # one per flag
             exists=True,
             file_okay=False,
             help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (distilbert-sst2, finbert). Without "
-            "it: a few sentences and shapes that ship with the benchmarks.",
+            "it: a few sentences that ship with the benchmarks, and two stand-ins.",
         ),
     ] = None,
     cache: Annotated[Path, typer.Option(help="Folder where stand-ins (700 MB) are kept.")] = Path(
