@@ -45,11 +45,11 @@ def figures(  # noqa: PLR0913  # one per flag
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (distilbert-sst2, finbert). Without "
+            help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (tokenizers). Without "
             "it: a few sentences that ship with the benchmarks, and two stand-ins.",
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Folder where stand-ins (700 MB) are kept.")] = Path(
+    cache: Annotated[Path, typer.Option(help="Folder where stand-ins (3 GB) are kept.")] = Path(
         "~/.cache/labeld-benchmarks"
     ),
     quick: Annotated[bool, typer.Option("--quick", help="A smoke run of a minute; its figures mean nothing.")] = False,
