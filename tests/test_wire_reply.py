@@ -180,7 +180,10 @@ def test_a_subclass_has_the_status_of_its_parent() -> None:
     class NewerError(errors.DeadlineExceededError):
         """A failure that has no row of its own."""
 
-    assert (429, "30") == (encoded(NewerError("Late.", 99))[0], encoded(NewerError("Late.", 99))[1]["retry-after"])
+    assert (429, "30") == (
+        encoded(NewerError("Late.", 99, "queue_timeout"))[0],
+        encoded(NewerError("Late.", 99, "queue_timeout"))[1]["retry-after"],
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("/secret/path"), KeyError("hf_secret"), Exception(), RecursionError()])
