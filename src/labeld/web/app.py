@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,13 +21,17 @@ from labeld.errors import (
     InvalidRequestError,
     LabeldError,
     MethodNotAllowedError,
+    OverloadedError,
     RouteNotFoundError,
     UnavailableError,
 )
 from labeld.messages import ClassifyReply
+from labeld.metrics import Metrics
 from labeld.service import Service
 from labeld.settings import InputLimits, Settings
+from labeld.web.hub_routes import LOOK_UPS, LookUp
 from labeld.web.openapi import openapi
+from labeld.web.status import Status
 from labeld.web.watchdog import watch
 
 logger = logging.getLogger(__name__)
@@ -44,9 +50,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 class App:
     """The ASGI application. Holds no state of a request; the service is opened in its lifespan."""
 
-    def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady) -> None:
-        self._settings, self._open_service, self._on_ready = settings, open_service, on_ready
+    def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady, metrics: Metrics) -> None:
+        self._settings, self._open_service, self._on_ready, self._metrics = settings, open_service, on_ready, metrics
         self._service: Service  # set when the lifespan starts, before the first request
+        self._status: Status  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
         self.routes = self._routes()
@@ -59,6 +66,7 @@ class App:
             return
         request_id = wire.request_id(_header(scope, b"x-request-id"), _header(scope, b"x-amzn-trace-id"))
         scope["state"]["request_id"] = request_id
+        scope["state"]["route"], began = "", time.perf_counter()
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
@@ -67,36 +75,70 @@ class App:
         except HTTPException as error:
             allowed = (error.headers or {}).get("Allow") if error.status_code == 405 else None
             known = MethodNotAllowedError(allowed) if allowed else RouteNotFoundError()
-            await _error(known, request_id)(scope, receive, send)
+            await self._fail(known, began, scope, receive, send)
         except LabeldError as error:
-            await _error(error, request_id)(scope, receive, send)
+            await self._fail(error, began, scope, receive, send)
         except asyncio.CancelledError:  # the drain has run out of time, and uvicorn gives up on the request
-            await _error(UnavailableError("This server is stopping: try again in a moment."), request_id)(
-                scope, receive, send
-            )
+            stopping = UnavailableError("This server is stopping: try again in a moment.")
+            await self._fail(stopping, began, scope, receive, send)
         except Exception as error:
             logger.exception("a request failed")
-            await _error(error, request_id)(scope, receive, send)
+            await self._fail(error, began, scope, receive, send)
 
     def stop_loading(self) -> None:
         """Ends what may take minutes while a model is loaded; may be called in a signal handler."""
         self._stop_loading()
 
+    def on_refused(self, status: int) -> None:
+        """Counts what the connection has refused, so that no route could."""
+        self._metrics.turned_away(status)
+
+    async def _fail(self, error: Exception, began: float, scope: Scope, receive: Receive, send: Send) -> None:
+        response = _Raw(*wire.encode_error(error, scope["state"]["request_id"]))
+        if isinstance(error, OverloadedError):
+            self._metrics.refused(error.limit)
+        self._metrics.request(scope["state"]["route"], response.status_code, time.perf_counter() - began)
+        await response(scope, receive, send)
+
     def _routes(self) -> list[Route]:
         classify = ["/models/{model_id:path}", "/hf-inference/models/{model_id:path}"]
         classify.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
         return [
-            Route("/", self._classify, methods=["POST"]),
-            Route("/info", self._info, methods=["GET"]),
-            Route("/health", self._health, methods=["GET"]),
-            Route("/ready", self._ready, methods=["GET"]),
-            Route("/openapi.json", self._describe, methods=["GET"]),
-            Route("/pipeline/{task}/{model_id:path}", self._classify, methods=["POST"]),
-            Route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, methods=["POST"]),
-            Route("/models/{model_id:path}/info", self._info, methods=["GET"]),
-            Route("/models/{model_id:path}/health", self._health_of_model, methods=["GET"]),
-            *(Route(path, self._classify, methods=["POST"]) for path in classify),
+            self._route("/", self._classify, "POST"),
+            self._route("/info", self._info),
+            self._route("/health", self._health),
+            self._route("/ready", self._ready),
+            self._route("/openapi.json", self._describe),
+            self._route("/metrics", self._expose),
+            self._route("/status", self._show_status),
+            self._route("/pipeline/{task}/{model_id:path}", self._classify, "POST"),
+            self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, "POST"),
+            self._route("/models/{model_id:path}/info", self._info),
+            self._route("/models/{model_id:path}/health", self._health_of_model),
+            *(self._route(path, self._look_up(look_up)) for path, look_up in LOOK_UPS.items()),
+            *(self._route(path, self._classify, "POST") for path in classify),
         ]
+
+    def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
+        """A route whose requests are counted; the template, and never the path, says which it is."""
+        template = path.replace(":path}", "}")
+
+        async def counted(request: Request) -> Response:
+            began = time.perf_counter()
+            request.scope["state"]["route"] = template
+            response = await handler(request)
+            self._metrics.request(template, response.status_code, time.perf_counter() - began)
+            return response
+
+        return Route(path, counted, methods=[method])
+
+    def _look_up(self, look_up: LookUp) -> Handler:
+        async def answer(request: Request) -> Response:
+            with self._service.admission():
+                body, headers = await look_up(self._service, request)
+            return _json(body, {"x-request-id": request.state.request_id, **headers})
+
+        return answer
 
     async def _classify(self, request: Request) -> Response:
         task = request.path_params.get("task", TASK)
@@ -133,6 +175,12 @@ class App:
     async def _describe(self, _: Request) -> Response:
         return Response(self._openapi, media_type="application/json")
 
+    async def _expose(self, _: Request) -> Response:
+        return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _show_status(self, _: Request) -> Response:
+        return _json(self._status.as_json())
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens the service and preloads its models before the first request; closes it after the last."""
         await receive()
@@ -140,6 +188,8 @@ class App:
             try:
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
+                self._status = Status(self._service, self._settings)
+                self._metrics.watch(self._status)
                 ready = await self._service.preload()
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -160,12 +210,8 @@ class _Raw(Response):
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
 
 
-def _error(error: Exception, request_id: str) -> Response:
-    return _Raw(*wire.encode_error(error, request_id))
-
-
-def _json(value: dict[str, Any]) -> Response:
-    return Response(json.dumps(value, ensure_ascii=False).encode(), media_type="application/json")
+def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False).encode(), headers=headers, media_type="application/json")
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
