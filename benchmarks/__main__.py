@@ -25,6 +25,12 @@ class Name(Enum):
     SATURATION = "saturation"
     LOADING = "loading"
     SPEED = "speed"
+    CACHED = "cached"
+    ESTIMATE = "estimate"
+    CYCLES = "cycles"
+    FAULTS = "faults"
+    CHURN = "churn"
+    COLD = "cold"
     PARITY = "parity"
 
 

@@ -1,6 +1,7 @@
 """A real `labeld serve` process, and its end: none is left behind, whatever happens here."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from benchmarks.client import Connection, get
 
@@ -20,16 +21,20 @@ ENDS_WITHIN = 40.0
 
 
 class Server:
-    """`labeld serve` on a free port, by default without its answer cache, as a context; ready when it is entered."""
+    """`labeld serve` on a free port, by default without its answer cache, as a context; ready when it is entered.
 
-    def __init__(self, *arguments: str, cache: Path) -> None:
-        command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
-        if command is None:
+    With `observed` it has one more route (benchmarks.observed); with `core` it has that core only.
+    """
+
+    def __init__(self, *arguments: str, cache: Path, observed: bool = False, core: int | None = None) -> None:
+        labeld = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
+        if labeld is None:
             sys.exit("The labeld command is not installed: pip install -e .")
-        self.port = _free_port()
+        self.port = free_port()
         # NOTE: without remembered answers, or a benchmark that asks the same twice would measure nothing
         computing = ["--port", str(self.port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
-        self._command = [command, "serve", *computing, *arguments]
+        command = [sys.executable, "-m", "benchmarks.observed"] if observed else [labeld]
+        self._command = [*on_core(core), *command, "serve", *computing, *arguments]
         self.seconds_to_ready = 0.0
         """From starting the process to the first successful answer of GET /ready."""
 
@@ -66,6 +71,12 @@ class Server:
         *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=peak)
         return {"worker": peak(worker), "others": sum(_proportional(pid) for pid in others)}
 
+    def observed(self) -> dict[str, Any]:
+        """What GET /observed says, of a server that has it."""
+        with Connection(self.port) as connection:
+            found: dict[str, Any] = json.loads(connection.ask(get("/observed"))[1])
+        return found
+
     def _answers(self) -> bool:
         """Whether GET /ready says 200. A connection made before the worker is there waits for it."""
         try:
@@ -85,7 +96,13 @@ class Server:
             raise
 
 
-def _free_port() -> int:
+def on_core(core: int | None) -> list[str]:
+    """The start of a command that runs on this core only; nothing for all cores."""
+    return [] if core is None else ["taskset", "--cpu-list", str(core)]
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 where nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -106,6 +123,11 @@ def peak(pid: int | str) -> int:
     return _bytes(Path(f"/proc/{pid}/status"), "VmHWM:")
 
 
+def resident(pid: int | str) -> int:
+    """Resident bytes of one process now."""
+    return _bytes(Path(f"/proc/{pid}/status"), "VmRSS:")
+
+
 def _proportional(pid: int) -> int:
     """Resident bytes of one process, a page it shares with others in equal parts."""
     return _bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
@@ -113,3 +135,10 @@ def _proportional(pid: int) -> int:
 
 def _bytes(file: Path, name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in file.read_text().splitlines() if line.startswith(name))
+
+
+def idle_memory(cache: Path) -> int:
+    """Bytes that a server with the bundled model only uses, as it counts them itself."""
+    with Server(cache=cache, observed=True) as server:
+        used: int = server.observed()["used"]
+    return used
