@@ -43,7 +43,7 @@ def measure(plan: Plan) -> list[Figure]:
             requests = [post(f"/models/{MODEL_ID}", text, wait=True) for text in texts]
             replies = asyncio.run(_ask_all(server.port, [requests[index % len(texts)] for index in range(count)]))
             after = server.observed()
-        downloads = max(hub.downloads().values())
+        downloads = max(hub.downloads().values(), default=0)
     plan.progress.remove_task(task)
     right = sum(is_right(*reply, known[index % len(texts)]) for index, reply in enumerate(replies))
     detail = {name.replace("-", "_"): value for name, value in LIMITS.items()}

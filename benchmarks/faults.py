@@ -49,7 +49,7 @@ async def _suffer(fault: Fault, runs: int) -> dict[str, int]:
     files = {path.name: path.read_bytes() for path in MODEL.iterdir()}
     ids = [f"org/model-{run}" for run in range(runs)]
     with tempfile.TemporaryDirectory() as folder, local_hub() as hub, local_hub() as other:
-        for model_id in ids:
+        for model_id in (*ids, "org/model"):  # the last is where one of the faults redirects to
             hub.add(model_id, files)
         port = other.url.rpartition(":")[2]
         fault.headers = {name: value.format(port=port) for name, value in fault.headers.items()}

@@ -39,7 +39,7 @@ class Server:
         """From starting the process to the first successful answer of GET /ready."""
 
     def __enter__(self) -> Self:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELD_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LABELD_", "HF_"))}
         began = time.perf_counter()
         # NOTE: a session of its own, so that Ctrl-C reaches the benchmark only, which then ends the server in order
         self._process = subprocess.Popen(
