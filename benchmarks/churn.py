@@ -13,7 +13,7 @@ from benchmarks import standins
 from benchmarks.client import Connection, post
 from benchmarks.known import Scores, is_right, known_scores
 from benchmarks.report import Figure, Plan
-from benchmarks.server import Server, idle_memory
+from benchmarks.server import Server, budget_for
 from benchmarks.texts import english
 from benchmarks.variants import variant
 from labeld.folders import BUNDLED
@@ -41,7 +41,7 @@ def measure(plan: Plan) -> list[Figure]:
     """Five models of DistilBERT's size and fifteen small ones, memory for five large ones, eight clients."""
     large = standins.folder(plan, standins.DISTILBERT)
     size = standins.float32_bytes(large)
-    budget = idle_memory(plan.cache) + int((FIT - 1 + PEAK) * size)
+    budget = budget_for((FIT - 1 + PEAK) * size, plan.cache)
     seconds = 30 if plan.quick else 300
     with tempfile.TemporaryDirectory(dir=plan.cache) as root:
         questions = _questions(plan, Path(root), large)

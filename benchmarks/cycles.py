@@ -5,7 +5,7 @@ from statistics import median
 from benchmarks import standins
 from benchmarks.client import Connection, post
 from benchmarks.report import Figure, Plan
-from benchmarks.server import Server, idle_memory
+from benchmarks.server import Server, budget_for
 from labeld.loader import PEAK
 
 CYCLES = 200
@@ -22,7 +22,7 @@ MB = 1e6
 def measure(plan: Plan) -> list[Figure]:
     """Resident memory at the end over that at the beginning, each with the larger model loaded."""
     folders = [standins.folder(plan, model) for model in MODELS]
-    budget = idle_memory(plan.cache) + int(PEAK * max(standins.float32_bytes(folder) for folder in folders))
+    budget = budget_for(PEAK * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
     cycles = 40 if plan.quick else CYCLES
     flags = ("--models-dir", str(standins.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
     resident = []

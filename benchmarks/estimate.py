@@ -6,7 +6,7 @@ import time
 from benchmarks import standins
 from benchmarks.client import Connection, post
 from benchmarks.report import Figure, Plan
-from benchmarks.server import Server, idle_memory
+from benchmarks.server import Server, budget_for
 from labeld.loader import PEAK
 
 BAR = 2.0
@@ -17,7 +17,7 @@ TEXT = "The kettle works exactly as described."
 def measure(plan: Plan) -> list[Figure]:
     """The third load of each model, in memory that holds one of them, by what the first two have taught."""
     folders = [standins.folder(plan, model) for model in MODELS]
-    budget = idle_memory(plan.cache) + int(PEAK * max(standins.float32_bytes(folder) for folder in folders))
+    budget = budget_for(PEAK * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
     flags = ("--models-dir", str(standins.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
     found = []
     task = plan.progress.add_task("estimate: three loads of two models", total=None)

@@ -18,6 +18,8 @@ from benchmarks.client import Connection, get
 READY_WITHIN = 60.0
 ENDS_WITHIN = 40.0
 """A server drains for 30 seconds at most."""
+SPARE = 32 * 1024 * 1024
+"""Bytes by which two servers may differ that do the same."""
 
 
 class Server:
@@ -137,8 +139,8 @@ def _bytes(file: Path, name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in file.read_text().splitlines() if line.startswith(name))
 
 
-def idle_memory(cache: Path) -> int:
-    """Bytes that a server with the bundled model only uses, as it counts them itself."""
+def budget_for(models: float, cache: Path) -> int:
+    """A memory budget that leaves so many bytes to models: beside them is what a server with the bundled one uses."""
     with Server(cache=cache, observed=True) as server:
         used: int = server.observed()["used"]
-    return used
+    return used + int(models) + SPARE
