@@ -54,6 +54,9 @@ class PlainService:
         self.queue = self._dispatcher.attach(self._engine)
         return ["plain"]
 
+    def stop_loading(self) -> None:
+        """Nothing is ever loaded."""
+
     async def check_others(self) -> None:
         """There are none."""
 
