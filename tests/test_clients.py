@@ -7,20 +7,24 @@ import subprocess
 import sys
 import venv
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import same
-from tests.server_process import Server
+from tests.server_process import Server, serving
+from tests.tiny_models import VOCABULARY_ONLY
+from tests.tls_front import tls_front
 
 CLIENTS = Path(__file__).parent / "clients"
 CACHE = Path(__file__).parents[1] / ".cache/clients"
 MODEL = "/models/org/bert"
 PAIR = {"text": "the film was good", "text_pair": "I love it"}
 TEXTS = ["I like you. I love you", "the market fell", "世界 hello, world!", "not very good - it was bad 👎🏽", PAIR]
+BERTS = ["org/bert", "org/multi-label", "org/one-label", VOCABULARY_ONLY]
+MAPPING = "inferenceProviderMapping"
 Ask = Callable[..., list[Any]]
 
 
@@ -74,6 +78,20 @@ def node() -> list[str]:
     return ["node", str(folder / "inference.mjs")]
 
 
+@pytest.fixture(scope="session")
+def hub_at_home(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which a client finds this server where the Hub and, by TLS, its router would be."""
+    folder = tmp_path_factory.mktemp("client")
+    with tls_front(server.address, "router.huggingface.co", folder) as front:
+        yield {
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(folder),
+            "LABELD_TEST_ROUTER": str(front.port),
+            "PYTHONPATH": str(CLIENTS / "resolver"),
+            "SSL_CERT_FILE": str(front.authority),
+        }
+
+
 @pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
 def test_the_newest_hub_clients(server: Server, expected: Ask, name: str) -> None:
     """By the model's URL, with and without parameters; many questions at once each get their own answer."""
@@ -108,6 +126,106 @@ def test_the_newest_hub_clients_read_our_errors(server: Server, name: str) -> No
     assert "`parameters.top_k` must be a whole number from 1" in wrong["text"]
     assert "404" in unknown["text"]
     assert "Model org/none does not exist" in unknown["text"]
+
+
+@pytest.mark.parametrize("options", [[], ["provider", "hf-inference"], ["provider", "hf-inference", "token", "hf_any"]])
+@pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
+def test_the_newest_hub_clients_by_id(
+    hub_at_home: dict[str, str], expected: Ask, name: str, options: list[str]
+) -> None:
+    """With HF_ENDPOINT at the server and the router's name leading here: look-ups and answers, with a token or none."""
+    questions = [{"text": text} for text in TEXTS]
+    by_id = ask(script(name, "model", "org/bert", *options), questions, **hub_at_home)
+    unknown = ask(script(name, "model", "org/none", *options), questions[:1], **hub_at_home)[0]
+
+    same(by_id, expected("org/bert", TEXTS))
+    assert "RepositoryNotFoundError" == unknown["type"]
+    assert "Model org/none does not exist" in unknown["text"]
+
+
+def test_the_newest_hub_client_takes_the_servers_default(hub_at_home: dict[str, str], expected: Ask) -> None:
+    """Without any model it takes the one that /api/tasks recommends."""
+    answers = ask(script("hub_client.py", "provider", "hf-inference"), [{"text": TEXTS[2]}], **hub_at_home)
+
+    same(answers, expected("org/bert", TEXTS[2:3]))
+
+
+def test_what_the_newest_hub_client_asks_the_hub(server: Server, tmp_path: Path) -> None:
+    """Models by filters, one model, its providers, and whose a token is, in the client's own classes."""
+    live = {"inference_provider": "hf-inference", "pipeline_tag": "text-classification", "expand": [MAPPING]}
+    calls = [
+        {"call": "list_models", "author": "org", "filter": ["transformers", "bert"], "sort": "downloads"},
+        {"call": "list_models", "search": "BARE", "inference": "warm", **live},
+        {"call": "list_models", "pipeline_tag": "image-classification"},
+        {"call": "list_models", "limit": 2},
+        {"call": "model_info", "repo_id": "org/bert"},
+        {"call": "model_info", "repo_id": "org/bert", "expand": [MAPPING]},
+        {"call": "model_info", "repo_id": "org/none"},
+        {"call": "repo_exists", "repo_id": "org/none"},
+        {"call": "whoami", "token": "hf_any"},
+    ]
+    berts, bare, none, two, model, mapped, unknown, exists, user = ask(
+        script("hub_lookups.py"),
+        [{"of": "HfApi", **call} for call in calls],
+        HF_ENDPOINT=server.url,
+        HF_HOME=str(tmp_path),
+    )
+
+    assert BERTS == [one["id"] for one in berts]
+    assert ["bare"] == [one["id"] for one in bare]
+    assert ([], 2, False) == (none, len(two), exists)
+    assert ("org/bert", "text-classification") == (model["id"], model["pipeline_tag"])
+    assert server.get("/models/org/bert/info").json()["model_sha"] == model["sha"]
+    for one, model_id in ((mapped, "org/bert"), (bare[0], "bare")):
+        [provider] = one["inference_provider_mapping"]
+        assert ("hf-inference", model_id, "live", "text-classification") == tuple(
+            provider[name] for name in ("provider", "provider_id", "status", "task")
+        )
+    assert "RepositoryNotFoundError" == unknown["type"]
+    assert ("anonymous", "read") == (user["name"], user["auth"]["accessToken"]["role"])
+
+
+def test_the_newest_hub_client_turns_pages(tmp_path: Path) -> None:
+    """More models than a page has are all listed, once each, and the client follows the links by itself."""
+    names = [f"model-{index:04}" for index in range(1005)]
+    for name in names:
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "config.json").write_text('{"model_type": "bert"}')
+    with serving(tmp_path, "--models-dir", str(tmp_path / "models")) as running:
+        found = ask(
+            script("hub_lookups.py"),
+            [{"of": "HfApi", "call": "list_models", "expand": ["tags"]}],
+            HF_ENDPOINT=running.url,
+            HF_HOME=str(tmp_path),
+        )[0]
+
+    assert ["labeld/language-20", "labeld/sentiment-en", *names] == [one["id"] for one in found]
+
+
+def test_what_the_hub_client_of_2024_asks(server: Server, old_python: Path, tmp_path: Path) -> None:
+    """A model's status, loaded and unknown, and the models by task, from the inference host; the Hub's list."""
+    calls = [
+        {"of": "InferenceClient", "call": "get_model_status", "model": "org/bert"},
+        {"of": "InferenceClient", "call": "get_model_status", "model": "org/none"},
+        {"of": "InferenceClient", "call": "list_deployed_models"},
+        {"of": "HfApi", "call": "list_models", "author": "org", "model_name": "bert", "task": "text-classification"},
+        {"of": "HfApi", "call": "model_info", "repo_id": "org/none"},
+    ]
+    loaded, unknown, deployed, listed, missing = ask(
+        script("hub_lookups.py", python=old_python),
+        calls,
+        HF_ENDPOINT=server.url,
+        HF_INFERENCE_ENDPOINT=server.url,
+        HF_HOME=str(tmp_path),
+    )
+
+    assert {"loaded": True, "state": "Loaded", "compute_type": "cpu", "framework": "transformers"} == loaded
+    assert "404" in unknown["text"]
+    assert "Model org/none does not exist" in unknown["text"]
+    assert ["text-classification"] == list(deployed)
+    assert {"org/bert", "bare", "labeld/sentiment-en"} <= {*deployed["text-classification"]}
+    assert {"org/bert", "org/distilbert"} == {one["id"] for one in listed}
+    assert "RepositoryNotFoundError" == missing["type"]
 
 
 def test_the_hub_client_of_2024(server: Server, expected: Ask, old_python: Path) -> None:
@@ -152,6 +270,16 @@ def test_the_javascript_clients(server: Server, expected: Ask, node: list[str], 
 
     same(answers, expected("org/bert", TEXTS) + expected("org/bert", TEXTS[:1], top_k=1))
     assert "`parameters.top_k` must be a whole number from 1" in error["text"]
+
+
+@pytest.mark.parametrize("package", ["@huggingface/inference", "inference-2"])
+def test_the_javascript_clients_by_id(server: Server, expected: Ask, node: list[str], package: str) -> None:
+    """With a fetch that leads the Hub's hosts here: look-ups and answers; an unknown model is an error of ours."""
+    questions = [{"inputs": text, "model": "org/bert"} for text in TEXTS]
+    *answers, error = ask([*node, package, "id", server.url], [*questions, {"inputs": "a", "model": "org/none"}])
+
+    same(answers, expected("org/bert", TEXTS))
+    assert "Model org/none does not exist" in error["text"]
 
 
 def test_the_newest_javascript_client_by_host_alone(server: Server, expected: Ask, node: list[str]) -> None:

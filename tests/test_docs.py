@@ -6,6 +6,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from labeld.cli import cli
+from labeld.metrics import Metrics
 from labeld.settings import Settings, every_setting, variable
 from labeld.web.app import App
 
@@ -57,7 +58,7 @@ def test_the_http_page_names_every_route() -> None:
     def never(_: object) -> None:
         raise AssertionError
 
-    app = App(Settings(), never, never)  # type: ignore[arg-type]  # nothing is opened or called
+    app = App(Settings(), never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
     page = (ROOT / "docs/http-api.md").read_text()
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}

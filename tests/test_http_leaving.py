@@ -15,6 +15,7 @@ import uvicorn
 
 from labeld.dispatch import Dispatcher, ModelQueue
 from labeld.messages import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
+from labeld.metrics import Metrics
 from labeld.settings import Compute, ConnectionLimits, Queue, Settings
 from labeld.web.app import App
 from labeld.web.protocol import limited_protocol
@@ -81,9 +82,6 @@ class PlainService:
     def recall(self, model_id: str | None, request: ClassifyRequest) -> None:
         """Nothing is remembered."""
 
-    def stop_loading(self) -> None:
-        """Nothing is loaded."""
-
     def hung(self) -> bool:
         """Never: the gate is part of the test."""
         return False
@@ -105,7 +103,7 @@ async def served(service: PlainService) -> AsyncIterator[int]:
         await service.close()
 
     ready = asyncio.Event()
-    app = App(Settings(), open_service, lambda _: ready.set())
+    app = App(Settings(), open_service, lambda _: ready.set(), Metrics())
     config = uvicorn.Config(app, port=0, http=limited_protocol(ConnectionLimits()), lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

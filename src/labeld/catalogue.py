@@ -97,6 +97,19 @@ class Catalogue:
                 self._seen[model_id, revision] = time.monotonic(), folder
         return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", folder
 
+    def local(self) -> dict[str, Place]:
+        """Each model that needs no download, by id, unverified; of the store's the default revision. Reads the disk."""
+        places = {
+            one.model_id: Place(one.folder, one.commit)
+            for one in self.store.list()
+            if DEFAULT_REVISION in one.revisions
+        }
+        return places | {model_id: Place(self.folders.find(model_id)[1], None) for model_id in self.folders.ids()}
+
+    def ask_hub(self, key: str) -> Snapshot:
+        """What the Hub says of a model that `find` found; downloads nothing. Raises what `Hub.snapshot` raises."""
+        return self._hub.snapshot(*split(key))
+
     def fetch(self, key: str, progress: Progress = unwatched) -> Place:
         """The folder of a model, downloaded first if need be; blocks for as long as that takes.
 

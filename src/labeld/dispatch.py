@@ -23,6 +23,7 @@ from labeld import planner
 from labeld.engines.base import Engine
 from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
 from labeld.messages import EncodedText
+from labeld.metrics import UNOBSERVED, Observer
 from labeld.settings import Compute, Queue
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Item:
     text: EncodedText
     deadline: float
     future: asyncio.Future[Row]
+    since: float
+    """When it came, on the monotonic clock."""
 
     @property
     def tokens(self) -> int:
@@ -68,6 +71,9 @@ class ModelQueue:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set on the event loop whenever a batch has ended."""
     served: float = 0.0
+    texts: int = 0
+    tokens: int = 0
+    """Of the batches that were run, as are the texts."""
     recent_tokens: float = FIRST_GUESS
     recent_seconds: float = 1.0
 
@@ -93,8 +99,8 @@ class Running:
 class Dispatcher:
     """Runs the batches of all models on a few lanes. Create and use it on the event loop; `start` before use."""
 
-    def __init__(self, compute: Compute, limits: Queue, lanes: int) -> None:
-        self._compute, self._limits = compute, limits
+    def __init__(self, compute: Compute, limits: Queue, lanes: int, observer: Observer = UNOBSERVED) -> None:
+        self._compute, self._limits, self._observer = compute, limits, observer
         self._changed = threading.Condition()
         self._queues: list[ModelQueue] = []
         self._closed = False
@@ -180,12 +186,14 @@ class Dispatcher:
                     f"The queue of this model is full: {queue.waiting_tokens} tokens wait, {wait:.1f} s of work "
                     f"(setting queue_seconds {self._limits.queue_seconds:g}); try again later.",
                     retry_after(wait),
+                    "queue_seconds",
                 )
             if not queue.waiting:
                 busy = [other.served for other in self._queues if other.waiting]
                 queue.served = max(queue.served, min(busy, default=queue.served))
-            deadline = time.monotonic() + self._limits.queue_timeout + 2 * tokens / rate
-            items = [Item(text, deadline, self._loop.create_future()) for text in texts]
+            now = time.monotonic()
+            deadline = now + self._limits.queue_timeout + 2 * tokens / rate
+            items = [Item(text, deadline, self._loop.create_future(), now) for text in texts]
             queue.waiting.extend(items)
             queue.waiting_tokens += tokens
             self._changed.notify()
@@ -211,9 +219,13 @@ class Dispatcher:
             logger.exception("The engine failed on a batch of %d texts", len(batch))
         seconds = time.monotonic() - began
         self._running[lane] = None
+        tokens = sum(item.tokens for item in batch)
         with self._changed:
             queue.running -= 1
-            queue.measure(sum(item.tokens for item in batch), seconds)
+            queue.measure(tokens, seconds)
+            queue.texts += len(batch)
+            queue.tokens += tokens
+        self._observer.batch(tokens, seconds, [began - item.since for item in batch])
         self._loop.call_soon_threadsafe(_deliver, queue, batch, rows)
         return True
 
@@ -272,5 +284,7 @@ def _expire(items: list[Item], seconds: float) -> None:
     for item in items:
         if not item.future.done():
             item.future.set_exception(
-                DeadlineExceededError("This text waited longer than its deadline (setting queue_timeout).", seconds)
+                DeadlineExceededError(
+                    "This text waited longer than its deadline (setting queue_timeout).", seconds, "queue_timeout"
+                )
             )

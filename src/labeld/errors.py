@@ -183,11 +183,14 @@ class UnsupportedArchitectureError(FolderError):
 
 
 class OverloadedError(LabeldError):
-    """The queue or the number of requests in flight is full; worth trying again after `retry_after` seconds."""
+    """The queue or the number of requests in flight is full; worth trying again after `retry_after` seconds.
 
-    def __init__(self, sentence: str, retry_after: float) -> None:
+    `limit` is the setting that was reached.
+    """
+
+    def __init__(self, sentence: str, retry_after: float, limit: str) -> None:
         super().__init__(sentence)
-        self.retry_after = retry_after
+        self.retry_after, self.limit = retry_after, limit
 
 
 class DeadlineExceededError(OverloadedError):
@@ -223,6 +226,23 @@ class NotFiniteError(LabeldError):
     def __init__(self, index: int) -> None:
         super().__init__(f"The model computed a score that is not a finite number for text {index} of `inputs`.")
         self.index = index
+
+
+class RepositoryNotFoundError(LabeldError):
+    """A look-up as of the Hub (`/api/models/{id}`) named a model that this server does not have; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class AnonymousError(LabeldError):
+    """Only somebody with an access token can be told who they are."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Invalid username or password: this needs an access token, of which any will do: send "
+            "Authorization: Bearer hf_***."
+        )
 
 
 class RouteNotFoundError(LabeldError):

@@ -62,6 +62,8 @@ class Snapshot:
 
     commit: str
     files: tuple[ModelFile, ...]
+    is_classifier: bool
+    """Whether the Hub says that it classifies texts: by its architecture, or else by its `pipeline_tag`."""
 
     @property
     def size(self) -> int:
@@ -108,6 +110,7 @@ class Hub:
             description = json.loads(body)
             commit = str(description["sha"])
             files = [_model_file(sibling) for sibling in description["siblings"] if "/" not in sibling["rfilename"]]
+            is_classifier = _is_classifier(description)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise HubFailedError(model_id, "describes it in a way that is not understood") from None
         if not COMMIT.fullmatch(commit) or (COMMIT.fullmatch(revision) and commit != revision):
@@ -118,7 +121,7 @@ class Hub:
             raise ModelBrokenError(model_id, str(error)) from None
         if not all(file.size >= 0 and DIGEST.fullmatch(file.digest) for file in needed):
             raise HubFailedError(model_id, "does not say the sizes and the hashes of its files")
-        return Snapshot(commit, needed)
+        return Snapshot(commit, needed, is_classifier)
 
     def download(
         self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]
@@ -240,6 +243,13 @@ def _refuse(model_id: str, response: "httpx2.Response", *, with_token: bool) -> 
         seconds = float(wait) if wait.isdecimal() else float(limit.reset_in_seconds) if limit else 5.0
         raise HubFailedError(model_id, "has had too many requests", seconds)
     raise HubFailedError(model_id, f"answers with status {status}")
+
+
+def _is_classifier(description: dict[str, Any]) -> bool:
+    architectures = (description.get("config") or {}).get("architectures")
+    if architectures:
+        return str(architectures[0]).endswith("ForSequenceClassification")
+    return description.get("pipeline_tag") == "text-classification"
 
 
 def _model_file(sibling: Any) -> ModelFile:

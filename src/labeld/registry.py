@@ -78,7 +78,7 @@ class Registry(Generic[M]):
 
     def __init__(self, loader: Loader[M], limits: Residency, budget: int, measure: Callable[[], int]) -> None:
         """`measure` gives the bytes that this process uses now."""
-        self._loader, self._limits, self._budget, self._measure = loader, limits, budget, measure
+        self._loader, self._limits, self.budget, self._measure = loader, limits, budget, measure
         self._residents: OrderedDict[str, Resident[M]] = OrderedDict()  # the least recently used first
         self._loads: dict[str, Load[M]] = {}
         self._failures = Failures()
@@ -156,6 +156,7 @@ class Registry(Generic[M]):
             raise OverloadedError(
                 f"{self.waiting} requests wait for models to load, the limit (setting max_waiting); try again later.",
                 random.uniform(1.0, 5.0),  # noqa: S311  # not for secrets
+                "max_waiting",
             )
         load = self._loads.get(key)
         if load is None:
@@ -216,9 +217,9 @@ class Registry(Generic[M]):
         enough room, which is known before anything is evicted for it.
         """
         pinned = sum(one.bytes for one in self._residents.values() if one.key in self._pinned)
-        if self._base + pinned + needed > self._budget:
-            raise ModelTooLargeError(key, needed, self._budget - self._base - pinned)
-        while self.used() + needed > self._budget:
+        if self._base + pinned + needed > self.budget:
+            raise ModelTooLargeError(key, needed, self.budget - self._base - pinned)
+        while self.used() + needed > self.budget:
             if idle := self._least_recently_used():
                 await self._evict(idle)
             elif any(one.leases and one.key not in self._pinned for one in self._residents.values()):
@@ -227,12 +228,12 @@ class Registry(Generic[M]):
                 self._room.clear()
                 await self._room.wait()
             else:
-                raise ModelTooLargeError(key, needed, self._budget - self.used())
+                raise ModelTooLargeError(key, needed, self.budget - self.used())
         return True
 
     async def _evict_until_it_fits(self, newest: Resident[M]) -> None:
         """Corrects what a load took beyond what was expected of it."""
-        while self.used() > self._budget and (idle := self._least_recently_used(newest)):
+        while self.used() > self.budget and (idle := self._least_recently_used(newest)):
             await self._evict(idle)
 
     def _least_recently_used(self, spared: Resident[M] | None = None) -> Resident[M] | None:

@@ -5,9 +5,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +27,13 @@ from labeld.errors import (
     UnavailableError,
 )
 from labeld.folders import DEFAULT_MODEL
+from labeld.listing import Listing
 from labeld.loader import Loaded, ModelLoader
 from labeld.messages import Answer, ClassifyReply, ClassifyRequest, Options
+from labeld.metrics import UNOBSERVED, Observer
 from labeld.registry import Counts, Registry, Resident
 from labeld.settings import Settings
+from labeld.state import ModelState, Usage
 from labeld.text import rank
 from labeld.wire import encode_ranking
 
@@ -38,16 +41,6 @@ DEFAULT_OPTIONS = Options()
 
 LEAST_ESTIMATE = 1.0
 """Seconds that a load is said to need still, at least: clients come back no sooner."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """Where a model stands, in the words of `/status` (contract section 8), and of one that loads Loading."""
-
-    state: Literal["Loadable", "Loading", "Loaded", "error", "TooBig"]
-    estimated_time: float | None = None
-    """Seconds until it answers, if that is up to waiting."""
-    error: str | None = None
 
 
 class Service:
@@ -61,12 +54,15 @@ class Service:
         cache: AnswerCache,
         settings: Settings,
         measure: Callable[[], int] = memory.used,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self.listing, self._observer = Listing(catalogue), observer
         self._catalogue, self._dispatcher, self._loader = catalogue, dispatcher, loader
         self._cache, self._revisions = cache, Revisions()
         self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
-        self._default = self._preloaded[0]
+        self.default_model = self._preloaded[0]
+        """What answers where a request names no model."""
         self._in_flight = 0
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
@@ -85,6 +81,7 @@ class Service:
             raise OverloadedError(
                 f"{in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
                 retry_after(1.0),
+                "max_in_flight",
             )
         self._in_flight += 1
         try:
@@ -100,7 +97,7 @@ class Service:
         for model_id in ids:
             async with self._registry.lease(model_id):
                 pass
-        self._default = ids[0]
+        self.default_model = ids[0]
         return ids
 
     async def check_others(self) -> None:
@@ -116,16 +113,17 @@ class Service:
         """
         identity = self._identity(model_id)
         lookup = await self._cache.find(identity, request)
-        if identity and (reply := _cached(identity, lookup, request)):
+        if identity and (reply := self._cached(identity, lookup, request)):
             return reply
         async with self.lease(model_id, request.options) as loaded:
             model = loaded.model
             if model.identity != identity:  # its first request, or its files have changed since it was loaded
                 self._revisions.remember(model.model_id, model.identity, model.files)
                 lookup = await self._cache.find(model.identity, request)
-                if reply := _cached(model.identity, lookup, request):
+                if reply := self._cached(model.identity, lookup, request):
                     return reply
             answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
+        self._observe(lookup)
         rankings = [answer.ranking for answer in answers]
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
@@ -134,7 +132,24 @@ class Service:
     def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
         """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
         identity = self._identity(model_id)
-        return _cached(identity, self._cache.recall(identity, request), request) if identity else None
+        return self._cached(identity, self._cache.recall(identity, request), request) if identity else None
+
+    def _cached(self, identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
+        """The reply, if every answer is remembered; it took what the slowest answer took (contract section 8)."""
+        if not lookup.complete:
+            return None
+        self._observe(lookup)
+        answers = [answer for answer in lookup.answers if answer]
+        seconds = max(answer.seconds for answer in answers)
+        rankings = [answer.ranking for answer in answers]
+        return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
+
+    def _observe(self, lookup: Lookup) -> None:
+        """Says where a request's answers were; once per request, and only of those that look in the cache."""
+        if lookup.shares:
+            missed = lookup.answers.count(None)
+            here = len(lookup.answers) - missed - lookup.from_shared
+            self._observer.remembered(here, lookup.from_shared, missed)
 
     async def _compute(self, loaded: Loaded, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
         """The answers to the texts at these positions of a request."""
@@ -155,7 +170,7 @@ class Service:
 
     def _identity(self, model_id: str | None) -> Identity | None:
         """Who answers under this id, as far as it is known without loading the model."""
-        return self._revisions.identity(*self._catalogue.locate(self._default if model_id is None else model_id))
+        return self._revisions.identity(*self._catalogue.locate(self.default_model if model_id is None else model_id))
 
     @asynccontextmanager
     async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[Loaded]:
@@ -164,7 +179,7 @@ class Service:
         A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
         ModelTooBusyError, ModelNotLoadedError, or what loading raised.
         """
-        name = self._default if model_id is None else model_id.strip("/")
+        name = self.default_model if model_id is None else model_id.strip("/")
         found = self._catalogue.find(name)
         if not options.load_model and not self._registry.resident(found):
             raise ModelNotLoadedError(name)
@@ -180,7 +195,7 @@ class Service:
 
     def state(self, model_id: str | None) -> ModelState:
         """Where a model stands; raises ModelNotFoundError or AmbiguousModelError."""
-        found = self._catalogue.find(self._default if model_id is None else model_id)
+        found = self._catalogue.find(self.default_model if model_id is None else model_id)
         if self._registry.resident(found):
             return ModelState("Loaded")
         if found in self._registry.loads():
@@ -188,6 +203,17 @@ class Service:
         if error := self._registry.failure(found):
             return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=str(error))
         return ModelState("Loadable", self._estimated_time(found))
+
+    def failure(self, key: str) -> Exception | None:
+        """Why the model of this key could not be loaded, for as long as that is the answer."""
+        return self._registry.failure(key)
+
+    def usage(self) -> Usage:
+        """How much is in use now."""
+        registry = self._registry
+        return Usage(
+            self._in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, self._cache.use()
+        )
 
     def residents(self) -> list[Resident[Loaded]]:
         """The loaded models, the least recently used first."""
@@ -255,13 +281,4 @@ class Service:
         await self._cache.close()
         self._tokenisers.shutdown()
         self._loader.shutdown()
-
-
-def _cached(identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
-    """The reply, if every text's answer is remembered; it took what the slowest answer took (contract section 8)."""
-    if not lookup.complete:
-        return None
-    answers = [answer for answer in lookup.answers if answer]
-    seconds = max(answer.seconds for answer in answers)
-    rankings = [answer.ranking for answer in answers]
-    return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
+        self.listing.shutdown()

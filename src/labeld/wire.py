@@ -32,12 +32,14 @@ STATUS: dict[type[Exception], int] = {
     errors.TextTooLongError: 400,
     errors.TextTooManyCharactersError: 400,
     errors.AmbiguousModelError: 400,
+    errors.AnonymousError: 401,
     errors.GatedModelError: 403,
     errors.DownloadTooLargeError: 403,
     errors.NotDownloadedError: 404,
     errors.ModelTooLargeError: 403,
     errors.ModelNotFoundError: 404,
     errors.ModelNotLoadedError: 404,
+    errors.RepositoryNotFoundError: 404,
     errors.RouteNotFoundError: 404,
     errors.MethodNotAllowedError: 405,
     errors.SlowRequestError: 408,
@@ -126,6 +128,10 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
         headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, errors.GatedModelError):
         headers.append((b"x-error-code", b"GatedRepo"))
+    if isinstance(error, errors.RepositoryNotFoundError):
+        headers.append((b"x-error-code", b"RepoNotFound"))
+    if isinstance(error, errors.AnonymousError):
+        headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.BodyTooLargeError):
         headers.append((b"connection", b"close"))  # what is still to come is not worth reading
     if isinstance(error, errors.OverloadedError | errors.UnavailableError | errors.ModelLoadingError):

@@ -13,6 +13,7 @@ from labeld.dispatch import Dispatcher
 from labeld.errors import SettingsError
 from labeld.folders import Folders
 from labeld.loader import ModelLoader
+from labeld.metrics import UNOBSERVED, Observer
 from labeld.model import LoadOptions, check_without_weights
 from labeld.precision import parse_precisions
 from labeld.probe_texts import read_probe
@@ -94,19 +95,19 @@ async def open_cache(answers: Answers) -> AnswerCache:
 
 
 @asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
-    """A service that answers; what it took is answered before the context ends.
+async def open_service(settings: Settings, observer: Observer = UNOBSERVED) -> AsyncIterator[Service]:
+    """A service that answers, and tells the observer what happens; what it took is answered before the context ends.
 
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
     memory.keep_large_blocks_apart()
     lanes, _ = lanes_and_threads(settings.compute)
-    dispatcher = Dispatcher(settings.compute, settings.queue, lanes)
+    dispatcher = Dispatcher(settings.compute, settings.queue, lanes, observer)
     catalogue = open_catalogue(settings, settings.hub.policy(settings.listen))
     cache = await open_cache(settings.answers)
     loader = ModelLoader(catalogue, dispatcher, load_options(settings))
-    service = Service(catalogue, dispatcher, loader, cache, settings)
+    service = Service(catalogue, dispatcher, loader, cache, settings, observer=observer)
     dispatcher.start()
     try:
         yield service

@@ -19,7 +19,7 @@ async def ask(client: AsyncInferenceClient, text: Any, **options: Any) -> Any:
 
 async def main() -> None:
     """Asks and prints in the order of the questions."""
-    client = AsyncInferenceClient(**{sys.argv[1]: sys.argv[2]})
+    client = AsyncInferenceClient(**dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True)))
     for answer in await asyncio.gather(*(ask(client, **json.loads(line)) for line in sys.stdin)):
         print(json.dumps(answer))
 

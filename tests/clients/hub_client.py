@@ -1,5 +1,6 @@
-"""Asks through huggingface_hub's client, of whatever release runs this. argv: `model` or `base_url`, and its value.
+"""Asks through huggingface_hub's client, of whatever release runs this.
 
+argv: names and values of its arguments, such as `model` or `base_url`.
 Standard input: JSON lines `{"text": …, …options}`; standard output: JSON lines of rankings, or of the error's text.
 """
 
@@ -8,7 +9,7 @@ import sys
 
 from huggingface_hub import InferenceClient
 
-client = InferenceClient(**{sys.argv[1]: sys.argv[2]})
+client = InferenceClient(**dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True)))
 for line in sys.stdin:
     asked = json.loads(line)
     try:

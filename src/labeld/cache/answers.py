@@ -46,6 +46,8 @@ class Lookup:
     answers: list[Answer | None]
     shares: bool
     """Whether the request takes answers that it did not compute itself (`x-use-cache`)."""
+    from_shared: int = 0
+    """How many of the answers come from the shared store."""
 
     @property
     def complete(self) -> bool:
@@ -60,6 +62,18 @@ class Flight:
     keys: list[bytes]
     task: "asyncio.Task[list[Answer]]"
     waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the cache holds in this process."""
+
+    answers: int
+    bytes: int
+    limit: int
+    """Bytes; 0 = none are kept here."""
+    shared: bool
+    """Whether there is a shared store behind it."""
 
 
 class AnswerCache:
@@ -88,6 +102,7 @@ class AnswerCache:
             for key, answer in there.items():
                 self._memory.put(key, answer)
             lookup.answers = [answer or there.get(key) for key, answer in pairs]
+            lookup.from_shared = sum(answer is None and key in there for key, answer in pairs)
         return lookup
 
     async def complete(self, lookup: Lookup, compute: Compute) -> list[Answer]:
@@ -110,6 +125,10 @@ class AnswerCache:
         if missing:
             there |= await self._computed(missing, compute)
         return [there[key] for key in lookup.keys]
+
+    def use(self) -> CacheUse:
+        """What it holds now."""
+        return CacheUse(self._memory.count, self._memory.used, self._memory.limit, self._shared is not None)
 
     async def close(self) -> None:
         """Ends what runs in the background."""

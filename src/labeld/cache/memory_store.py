@@ -17,7 +17,13 @@ class MemoryStore:
         self.limit = limit
         self._ttl, self._clock = ttl, clock
         self._entries: OrderedDict[bytes, tuple[Answer, float]] = OrderedDict()  # with when it expires; LRU first
-        self._used = 0
+        self.used = 0
+        """Bytes."""
+
+    @property
+    def count(self) -> int:
+        """Answers that are kept, those that are too old included until somebody asks for them."""
+        return len(self._entries)
 
     def get(self, key: bytes) -> Answer | None:
         """The answer, if it is there and not too old."""
@@ -38,11 +44,11 @@ class MemoryStore:
         size = OVERHEAD + len(answer.ranking)
         if size > self.limit:
             return
-        while self._used + size > self.limit:
+        while self.used + size > self.limit:
             self._drop(next(iter(self._entries)))
         self._entries[key] = answer, self._clock() + self._ttl
-        self._used += size
+        self.used += size
 
     def _drop(self, key: bytes) -> None:
         answer, _ = self._entries.pop(key)
-        self._used -= OVERHEAD + len(answer.ranking)
+        self.used -= OVERHEAD + len(answer.ranking)

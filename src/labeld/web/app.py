@@ -3,15 +3,16 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route as StarletteRoute
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld import wire
@@ -20,13 +21,17 @@ from labeld.errors import (
     InvalidRequestError,
     LabeldError,
     MethodNotAllowedError,
+    OverloadedError,
     RouteNotFoundError,
     UnavailableError,
 )
 from labeld.messages import ClassifyReply
+from labeld.metrics import Metrics
 from labeld.service import Service
 from labeld.settings import InputLimits, Settings
+from labeld.web.hub_routes import LOOK_UPS, LookUp
 from labeld.web.openapi import openapi
+from labeld.web.status import Status
 from labeld.web.watchdog import watch
 
 logger = logging.getLogger(__name__)
@@ -42,24 +47,13 @@ OnReady = Callable[[list[str]], None]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Route(StarletteRoute):
-    """A path and its handler. App answers every exception, so Starlette's handling, 8 microseconds, is left out."""
-
-    def __init__(self, path: str, handler: Handler, methods: list[str]) -> None:
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await handler(Request(scope, receive, send))
-            await response(scope, receive, send)
-
-        super().__init__(path, handler, methods=methods)
-        self.app = app
-
-
 class App:
     """The ASGI application. Holds no state of a request; the service is opened in its lifespan."""
 
-    def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady) -> None:
-        self._settings, self._open_service, self._on_ready = settings, open_service, on_ready
+    def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady, metrics: Metrics) -> None:
+        self._settings, self._open_service, self._on_ready, self._metrics = settings, open_service, on_ready, metrics
         self._service: Service  # set when the lifespan starts, before the first request
+        self._status: Status  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
         self.routes = self._routes()
@@ -72,7 +66,7 @@ class App:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = wire.request_id(headers.get("x-request-id"), headers.get("x-amzn-trace-id"))
-        scope["state"] = {"request_id": request_id, "headers": headers}
+        scope["state"] = {"request_id": request_id, "headers": headers, "route": "", "began": time.perf_counter()}
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
@@ -81,38 +75,77 @@ class App:
         except HTTPException as error:
             allowed = (error.headers or {}).get("Allow") if error.status_code == 405 else None
             known = MethodNotAllowedError(allowed) if allowed else RouteNotFoundError()
-            await _error(known, request_id)(scope, receive, send)
+            await self._fail(known, scope, receive, send)
         except LabeldError as error:
-            await _error(error, request_id)(scope, receive, send)
+            await self._fail(error, scope, receive, send)
         except asyncio.CancelledError:  # the drain has run out of time, and uvicorn gives up on the request
-            await _error(UnavailableError("This server is stopping: try again in a moment."), request_id)(
-                scope, receive, send
-            )
+            stopping = UnavailableError("This server is stopping: try again in a moment.")
+            await self._fail(stopping, scope, receive, send)
         except Exception as error:
             logger.exception("a request failed")
-            await _error(error, request_id)(scope, receive, send)
+            await self._fail(error, scope, receive, send)
 
     def stop_loading(self) -> None:
         """Ends what may take minutes while a model is loaded; may be called in a signal handler."""
         self._stop_loading()
+
+    def on_refused(self, status: int) -> None:
+        """Counts what the connection has refused, so that no route could."""
+        self._metrics.turned_away(status)
+
+    async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        response = _Raw(*wire.encode_error(error, scope["state"]["request_id"]))
+        if isinstance(error, OverloadedError):
+            self._metrics.refused(error.limit)
+        self._count(scope, response)
+        await response(scope, receive, send)
+
+    def _count(self, scope: Scope, response: Response) -> None:
+        state = scope["state"]
+        self._metrics.request(state["route"], response.status_code, time.perf_counter() - state["began"])
 
     def _routes(self) -> list[Route]:
         classify = ["/hf-inference/models/{model_id:path}"]
         classify.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
         return [
             # NOTE: asked most, so first; a path that has another method below is still found there
-            Route("/models/{model_id:path}", self._classify, methods=["POST"]),
-            Route("/", self._classify, methods=["POST"]),
-            Route("/info", self._info, methods=["GET"]),
-            Route("/health", self._health, methods=["GET"]),
-            Route("/ready", self._ready, methods=["GET"]),
-            Route("/openapi.json", self._describe, methods=["GET"]),
-            Route("/pipeline/{task}/{model_id:path}", self._classify, methods=["POST"]),
-            Route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, methods=["POST"]),
-            Route("/models/{model_id:path}/info", self._info, methods=["GET"]),
-            Route("/models/{model_id:path}/health", self._health_of_model, methods=["GET"]),
-            *(Route(path, self._classify, methods=["POST"]) for path in classify),
+            self._route("/models/{model_id:path}", self._classify, "POST"),
+            self._route("/", self._classify, "POST"),
+            self._route("/info", self._info),
+            self._route("/health", self._health),
+            self._route("/ready", self._ready),
+            self._route("/openapi.json", self._describe),
+            self._route("/metrics", self._expose),
+            self._route("/status", self._show_status),
+            self._route("/pipeline/{task}/{model_id:path}", self._classify, "POST"),
+            self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, "POST"),
+            self._route("/models/{model_id:path}/info", self._info),
+            self._route("/models/{model_id:path}/health", self._health_of_model),
+            *(self._route(path, self._look_up(look_up)) for path, look_up in LOOK_UPS.items()),
+            *(self._route(path, self._classify, "POST") for path in classify),
         ]
+
+    def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
+        """A route whose requests are counted; the template, and never the path, says which it is."""
+        template = path.replace(":path}", "}")
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"]["route"] = template
+            response = await handler(Request(scope, receive, send))
+            self._count(scope, response)
+            await response(scope, receive, send)
+
+        route = Route(path, handler, methods=[method])
+        route.app = counted  # NOTE: without Starlette's handling of exceptions, 8 microseconds: `__call__` answers all
+        return route
+
+    def _look_up(self, look_up: LookUp) -> Handler:
+        async def answer(request: Request) -> Response:
+            with self._service.admission():
+                body, headers = await look_up(self._service, request)
+            return _json(body, {"x-request-id": request.state.request_id, **headers})
+
+        return answer
 
     async def _classify(self, request: Request) -> Response:
         task = request.path_params.get("task", TASK)
@@ -149,6 +182,12 @@ class App:
     async def _describe(self, _: Request) -> Response:
         return Response(self._openapi, media_type="application/json")
 
+    async def _expose(self, _: Request) -> Response:
+        return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _show_status(self, _: Request) -> Response:
+        return _json(self._status.as_json())
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens the service and preloads its models before the first request; closes it after the last."""
         await receive()
@@ -156,6 +195,8 @@ class App:
             try:
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
+                self._status = Status(self._service, self._settings)
+                self._metrics.watch(self._status)
                 ready = await self._service.preload()
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -176,12 +217,8 @@ class _Raw(Response):
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
 
 
-def _error(error: Exception, request_id: str) -> Response:
-    return _Raw(*wire.encode_error(error, request_id))
-
-
-def _json(value: dict[str, Any]) -> Response:
-    return Response(json.dumps(value, ensure_ascii=False).encode(), media_type="application/json")
+def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False).encode(), headers=headers, media_type="application/json")
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limits: InputLimits) -> bytes:

@@ -1,6 +1,7 @@
 """The ASGI application that a worker serves, made from the settings."""
 
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +11,7 @@ from labeld.web.worker import Address
 
 def application(settings: Settings, address: Address) -> Any:
     """The application; made in the worker process, so that the supervisor never loads an engine."""
+    from labeld.metrics import Metrics  # noqa: PLC0415
     from labeld.web.app import App  # noqa: PLC0415
     from labeld.wiring import open_service  # noqa: PLC0415
 
@@ -18,4 +20,5 @@ def application(settings: Settings, address: Address) -> Any:
         if not settings.listen.is_loopback:
             print("Anybody who reaches this address may use it (--allow-anonymous).", file=sys.stderr)  # noqa: T201
 
-    return App(settings, open_service, on_ready)
+    metrics = Metrics()
+    return App(settings, partial(open_service, observer=metrics), on_ready, metrics)

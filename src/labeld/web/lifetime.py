@@ -70,6 +70,7 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self.connections.discard(self)
         if self._guests.turned_away > TURNED_AWAY_AT_ONCE:
+            self._tell(refused)
             transport.abort()
         else:
             self._refuse(refused)
@@ -143,6 +144,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _refuse(self, refused: RefusedError) -> None:
         """Answer `refused` once the earlier requests of this connection are answered, and end the connection."""
+        self._tell(refused)
         self._stop_timer()
         self._unset_keepalive_if_required()
         self._deaf = True
@@ -159,6 +161,12 @@ class BoundedConnection(HttpToolsProtocol):
         if self._phase == BODY and cycle.response_started:
             self._last_words = b""
         self._linger()
+
+    def _tell(self, refused: RefusedError) -> None:
+        """Tell the application what it does not see, if it wants to know."""
+        on_refused = getattr(self.config.loaded_app, "on_refused", None)
+        if on_refused is not None:
+            on_refused(refused.status)
 
     def on_response_complete(self) -> None:
         """uvicorn: a reply is written. With nothing left to answer, a waiting refusal follows."""

@@ -1,5 +1,6 @@
 """The description served at /openapi.json."""
 
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,19 @@ CLASSIFY_PATHS = (
     "/api/inference-proxy/hf-inference/models/{model_id}",
 )
 """Every path that classifies with a named model (contract section 1.1)."""
+
+_JSON = "application/json"
+_OBJECT: dict[str, Any] = {"type": "object"}
+_OBJECTS: dict[str, Any] = {"type": "array", "items": _OBJECT}
+LOOK_UPS = {
+    "/api/models": ("The models on this machine, with the Hub's filters and paging.", _OBJECTS),
+    "/api/models/{model_id}": ("A model, as the Hub describes it.", _OBJECT),
+    "/api/tasks": ("The task, with its default model.", _OBJECT),
+    "/api/whoami-v2": ("Who a token belongs to; 401 without one.", _OBJECT),
+    "/status/{model_id}": ("Whether a model is loaded.", _OBJECT),
+    "/framework/{framework}": ("The models on this machine that answer with a framework.", _OBJECTS),
+}
+"""What clients ask the Hub, and what they are answered (contract sections 1.1, 8, 9.2)."""
 
 _RANKING = {
     "type": "array",
@@ -55,7 +69,12 @@ def openapi(limits: InputLimits) -> dict[str, Any]:
         paths[path] = {"parameters": [model_id], "post": classify}
     paths["/models/{model_id}/info"] = {"parameters": [model_id], "get": _get("What the model is.")}
     paths["/models/{model_id}/health"] = {"parameters": [model_id], "get": _get("200 when the model answers.")}
+    for path, (text, schema) in LOOK_UPS.items():
+        names = [{**model_id, "name": name} for name in re.findall(r"{(\w+)}", path)]
+        paths[path] = {**({"parameters": names} if names else {}), "get": _get(text, schema)}
+    paths["/metrics"] = {"get": _get("Counts and times, for Prometheus.", {"type": "string"}, "text/plain")}
     for path, text in (
+        ("/status", "Models, queues, memory, cache and limits of this process."),
         ("/info", "What the default model is."),
         ("/health", "200 while the process lives."),
         ("/ready", "200 while requests are answered, else 503."),
@@ -99,9 +118,9 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
     }
 
 
-def _get(sentence: str) -> dict[str, Any]:
-    return {"summary": sentence, "responses": {"200": _content(sentence, {"type": "object"})}}
+def _get(sentence: str, schema: dict[str, Any] = _OBJECT, media_type: str = _JSON) -> dict[str, Any]:
+    return {"summary": sentence, "responses": {"200": _content(sentence, schema, media_type)}}
 
 
-def _content(sentence: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": sentence, "content": {"application/json": {"schema": schema}}}
+def _content(sentence: str, schema: dict[str, Any], media_type: str = _JSON) -> dict[str, Any]:
+    return {"description": sentence, "content": {media_type: {"schema": schema}}}

@@ -45,7 +45,8 @@ class Address(NamedTuple):
 
 AppFactory = Callable[[Address], Any]
 """Makes the ASGI application, in the worker. Importable by name, because it is pickled on its way there. The
-application's `stop_loading()`, if it has one, is called in the signal handler when the drain begins."""
+application's `stop_loading()`, if it has one, is called in the signal handler when the drain begins, and its
+`on_refused(status)` for what the connection refuses."""
 
 
 class ServerConfig(Config):
