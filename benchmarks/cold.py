@@ -38,18 +38,18 @@ def measure(plan: Plan) -> list[Figure]:
     task = plan.progress.add_task(f"cold: {count} requests for a model on the Hub", total=None)
     with local_hub() as hub, tempfile.TemporaryDirectory() as empty:
         hub.add(MODEL_ID, {path.name: path.read_bytes() for path in folder.iterdir()})
-        with Server("--hf-endpoint", hub.url, *flags, cache=Path(empty), observed=True) as server:
-            before = server.observed()
+        with Server("--hf-endpoint", hub.url, *flags, cache=Path(empty)) as server:
+            before = server.status()["counts"]["loads"]
             requests = [post(f"/models/{MODEL_ID}", text, wait=True) for text in texts]
             replies = asyncio.run(_ask_all(server.port, [requests[index % len(texts)] for index in range(count)]))
-            after = server.observed()
+            loads = server.status()["counts"]["loads"] - before
         downloads = max(hub.downloads().values(), default=0)
     plan.progress.remove_task(task)
     right = sum(is_right(*reply, known[index % len(texts)]) for index, reply in enumerate(replies))
     detail = {name.replace("-", "_"): value for name, value in LIMITS.items()}
     return [
         Figure("cold", f"{count} requests at once: downloads of a file", downloads, "", 1, detail=detail),
-        Figure("cold", f"{count} requests at once: loads", after["loads"] - before["loads"], "", 1),
+        Figure("cold", f"{count} requests at once: loads", loads, "", 1),
         Figure("cold", f"{count} requests at once: right answers", right, "", count, "at least"),
     ]
 

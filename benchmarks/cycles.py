@@ -5,7 +5,7 @@ from statistics import median
 from benchmarks import standins
 from benchmarks.client import Connection, post
 from benchmarks.report import Figure, Plan
-from benchmarks.server import Server, budget_for
+from benchmarks.server import Server, budget_for, resident
 from labeld.loader import PEAK
 
 CYCLES = 200
@@ -25,19 +25,20 @@ def measure(plan: Plan) -> list[Figure]:
     budget = budget_for(PEAK * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
     cycles = 40 if plan.quick else CYCLES
     flags = ("--models-dir", str(standins.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
-    resident = []
-    with Server(*flags, cache=plan.cache, observed=True) as server, Connection(server.port) as connection:
+    sizes = []
+    with Server(*flags, cache=plan.cache) as server, Connection(server.port) as connection:
+        pid = server.status()["pid"]
         for cycle in plan.progress.track(range(cycles + 1), description="cycles: load and evict"):
             model = MODELS[cycle % len(MODELS)]
             status, body = connection.ask(post(f"/models/{model.model_id}", TEXT, wait=True))
             if status != 200:
                 raise RuntimeError(f"{status}: {body.decode()}")
             if model is MODELS[-1]:
-                resident.append(server.observed()["resident"])
-        evictions = server.observed()["evictions"]
+                sizes.append(resident(pid))
+        evictions = server.status()["counts"]["evictions"]
     window = WINDOW // len(MODELS)
     begin = WARM_UP // len(MODELS)
-    before, after = median(resident[begin : begin + window]), median(resident[-window:])
+    before, after = median(sizes[begin : begin + window]), median(sizes[-window:])
     detail = {"before_mb": before / MB, "after_mb": after / MB}
     return [
         Figure("cycles", f"memory after {cycles} cycles", after / before, "of that before", BAR, detail=detail),

@@ -25,18 +25,17 @@ SPARE = 32 * 1024 * 1024
 class Server:
     """`labeld serve` on a free port, by default without its answer cache, as a context; ready when it is entered.
 
-    With `observed` it has one more route (benchmarks.observed); with `core` it has that core only.
+    With `core` it has that core only.
     """
 
-    def __init__(self, *arguments: str, cache: Path, observed: bool = False, core: int | None = None) -> None:
-        labeld = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
-        if labeld is None:
+    def __init__(self, *arguments: str, cache: Path, core: int | None = None) -> None:
+        command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
+        if command is None:
             sys.exit("The labeld command is not installed: pip install -e .")
         self.port = free_port()
         # NOTE: without remembered answers, or a benchmark that asks the same twice would measure nothing
         computing = ["--port", str(self.port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
-        command = [sys.executable, "-m", "benchmarks.observed"] if observed else [labeld]
-        self._command = [*on_core(core), *command, "serve", *computing, *arguments]
+        self._command = [*on_core(core), command, "serve", *computing, *arguments]
         self.seconds_to_ready = 0.0
         """From starting the process to the first successful answer of GET /ready."""
 
@@ -73,10 +72,10 @@ class Server:
         *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=peak)
         return {"worker": peak(worker), "others": sum(_proportional(pid) for pid in others)}
 
-    def observed(self) -> dict[str, Any]:
-        """What GET /observed says, of a server that has it."""
+    def status(self) -> dict[str, Any]:
+        """What GET /status says."""
         with Connection(self.port) as connection:
-            found: dict[str, Any] = json.loads(connection.ask(get("/observed"))[1])
+            found: dict[str, Any] = json.loads(connection.ask(get("/status"))[1])
         return found
 
     def _answers(self) -> bool:
@@ -130,6 +129,11 @@ def resident(pid: int | str) -> int:
     return _bytes(Path(f"/proc/{pid}/status"), "VmRSS:")
 
 
+def unshared(pid: int | str) -> int:
+    """Bytes of one process that no file could give back, which is what its memory budget is about."""
+    return _bytes(Path(f"/proc/{pid}/status"), "RssAnon:")
+
+
 def _proportional(pid: int) -> int:
     """Resident bytes of one process, a page it shares with others in equal parts."""
     return _bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
@@ -141,6 +145,6 @@ def _bytes(file: Path, name: str) -> int:
 
 def budget_for(models: float, cache: Path) -> int:
     """A memory budget that leaves so many bytes to models: beside them is what a server with the bundled one uses."""
-    with Server(cache=cache, observed=True) as server:
-        used: int = server.observed()["used"]
+    with Server(cache=cache) as server:
+        used: int = server.status()["memory"]["used"]
     return used + int(models) + SPARE
