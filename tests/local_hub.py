@@ -207,6 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
                     one["lfs"] = {"size": len(data), "sha256": sha256(data), "pointerSize": 134}
             siblings.append(one)
         reply: Any = {"id": model_id, "sha": commit, "siblings": siblings, "private": repository.private}
+        with suppress(KeyError, ValueError):
+            config = json.loads(repository.commits[commit]["config.json"])
+            reply["config"] = {name: config[name] for name in ("architectures", "model_type")}
         if what == "tree":
             reply = [_tree_entry(one) for one in siblings]
         kind = fault.kind if fault else ""

@@ -125,6 +125,7 @@ def test_a_model_too_large_is_403_with_both_sizes(hasty: Server) -> None:
             "The model heavy/huge is too large to be loaded automatically (6.8GB > "
         )
         assert "memory_budget" in reply.json()["error"]
+        assert "TooBig" == hasty.get("/status/heavy/huge").json()["state"]
         assert reply.json()["error"] == reply.headers["x-error-message"]
     assert not asleep(hasty, "org/bert")
 

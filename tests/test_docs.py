@@ -9,6 +9,7 @@ from labeld.cli import cli
 from labeld.metrics import Metrics
 from labeld.settings import Settings, every_setting, variable
 from labeld.web.app import App
+from labeld.web.openapi import openapi
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,6 +64,27 @@ def test_the_http_page_names_every_route() -> None:
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}
     assert [] == sorted(path for path in paths if f"`{path}`" not in page)
+
+
+def test_the_description_names_every_route() -> None:
+    """/openapi.json, and no route that is not there."""
+
+    def never(_: object) -> None:
+        raise AssertionError
+
+    app = App(Settings(), never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
+    task = "text-classification"
+    routed = {route.path.replace(":path}", "}").replace("{task}", task) for route in app.routes}
+
+    assert routed - {"/openapi.json"} == set(openapi(Settings().inputs)["paths"])
+
+
+def test_the_page_of_metrics_names_every_one() -> None:
+    """docs/http-api.md has each family that a server counts or shows."""
+    page = (ROOT / "docs/http-api.md").read_text()
+    sources = "".join((ROOT / "src/labeld" / name).read_text() for name in ("metrics.py", "web/status.py"))
+
+    assert [] == [name for name in re.findall(r'"(labeld_[a-z_]+)"', sources) if f"`{name}" not in page]
 
 
 def test_the_map_of_the_code_is_complete() -> None:

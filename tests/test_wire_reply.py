@@ -128,12 +128,14 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.AmbiguousModelError("a", ["b/a", "c/a"]), 400, {}),
         (errors.ModelNotFoundError("a"), 404, {}),
         (errors.RouteNotFoundError(), 404, {}),
+        (errors.RepositoryNotFoundError(errors.ModelNotFoundError("a")), 404, {"x-error-code": "RepoNotFound"}),
+        (errors.AnonymousError(), 401, {"www-authenticate": "Bearer"}),
         (errors.MethodNotAllowedError("GET, HEAD"), 405, {"allow": "GET, HEAD"}),
         (errors.SlowRequestError("Too slow."), 408, {}),
         (errors.BodyTooLargeError(9), 413, {"connection": "close"}),
         (errors.UnsupportedEncodingError("gzip"), 415, {}),
-        (errors.OverloadedError("Full.", 2.1), 429, {"retry-after": "3"}),
-        (errors.DeadlineExceededError("Late.", 1), 429, {"retry-after": "1"}),
+        (errors.OverloadedError("Full.", 2.1, "max_in_flight"), 429, {"retry-after": "3"}),
+        (errors.DeadlineExceededError("Late.", 1, "queue_timeout"), 429, {"retry-after": "1"}),
         (errors.HeaderTooLargeError("Too many headers."), 431, {}),
         (errors.EngineFailedError(), 500, {}),
         (errors.NotFiniteError(3), 500, {}),
@@ -178,7 +180,10 @@ def test_a_subclass_has_the_status_of_its_parent() -> None:
     class NewerError(errors.DeadlineExceededError):
         """A failure that has no row of its own."""
 
-    assert (429, "30") == (encoded(NewerError("Late.", 99))[0], encoded(NewerError("Late.", 99))[1]["retry-after"])
+    assert (429, "30") == (
+        encoded(NewerError("Late.", 99, "queue_timeout"))[0],
+        encoded(NewerError("Late.", 99, "queue_timeout"))[1]["retry-after"],
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("/secret/path"), KeyError("hf_secret"), Exception(), RecursionError()])
@@ -205,7 +210,7 @@ def test_unknown_exceptions_say_nothing(error: Exception) -> None:
 )
 def test_retry_after_is_one_to_thirty_whole_seconds(seconds: float, header: str) -> None:
     """Whatever the estimate is, the header is sensible."""
-    assert header == encoded(errors.OverloadedError("Full.", seconds))[1]["retry-after"]
+    assert header == encoded(errors.OverloadedError("Full.", seconds, "max_in_flight"))[1]["retry-after"]
 
 
 @pytest.mark.parametrize(

@@ -229,10 +229,11 @@ class NotFiniteError(LabeldError):
 
 
 class RepositoryNotFoundError(LabeldError):
-    """A look-up as of the Hub (`/api/models/{id}`) named a model that this server does not have; `reason` says why."""
+    """A look-up as of the Hub (`/api/models/{id}`) named a model that this server does not have; `cause` says why."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, cause: LabeldError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class AnonymousError(LabeldError):

@@ -85,7 +85,7 @@ class Metrics:
         )
         self._batch_texts = Histogram("labeld_batch_texts", "Texts of a batch.", buckets=TEXTS, registry=registry)
         self._batch_tokens = Histogram("labeld_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry)
-        self._answered: dict[tuple[str, int], Counter] = {}  # NOTE: `labels` takes five times as long as this look-up
+        self._answered: dict[tuple[str, int], Counter] = {}  # NOTE: `labels` takes 2 µs, and this look-up 0.1
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Counts it, and its time."""

@@ -142,6 +142,8 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
 
 def _sentence(error: Exception) -> str:
     """What may be shown of this failure."""
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return _sentence(error.cause)
     if isinstance(error, errors.ModelNotFoundError):
         return f"Model {_printable(error.model_id, MODEL_ID_CHARACTERS)} does not exist"
     return _printable(str(error), SENTENCE_CHARACTERS) if isinstance(error, errors.LabeldError) else INTERNAL_ERROR

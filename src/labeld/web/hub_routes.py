@@ -61,7 +61,7 @@ async def model(service: Service, request: Request) -> Reply:
     try:
         listed = await service.listing.one(request.path_params["model_id"].strip("/"))
     except (ModelNotFoundError, NotDownloadedError) as error:
-        raise RepositoryNotFoundError(str(error)) from None
+        raise RepositoryNotFoundError(error) from None
     return _chosen(_described(service, listed), request.query_params), {}
 
 
