@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.report import Figure, Plan
-from labeld.errors import HubFailedError
+from labeld.errors import HubFailedError, LabeldError
 from labeld.folders import BUNDLED
 from labeld.messages import ClassifyRequest, Options, Text
 from labeld.service import Service
@@ -76,7 +76,7 @@ async def _ask(service: Service, model_id: str) -> Exception | None:
     """What a request for a model ends with; None when it is answered."""
     try:
         await service.classify(model_id, REQUEST)
-    except HubFailedError as error:
+    except LabeldError as error:
         return error
     return None
 
