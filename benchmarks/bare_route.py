@@ -26,4 +26,14 @@ def bare_route(body: bytes, headers: dict[str, str]) -> Starlette:
 if __name__ == "__main__":
     reply = json.load(sys.stdin)
     app = bare_route(reply["body"].encode(), reply["headers"])
-    uvicorn.run(app, port=int(sys.argv[1]), http="httptools", loop="uvloop", access_log=False, log_level="warning")
+    uvicorn.run(  # as labeld.web.worker.ServerConfig, but for the limits
+        app,
+        port=int(sys.argv[1]),
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        interface="asgi3",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+    )
