@@ -159,7 +159,8 @@ def test_every_kind_of_model_is_tried_on_the_shipped_texts(load: Callable[..., t
 def test_a_server_says_which_precision_answers(models_dir: Path, tmp_path: Path) -> None:
     """In its log and in /info, for each model by its own part of the setting."""
     setting = "bare=float32,auto"
-    with serving(tmp_path, "bare", "--models-dir", str(models_dir), "--precision", setting) as server:
+    patient = ("--load-grace", "60")  # a trial takes a while, and /info waits no longer than that
+    with serving(tmp_path, "bare", "--models-dir", str(models_dir), "--precision", setting, *patient) as server:
         exact, tried = (server.get(f"/models/{name}/info").json() for name in ("bare", "org/bert"))
         log = server.log.read_text()
 
@@ -194,6 +195,23 @@ def test_an_impossible_precision_stops_the_start() -> None:
     assert done.returncode != 0
     assert "precision has 'org/name=int4', but each part must be one of float32, bfloat16, int8, auto" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_precision_for_a_model_that_is_not_there_is_a_warning(models_dir: Path) -> None:
+    """At the start, one for each, with what helps; a model that is there is no news."""
+    known, others = "org/bert=float32", "org/nothing=int8,sentiment-en=int8,a/b/c=int8"
+    variables = {"LABELD_PRECISION": f"{known},{others}", "LABELD_MODELS_DIR": str(models_dir)}
+    warned = run_labeld("classify", "a", LABELD_HUB="any", **variables).stderr
+    alone = run_labeld("classify", "a", LABELD_HUB="any", **variables | {"LABELD_PRECISION": known}).stderr
+
+    for part in (
+        "precision names org/nothing, which is not here yet: it counts once it is downloaded",
+        "precision names sentiment-en, which counts for no model: its id is labeld/sentiment-en",
+        "precision names a/b/c, which counts for no model: Model a/b/c does not exist",
+    ):
+        assert part in warned
+    assert 3 == warned.count("precision names")
+    assert "precision" not in alone
 
 
 def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_path: Path) -> None:

@@ -270,6 +270,7 @@ def test_two_servers_share_answers_through_redis(models_dir: Path, tmp_path: Pat
             assert [True, False] == [computed(first), computed(second)]
             assert (first.content, first.headers["x-sha"]) == (second.content, second.headers["x-sha"])
             assert first.headers["x-compute-time"] == second.headers["x-compute-time"]
+            assert 'labeld_cache_texts_total{result="redis"} 1.0' in two.get("/metrics").text
             with redis.Redis.from_url(url) as client:
                 dump = b"".join(name + client.get(name) for name in client.scan_iter())
                 assert b"label" in dump

@@ -121,9 +121,8 @@ def test_a_model_too_large_is_403_with_both_sizes(hasty: Server) -> None:
         reply = hasty.post("/models/heavy/huge", json={"inputs": "a"}, headers=headers)
 
         assert 403 == reply.status_code
-        assert reply.json()["error"].startswith(
-            "The model heavy/huge is too large to be loaded automatically (6.8GB > "
-        )
+        too_large = "The model heavy/huge is too large to be loaded automatically (6.8GB > "
+        assert reply.json()["error"].startswith(too_large)
         assert "memory_budget" in reply.json()["error"]
         assert "TooBig" == hasty.get("/status/heavy/huge").json()["state"]
         assert reply.json()["error"] == reply.headers["x-error-message"]

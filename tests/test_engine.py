@@ -111,14 +111,24 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
     np.testing.assert_allclose(np.concatenate([ours.run([one], 0) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("scratch", ["none", "folder", "not a folder"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_weights_of_16_bits_are_computed_in_float32(tmp_path: Path, dtype: torch.dtype) -> None:
-    """Exactly as transformers does when it is told float32."""
+def test_weights_of_16_bits_are_computed_in_float32(
+    tmp_path: Path, dtype: torch.dtype, scratch: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Exactly as transformers does when told float32, wherever the widened weights lie; no file is left to see."""
     torch.manual_seed(7)
-    BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path)
+    BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path / "model")
+    place = tmp_path / "scratch"
+    if scratch == "not a folder":
+        place.touch()
+    given = None if scratch == "none" else place
+    ours = OpenVinoEngine(tmp_path / "model", read_config(tmp_path / "model"), 2, 1, "float32", given)
     batch = texts(MIXED)
 
-    assert np.abs(engine(tmp_path).run(batch, 0) - reference(tmp_path, batch)).max() < TOLERANCE
+    assert np.abs(ours.run(batch, 0) - reference(tmp_path / "model", batch)).max() < TOLERANCE
+    assert [] == list(tmp_path.rglob("scratch/*"))
+    assert (scratch == "not a folder") == ("widened weights stay in memory" in caplog.text)
 
 
 def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:

@@ -1,7 +1,11 @@
 """What clients ask the Hub, asked here: over HTTP, with a Hub behind the server and without."""
 
 import json
+import select
+import socket
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +13,7 @@ import pytest
 
 from tests.hub_models import classifier
 from tests.local_hub import Fault, LocalHub, local_hub
-from tests.server_process import Server, serving
+from tests.server_process import Server, serving, wait_until
 from tests.tiny_models import VOCABULARY_ONLY
 
 LIVE = {"status": "live", "task": "text-classification"}
@@ -257,6 +261,26 @@ def test_a_hub_that_fails(its_hub: LocalHub, hub_server: Server) -> None:
     assert (503, 200) == (reply.status_code, here.status_code)
     assert "retry-after" in reply.headers
     assert "a secret of the Hub" not in reply.text
+
+
+def test_a_hub_that_is_silent(its_hub: LocalHub, hub_server: Server) -> None:
+    """Holds up 64 look-ups of models that only it could have, and nobody else; those beyond are refused at once."""
+    its_hub.fault = Fault("silent", on="/api/models/slow/")
+    with ExitStack() as stack:
+        asking = [stack.enter_context(socket.create_connection(hub_server.address)) for _ in range(70)]
+        for index, one in enumerate(asking):
+            one.sendall(b"GET /api/models/slow/m%d HTTP/1.1\r\nhost: x\r\n\r\n" % index)
+        wait_until(lambda: len(select.select(asking, [], [], 0)[0]) == 6)
+        refused = select.select(asking, [], [], 0)[0]
+        here = [hub_server.get(path).status_code for path in ("/api/models/labeld/sentiment-en", "/api/models")]
+        classified = hub_server.classify("a", "labeld/sentiment-en")
+        its_hub.fault = None
+        others = [one for one in asking if one not in refused]
+
+        assert [b"HTTP/1.1 429"] * 6 == [one.recv(12) for one in refused]
+        assert ([200, 200], 1) == (here, len(classified))
+        # the four questions that had reached the Hub are broken off there
+        assert {b"HTTP/1.1 404": 60, b"HTTP/1.1 503": 4} == Counter(one.recv(12) for one in others)
 
 
 def test_a_downloaded_model_is_listed(its_hub: LocalHub, hub_server: Server) -> None:

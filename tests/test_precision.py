@@ -163,6 +163,25 @@ def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(packed, alone, rtol=0, atol=ALONE_OR_PACKED)
 
 
+@pytest.mark.parametrize(
+    ("precision", "width", "block_width"),
+    [
+        ("float32", 4, 4),
+        pytest.param("bfloat16", 2, 2, marks=needs_bfloat16),
+        pytest.param("int8", 4, 2, marks=needs_int8),
+    ],
+)
+def test_an_engine_knows_what_its_weights_take(
+    tmp_path: Path, precision: Precision, width: int, block_width: int
+) -> None:
+    """Bytes of a number by precision; the word embeddings stay in their file, and int8 is there twice."""
+    parameters = dict(BertForSequenceClassification.from_pretrained(saved(tmp_path)).named_parameters())
+    sizes = {name: parameter.numel() for name, parameter in parameters.items() if "word_embeddings" not in name}
+    blocks = sum(size for name, size in sizes.items() if ".layer." in name and parameters[name].dim() == 2)
+
+    assert width * (sum(sizes.values()) - blocks) + block_width * blocks == engine(tmp_path, precision).nbytes
+
+
 def test_int8_is_refused_where_it_could_not_be_in_force(tmp_path: Path) -> None:
     """A model narrower than the smallest group: one sentence with the way out."""
     folder = saved(tmp_path, hidden_size=8, num_attention_heads=2, intermediate_size=16)

@@ -23,11 +23,13 @@ from labeld.errors import ModelLoadingError, ModelNotFoundError, OverloadedError
 from labeld.loader import PEAK, Loaded, ModelLoader
 from labeld.messages import ClassifyRequest, Options, Text
 from labeld.model import LoadOptions, weight_bytes
+from labeld.precision import parse_precisions
 from labeld.service import Service
 from labeld.settings import Amount, Queue, Residency, Settings
 from labeld.settings import Folders as FolderSettings
 from labeld.wiring import open_catalogue
 from tests.more_models import variants, with_ballast
+from tests.tiny_models import BERT
 
 TEXT = "I like you. I love you"
 WAIT = Options(wait_for_model=True)
@@ -125,7 +127,7 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
             assert sum(one.bytes for one in service.residents()) <= 5 * size
 
     async def story() -> None:
-        async with opened(tmp_path, tmp_path / "cache", int(size * (4 + PEAK))) as (service, _):
+        async with opened(tmp_path, tmp_path / "cache", int(size * (4 + PEAK["float32"]))) as (service, _):
             await asyncio.gather(*(client(service) for _ in range(8)))
 
             assert 5 == len(loaded(service))
@@ -143,7 +145,10 @@ def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tm
     size = weight_bytes(tmp_path / ids[0])
 
     async def story() -> None:
-        async with opened(tmp_path, tmp_path / "cache", int(size * (PEAK + 0.5)), cache_bytes=MIB) as (service, _):
+        async with opened(tmp_path, tmp_path / "cache", int(size * (PEAK["float32"] + 0.5)), cache_bytes=MIB) as (
+            service,
+            _,
+        ):
             first = [await service.classify(model_id, REQUEST) for model_id in ids]
             again = [await service.classify(model_id, REQUEST) for model_id in ids]
 
@@ -164,7 +169,7 @@ def test_thirty_models_that_left_leave_nothing_behind(models_dir: Path, tmp_path
     used, threads = [], []
 
     async def story() -> None:
-        async with opened(tmp_path, tmp_path / "cache", int(size * (PEAK + 0.5))) as (service, _):
+        async with opened(tmp_path, tmp_path / "cache", int(size * (PEAK["float32"] + 0.5))) as (service, _):
             for turn in range(36):
                 async with service.lease(ids[turn % 2], WAIT) as one:
                     engines.extend((weakref.ref(one.model.engine), weakref.ref(one.model.encoder.tokenizer)))
@@ -213,11 +218,36 @@ def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:
             assert (1, 2, 0) == (service.counts.loads, service.counts.failures, service.counts.evictions)
             (resident,) = service.residents()
             assert ("org/bert", 0) == (resident.key, resident.leases)
-            assert resident.bytes == weight_bytes(tmp_path / "org/bert")
+            words = 4 * BERT["vocab_size"] * BERT["hidden_size"]  # which stay in their file
+            assert resident.bytes == weight_bytes(tmp_path / "org/bert") - words
         async with opened(tmp_path, tmp_path / "cache", load_grace=0) as (service, _):
             assert 0 < service.state("org/bert").estimated_time < 20
 
     asyncio.run(story())
+
+
+def test_a_precision_reserves_what_it_needs(models_dir: Path, tmp_path: Path) -> None:
+    """A model in int8 less than one in float32, by its own id; where a trial may come, as much as float32."""
+    catalogue = open_catalogue(Settings(folders=FolderSettings(models_dir=models_dir)), "off")
+    dispatcher = Dispatcher(Settings().compute, Queue(), 1)
+
+    async def reserved(setting: str) -> int:
+        options = LoadOptions(1, 1, MIB, 4096, tmp_path, parse_precisions(setting))
+        loader = ModelLoader(catalogue, dispatcher, options)
+        try:
+            return await loader.prepare("org/bert")
+        finally:
+            loader.shutdown()
+
+    size = weight_bytes(models_dir / "org/bert")
+    for setting, expected in (
+        ("float32", PEAK["float32"]),
+        ("auto", PEAK["float32"]),
+        ("float32,org/bert=int8", PEAK["int8"]),
+        ("int8,org/bert=bfloat16", PEAK["bfloat16"]),
+    ):
+        assert int(size * expected) == asyncio.run(reserved(setting)), setting
+    assert PEAK["int8"] < PEAK["bfloat16"] < PEAK["float32"]
 
 
 FIELDS = ("state", "estimated_time", "error")

@@ -19,6 +19,8 @@ from tests.tokenizer_folders import (
     OWN_SYMBOL,
     SHARED,
     Expected,
+    albert,
+    albert_of_version_4,
     by_sentencepiece,
     by_transformers,
     byte_bpe,
@@ -57,6 +59,8 @@ LIKE_TRANSFORMERS: dict[str, Callable[[Path], Path]] = {
     ),
     "tokenizer.json, XLM-RoBERTa, as it is": partial(saved, XLM_ROBERTA, **AS_IT_IS),
     "tokenizer.json, CamemBERT": partial(saved, CAMEMBERT),
+    "tokenizer.json, ALBERT": partial(saved, albert),
+    "tokenizer.json, ALBERT of version 4": albert_of_version_4,
     "tokenizer.json, DeBERTa-v2": partial(saved, deberta),
     "tokenizer.json, DeBERTa-v2, lower case": partial(saved, deberta, do_lower_case=True, split_by_punct=True),
 }

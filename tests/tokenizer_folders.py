@@ -161,6 +161,27 @@ def deberta(folder: Path, rules: dict[str, Any] | None = None, **config: Any) ->
     )
 
 
+def albert(folder: Path, **config: Any) -> Path:
+    """spiece.model of ALBERT, one of the classes whose tokenizer.json is taken as it is."""
+    layout = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "pad_piece": "<pad>"}
+    return write(
+        folder,
+        spiece_model=sentencepiece_model(**layout, control_symbols="[CLS],[SEP],[MASK]"),
+        config_json={"model_type": "albert"},
+        tokenizer_config_json={"tokenizer_class": "AlbertTokenizer", **config},
+    )
+
+
+def albert_of_version_4(folder: Path) -> Path:
+    """tokenizer.json as transformers 4 writes it (AlbertConverter in its convert_slow_tokenizer.py)."""
+    content = json.loads((saved(albert, folder) / "tokenizer.json").read_text())
+    content["normalizer"]["normalizers"].append({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "})
+    metaspace = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
+    content["pre_tokenizer"]["pretokenizers"] = [{"type": "WhitespaceSplit"}, metaspace]
+    del content["model"]["byte_fallback"]
+    return write(folder, tokenizer_json=content)
+
+
 def real(folder: Path, name: str) -> Path:
     """A published model's own config and tokenizer files, where they are."""
     shutil.copytree(SHARED / "checkpoints" / name, folder)

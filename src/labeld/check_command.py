@@ -2,15 +2,14 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from labeld.catalogue import Place
 from labeld.engines.base import Engine
-from labeld.folders import Folders
 from labeld.model import ModelFolder
 from labeld.precision import FASTER, Precision
 from labeld.settings import Settings
@@ -19,12 +18,9 @@ from labeld.wiring import load_options
 LABELS_SHOWN = 12
 
 
-def check_model(model: str, settings: Settings, *, as_json: bool) -> None:
+def check_model(model: str, place: Place, settings: Settings, *, as_json: bool) -> None:
     """Tries every precision of a model and prints what was found; raises LabeldError when it cannot be loaded."""
-    folder = Path(model)
-    if not (folder / "config.json").exists():
-        model, folder = Folders(settings.folders.models_dir).find(model)
-    read = ModelFolder(folder, load_options(settings))
+    read = ModelFolder(place.folder, load_options(settings), place.commit)
     found = _try(model, read)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))  # noqa: T201

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from labeld.errors import FolderError
 from labeld.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, parse_object, shown
 from labeld.safetensors_file import read_safetensors
+from labeld.scratch_file import ScratchFile
 from labeld.torch_file import read_torch
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class Checkpoint:
         self._tensors = tensors
         self._files = files
         self._taken: set[str] = set()
+        self._scratch: ScratchFile | None = None
 
     @property
     def nbytes(self) -> int:
@@ -75,6 +79,25 @@ class Checkpoint:
         """Numbers in all tensors together."""
         return sum(math.prod(tensor.shape) for tensor in self._tensors.values())
 
+    def take_matrix(self, name: str, *shape: int) -> WeightArray:
+        """The same, but as float32 in the scratch file, if there is one, where it is stored in 16 bits."""
+        stored = self.take_stored(name, *shape)
+        if self._scratch is None or stored.dtype == np.float32:
+            return stored
+        try:
+            return self._scratch.keep(self.take(name, *shape))
+        except OSError as error:
+            _log.warning("the cache folder has no room for widened weights, so they stay in memory: %s", error.strerror)
+            self._scratch = None
+            return stored
+
+    def widen_into(self, folder: Path) -> None:
+        """Makes a scratch file in this folder, for the matrices that are taken from now on."""
+        try:
+            self._scratch = ScratchFile(folder)
+        except OSError as error:
+            _log.warning("the cache folder cannot be written, so widened weights stay in memory: %s", error.strerror)
+
     def unused(self) -> list[str]:
         """Names of the tensors that nobody took, sorted."""
         return sorted(set(self._tensors) - self._taken)
@@ -94,6 +117,8 @@ class Checkpoint:
         """Gives the files' resident pages back to the system; a later read brings them back from disk."""
         for file in self._files:
             file.release()
+        if self._scratch:
+            self._scratch.release()
 
     def _find(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
         stored_name = self._stored_name(name)

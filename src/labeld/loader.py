@@ -14,12 +14,13 @@ from labeld.dispatch import Dispatcher, ModelQueue
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.load_history import LoadHistory
 from labeld.model import LoadOptions, Model, check_folder, load_model, weight_bytes
+from labeld.precision import Asked
 
 logger = logging.getLogger(__name__)
 
-PEAK = 1.7
+PEAK: dict[Asked, float] = {"float32": 1.7, "bfloat16": 1.5, "int8": 0.6, "auto": 1.7}
 """Bytes in use while a model is loaded, over the bytes of its weights in float32: see
-docs/decisions/0005-memory-budget.md."""
+docs/decisions/0005-memory-budget.md. A trial for `auto` begins with float32."""
 
 DOWNLOADS = 4
 """Models that are downloaded at once."""
@@ -53,8 +54,8 @@ class ModelLoader:
         self._release(key)  # what an earlier load that came to nothing has left
         place = await asyncio.get_running_loop().run_in_executor(self._downloads, self._catalogue.fetch, key)
         self._places[key] = place
-        self._weight_bytes[key] = await self._on_thread(_named, key, weight_bytes, place.folder)
-        return int(self._weight_bytes[key] * PEAK)
+        self._weight_bytes[key] = await self._on_thread(named, key, weight_bytes, place.folder)
+        return int(self._weight_bytes[key] * PEAK[self._options.precisions.of(key)])
 
     async def load(self, key: str) -> Loaded:
         """The prepared model with a queue of its own; raises ModelBrokenError."""
@@ -104,7 +105,7 @@ class ModelLoader:
 
     def _load(self, model_id: str, place: Place) -> Model:
         began = time.perf_counter()
-        model: Model = _named(model_id, load_model, model_id, place.folder, self._options, place.commit)
+        model: Model = named(model_id, load_model, model_id, place.folder, self._options, place.commit)
         memory.give_back()
         seconds = time.perf_counter() - began
         self._history.add(model_id, self._weight_bytes[model_id], seconds)
@@ -122,7 +123,7 @@ def _free(last_reference: list[Loaded]) -> None:
     logger.info("unloaded %s", model_id)
 
 
-def _named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
+def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
     """What the function returns; any failure becomes a ModelBrokenError that names the model."""
     try:
         return function(*arguments)

@@ -75,7 +75,7 @@ class ModelFolder:
         _require_same_vocabulary(self._files, self.config)
         self.revision = commit or folder_revision(folder, options.cache_dir)
         self._probe = options.probe or shipped_probe(len(self.config.labels))
-        self.open = partial(open_engine, folder, self.config, options.threads, options.lanes)
+        self.open = partial(open_engine, folder, self.config, options.threads, options.lanes, scratch=options.cache_dir)
         """Precision -> engine; raises FolderError, PrecisionError among them."""
 
     def encoder(self, engine: Engine) -> TextEncoder:

@@ -3,8 +3,9 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from labeld import settings
 from labeld.errors import ModelNotFoundError, in_words
 from labeld.flags import with_settings
 from labeld.folders import BUNDLED, Folders, valid_id
+from labeld.known_answers import SHIPPED
 from labeld.store import Store
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def pull(
 
 
 @models.command()
-@with_settings(settings.Folders, settings.Compute, settings.Precisions)
+@with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
 def check(
     model: Annotated[str, typer.Argument(metavar="DIR_OR_ID", help="A model's folder, or its id.")],
     *,
@@ -52,11 +54,45 @@ def check(
 ) -> None:
     """Load a model in each precision: what it is, how fast, how large, and what the faster ones cost.
 
-    Its verdict is remembered: with precision auto a server then starts without a trial of its own.
+    An id that is in no folder is downloaded, as by `pull`. The verdict is remembered: with precision auto a server then
+    starts without a trial of its own.
     """
-    from labeld.check_command import check_model  # noqa: PLC0415  # loads the engine
+    from labeld.catalogue import Place  # noqa: PLC0415  # loads the engine, as do these
+    from labeld.check_command import check_model  # noqa: PLC0415
+    from labeld.wiring import open_catalogue  # noqa: PLC0415
 
-    check_model(model, settings.load(flags), as_json=as_json)
+    chosen = settings.load(flags)
+    if (Path(model) / "config.json").exists():
+        check_model(model, Place(Path(model), None), chosen, as_json=as_json)
+        return
+    with closing(open_catalogue(chosen, "any")) as catalogue:
+        found = catalogue.find(model)
+        with _bar(found, shown=not as_json) as progress:
+            place = catalogue.fetch(found, progress)
+        check_model(found, place, chosen, as_json=as_json)
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub, settings.Compute)
+def verify(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Models; none = all with known answers.")
+    ] = None,
+    *,
+    answers: Annotated[
+        Path, typer.Option(help="JSON file of known answers.", show_default="those of docs/models.md")
+    ] = SHIPPED,
+    as_json: AsJson = False,
+    **flags: Any,
+) -> None:
+    """Compare published answers with those of the real checkpoints, which are downloaded if they are not here.
+
+    Ends with 0 only if every score was compared and passed, with 1 if one failed, with 3 if none failed but some models
+    could not be reached.
+    """
+    from labeld.verify_command import verify_models  # noqa: PLC0415  # loads the engine
+
+    raise typer.Exit(verify_models(ids or [], answers, settings.load(flags), as_json=as_json))
 
 
 @models.command("list")

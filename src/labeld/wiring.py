@@ -10,12 +10,12 @@ from labeld.cache.answers import AnswerCache
 from labeld.cache.memory_store import MemoryStore
 from labeld.catalogue import Catalogue
 from labeld.dispatch import Dispatcher
-from labeld.errors import SettingsError
+from labeld.errors import LabeldError, SettingsError
 from labeld.folders import Folders
 from labeld.loader import ModelLoader
 from labeld.metrics import UNOBSERVED, Observer
 from labeld.model import LoadOptions, check_without_weights
-from labeld.precision import parse_precisions
+from labeld.precision import AskedPrecisions, parse_precisions
 from labeld.probe_texts import read_probe
 from labeld.service import Service
 from labeld.settings import Answers, Compute, Policy, Settings
@@ -80,6 +80,20 @@ def load_options(settings: Settings) -> LoadOptions:
     )
 
 
+def warn_of_unknown(catalogue: Catalogue, precisions: AskedPrecisions) -> None:
+    """Logs a warning for each model that the setting precision names and that is not here by that id."""
+    for name in precisions.by_model:
+        try:
+            model_id, folder = catalogue.locate(name)
+        except LabeldError as error:
+            logger.warning("precision names %s, which counts for no model: %s", name, str(error).rstrip("."))
+            continue
+        if model_id != name:
+            logger.warning("precision names %s, which counts for no model: its id is %s", name, model_id)
+        elif folder is None:
+            logger.warning("precision names %s, which is not here yet: it counts once it is downloaded", name)
+
+
 async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
@@ -104,9 +118,10 @@ async def open_service(settings: Settings, observer: Observer = UNOBSERVED) -> A
     memory.keep_large_blocks_apart()
     lanes, _ = lanes_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, lanes, observer)
-    catalogue = open_catalogue(settings, settings.hub.policy(settings.listen))
+    catalogue, options = open_catalogue(settings, settings.hub.policy(settings.listen)), load_options(settings)
+    warn_of_unknown(catalogue, options.precisions)
     cache = await open_cache(settings.answers)
-    loader = ModelLoader(catalogue, dispatcher, load_options(settings))
+    loader = ModelLoader(catalogue, dispatcher, options)
     service = Service(catalogue, dispatcher, loader, cache, settings, observer=observer)
     dispatcher.start()
     try:

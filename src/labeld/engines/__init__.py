@@ -15,10 +15,17 @@ TORCH_EXTRA = ("torch", "transformers", "safetensors")
 """What `labeld[torch]` installs."""
 
 
-def open_engine(
-    folder: Path, config: ModelConfig, threads: int, lanes: int, precision: Precision = "float32"
+def open_engine(  # noqa: PLR0913, PLR0917  # what and how
+    folder: Path,
+    config: ModelConfig,
+    threads: int,
+    lanes: int,
+    precision: Precision = "float32",
+    scratch: Path | None = None,
 ) -> Engine:
     """Loads a model folder's weights into the engine for it: a packed graph where one computes it, else torch.
+
+    `scratch` is a folder for weights of 16 bits that are widened; without it they take memory twice.
 
     Raises FolderError naming a bad file, UnsupportedArchitectureError when the engine it needs is not installed,
     PrecisionError when it cannot compute in this precision here.
@@ -26,7 +33,7 @@ def open_engine(
     try:
         from labeld.engines.openvino import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s; only who loads a model pays
 
-        return OpenVinoEngine(folder, config, threads, lanes, precision)
+        return OpenVinoEngine(folder, config, threads, lanes, precision, scratch)
     except UnsupportedArchitectureError as error:
         _require_torch(config, error)
         if precision != "float32":

@@ -21,7 +21,7 @@ class Engine(Protocol):
     precision: Precision
     """How it computes."""
     nbytes: int
-    """Bytes that its weights take."""
+    """Bytes that its weights take at least, without those that stay in their file."""
 
     def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
         """Logits of the texts, in their order; the caller owns the array. Raises whatever its library raises."""

@@ -16,6 +16,12 @@ from labeld.model_config import ModelConfig
 from labeld.precision import Precision
 
 WARM_UP_TOKENS = 16
+WIDTHS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 4}
+"""Bytes of a number in the engine's own layout of the weights, but for the matrices in 8 bits."""
+
+MATRIX_WIDTH = 2
+"""Bytes of a number of those: one in that layout, and one in the graph, since no file has it."""
+
 RELEASE_EVERY = 16
 """Runs after which the mapped file's pages are given back: embeddings are read from it, and weights for a new shape."""
 
@@ -27,16 +33,27 @@ class OpenVinoEngine:
     the precision would not be in force.
     """
 
-    def __init__(
-        self, folder: Path, config: ModelConfig, threads: int, lanes: int, precision: Precision = "float32"
+    def __init__(  # noqa: PLR0913, PLR0917  # as open_engine
+        self,
+        folder: Path,
+        config: ModelConfig,
+        threads: int,
+        lanes: int,
+        precision: Precision = "float32",
+        scratch: Path | None = None,
     ) -> None:
         self._checkpoint = open_checkpoint(folder)
+        if scratch and precision != "int8":  # whose matrices are read once
+            self._checkpoint.widen_into(scratch)
         self._graph = graphs.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
         self.max_tokens = self._graph.max_tokens
-        self.nbytes = self._checkpoint.nbytes
-        inner = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
+        matrices = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
+        inner = [columns for _, columns in matrices]
+        in_8_bits = sum(rows * columns for rows, columns in matrices)
+        others = self._checkpoint.numbers - self._graph.words.size - in_8_bits
+        self.nbytes = WIDTHS[precision] * others + MATRIX_WIDTH * in_8_bits
         compiled = ov.Core().compile_model(
             self._graph.model,
             "CPU",

@@ -86,11 +86,11 @@ class Weights:
     """Layers of one checkpoint by their names in transformers."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._take = checkpoint.take_stored
+        self._take, self._take_matrix = checkpoint.take_stored, checkpoint.take_matrix
 
     def linear(self, x: Node, name: str, inner: int, outer: int, *, bias: bool = True) -> Node:
         """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
-        product = _named(op.matmul(x, constant(self._take(f"{name}.weight", outer, inner)), False, True), name)
+        product = _named(op.matmul(x, constant(self._take_matrix(f"{name}.weight", outer, inner)), False, True), name)
         return self._add_bias(product, name, outer) if bias else product
 
     def norm(self, x: Node, name: str, size: int, eps: float, *, bias: bool = True) -> Node:

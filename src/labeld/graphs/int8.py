@@ -20,13 +20,13 @@ BLOCK = re.compile(r"\.\d+\.")
 LARGEST = np.float32(127)
 
 
-def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[int]:
-    """Replaces the matrices of all transformer blocks; returns the inner dimension of each.
+def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[tuple[int, int]]:
+    """Replaces the matrices of all transformer blocks; returns the shape of each, [outer, inner].
 
     `converted` is called after each, when its float values are no longer needed. What is computed from weights alone
     (the relative positions of DeBERTa) is left as it is: OpenVINO does that once, when it compiles.
     """
-    inner = []
+    shapes = []
     depends_on_input: set[str] = set()
     for node in graph.get_ordered_ops():
         sources = [source.get_node() for source in node.input_values()]
@@ -36,9 +36,9 @@ def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[int]:
         if node.get_type_name() == "MatMul" and BLOCK.search(node.get_friendly_name()):
             weight = _values(sources[1])
             node.input(1).replace_source_output(_compressed(weight).output(0))
-            inner.append(weight.shape[1])
+            shapes.append((weight.shape[0], weight.shape[1]))
             converted()
-    return inner
+    return shapes
 
 
 def _values(weight: Node) -> NDArray[np.float32]:

@@ -49,7 +49,8 @@ async def models(service: Service, request: Request) -> Reply:
     elif sort is not None and sort not in OTHER_ORDERS:
         raise InvalidRequestError(f"sort is {sort!r}, but must be one of {', '.join((*BY_TIME, *OTHER_ORDERS))}.")
     end = start + min(limit, PAGE)
-    page = [_chosen(_described(service, one), query) for one in listed[start:end]]
+    revisions = _revisions(service)
+    page = [_chosen(_described(one, revisions, live=_live(service, one)), query) for one in listed[start:end]]
     following = request.url.include_query_params(cursor=end)
     if request.headers.get("x-forwarded-proto") == "https":  # NOTE: clients need the whole address, as they see it
         following = following.replace(scheme="https")
@@ -62,7 +63,8 @@ async def model(service: Service, request: Request) -> Reply:
         listed = await service.listing.one(request.path_params["model_id"].strip("/"))
     except (ModelNotFoundError, NotDownloadedError) as error:
         raise RepositoryNotFoundError(error) from None
-    return _chosen(_described(service, listed), request.query_params), {}
+    described = _described(listed, _revisions(service), live=_live(service, listed))
+    return _chosen(described, request.query_params), {}
 
 
 async def tasks(service: Service, _: Request) -> Reply:
@@ -123,16 +125,20 @@ def _live(service: Service, listed: Listed) -> bool:
     return listed.is_classifier and service.failure(listed.model_id) is None
 
 
-def _described(service: Service, listed: Listed) -> dict[str, Any]:
+def _revisions(service: Service) -> dict[str, str]:
+    """Of the loaded models; those of other folders are not known without reading them whole."""
+    return {one.key: one.model.model.revision for one in service.residents()}
+
+
+def _described(listed: Listed, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
     """All that is known of a model, in the Hub's words."""
-    model_id, live = listed.model_id, _live(service, listed)
-    loaded = {one.key: one.model.model.revision for one in service.residents()}
+    model_id = listed.model_id
     mapping = {"providerId": model_id, "status": "live" if live else "error", "task": TASK}
     described = {
         "id": model_id,
         "modelId": model_id,
         "author": model_id.partition("/")[0] if "/" in model_id else None,
-        "sha": loaded.get(model_id, listed.commit),
+        "sha": revisions.get(model_id, listed.commit),
         "lastModified": listed.last_modified and _time(listed.last_modified),
         "private": False,
         "gated": False,
