@@ -51,11 +51,11 @@ def figures(  # noqa: PLR0913  # one per flag
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (distilbert-sst2, finbert). Without "
-            "it: a few sentences and shapes that ship with the benchmarks.",
+            help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (tokenizers). Without "
+            "it: a few sentences that ship with the benchmarks, and two stand-ins.",
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Folder where stand-ins (700 MB) are kept.")] = Path(
+    cache: Annotated[Path, typer.Option(help="Folder where stand-ins (3 GB) are kept.")] = Path(
         "~/.cache/labeld-benchmarks"
     ),
     quick: Annotated[
@@ -66,7 +66,7 @@ def figures(  # noqa: PLR0913  # one per flag
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
-    Takes about 45 minutes on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
+    Takes about an hour on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
     errors = Console(stderr=True)

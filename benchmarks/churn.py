@@ -43,7 +43,7 @@ def measure(plan: Plan) -> list[Figure]:
     """Five models of DistilBERT's size and fifteen small ones, memory for five large ones, eight clients."""
     large = standins.folder(plan, standins.DISTILBERT)
     size = standins.float32_bytes(large)
-    budget = budget_for((FIT - 1 + PEAK) * size, plan.cache)
+    budget = budget_for((FIT - 1 + PEAK["float32"]) * size, plan.cache)
     seconds = 30 if plan.quick else 300
     with tempfile.TemporaryDirectory(dir=plan.cache) as root:
         questions = _questions(plan, Path(root), large)

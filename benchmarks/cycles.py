@@ -22,7 +22,7 @@ MB = 1e6
 def measure(plan: Plan) -> list[Figure]:
     """Resident memory at the end over that at the beginning, each with the larger model loaded."""
     folders = [standins.folder(plan, model) for model in MODELS]
-    budget = budget_for(PEAK * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
+    budget = budget_for(PEAK["float32"] * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
     cycles = 40 if plan.quick else CYCLES
     flags = ("--models-dir", str(standins.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
     sizes = []

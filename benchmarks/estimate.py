@@ -17,7 +17,7 @@ TEXT = "The kettle works exactly as described."
 def measure(plan: Plan) -> list[Figure]:
     """The third load of each model, in memory that holds one of them, by what the first two have taught."""
     folders = [standins.folder(plan, model) for model in MODELS]
-    budget = budget_for(PEAK * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
+    budget = budget_for(PEAK["float32"] * max(standins.float32_bytes(folder) for folder in folders), plan.cache)
     flags = ("--models-dir", str(standins.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
     found = []
     task = plan.progress.add_task("estimate: three loads of two models", total=None)
