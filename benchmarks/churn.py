@@ -19,7 +19,7 @@ from benchmarks.variants import variant
 from labeld.folders import BUNDLED
 from labeld.loader import PEAK
 
-LARGE, SMALL = 5, 15
+LARGE, SMALL = 8, 12
 FIT = 5
 """Large models for which the budget is."""
 CLIENTS = 8
@@ -40,7 +40,7 @@ class Question(NamedTuple):
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Five models of DistilBERT's size and fifteen small ones, memory for five large ones, eight clients."""
+    """Eight models of DistilBERT's size and twelve small ones, memory for five large ones, eight clients."""
     large = standins.folder(plan, standins.DISTILBERT)
     size = standins.float32_bytes(large)
     budget = budget_for((FIT - 1 + PEAK["float32"]) * size, plan.cache)
