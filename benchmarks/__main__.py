@@ -25,6 +25,12 @@ class Name(Enum):
     SATURATION = "saturation"
     LOADING = "loading"
     SPEED = "speed"
+    CACHED = "cached"
+    ESTIMATE = "estimate"
+    CYCLES = "cycles"
+    FAULTS = "faults"
+    CHURN = "churn"
+    COLD = "cold"
     PARITY = "parity"
 
 
@@ -52,13 +58,15 @@ def figures(  # noqa: PLR0913  # one per flag
     cache: Annotated[Path, typer.Option(help="Folder where stand-ins (3 GB) are kept.")] = Path(
         "~/.cache/labeld-benchmarks"
     ),
-    quick: Annotated[bool, typer.Option("--quick", help="A smoke run of a minute; its figures mean nothing.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A smoke run of six minutes; its timings mean nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/.")] = False,
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
-    Takes about half an hour on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
+    Takes about an hour on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
     errors = Console(stderr=True)

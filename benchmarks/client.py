@@ -13,11 +13,12 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-def post(path: str, text: str) -> bytes:
-    """The bytes of a request to classify one text, past any cache of answers."""
+def post(path: str, text: str, *, wait: bool = False) -> bytes:
+    """The bytes of a request to classify one text, past any cache of answers; `wait` is for a model that is cold."""
     body = json.dumps({"inputs": text}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Use-Cache: false\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    waiting = "X-Wait-For-Model: true\r\n" if wait else ""
+    return f"{head}{waiting}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Connection:

@@ -1,6 +1,7 @@
 """A real `labeld serve` process, and its end: none is left behind, whatever happens here."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,31 +11,36 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from benchmarks.client import Connection, get
 
 READY_WITHIN = 60.0
 ENDS_WITHIN = 40.0
 """A server drains for 30 seconds at most."""
+SPARE = 32 * 1024 * 1024
+"""Bytes by which two servers may differ that do the same."""
 
 
 class Server:
-    """`labeld serve` on a free port, by default without its answer cache, as a context; ready when it is entered."""
+    """`labeld serve` on a free port, by default without its answer cache, as a context; ready when it is entered.
 
-    def __init__(self, *arguments: str, cache: Path) -> None:
+    With `core` it has that core only.
+    """
+
+    def __init__(self, *arguments: str, cache: Path, core: int | None = None) -> None:
         command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
         if command is None:
             sys.exit("The labeld command is not installed: pip install -e .")
-        self.port = _free_port()
+        self.port = free_port()
         # NOTE: without remembered answers, or a benchmark that asks the same twice would measure nothing
         computing = ["--port", str(self.port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
-        self._command = [command, "serve", *computing, *arguments]
+        self._command = [*on_core(core), command, "serve", *computing, *arguments]
         self.seconds_to_ready = 0.0
         """From starting the process to the first successful answer of GET /ready."""
 
     def __enter__(self) -> Self:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELD_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LABELD_", "HF_"))}
         began = time.perf_counter()
         # NOTE: a session of its own, so that Ctrl-C reaches the benchmark only, which then ends the server in order
         self._process = subprocess.Popen(
@@ -66,6 +72,12 @@ class Server:
         *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=peak)
         return {"worker": peak(worker), "others": sum(_proportional(pid) for pid in others)}
 
+    def status(self) -> dict[str, Any]:
+        """What GET /status says."""
+        with Connection(self.port) as connection:
+            found: dict[str, Any] = json.loads(connection.ask(get("/status"))[1])
+        return found
+
     def _answers(self) -> bool:
         """Whether GET /ready says 200. A connection made before the worker is there waits for it."""
         try:
@@ -85,7 +97,13 @@ class Server:
             raise
 
 
-def _free_port() -> int:
+def on_core(core: int | None) -> list[str]:
+    """The start of a command that runs on this core only; nothing for all cores."""
+    return [] if core is None else ["taskset", "--cpu-list", str(core)]
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 where nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -106,6 +124,16 @@ def peak(pid: int | str) -> int:
     return _bytes(Path(f"/proc/{pid}/status"), "VmHWM:")
 
 
+def resident(pid: int | str) -> int:
+    """Resident bytes of one process now."""
+    return _bytes(Path(f"/proc/{pid}/status"), "VmRSS:")
+
+
+def unshared(pid: int | str) -> int:
+    """Bytes of one process that no file could give back, which is what its memory budget is about."""
+    return _bytes(Path(f"/proc/{pid}/status"), "RssAnon:")
+
+
 def _proportional(pid: int) -> int:
     """Resident bytes of one process, a page it shares with others in equal parts."""
     return _bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
@@ -113,3 +141,10 @@ def _proportional(pid: int) -> int:
 
 def _bytes(file: Path, name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in file.read_text().splitlines() if line.startswith(name))
+
+
+def budget_for(models: float, cache: Path) -> int:
+    """A memory budget that leaves so many bytes to models: beside them is what a server with the bundled one uses."""
+    with Server(cache=cache) as server:
+        used: int = server.status()["memory"]["used"]
+    return used + int(models) + SPARE

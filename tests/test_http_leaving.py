@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import numpy as np
+import pytest
 import uvicorn
 
 from labeld.dispatch import Dispatcher, ModelQueue
@@ -155,3 +156,26 @@ def test_what_a_client_who_left_had_queued_never_reaches_the_engine() -> None:
 
     assert [1, 3] == lengths
     assert [b'[[{"label":"length","score":%d.0}]]' % length for length in (1, 3)] == replies
+
+
+def test_a_client_who_leaves_in_the_middle_of_its_body_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """It is no failure of the server, so nothing is logged, and the next client is answered."""
+
+    async def story() -> bytes:
+        """What the next client is answered."""
+        engine = GatedEngine()
+        engine.gate.set()
+        async with served(PlainService(engine)) as port:
+            _, leaving = await asyncio.open_connection("127.0.0.1", port)
+            leaving.write(b'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"inputs')
+            await leaving.drain()
+            leaving.close()
+            await leaving.wait_closed()
+            reader, writer = await send(port, "x")
+            reply = await reader.readuntil(b"]]")
+            writer.close()
+            await writer.wait_closed()
+        return reply
+
+    assert asyncio.run(story()).startswith(b"HTTP/1.1 200")
+    assert [] == [record.getMessage() for record in caplog.records]

@@ -39,8 +39,8 @@ from labeld.wire import encode_ranking
 
 DEFAULT_OPTIONS = Options()
 
-LEAST_ESTIMATE = 1.0
-"""Seconds that a load is said to need still, at least: clients come back no sooner."""
+LEAST_ESTIMATE = 0.2
+"""Seconds that a load is said to need still, at least, also when it takes longer than expected."""
 
 
 class Service:

@@ -1,10 +1,11 @@
 """Question -> key: what an answer rests on, as bytes that no other question has. Pure."""
 
 import hashlib
+from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
 
-from labeld.messages import ClassifyRequest
+from labeld.messages import ClassifyRequest, Parameters
 
 WRITER = f"labeld {version('labeld')}, keys 1"
 """The first field of every key: another release may answer the same question otherwise."""
@@ -27,15 +28,20 @@ def answer_keys(identity: Identity, request: ClassifyRequest, scope: bytes) -> l
     Only requests of one `scope` find each other's answers. Every field says its kind and its length, and their number
     is fixed, so the bytes of two different questions differ.
     """
-    asked = request.parameters
-    parameters = (asked.top_k, asked.function_to_apply, asked.truncation, asked.max_length)
-    common = hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters)]))
+    common = _common(identity, scope, request.parameters)
     keys = []
     for text, pair in request.texts:
         one = common.copy()
         one.update(_field(text) + _field(pair))
         keys.append(one.digest())
     return keys
+
+
+@lru_cache
+def _common(identity: Identity, scope: bytes, asked: Parameters) -> "hashlib._Hash":
+    """What all texts that are asked in this way have in common; only ever copied."""
+    parameters = (asked.top_k, asked.function_to_apply, asked.truncation, asked.max_length)
+    return hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters)]))
 
 
 def _field(value: str | bytes | int | None) -> bytes:
