@@ -223,7 +223,7 @@ def test_no_fault_of_the_hub_is_ever_served_and_the_next_call_after_it_succeeds(
 
         assert set() == visible(tmp_path)
         status, headers, body = encode_error(failed.value, "id")
-        assert (503, True) == (status, 1 <= int(dict(headers)[b"retry-after"]) <= 30)
+        assert (502, True) == (status, 1 <= int(dict(headers)[b"retry-after"]) <= 30)
         assert json.loads(body)["error"].startswith("Model org/model could not be downloaded: the Hub ")
         assert b"secret" not in body
         hub.fault = None
@@ -263,7 +263,7 @@ def test_another_commit_than_asked_for_is_refused(hub: LocalHub, tmp_path: Path)
         catalogue(hub, tmp_path).fetch(f"org/model@{hub.repositories['org/model'].branches['main']}")
 
 
-def test_an_unreachable_hub_is_a_503_for_new_models_only(hub: LocalHub, tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_a_502_for_new_models_only(hub: LocalHub, tmp_path: Path) -> None:
     """What is in the store is served all the same."""
     catalogue(hub, tmp_path).fetch("org/model")
     with local_hub() as gone:

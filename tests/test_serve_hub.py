@@ -83,13 +83,13 @@ def test_what_the_hub_does_not_give_is_said(
     assert [] == full_hub.asked(f"/{model_id}/resolve/{'0' * 40}/model.safetensors")
 
 
-def test_a_failing_hub_is_a_503(hub_server: Server, full_hub: LocalHub) -> None:
+def test_a_failing_hub_is_a_502(hub_server: Server, full_hub: LocalHub) -> None:
     """With a time to come back."""
     full_hub.fault = Fault("status", status=503)
     reply = hub_server.post("/models/org/another", json={"inputs": "a"})
     full_hub.fault = None
 
-    assert (503, "5") == (reply.status_code, reply.headers["retry-after"])
+    assert (502, "5") == (reply.status_code, reply.headers["retry-after"])
     assert "the Hub answers with status 503" in reply.json()["error"]
 
 

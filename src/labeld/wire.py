@@ -51,6 +51,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelTooBusyError: 500,
     errors.ModelLoadingError: 503,
     errors.UnavailableError: 503,
+    errors.HubFailedError: 502,  # not 503, which @huggingface/inference repeats at once and without end
     errors.StoreError: 507,
     Exception: 500,
 }

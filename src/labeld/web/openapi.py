@@ -56,6 +56,7 @@ _ERRORS = {
     "429": "Too much work waits; Retry-After says when to come back.",
     "431": "The headers are too large.",
     "500": "The model failed.",
+    "502": "The Hub cannot be reached, or fails; Retry-After says when to come back.",
     "503": "The model is loading (with estimated_time), or the server is stopping; Retry-After says when to come back.",
 }
 
