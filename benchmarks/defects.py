@@ -49,8 +49,7 @@ def _large_eps() -> Any:
     real = blocks.Weights.norm
 
     def norm(self: blocks.Weights, x: Any, name: str, size: int, eps: float, **options: Any) -> Any:
-        del eps
-        return real(self, x, name, size, 1e-5, **options)
+        return real(self, x, name, size, eps + 1e-5, **options)
 
     return patch.object(blocks.Weights, "norm", norm)
 
@@ -59,7 +58,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
     "mask of zeros": lambda: _laid_out_wrongly(_no_mask),
     "positions off by one": lambda: _laid_out_wrongly(_positions_off_by_one),
     "positions that do not restart": lambda: _laid_out_wrongly(_positions_never_restart),
-    "epsilon 1e-5 for 1e-12": _large_eps,
+    "epsilon larger by 1e-5": _large_eps,
     "tanh GELU for erf": lambda: patch.dict(blocks.ACTIVATIONS, gelu=blocks.ACTIVATIONS["gelu_new"]),
 }
 
