@@ -56,14 +56,15 @@ def _network(place: Path, texts: list[str]) -> Any:
     with torch.no_grad():
         _randomise(network.named_parameters())
         head = getattr(network.classifier, "out_proj", network.classifier)
-        for _ in range(60):
-            logits = torch.cat([network(input_ids=row).logits for row in rows])
-            head.bias -= logits.mean(0)  # so that no label wins everywhere
-            logits -= logits.mean(0)
-            probabilities = logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(-1)
+        head.bias.zero_()
+        logits = torch.cat([network(input_ids=row).logits for row in rows])
+        for factor in (1.1**step for step in range(60)):
+            scaled = factor * (logits - logits.mean(0))  # so that no label wins everywhere
+            probabilities = scaled.sigmoid() if scaled.shape[1] == 1 else scaled.softmax(-1)
             if (probabilities.amax(0) - probabilities.amin(0)).amax() >= SPREAD:
+                head.weight.mul_(factor)
+                head.bias.copy_(-factor * logits.mean(0))
                 return network
-            head.weight.mul_(1.1)
     raise RuntimeError("the weights could not be scaled to a spread of probabilities")
 
 

@@ -158,6 +158,16 @@ def models_dir(plan: Plan) -> Path:
     return plan.cache / "models"
 
 
+def alone(plan: Plan, model: StandIn) -> Path:
+    """A `--models-dir` with this stand-in only: a server looks at the files of every model that it has."""
+    place = plan.cache / "alone" / model.name
+    link = place / model.model_id
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(folder(plan, model))
+    return place
+
+
 def folder(plan: Plan, model: StandIn) -> Path:
     """The stand-in's model folder; made on first use, which takes torch and about half a minute."""
     place = models_dir(plan) / model.model_id

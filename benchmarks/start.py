@@ -30,7 +30,7 @@ def measure(plan: Plan) -> list[Figure]:
             ready.append(server.seconds_to_ready)
             first.append(1e3 * took)
     stand_in = standins.folder(plan, standins.DISTILBERT)
-    ours = ("--models-dir", str(standins.models_dir(plan)))
+    ours = ("--models-dir", str(standins.alone(plan, standins.DISTILBERT)))
     return [
         _median("to ready", ready, "s", BAR_SECONDS),
         _median("first answer after ready", first, "ms", BAR_FIRST_MS),

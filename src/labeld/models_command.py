@@ -14,11 +14,10 @@ from labeld import settings
 from labeld.errors import ModelNotFoundError, in_words
 from labeld.flags import with_settings
 from labeld.folders import BUNDLED, Folders, valid_id
-from labeld.known_answers import SHIPPED
-from labeld.store import Store
 
 if TYPE_CHECKING:
     from labeld.catalogue import Progress
+    from labeld.store import Store
 
 models = typer.Typer(help="See, check, download and remove models.", no_args_is_help=True)
 
@@ -80,8 +79,8 @@ def verify(
     ] = None,
     *,
     answers: Annotated[
-        Path, typer.Option(help="JSON file of known answers.", show_default="those of docs/models.md")
-    ] = SHIPPED,
+        Path | None, typer.Option(help="JSON file of known answers.", show_default="those of docs/models.md")
+    ] = None,
     as_json: AsJson = False,
     **flags: Any,
 ) -> None:
@@ -90,9 +89,10 @@ def verify(
     Ends with 0 only if every score was compared and passed, with 1 if one failed, with 3 if none failed but some models
     could not be reached.
     """
+    from labeld.known_answers import SHIPPED  # noqa: PLC0415  # imports numpy, which a server's supervisor does without
     from labeld.verify_command import verify_models  # noqa: PLC0415  # loads the engine
 
-    raise typer.Exit(verify_models(ids or [], answers, settings.load(flags), as_json=as_json))
+    raise typer.Exit(verify_models(ids or [], answers or SHIPPED, settings.load(flags), as_json=as_json))
 
 
 @models.command("list")
@@ -126,7 +126,9 @@ def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store
     typer.echo(f"Removed {model}, {in_words(freed)}.")
 
 
-def _store(chosen: settings.Settings) -> Store:
+def _store(chosen: settings.Settings) -> "Store":
+    from labeld.store import Store  # noqa: PLC0415  # imports numpy
+
     return Store(chosen.store_dir, chosen.hub.store_limit)
 
 
@@ -137,7 +139,7 @@ def _in_folders(folders: Folders) -> Iterator[dict[str, Any]]:
         yield _row(model_id, size, "labeld" if folder.is_relative_to(BUNDLED) else "models_dir")
 
 
-def _in_store(store: Store) -> Iterator[dict[str, Any]]:
+def _in_store(store: "Store") -> Iterator[dict[str, Any]]:
     for one in store.list():
         used = datetime.fromtimestamp(one.last_used, UTC).isoformat(" ", "seconds")
         yield _row(one.model_id, one.size, "store") | {
