@@ -71,9 +71,8 @@ class Catalogue:
         self._settings, self._policy, self._check = settings, policy, check
         self._hub = Hub(settings)
         self._stopping = threading.Event()
-        self._seen: dict[
-            tuple[str, str], tuple[float, Path]
-        ] = {}  # when, and where: a request costs no look at the disk
+        # when, and where: a request costs no look at the disk
+        self._seen: dict[tuple[str, str], tuple[float, Path]] = {}
 
     def find(self, name: str) -> str:
         """The key of the model that a caller means by `name`: its id, `id@revision`, or a bare name of a local model.

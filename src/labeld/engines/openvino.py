@@ -87,7 +87,8 @@ class OpenVinoEngine:
         del self._checkpoint
 
     def _warm_up(self) -> None:
-        """Lets every lane make its own layout of the weights."""
+        """Lets every lane make its own layout of the weights, then gives the mapped file's pages back."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
         for lane in range(len(self._requests)):
             self.run([EncodedText(zeros, zeros)], lane)
+        self._checkpoint.release()
