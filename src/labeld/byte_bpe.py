@@ -8,20 +8,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from labeld.errors import FolderError
 from labeld.model_config import read_json
-from labeld.special_tokens import SpecialTokens, read_special_tokens
+from labeld.special_tokens import FAIRSEQ_DEFAULTS, SpecialTokens, read_special_tokens
 
 VOCABULARY_FILE = "vocab.json"
 MERGES_FILE = "merges.txt"
-
-DEFAULTS = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
 
 Merges = list[tuple[str, str]]
 
@@ -35,7 +25,7 @@ def read_byte_bpe(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
         _, merges = models.BPE.read_file(str(folder / VOCABULARY_FILE), str(folder / MERGES_FILE))
     except Exception:  # noqa: BLE001  # the library raises bare Exception for every broken file
         raise FolderError(f"{MERGES_FILE} is not a UTF-8 list of pairs.") from None
-    tokens = read_special_tokens(folder, config, DEFAULTS)
+    tokens = read_special_tokens(folder, config, FAIRSEQ_DEFAULTS)
     return build_byte_bpe(vocabulary, merges, tokens, config, MERGES_FILE)
 
 

@@ -18,8 +18,15 @@ from tokenizers.pre_tokenizers import PreTokenizer
 from labeld.character_map import CharacterMap
 from labeld.errors import FolderError
 from labeld.sentencepiece_file import Kind, Piece, SentencePieceModel, read_sentencepiece_model
-from labeld.special_tokens import SpecialTokens, Token, bert_template, fairseq_template, read_special_tokens
-from labeld.unigram import CAMEMBERT_DEFAULTS, DEBERTA_DEFAULTS, XLM_ROBERTA_DEFAULTS
+from labeld.special_tokens import (
+    FAIRSEQ_DEFAULTS,
+    SpecialTokens,
+    Token,
+    bert_template,
+    fairseq_template,
+    read_special_tokens,
+)
+from labeld.unigram import CAMEMBERT_DEFAULTS, DEBERTA_DEFAULTS
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """How pieces write a space."""
@@ -42,7 +49,7 @@ class Layout:
 LAYOUTS = {
     "XLMRobertaTokenizer": Layout(
         "sentencepiece.bpe.model",
-        XLM_ROBERTA_DEFAULTS,
+        FAIRSEQ_DEFAULTS,
         ("bos_token", "pad_token", "eos_token", "unk_token"),
         ("<unk>", "<s>", "</s>"),
     ),

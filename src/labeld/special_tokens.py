@@ -24,6 +24,17 @@ ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 """transformers' SPECIAL_TOKENS_ATTRIBUTES, in its order."""
 
 Token = str | AddedToken
+FAIRSEQ_DEFAULTS: Mapping[str, Token] = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+"""What RoBERTa's and XLM-RoBERTa's tokens are where no file says otherwise."""
+
 Placed = tuple[str, int]
 """A token and its id."""
 

@@ -15,12 +15,11 @@ from tokenizers import Tokenizer, processors
 from labeld import byte_bpe, word_piece
 from labeld.errors import FolderError
 from labeld.model_config import read_json
-from labeld.special_tokens import SpecialTokens, Token, read_special_tokens
+from labeld.special_tokens import FAIRSEQ_DEFAULTS, SpecialTokens, Token, read_special_tokens
 from labeld.tokenizer_class import BERT_CLASSES, ROBERTA_CLASSES
 from labeld.unigram import (
     CAMEMBERT_DEFAULTS,
     DEBERTA_DEFAULTS,
-    XLM_ROBERTA_DEFAULTS,
     Pieces,
     build_camembert,
     build_deberta_v2,
@@ -32,7 +31,7 @@ FILE = "tokenizer.json"
 UnigramBuilder = Callable[[Pieces, bytes | None, SpecialTokens, Mapping[str, Any], str], Tokenizer]
 
 UNIGRAM_CLASSES: dict[str, tuple[UnigramBuilder, Mapping[str, Token]]] = {
-    "XLMRobertaTokenizer": (build_xlm_roberta, XLM_ROBERTA_DEFAULTS),
+    "XLMRobertaTokenizer": (build_xlm_roberta, FAIRSEQ_DEFAULTS),
     "CamembertTokenizer": (build_camembert, CAMEMBERT_DEFAULTS),
     "DebertaV2Tokenizer": (build_deberta_v2, DEBERTA_DEFAULTS),
 }
@@ -72,7 +71,7 @@ def _rebuilt(folder: Path, content: Mapping[str, Any], config: Mapping[str, Any]
         tokens = read_special_tokens(folder, config, word_piece.DEFAULTS, added)
         return word_piece.build_word_piece(_whole_numbers(vocabulary), tokens, config, FILE)
     if class_name in ROBERTA_CLASSES and isinstance(vocabulary, dict) and isinstance(merges, list):
-        tokens = read_special_tokens(folder, config, byte_bpe.DEFAULTS, added)
+        tokens = read_special_tokens(folder, config, FAIRSEQ_DEFAULTS, added)
         return byte_bpe.build_byte_bpe(_whole_numbers(vocabulary), _merges(merges), tokens, config, FILE)
     if class_name in UNIGRAM_CLASSES and isinstance(vocabulary, list):
         build, defaults = UNIGRAM_CLASSES[class_name]

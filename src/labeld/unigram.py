@@ -12,21 +12,12 @@ from tokenizers.normalizers import Normalizer
 from tokenizers.pre_tokenizers import PreTokenizer
 
 from labeld.errors import FolderError
-from labeld.special_tokens import SpecialTokens, Token, bert_template, fairseq_template
+from labeld.special_tokens import FAIRSEQ_DEFAULTS, SpecialTokens, Token, bert_template, fairseq_template
 
 Pieces = list[tuple[str, float]]
 """Pieces and the logarithms of their probabilities, in id order."""
 
-XLM_ROBERTA_DEFAULTS: Mapping[str, Token] = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
-CAMEMBERT_DEFAULTS = {**XLM_ROBERTA_DEFAULTS, "mask_token": AddedToken("<mask>", lstrip=True, special=True)}
+CAMEMBERT_DEFAULTS = {**FAIRSEQ_DEFAULTS, "mask_token": AddedToken("<mask>", lstrip=True, special=True)}
 CAMEMBERT_EXTRA = ("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED")
 DEBERTA_DEFAULTS: Mapping[str, Token] = {
     "bos_token": "[CLS]",
