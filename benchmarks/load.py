@@ -54,8 +54,10 @@ end
 """
 
 
-def generate(port: int, path: str, texts: Sequence[Measured], seconds: int) -> dict[str, Any]:
-    """Keeps 32 connections busy; what was answered: tokens, answers, failures, seconds, median_ms, p99_ms.
+def generate(
+    port: int, path: str, texts: Sequence[Measured], seconds: int, connections: int = CONNECTIONS
+) -> dict[str, Any]:
+    """Keeps the connections busy; what was answered: tokens, answers, failures, seconds, median_ms, p99_ms.
 
     Exits when an answer is not a 200: a server that refuses is not measured.
     """
@@ -67,7 +69,7 @@ def generate(port: int, path: str, texts: Sequence[Measured], seconds: int) -> d
         bodies.write_text("".join(lines), encoding="ascii")
         script.write_text(SCRIPT.format(texts=bodies), encoding="ascii")
         url = f"http://127.0.0.1:{port}{path}"
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
         ran = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"wrk failed: {ran.stderr or ran.stdout}")
