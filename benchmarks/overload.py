@@ -15,8 +15,8 @@ from labeld.settings import Queue
 from labeld.text import TextEncoder
 from labeld.tokenizer_files import read_tokenizer
 
-LOAD = 1.2
-"""Arrivals, as a multiple of the capacity."""
+LOAD, QUICK_LOAD = 1.2, 3.0
+"""Arrivals, as a multiple of the capacity; few seconds do not fill the queue by 20 %."""
 BAR_GOODPUT = 0.95
 BAR_REFUSAL_MS = 50.0
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
@@ -34,10 +34,8 @@ def measure(plan: Plan) -> list[Figure]:
 def _in_precision(plan: Plan, texts: Sequence[Measured], precision: Precision) -> list[Figure]:
     """The capacity (closed loop, 32 connections) and the overload, in alternating rounds."""
     rounds, closed_seconds, open_seconds = (1, 2, 4) if plan.quick else (3, 15, 30)
-    model = standins.DISTILBERT.model_id
+    model, load = standins.DISTILBERT.model_id, QUICK_LOAD if plan.quick else LOAD
     flags = ("--models-dir", str(standins.models_dir(plan)), "--precision", precision)
-    if plan.quick:  # or the queue would not be full before the end
-        flags += ("--queue-seconds", "0.2")
     path, bodies = f"/models/{model}", [json.dumps({"inputs": text.text}).encode() for text in texts]
     capacities: list[float] = []
     runs: list[open_loop.OpenLoop] = []
@@ -46,12 +44,11 @@ def _in_precision(plan: Plan, texts: Sequence[Measured], precision: Precision) -
         for _ in plan.progress.track(range(rounds), description=f"overload: {precision}"):
             found = generate(server.port, path, texts, closed_seconds)
             capacities.append(found["answers"] / found["seconds"])
-            rate = LOAD * capacities[-1]
-            runs.append(open_loop.run(server.port, path, bodies, rate, open_seconds, headers=HEADERS))
-    return _figures(precision, capacities, runs)
+            runs.append(open_loop.run(server.port, path, bodies, load * capacities[-1], open_seconds, headers=HEADERS))
+    return _figures(f"{precision}, {load:.0%} of capacity", capacities, runs)
 
 
-def _figures(precision: Precision, capacities: Sequence[float], runs: Sequence[open_loop.OpenLoop]) -> list[Figure]:
+def _figures(name: str, capacities: Sequence[float], runs: Sequence[open_loop.OpenLoop]) -> list[Figure]:
     in_time = Queue().queue_timeout
     shares = [run.goodput(in_time) / capacity for run, capacity in zip(runs, capacities, strict=True)]
     late = max(run.lateness_ms for run in runs)
@@ -65,7 +62,6 @@ def _figures(precision: Precision, capacities: Sequence[float], runs: Sequence[o
     accepted, refused = [run.latency_ms(99) for run in runs], [run.refusal_ms(99) for run in runs]
     silent = sum(not one.retry_after for run in runs for one in run.refused)
     counts = {"refused": sum(len(run.refused) for run in runs), "of": sum(len(run.answers) for run in runs)}
-    name = f"{precision}, {LOAD:.0%} of capacity"
     return [
         Figure("overload", f"{name}: goodput / capacity", median(shares), "", BAR_GOODPUT, "at least", detail),
         Figure("overload", f"{name}: p99 of the accepted", median(accepted), "ms", 1e3 * in_time),
