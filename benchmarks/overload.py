@@ -9,11 +9,9 @@ from benchmarks import open_loop, standins
 from benchmarks.load import CONNECTIONS, generate
 from benchmarks.report import Figure, Plan, summary
 from benchmarks.server import Server
-from benchmarks.texts import Measured, english, mixed_lengths
+from benchmarks.texts import Measured, encoder_of, english, mixed_lengths
 from labeld.precision import Precision
 from labeld.settings import Queue
-from labeld.text import TextEncoder
-from labeld.tokenizer_files import read_tokenizer
 
 LOAD, QUICK_LOAD = 1.2, 3.0
 """Arrivals, as a multiple of the capacity; few seconds do not fill the queue by 20 %."""
@@ -25,8 +23,7 @@ HEADERS = {**open_loop.JSON_HEADERS, "X-Use-Cache": "false"}
 
 def measure(plan: Plan) -> list[Figure]:
     """120 % of the capacity for 30 seconds, in each precision."""
-    folder = standins.folder(plan, standins.DISTILBERT)
-    encoder = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
+    encoder = encoder_of(standins.folder(plan, standins.DISTILBERT))
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
     return [figure for precision in PRECISIONS for figure in _in_precision(plan, texts, precision)]
 
