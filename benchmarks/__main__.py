@@ -23,6 +23,10 @@ class Name(Enum):
     START = "start"
     LATENCY = "latency"
     SATURATION = "saturation"
+    STAGES = "stages"
+    OVERLOAD = "overload"
+    GROWTH = "growth"
+    LENGTHS = "lengths"
     LOADING = "loading"
     SPEED = "speed"
     CACHED = "cached"
@@ -62,7 +66,9 @@ def figures(  # noqa: PLR0913  # one per flag
         bool, typer.Option("--quick", help="A smoke run of six minutes; its timings mean nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
-    save: Annotated[bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/, with pictures.")
+    ] = False,
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
@@ -86,8 +92,11 @@ def figures(  # noqa: PLR0913  # one per flag
     _show(facts, found, as_json=as_json)
     if save:
         RESULTS.mkdir(exist_ok=True)
-        with (RESULTS / f"{facts['date'][:10]}-{facts['commit'][:7]}.jsonl").open("a") as file:
+        run = f"{facts['date'][:10]}-{facts['commit'][:7]}"
+        with (RESULTS / f"{run}.jsonl").open("a") as file:
             file.write(json_lines(facts, found))
+        for title, picture in plan.pictures.items():
+            (RESULTS / f"{run}-{title}.svg").write_text(picture, encoding="utf-8")
     sys.exit(not all(one.passed for one in found))
 
 
