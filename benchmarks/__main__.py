@@ -1,4 +1,4 @@
-"""`python -m benchmarks figures`: measures, prints, and says by its exit code whether every bar was kept."""
+"""`python -m benchmarks`: measures, prints, and says by its exit code whether every bar was kept."""
 
 import signal
 import sys
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine
+from benchmarks.compare.command import compare
 from benchmarks.report import Figure, Plan, json_lines, print_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -98,6 +99,9 @@ def figures(  # noqa: PLR0913  # one per flag
         for title, picture in plan.pictures.items():
             (RESULTS / f"{run}-{title}.svg").write_text(picture, encoding="utf-8")
     sys.exit(not all(one.passed for one in found))
+
+
+cli.command()(compare)
 
 
 def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:
