@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine
-from benchmarks.compare.command import compare
+from benchmarks.compare.command import compare, picture
 from benchmarks.report import Figure, Plan, json_lines, print_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -102,6 +102,7 @@ def figures(  # noqa: PLR0913  # one per flag
 
 
 cli.command()(compare)
+cli.command()(picture)
 
 
 def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:

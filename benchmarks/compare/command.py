@@ -15,12 +15,14 @@ from benchmarks import machine
 from benchmarks.compare import tables
 from benchmarks.compare.pace import ROUNDS, SECONDS, Pace
 from benchmarks.compare.peer import PeerError
+from benchmarks.compare.pictures import pictures
 from benchmarks.compare.ratios import figures
 from benchmarks.compare.records import Records, read
 from benchmarks.compare.run import Run, scripts
 from benchmarks.report import Plan
 
 RESULTS = Path(__file__).parents[1] / "results"
+QUICK_SECONDS = 2.0
 WIDTH = 220
 """Columns of the tables where there is no terminal."""
 
@@ -51,7 +53,7 @@ def compare(  # noqa: PLR0913  # one per flag
         Path, typer.Option(help="Folder where stand-ins (3 GB) and peers' environments (1 to 2 GB each) are kept.")
     ] = Path("~/.cache/labeld-benchmarks"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="One round of a second each: shows that everything works.")
+        bool, typer.Option("--quick", help="One short round of each: shows that everything works.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines as they come.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Also write them to benchmarks/results/ as they come.")] = False,
@@ -78,7 +80,7 @@ def compare(  # noqa: PLR0913  # one per flag
     errors = Console(stderr=True)
     facts = machine.describe()
     found = Records(_free_name(facts) if save else None, as_json)
-    pace = Pace(1.0, 1) if quick else Pace(seconds, rounds)
+    pace = Pace(QUICK_SECONDS, 1) if quick else Pace(seconds, rounds)
     found.add({"kind": "machine", **facts, "seconds": pace.seconds, "rounds": pace.rounds, "data": data is not None})
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True) as progress:
@@ -92,12 +94,22 @@ def compare(  # noqa: PLR0913  # one per flag
             void.append("the run was interrupted")
     void += run.void()
     found.add({"kind": "end", "void": void})
+    if found.file is not None:
+        picture(found.file)
     if not as_json:
         console = Console()
         if not console.is_terminal:
             console.width = WIDTH
         tables.print_all(found.lines, console)
     sys.exit(int(bool(void) or not all(one.passed for one in figures(found.lines))))
+
+
+def picture(
+    results: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of results of compare.")],
+) -> None:
+    """Draw a comparison's pictures again, as SVG beside its file of results."""
+    for name, drawn in pictures(read(results)).items():
+        results.with_name(f"{results.stem}-{name}.svg").write_text(drawn, encoding="utf-8")
 
 
 def _free_name(facts: dict[str, Any]) -> Path:

@@ -15,6 +15,9 @@ from labeld.messages import Text
 from labeld.precision import Precision
 
 READY_WITHIN = 60.0
+QUEUE_SECONDS = "10"
+"""A setting that is not the default: 32 connections with pairs on two cores are two seconds of work, which would be
+refused, and no peer refuses."""
 
 
 class Ours(NamedTuple):
@@ -48,7 +51,7 @@ def our_body(text: Text) -> str:
 
 @contextmanager
 def labelds(traffic: Traffic, expected: list[Scores], cache: Path) -> Iterator[dict[Precision, Ours]]:
-    """labeld with this model in each precision; raises PeerError when it does not answer."""
+    """A labeld with this model in each precision; raises PeerError when it does not answer."""
     alone = cache / "alone" / traffic.model  # a server looks at the files of every model that it has
     link = alone / traffic.model_id
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,6 @@ def labelds(traffic: Traffic, expected: list[Scores], cache: Path) -> Iterator[d
 
 def _server(traffic: Traffic, precision: Precision, models: Path, cache: Path) -> RunningServer:
     port = free_port()
-    flags = ["--models-dir", str(models), "--precision", precision, "--hub", "off"]
+    flags = ["--models-dir", str(models), "--precision", precision, "--hub", "off", "--queue-seconds", QUEUE_SECONDS]
     command = [*serve_command(port, cache), traffic.model_id, *flags]
     return RunningServer(command, clean_environment(), port, f"/models/{traffic.model_id}")

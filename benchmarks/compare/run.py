@@ -33,6 +33,8 @@ class Run:
         self._plan, self._pace, self._records, self._console = plan, pace, records, console
         self._looks: list[Control] = []
         self._limits = Limits()
+        self._expected_so_far = 0.0
+        """Seconds that were expected for what is over; a peer that fails takes less."""
 
     def measure(self, scripts: Sequence[Path], models: Sequence[str]) -> None:
         """Every variant of these peers with these models."""
@@ -97,7 +99,6 @@ class Run:
         """One variant; what is wrong with it is a record, and the run goes on."""
         progress, who = self._plan.progress, contest.describe()
         total = self._pace.expected(contest.peer, contest.variant, contest.traffic.model)
-        before = progress.tasks[self._task].completed
         self._name = f"{who['title']}, {who['variant']}, {who['precision']}, {who['model']}"
         progress.update(self._task, description=f"{self._name}: starting")
         try:
@@ -107,7 +108,8 @@ class Run:
         else:
             self._looks += [Control(**look) for look in found["control"]]
             self._records.add({"kind": "peer", **found})
-        progress.update(self._task, completed=before + total)
+        self._expected_so_far += total
+        progress.update(self._task, completed=self._expected_so_far)
 
     def _spent(self, what: str, seconds: float) -> None:
         self._plan.progress.update(self._task, advance=seconds, description=f"{self._name}: {what}")

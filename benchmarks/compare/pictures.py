@@ -1,0 +1,49 @@
+"""The pictures of a run: bars of requests per second, and latencies as the load grows."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from benchmarks import picture
+from benchmarks.compare.pace import MANY, PEER, SHARES
+from benchmarks.compare.ratios import MAIN
+from benchmarks.compare.records import Record, named, of_kind, opened, rates
+
+CURVES = 4
+"""Peers whose latencies are shown: those with the highest capacity in float32."""
+
+
+def pictures(lines: Sequence[Record]) -> dict[str, str]:
+    """SVG by name: `throughput` and `latency`; none for which nothing was measured."""
+    peers = of_kind(lines, "peer", MAIN)
+    rows = [_row(named(one), rates(one, PEER, "mixed", MANY)) for one in peers]
+    for precision in ("float32", "bfloat16", "int8"):
+        if every := [one for peer in peers for one in rates(peer, precision, "mixed", MANY)]:
+            rows.append(_row(f"labeld, {precision}", every))
+    found = {}
+    if rows:
+        ordered = sorted(rows, key=lambda row: row[1])
+        found["throughput"] = picture.bars(f"{MANY} connections, mixed lengths", ordered, "requests/s")
+    if curves := _curves(peers):
+        found["latency"] = picture.curves(
+            "Open loop, float32: 99th percentile from the scheduled time", curves, "requests/s", "ms", "y"
+        )
+    return found
+
+
+def _row(name: str, found: Sequence[float]) -> picture.Row:
+    return name, median(found), min(found), max(found)
+
+
+def _curves(peers: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:
+    """The p99 at each rate, of the strongest peers and of labeld beside the strongest of them."""
+    asked = [one for one in peers if one["precision"] == "float32" and opened(one, PEER, SHARES[0])]
+    strongest = sorted(asked, key=lambda one: median(rates(one, PEER, "mixed", MANY)), reverse=True)[:CURVES]
+    found = {named(one): _curve(one, PEER) for one in strongest}
+    if strongest:
+        found = {"labeld, float32": _curve(strongest[0], "float32"), **found}
+    return {name: curve for name, curve in found.items() if curve}
+
+
+def _curve(record: Record, who: str) -> list[tuple[float, float]]:
+    loops = [loop for share in SHARES if (loop := opened(record, who, share)) is not None]
+    return [(loop["rate"], loop["p99_ms"]) for loop in loops if loop["p99_ms"]]
