@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import get_args
 
 from benchmarks import picture
 from benchmarks.compare.pace import MANY, PEER, SHARES
 from benchmarks.compare.ratios import MAIN
 from benchmarks.compare.records import Record, named, of_kind, opened, rates
+from labeld.precision import Precision
 
 CURVES = 4
 """Peers whose latencies are shown: those with the highest capacity in float32."""
@@ -16,9 +18,8 @@ def pictures(lines: Sequence[Record]) -> dict[str, str]:
     """SVG by name: `throughput` and `latency`; none for which nothing was measured."""
     peers = of_kind(lines, "peer", MAIN)
     rows = [_row(named(one), rates(one, PEER, "mixed", MANY)) for one in peers]
-    for precision in ("float32", "bfloat16", "int8"):
-        if every := [one for peer in peers for one in rates(peer, precision, "mixed", MANY)]:
-            rows.append(_row(f"labeld, {precision}", every))
+    every = {who: [one for peer in peers for one in rates(peer, who, "mixed", MANY)] for who in get_args(Precision)}
+    rows += [_row(f"labeld, {precision}", measured) for precision, measured in every.items() if measured]
     found = {}
     if rows:
         ordered = sorted(rows, key=lambda row: row[1])
