@@ -76,7 +76,7 @@ def compare(  # noqa: PLR0913  # one per flag
         raise typer.BadParameter(str(error)) from error
     if model is None:
         model = [Model.DISTILBERT, *([Model.DEBERTA] if data is not None else [])]
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
     errors = Console(stderr=True)
     facts = machine.describe()
     found = Records(_free_name(facts) if save else None, as_json)
