@@ -1,4 +1,4 @@
-"""`python -m benchmarks figures`: measures, prints, and says by its exit code whether every bar was kept."""
+"""`python -m benchmarks`: measures, prints, and says by its exit code whether every bar was kept."""
 
 import signal
 import sys
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine
+from benchmarks.compare.command import compare
 from benchmarks.report import Figure, Plan, json_lines, print_table
 
 RESULTS = Path(__file__).parent / "results"
@@ -23,6 +24,10 @@ class Name(Enum):
     START = "start"
     LATENCY = "latency"
     SATURATION = "saturation"
+    STAGES = "stages"
+    OVERLOAD = "overload"
+    GROWTH = "growth"
+    LENGTHS = "lengths"
     LOADING = "loading"
     SPEED = "speed"
     CACHED = "cached"
@@ -62,7 +67,9 @@ def figures(  # noqa: PLR0913  # one per flag
         bool, typer.Option("--quick", help="A smoke run of six minutes; its timings mean nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
-    save: Annotated[bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/, with pictures.")
+    ] = False,
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
@@ -86,9 +93,15 @@ def figures(  # noqa: PLR0913  # one per flag
     _show(facts, found, as_json=as_json)
     if save:
         RESULTS.mkdir(exist_ok=True)
-        with (RESULTS / f"{facts['date'][:10]}-{facts['commit'][:7]}.jsonl").open("a") as file:
+        run = f"{facts['date'][:10]}-{facts['commit'][:7]}"
+        with (RESULTS / f"{run}.jsonl").open("a") as file:
             file.write(json_lines(facts, found))
+        for title, picture in plan.pictures.items():
+            (RESULTS / f"{run}-{title}.svg").write_text(picture, encoding="utf-8")
     sys.exit(not all(one.passed for one in found))
+
+
+cli.command()(compare)
 
 
 def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ end
 
 function init()
   for line in io.lines("{texts}") do
-    local count, body = line:match("^(%d+)\\t(.*)$")
+    local count, path, body = line:match("^(%d+)\\t(.-)\\t(.*)$")
     table.insert(counts, tonumber(count))
     local headers = {{["Content-Type"] = "application/json", ["X-Use-Cache"] = "false", ["X-Request-Id"] = #counts}}
-    table.insert(requests, wrk.format("POST", nil, headers, body))
+    table.insert(requests, wrk.format("POST", path, headers, body))
   end
 end
 
@@ -54,8 +55,12 @@ end
 """
 
 
-def generate(port: int, path: str, texts: Sequence[Measured], seconds: int) -> dict[str, Any]:
-    """Keeps 32 connections busy; what was answered: tokens, answers, failures, seconds, median_ms, p99_ms.
+def generate(
+    port: int, path: str | Sequence[str], texts: Sequence[Measured], seconds: int, connections: int = CONNECTIONS
+) -> dict[str, Any]:
+    """Keeps the connections busy; what was answered: tokens, answers, failures, seconds, median_ms, p99_ms.
+
+    Several paths take turns, so that each of them is asked equally often.
 
     Exits when an answer is not a 200: a server that refuses is not measured.
     """
@@ -63,11 +68,15 @@ def generate(port: int, path: str, texts: Sequence[Measured], seconds: int) -> d
         sys.exit("wrk is not installed: apt install wrk, or see https://github.com/wg/wrk.")
     with tempfile.TemporaryDirectory() as folder:
         bodies, script = Path(folder, "texts"), Path(folder, "load.lua")
-        lines = [f"{text.tokens}\t{json.dumps({'inputs': text.text})}\n" for text in texts]
+        paths = cycle([path] if isinstance(path, str) else path)
+        lines = [
+            f"{text.tokens}\t{one}\t{json.dumps({'inputs': text.text})}\n"
+            for text, one in zip(texts, paths, strict=False)
+        ]
         bodies.write_text("".join(lines), encoding="ascii")
         script.write_text(SCRIPT.format(texts=bodies), encoding="ascii")
-        url = f"http://127.0.0.1:{port}{path}"
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
+        url = f"http://127.0.0.1:{port}/"
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
         ran = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"wrk failed: {ran.stderr or ran.stdout}")

@@ -29,22 +29,16 @@ class Server:
     """
 
     def __init__(self, *arguments: str, cache: Path, core: int | None = None) -> None:
-        command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
-        if command is None:
-            sys.exit("The labeld command is not installed: pip install -e .")
         self.port = free_port()
-        # NOTE: without remembered answers, or a benchmark that asks the same twice would measure nothing
-        computing = ["--port", str(self.port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
-        self._command = [*on_core(core), command, "serve", *computing, *arguments]
+        self._command = [*on_core(core), *serve_command(self.port, cache), *arguments]
         self.seconds_to_ready = 0.0
         """From starting the process to the first successful answer of GET /ready."""
 
     def __enter__(self) -> Self:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LABELD_", "HF_"))}
         began = time.perf_counter()
         # NOTE: a session of its own, so that Ctrl-C reaches the benchmark only, which then ends the server in order
         self._process = subprocess.Popen(
-            self._command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+            self._command, env=clean_environment(), stdout=subprocess.DEVNULL, start_new_session=True
         )
         try:
             while not self._answers():
@@ -70,7 +64,7 @@ class Server:
         Pss counts a page that several processes have in equal parts, so that shared libraries count once.
         """
         *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=peak)
-        return {"worker": peak(worker), "others": sum(_proportional(pid) for pid in others)}
+        return {"worker": peak(worker), "others": sum(proportional(pid) for pid in others)}
 
     def status(self) -> dict[str, Any]:
         """What GET /status says."""
@@ -95,6 +89,19 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             raise
+
+
+def serve_command(port: int, cache: Path) -> list[str]:
+    """`labeld serve` on this port, without remembered answers: a benchmark that asks twice would measure nothing."""
+    command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
+    if command is None:
+        sys.exit("The labeld command is not installed: pip install -e .")
+    return [command, "serve", "--port", str(port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without settings of labeld and of the Hub."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LABELD_", "HF_"))}
 
 
 def on_core(core: int | None) -> list[str]:
@@ -134,7 +141,7 @@ def unshared(pid: int | str) -> int:
     return _bytes(Path(f"/proc/{pid}/status"), "RssAnon:")
 
 
-def _proportional(pid: int) -> int:
+def proportional(pid: int) -> int:
     """Resident bytes of one process, a page it shares with others in equal parts."""
     return _bytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
 

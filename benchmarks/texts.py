@@ -9,6 +9,7 @@ import numpy as np
 
 from labeld.messages import EncodedText, Parameters, Text
 from labeld.text import TextEncoder
+from labeld.tokenizer_files import read_tokenizer
 
 SHIPPED = Path(__file__).parent / "sentences.txt"
 SEED = 20
@@ -29,6 +30,11 @@ class Measured:
     def tokens(self) -> int:
         """Its tokens, special tokens included."""
         return len(self.encoded.ids)
+
+
+def encoder_of(folder: Path) -> TextEncoder:
+    """The tokenizer of a model folder; texts that are still to be cut may be longer than the model takes."""
+    return TextEncoder(read_tokenizer(folder).tokenizer, 4096, 1 << 20)
 
 
 def sentences(data: Path | None) -> list[str]:
