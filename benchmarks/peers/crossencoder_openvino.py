@@ -29,6 +29,8 @@ parser.add_argument("--threads", type=int, required=True)
 parser.add_argument("--rows", type=int, default=8)
 options = parser.parse_args()
 
+answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nncf and optimum write their progress there
 sys.modules["openvino_telemetry"] = None  # it reports its use to a host elsewhere
 import torch
 from optimum.intel import OVModelForSequenceClassification, OVWeightQuantizationConfig
@@ -71,4 +73,4 @@ for line in sys.stdin:
         texts = [json.loads(one) for one in file]
     began = time.perf_counter()
     rankings = classify(texts)
-    print(json.dumps({"seconds": time.perf_counter() - began, "rankings": rankings}), flush=True)
+    print(json.dumps({"seconds": time.perf_counter() - began, "rankings": rankings}), file=answers, flush=True)

@@ -113,7 +113,10 @@ def main() -> None:
     if options.tuned:
         threads = options.threads // options.replicas
         deployment = Tuned.options(
-            max_ongoing_requests=1024, num_replicas=options.replicas, ray_actor_options={"num_cpus": threads}
+            max_ongoing_requests=1024,
+            num_replicas=options.replicas,
+            ray_actor_options={"num_cpus": threads},
+            logging_config={"enable_access_log": False, "log_level": "WARNING"},
         )
         application = deployment.bind(options.model, threads, options.rows, options.batch, options.wait)
     else:

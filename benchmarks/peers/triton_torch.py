@@ -34,6 +34,8 @@ import threading
 
 import numpy as np
 import torch
+
+os.environ["PYTRITON_HOME"] = os.environ["COMPARE_CACHE"]
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
