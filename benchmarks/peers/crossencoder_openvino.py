@@ -59,13 +59,17 @@ activation = torch.nn.Sigmoid() if len(labels) == 1 else torch.nn.Softmax(dim=-1
 
 
 def classify(texts):
-    """The rankings of all texts."""
-    asked = [[one["text"]] if one["pair"] is None else [one["text"], one["pair"]] for one in texts]
-    scores = encoder.predict(asked, batch_size=options.rows, activation_fn=activation, show_progress_bar=False)
-    return [
-        [{"label": label, "score": score} for label, score in zip(labels, row, strict=True)]
-        for row in scores.reshape(len(texts), -1).tolist()
-    ]
+    """The rankings of all texts; it takes single texts and pairs, but not both at once."""
+    rankings = [[]] * len(texts)
+    for alone in (True, False):
+        chosen = [at for at, one in enumerate(texts) if (one["pair"] is None) == alone]
+        if not chosen:
+            continue
+        asked = [texts[at]["text"] if alone else (texts[at]["text"], texts[at]["pair"]) for at in chosen]
+        scores = encoder.predict(asked, batch_size=options.rows, activation_fn=activation, show_progress_bar=False)
+        for at, row in zip(chosen, scores.reshape(len(chosen), -1).tolist(), strict=True):
+            rankings[at] = [{"label": label, "score": score} for label, score in zip(labels, row, strict=True)]
+    return rankings
 
 
 for line in sys.stdin:

@@ -88,7 +88,7 @@ def served_folder(model: Path, precision: str | None) -> Path:
 
 
 def main() -> None:
-    """Becomes Infinity's process."""
+    """Runs Infinity on the folder."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--port", required=True)
@@ -100,15 +100,25 @@ def main() -> None:
     folder = served_folder(options.model, options.onnx)
     os.environ |= {"DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": f"{folder}.home"}
     os.chdir(folder)  # it looks for the ONNX file beside a folder that is named relative to here
-    command = Path(sys.executable).with_name("infinity_emb")
-    served = ["--served-model-name", "model", "--host", "127.0.0.1", "--port", options.port]
-    arguments = ["v2", "--model-id", ".", *served, "--no-vector-disk-cache"]
+    arguments = ["--model-id", ".", "--served-model-name", "model", "--host", "127.0.0.1", "--port", options.port]
+    arguments += ["--no-vector-disk-cache"]
     if options.onnx:
         arguments += ["--engine", "optimum", "--device", "cpu"]
     if options.onnx or options.tuned:
         os.environ["OMP_NUM_THREADS"] = options.threads
         arguments += ["--batch-size", options.batch, "--no-compile", "--log-level", "warning"]
-    os.execv(command, [str(command), *map(str, arguments)])
+    run(arguments)
+
+
+def run(arguments: list[str]) -> None:
+    """What the command infinity_emb does, with the ONNX engine's one defect mended."""
+    from infinity_emb.cli import cli  # noqa: PLC0415  # after the environment is set
+    from infinity_emb.transformer.classifier.optimum import OptimumClassifier  # noqa: PLC0415
+
+    # It forgets to cut texts at the model's length, where the torch engine does not: its own warm-up fails.
+    OptimumClassifier.encode_core = lambda self, texts: self._pipe(texts, truncation=True)
+    sys.argv = ["infinity_emb", "v2", *arguments]
+    cli()
 
 
 if __name__ == "__main__":
