@@ -11,7 +11,7 @@
 # precision = "int8"
 # engine = "openvino"
 # ///
-"""CrossEncoder with its OpenVINO backend: no server. It sorts texts by length itself.
+"""CrossEncoder with its OpenVINO backend: no server. All texts are known, so they are sorted by length.
 
 TRIED.
 """
@@ -58,18 +58,32 @@ labels = [encoder.config.id2label[index] for index in range(encoder.config.num_l
 activation = torch.nn.Sigmoid() if len(labels) == 1 else torch.nn.Softmax(dim=-1)
 
 
+@torch.inference_mode()
+def alone(texts):
+    """The scores of single texts: `predict`, which sorts pairs by length, takes a list of strings for one pair."""
+    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+    scores = [[]] * len(texts)
+    for start in range(0, len(order), options.rows):
+        rows = order[start : start + options.rows]
+        found = activation(encoder(encoder.preprocess([texts[at] for at in rows]))["scores"].float())
+        for at, row in zip(rows, found.reshape(len(rows), -1).tolist(), strict=True):
+            scores[at] = row
+    return scores
+
+
+def pairs(texts):
+    """The scores of pairs."""
+    scores = encoder.predict(texts, batch_size=options.rows, activation_fn=activation, show_progress_bar=False)
+    return scores.reshape(len(texts), -1).tolist()
+
+
 def classify(texts):
-    """The rankings of all texts; it takes single texts and pairs, but not both at once."""
-    rankings = [[]] * len(texts)
-    for alone in (True, False):
-        chosen = [at for at, one in enumerate(texts) if (one["pair"] is None) == alone]
-        if not chosen:
-            continue
-        asked = [texts[at]["text"] if alone else (texts[at]["text"], texts[at]["pair"]) for at in chosen]
-        scores = encoder.predict(asked, batch_size=options.rows, activation_fn=activation, show_progress_bar=False)
-        for at, row in zip(chosen, scores.reshape(len(chosen), -1).tolist(), strict=True):
-            rankings[at] = [{"label": label, "score": score} for label, score in zip(labels, row, strict=True)]
-    return rankings
+    """The rankings of all texts; single ones and pairs apart."""
+    singles = iter(alone([one["text"] for one in texts if one["pair"] is None]))
+    both = [(one["text"], one["pair"]) for one in texts if one["pair"] is not None]
+    doubles = iter(pairs(both) if both else [])
+    rows = [next(singles if one["pair"] is None else doubles) for one in texts]
+    return [[{"label": label, "score": score} for label, score in zip(labels, row, strict=True)] for row in rows]
 
 
 for line in sys.stdin:
