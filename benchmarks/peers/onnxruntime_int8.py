@@ -21,7 +21,8 @@
 # ///
 """ONNX Runtime and nothing else: no server, no queue; dynamic int8 by channel.
 
-All texts are known beforehand, so they are sorted by length and run `--rows` at a time. TRIED.
+All texts are known beforehand, so they are sorted by length and run `--rows` at a time. Seen: 36 texts/s in eights,
+on a machine busy with other work.
 """
 
 import argparse
