@@ -165,7 +165,10 @@ class Contest:
 
     def _marker(self) -> Path:
         own = self.environment.python.parents[1]  # made anew with its environment
-        return own / f"prepared-{self.traffic.folder.name}-{self.variant.name}-{self.variant.precision}"
+        return (
+            own
+            / f"prepared-{self.traffic.folder.name}-{self.variant.name}-{self.variant.precision}-{self.variant.engine}"
+        )
 
     def _unprepared(self) -> bool:
         return not self._marker().exists()

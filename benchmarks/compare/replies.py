@@ -18,7 +18,7 @@ BAR = 1e-3
 
 
 def rankings(reply: Any) -> list[Scores]:
-    """The lists of {"label", "score"} anywhere in a reply, in order."""
+    """The lists of {"label", "score"} anywhere in a reply, in order; a string may be the JSON of one."""
     return list(_rankings(reply))
 
 
@@ -53,6 +53,8 @@ def _rankings(reply: Any) -> Iterator[Scores]:
         yield {reply["label"]: reply["score"]}
     elif isinstance(reply, list) and reply and all(map(_is_score, reply)):
         yield {one["label"]: float(one["score"]) for one in reply}
+    elif isinstance(reply, str) and reply.startswith('[{"label"'):  # JSON in a tensor of strings: Triton's way
+        yield from _rankings(json.loads(reply))
     elif isinstance(reply, list | dict):
         for part in reply if isinstance(reply, list) else reply.values():
             yield from _rankings(part)

@@ -1,0 +1,190 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "fastapi==0.165.0",
+#   "uvicorn[standard]==0.54.0",
+#   "openvino==2026.4.1",
+#   "nncf==3.4.0",
+#   "tokenizers",
+#   "numpy",
+#   "onnx==1.23.2",
+#   "onnxscript==0.7.2",
+#   "transformers>=5.23,<6",
+#   "torch==2.13.0",
+# ]
+#
+# [tool.compare]
+# title = "FastAPI + OpenVINO"
+# path = "/classify"
+# body = '{"text": "TEXT"}'
+# pair_body = '{"text": "TEXT", "pair": "PAIR"}'
+#
+# [[tool.compare.variants]]
+# name = "tuned"
+# precision = "float32"
+# engine = "openvino"
+#
+# [[tool.compare.variants]]
+# name = "tuned"
+# precision = "bfloat16"
+# engine = "openvino"
+# arguments = ["--precision", "bfloat16"]
+#
+# [[tool.compare.variants]]
+# name = "tuned"
+# precision = "int8"
+# engine = "openvino"
+# arguments = ["--precision", "int8"]
+# ///
+"""The strongest thing that a good engineer writes in a day: OpenVINO behind a queue, without torch in the server.
+
+Requests wait in a queue; one task a stream takes what is there. `--batch 1`, the default, takes one text at a time
+and pads nothing; `--batch N` takes up to N of those that wait, the shortest ones first, padded to the longest of
+them. `--streams N`, the default as many as there are threads, runs N at a time, each on its part of the cores. int8:
+the weights in 8 bits by nncf, the activations by OpenVINO's dynamic quantisation as they come, float32 elsewhere.
+
+Tried with 32 connections (2 cores, a machine busy with other work, so requests per two CPU-seconds): float32 48 with
+one stream of two threads, 48 in sorted batches of 8 (and some requests starved: p99 3.1 s), 59 with two streams of
+one; int8 116 and 165. With one connection one stream of two threads answers sooner: int8 90 requests/s beside 59.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+from _onnx_files import onnx_files
+from fastapi import FastAPI
+from pydantic import BaseModel
+from tokenizers import Tokenizer
+
+sys.modules["openvino_telemetry"] = None  # it reports its use to a host elsewhere
+import openvino
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model", required=True)
+parser.add_argument("--port", type=int, required=True)
+parser.add_argument("--threads", type=int, required=True)
+parser.add_argument("--precision", choices=["float32", "bfloat16", "int8"], default="float32")
+parser.add_argument("--batch", type=int, default=1)
+parser.add_argument("--streams", type=int)
+options = parser.parse_args()
+options.streams = options.streams or options.threads
+
+COMPRESS = """
+import sys, nncf, openvino
+model = nncf.compress_weights(openvino.Core().read_model(sys.argv[1]), mode=nncf.CompressWeightsMode.INT8_SYM)
+openvino.save_model(model, sys.argv[2], compress_to_fp16=False)
+"""
+
+
+def model_file(folder: Path) -> Path:
+    """The model in this precision; compressed in a process of its own, so that nncf is not in the server's memory."""
+    if options.precision != "int8":
+        return folder / "model.onnx"
+    compressed = folder / "model-int8.xml"
+    if not compressed.exists():
+        subprocess.run([sys.executable, "-c", COMPRESS, folder / "model.onnx", compressed], check=True)
+    return compressed
+
+
+folder = onnx_files(options.model)
+about = json.loads((folder / "labels.json").read_text())
+tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+tokenizer.no_padding()
+tokenizer.enable_truncation(512)
+hidden = json.loads(Path(options.model, "config.json").read_text())
+settings = {
+    "INFERENCE_NUM_THREADS": options.threads,
+    "NUM_STREAMS": options.streams,
+    "INFERENCE_PRECISION_HINT": "bf16" if options.precision == "bfloat16" else "f32",
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": hidden.get("hidden_size", hidden.get("dim", 0)),
+}
+if options.precision != "int8":
+    del settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"]
+compiled = openvino.Core().compile_model(model_file(folder), "CPU", settings)
+inputs = [one.any_name for one in compiled.inputs]
+requests = [compiled.create_infer_request() for _ in range(options.streams)]
+waiting: list[tuple] = []
+arrived = asyncio.Semaphore(0)
+lanes = ThreadPoolExecutor(options.streams)
+
+
+class Question(BaseModel):
+    """A request."""
+
+    text: str
+    pair: str | None = None
+
+
+def compute(request, encodings):
+    """The scores of a batch, padded to its longest text."""
+    longest = max(len(one.ids) for one in encodings)
+    rows = {
+        "input_ids": np.full((len(encodings), longest), about["pad"], np.int64),
+        "attention_mask": np.zeros((len(encodings), longest), np.int64),
+        "token_type_ids": np.zeros((len(encodings), longest), np.int64),
+    }
+    for row, one in enumerate(encodings):
+        rows["input_ids"][row, : len(one.ids)] = one.ids
+        rows["attention_mask"][row, : len(one.ids)] = 1
+        rows["token_type_ids"][row, : len(one.ids)] = one.type_ids
+    logits = request.infer({name: rows[name] for name in inputs}, share_inputs=True)[0]
+    if logits.shape[1] == 1:
+        return 1 / (1 + np.exp(-logits))
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+async def work(request):
+    """Computes what waits, batch by batch, on one stream."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await arrived.acquire()
+        if options.batch > 1:
+            waiting.sort(key=lambda one: len(one[0].ids))
+        batch = waiting[: options.batch]
+        del waiting[: options.batch]
+        for _ in batch[1:]:
+            await arrived.acquire()
+        try:
+            scores = await loop.run_in_executor(lanes, compute, request, [encoding for encoding, _ in batch])
+            for (_, answer), row in zip(batch, scores, strict=True):
+                if not answer.done():
+                    answer.set_result(row)
+        except Exception as error:  # noqa: BLE001  # whoever waits has to know
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+
+
+@asynccontextmanager
+async def lifespan(_):
+    workers = [asyncio.create_task(work(request)) for request in requests]
+    yield
+    for worker in workers:
+        worker.cancel()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/classify")
+async def classify(question: Question):
+    encoding = tokenizer.encode(question.text, question.pair)
+    answer = asyncio.get_running_loop().create_future()
+    waiting.append((encoding, answer))
+    arrived.release()
+    scores = await answer
+    order = np.argsort(-scores)
+    return [{"label": about["labels"][index], "score": float(scores[index])} for index in order]
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=options.port, access_log=False, log_level="warning")
