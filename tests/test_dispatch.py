@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from labeld.dispatch import Dispatcher, ModelQueue
+from labeld.dispatch import Dispatcher
 from labeld.engines.base import Logits
 from labeld.errors import DeadlineExceededError, EngineFailedError, OverloadedError, UnavailableError
 from labeld.messages import EncodedText
+from labeld.model_queue import ModelQueue
 from labeld.settings import Compute, Queue
 from tests.server_process import wait_until
 
@@ -32,14 +33,17 @@ class AddingEngine:
     def __init__(self, history: list[int] | None = None) -> None:
         self.history = history if history is not None else []
         """First ids of all texts in the order they ran; may be shared between engines."""
+        self.at_once, self.pipelined = 1, False
         self.gate = threading.Event()
         self.gate.set()
         self.started = threading.Event()
         self.batches: list[list[int]] = []
+        self.alone: list[bool] = []
 
-    def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
+    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
         """One logit per text."""
         self.batches.append([int(one.ids[0]) for one in texts])
+        self.alone.append(alone)
         self.history += self.batches[-1]
         self.started.set()
         assert self.gate.wait(10)
@@ -53,10 +57,10 @@ class AddingEngine:
 
 @asynccontextmanager
 async def dispatcher(
-    lanes: int = 1, limits: Queue | None = None, compute: Compute | None = None
+    lanes: int = 1, limits: Queue | None = None, compute: Compute | None = None, at_once: int = 1
 ) -> AsyncIterator[Dispatcher]:
     """A running dispatcher that is closed at the end."""
-    running = Dispatcher(compute or Compute(), limits or Queue(), lanes)
+    running = Dispatcher(compute or Compute(), limits or Queue(), lanes, at_once=at_once)
     running.start()
     try:
         yield running
@@ -104,6 +108,68 @@ def test_a_busy_lane_lets_the_queue_fill_into_one_batch() -> None:
             await asyncio.gather(first, *others)
 
             assert [[100], [1, 2, 3]] == engine.batches
+
+    asyncio.run(run())
+
+
+def test_a_full_batch_waits_in_a_pipelined_engine() -> None:
+    """While a batch runs, the engine is given the next one as soon as it is full, and not before."""
+
+    async def run() -> None:
+        engine = AddingEngine()
+        engine.pipelined = True
+        async with dispatcher(compute=Compute(batch_tokens=8)) as running:
+            queue = running.attach(engine)
+            first = await blocked(running, engine, queue)
+            others = [asyncio.create_task(running.run(queue, [text(value)])) for value in (1, 2, 3)]
+            assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
+            await asyncio.sleep(0.05)
+
+            assert [[100], [1, 2]] == engine.batches
+            engine.gate.set()
+            await asyncio.gather(first, *others)
+            assert [[100], [1, 2], [3]] == engine.batches
+
+    asyncio.run(run())
+
+
+def test_an_engine_runs_as_many_batches_at_once_as_it_says() -> None:
+    """A lone batch has the lane for itself; one that comes meanwhile runs beside it, and the next one waits."""
+
+    async def run() -> None:
+        engine = AddingEngine()
+        engine.at_once = 2
+        async with dispatcher(at_once=2) as running:
+            queue = running.attach(engine)
+            first = await blocked(running, engine, queue)
+            second = asyncio.create_task(running.run(queue, [text(1)]))
+            assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
+            third = asyncio.create_task(running.run(queue, [text(2)]))
+            await asyncio.sleep(0.05)
+
+            assert [[100], [1]] == engine.batches
+            engine.gate.set()
+            await asyncio.gather(first, second, third)
+            assert [True, False] == engine.alone[:2]
+
+    asyncio.run(run())
+
+
+def test_another_model_never_runs_beside_one_in_the_same_lane() -> None:
+    """A lane has the engine of one model at a time, also when that one could take more batches."""
+
+    async def run() -> None:
+        engine, other = AddingEngine(), AddingEngine()
+        engine.at_once = 2
+        async with dispatcher(at_once=2) as running:
+            first = await blocked(running, engine, running.attach(engine))
+            second = asyncio.create_task(running.run(running.attach(other), [text(1)]))
+            await asyncio.sleep(0.05)
+
+            assert [] == other.batches
+            engine.gate.set()
+            await asyncio.gather(first, second)
+            assert [[1]] == other.batches
 
     asyncio.run(run())
 

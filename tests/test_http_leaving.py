@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import uvicorn
 
-from labeld.dispatch import Dispatcher, ModelQueue
+from labeld.dispatch import Dispatcher
 from labeld.messages import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.metrics import Metrics
+from labeld.model_queue import ModelQueue
 from labeld.settings import Compute, ConnectionLimits, Queue, Settings
 from labeld.web.app import App
 from labeld.web.protocol import limited_protocol
@@ -27,12 +28,14 @@ class GatedEngine:
     """An engine whose first batch waits until the gate opens, and which remembers the lengths of all texts."""
 
     max_tokens = 512
+    at_once = 1
+    pipelined = False
 
     def __init__(self) -> None:
         self.started, self.gate = threading.Event(), threading.Event()
         self.lengths: list[int] = []
 
-    def run(self, texts: list[EncodedText], lane: int) -> np.ndarray:
+    def run(self, texts: list[EncodedText], lane: int, *, alone: bool = True) -> np.ndarray:
         """Logits that are the length of each text."""
         self.lengths += [len(text.ids) for text in texts]
         self.started.set()

@@ -11,102 +11,57 @@ import math
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-
-import numpy as np
-from numpy.typing import NDArray
 
 from labeld import planner
 from labeld.engines.base import Engine
 from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
 from labeld.messages import EncodedText
 from labeld.metrics import UNOBSERVED, Observer
+from labeld.model_queue import Item, ModelQueue, Row
 from labeld.settings import Compute, Queue
 
 logger = logging.getLogger(__name__)
 
-FIRST_GUESS = 2000.0
-"""Tokens per second assumed of a model before its first batch."""
-
-MEMORY = 0.95
-"""How much of the past the speed estimate keeps at each batch: about the last twenty batches count."""
-
-Row = NDArray[np.float32]
-"""Logits of one text, float32 [labels]."""
-
 
 @dataclass(slots=True, eq=False)
-class Item:
-    """One text that waits, with the future its caller awaits."""
+class Run:
+    """A batch that an engine was given, and since when it is its turn, on the monotonic clock."""
 
-    text: EncodedText
-    deadline: float
-    future: asyncio.Future[Row]
-    since: float
-    """When it came, on the monotonic clock."""
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of the text."""
-        return len(self.text.ids)
-
-    @property
-    def abandoned(self) -> bool:
-        """True when the caller has left."""
-        return self.future.cancelled()
-
-
-@dataclass(slots=True, eq=False)
-class ModelQueue:
-    """The texts that wait for one engine, and how fast it has been. Guarded by the dispatcher's lock."""
-
-    engine: Engine
-    waiting: deque[Item] = field(default_factory=deque)
-    waiting_tokens: int = 0
-    running: int = 0
-    """Lanes that run the engine now."""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set on the event loop whenever a batch has ended."""
-    served: float = 0.0
-    texts: int = 0
-    tokens: int = 0
-    """Of the batches that were run, as are the texts."""
-    recent_tokens: float = FIRST_GUESS
-    recent_seconds: float = 1.0
-
-    @property
-    def rate(self) -> float:
-        """Tokens per second of the recent batches."""
-        return self.recent_tokens / self.recent_seconds
-
-    def measure(self, tokens: int, seconds: float) -> None:
-        """Adds one batch to the speed estimate."""
-        self.recent_tokens = MEMORY * self.recent_tokens + tokens
-        self.recent_seconds = MEMORY * self.recent_seconds + seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What a lane runs, and since when on the monotonic clock."""
-
-    since: float
     batch: list[Item]
+    began: float
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """What drives an engine. Guarded by the dispatcher's lock."""
+
+    number: int
+    runs: list[Run] = field(default_factory=list)
+    """Of one engine, oldest first: as many as it runs at once, and one that begins when one of these ends."""
+    queue: ModelQueue | None = None
+    """Where they came from."""
+    ended: float = 0.0
+    """When its last run ended, on the monotonic clock."""
 
 
 class Dispatcher:
     """Runs the batches of all models on a few lanes. Create and use it on the event loop; `start` before use."""
 
-    def __init__(self, compute: Compute, limits: Queue, lanes: int, observer: Observer = UNOBSERVED) -> None:
+    def __init__(
+        self, compute: Compute, limits: Queue, lanes: int, observer: Observer = UNOBSERVED, at_once: int = 1
+    ) -> None:
         self._compute, self._limits, self._observer = compute, limits, observer
         self._changed = threading.Condition()
         self._queues: list[ModelQueue] = []
         self._closed = False
-        self._running: list[Running | None] = [None] * lanes
+        self._lanes = [Lane(number) for number in range(lanes)]
         self._threads = [
-            threading.Thread(target=self._lane, args=(lane,), name=f"lane-{lane}", daemon=True) for lane in range(lanes)
+            threading.Thread(target=self._feed, args=(lane,), name=f"lane-{lane.number}-{place}", daemon=True)
+            for lane in self._lanes
+            for place in range(at_once + 1)
         ]
 
     def start(self) -> None:
@@ -150,13 +105,13 @@ class Dispatcher:
     def hung(self) -> bool:
         """Whether some lane's batch has run for longer than `batch_timeout`."""
         now = time.monotonic()
-        return any(run is not None and now - run.since > self._compute.batch_timeout for run in self._running)
+        return any(now - run.began > self._compute.batch_timeout for lane in self._lanes for run in lane.runs)
 
     def close(self, error: LabeldError | None = None) -> None:
         """Refuses new texts. With an error, everybody who waits gets it now, those whose batch runs included."""
         with self._changed:
             self._closed = True
-            given_up = [item for run in self._running if run for item in run.batch]
+            given_up = [item for lane in self._lanes for run in lane.runs for item in run.batch]
             if error:
                 for queue in self._queues:
                     given_up += queue.waiting
@@ -196,60 +151,92 @@ class Dispatcher:
             items = [Item(text, deadline, self._loop.create_future(), now) for text in texts]
             queue.waiting.extend(items)
             queue.waiting_tokens += tokens
-            self._changed.notify()
+            self._changed.notify_all()
         return items
 
-    def _lane(self, lane: int) -> None:
-        """The life of a lane; until closed and everything that waited is done."""
+    def _feed(self, lane: Lane) -> None:
+        """The life of a lane's thread; until closed and everything that waited is done."""
         while self._run_next(lane):
             pass
 
-    def _run_next(self, lane: int) -> bool:
-        """Takes a batch, runs it, delivers; False when there will be none. Between two calls a lane holds no engine."""
-        taken = self._take()
+    def _run_next(self, lane: Lane) -> bool:
+        """Takes a batch, runs it, delivers; False when there will be none. Between two calls it holds no engine."""
+        taken = self._take(lane)
         if taken is None:
             return False
-        queue, batch = taken
-        began = time.monotonic()
-        self._running[lane] = Running(began, batch)
-        rows: Sequence[Row] | None = None
+        queue, run, alone = taken
+        batch, rows = run.batch, None
         try:
-            rows = queue.engine.run([item.text for item in batch], lane)  # type: ignore[assignment]
+            rows = queue.engine.run([item.text for item in batch], lane.number, alone=alone)
         except Exception:
             logger.exception("The engine failed on a batch of %d texts", len(batch))
-        seconds = time.monotonic() - began
-        self._running[lane] = None
         tokens = sum(item.tokens for item in batch)
         with self._changed:
+            now = time.monotonic()
+            seconds = now - max(run.began, lane.ended)  # NOTE: of the lane's time, or runs at once would count twice
+            lane.ended = now
+            lane.runs.remove(run)
+            if not lane.runs:
+                lane.queue = None  # which holds the engine
+            elif len(lane.runs) == queue.engine.at_once:
+                lane.runs[-1].began = now  # it waited for this
             queue.running -= 1
             queue.measure(tokens, seconds)
             queue.texts += len(batch)
             queue.tokens += tokens
-        self._observer.batch(tokens, seconds, [began - item.since for item in batch])
+            self._changed.notify_all()
+        self._observer.batch(tokens, seconds, [run.began - item.since for item in batch])
         self._loop.call_soon_threadsafe(_deliver, queue, batch, rows)
         return True
 
-    def _take(self) -> tuple[ModelQueue, list[Item]] | None:
-        """The next batch, as soon as there is one; None when closed and nothing waits."""
+    def _take(self, lane: Lane) -> tuple[ModelQueue, Run, bool] | None:
+        """The next batch, as soon as there is one, and whether it has the lane for itself; None when there is none."""
         with self._changed:
             while True:
-                busy = [queue for queue in self._queues if queue.waiting]
-                if busy:
-                    queue = planner.fairest(busy)
-                    batch = self._plan(queue)
-                    if batch:
-                        queue.running += 1
-                        return queue, batch
-                elif self._closed:
+                taken = self._next(lane)
+                if taken:
+                    return taken
+                if self._closed and not any(queue.waiting for queue in self._queues):
                     return None
-                else:
-                    self._changed.wait()
+                self._changed.wait()  # NOTE: without holding an engine, which may be let go meanwhile
+
+    def _next(self, lane: Lane) -> tuple[ModelQueue, Run, bool] | None:
+        """What `_take` gives, if there is anything now."""
+        while busy := [queue for queue in self._queues if queue.waiting]:
+            queue = planner.fairest(busy)
+            if not self._may_take(lane, queue):
+                return None
+            batch = self._plan(queue)
+            if batch:
+                alone = not lane.runs and not queue.waiting
+                run = Run(batch, time.monotonic())
+                lane.runs.append(run)
+                lane.queue = queue
+                queue.running += 1
+                return queue, run, alone
+        return None
+
+    def _may_take(self, lane: Lane, queue: ModelQueue) -> bool:
+        """Whether the lane has room: for one more batch of the engine that it runs, or for any if it runs none.
+
+        Behind those that run only a full batch may wait: another one had better wait for more texts.
+        """
+        if not lane.runs:
+            return True
+        if lane.queue is not queue or len(lane.runs) > queue.engine.at_once:
+            return False
+        is_full = queue.waiting_tokens >= self._budget(queue)
+        return len(lane.runs) < queue.engine.at_once or (queue.engine.pipelined and is_full)
+
+    def _budget(self, queue: ModelQueue) -> int:
+        """Tokens of a batch; half where several run at once: int8 then serves 5 % more (docs/decisions/0015)."""
+        return self._compute.batch_tokens // 2 if queue.engine.at_once > 1 else self._compute.batch_tokens
 
     def _plan(self, queue: ModelQueue) -> list[Item]:
         """Takes the planner's batch out of a queue, and drops what it says."""
         now = time.monotonic()
         head = list(islice(queue.waiting, 2 * planner.REACH))
-        plan = planner.next_batch(head, self._compute.batch_tokens, now)
+        plan = planner.next_batch(head, self._budget(queue), now)
         gone = {*plan.batch, *plan.dropped}
         for _ in head:
             queue.waiting.popleft()

@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from labeld import memory
 from labeld.catalogue import Catalogue, Place
-from labeld.dispatch import Dispatcher, ModelQueue
+from labeld.dispatch import Dispatcher
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.load_history import LoadHistory
 from labeld.model import LoadOptions, Model, check_folder, load_model, weight_bytes
+from labeld.model_queue import ModelQueue
 from labeld.precision import Asked
 
 logger = logging.getLogger(__name__)

@@ -116,8 +116,8 @@ async def open_service(settings: Settings, observer: Observer = UNOBSERVED) -> A
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
     memory.keep_large_blocks_apart()
-    lanes, _ = lanes_and_threads(settings.compute)
-    dispatcher = Dispatcher(settings.compute, settings.queue, lanes, observer)
+    lanes, threads = lanes_and_threads(settings.compute)
+    dispatcher = Dispatcher(settings.compute, settings.queue, lanes, observer, max(1, threads // lanes))
     catalogue, options = open_catalogue(settings, settings.hub.policy(settings.listen)), load_options(settings)
     warn_of_unknown(catalogue, options.precisions)
     cache = await open_cache(settings.answers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from queue import LifoQueue
 
 import numpy as np
 import openvino as ov
@@ -17,21 +18,24 @@ from labeld.precision import Precision
 
 WARM_UP_TOKENS = 16
 WIDTHS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 4}
-"""Bytes of a number in the engine's own layout of the weights, but for the matrices in 8 bits."""
-
-MATRIX_WIDTH = 2
-"""Bytes of a number of those: one in that layout, and one in the graph, since no file has it."""
+"""Bytes of a number in a layout of the weights, but for the matrices in 8 bits: one in each, and one in the graph."""
 
 RELEASE_EVERY = 16
 """Runs after which the mapped file's pages are given back: embeddings are read from it, and weights for a new shape."""
 
 
 class OpenVinoEngine:
-    """One model's packed graph, compiled in one precision, with one infer request per lane.
+    """One model's packed graph, compiled in one precision, in as many streams as there are lanes.
+
+    In bfloat16 and int8 it is compiled once more, with a stream for each thread: batches that run side by side do not
+    wait for each other at every layer, which serves more (docs/decisions/0015), while a batch alone still has all
+    threads. In float32 the second layout of the weights would take too much memory.
 
     Owns the mapped weights. Raises FolderError naming the file when weights and config do not fit, PrecisionError when
     the precision would not be in force.
     """
+
+    pipelined = True
 
     def __init__(  # noqa: PLR0913, PLR0917  # as open_engine
         self,
@@ -53,42 +57,59 @@ class OpenVinoEngine:
         inner = [columns for _, columns in matrices]
         in_8_bits = sum(rows * columns for rows, columns in matrices)
         others = self._checkpoint.numbers - self._graph.words.size - in_8_bits
-        self.nbytes = WIDTHS[precision] * others + MATRIX_WIDTH * in_8_bits
-        compiled = ov.Core().compile_model(
-            self._graph.model,
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": lanes,
-                "ENABLE_CPU_PINNING": False,
-                **compile_options(precision, inner),
-            },
-        )
-        require_in_force(precision, compiled, inner)
-        self._checkpoint.release()  # NOTE: the warm-up makes more layouts; without this the peak is 20 % higher
-        self._requests = [compiled.create_infer_request() for _ in range(lanes)]
+        per_lane = threads // lanes
+        self.at_once = 1 if precision == "float32" else max(1, per_lane)
+        layouts = 1 if self.at_once == 1 else 2
+        self.nbytes = layouts * WIDTHS[precision] * others + (layouts + 1) * in_8_bits
+        self._together = self._compiled(threads, lanes, inner)
+        # NOTE: the peak would be 20 % higher with the pages of both the file and the engine's layouts
+        self._checkpoint.release()
+        self._apart = self._compiled(threads, threads, inner) if self.at_once > 1 else self._together
+        self._checkpoint.release()
         self._runs = 0
         self._warm_up()
 
-    def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
+    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
         """Logits, float32 [texts, labels], of texts packed end to end in one row."""
-        request = self._requests[lane]
+        del lane  # whichever stream is free next takes the batch
+        requests = self._together if alone else self._apart
         inputs = self._graph.inputs(texts)
-        request.infer(inputs, share_inputs=True)
+        request = requests.get()
+        try:
+            request.start_async(inputs, share_inputs=True)  # NOTE: `infer` would make a stream of the calling thread
+            request.wait()
+            logits: Logits = request.get_output_tensor().data.copy()
+        finally:
+            requests.put(request)
         self._runs += 1
         if self._runs % RELEASE_EVERY == 0:
             self._checkpoint.release()
-        return request.get_output_tensor().data.copy()  # type: ignore[no-any-return]  # openvino is untyped here
+        return logits
 
     def close(self) -> None:
         """Drops the compiled model before the weights that it borrows; the file is unmapped with them."""
-        del self._requests
+        del self._together, self._apart
         del self._graph
         del self._checkpoint
 
+    def _compiled(self, threads: int, streams: int, inner: Sequence[int]) -> LifoQueue[ov.InferRequest]:
+        """Infer requests of the graph compiled for so many batches at once, and one more for each of them."""
+        options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "ENABLE_CPU_PINNING": False,
+            **compile_options(self.precision, inner),
+        }
+        compiled = ov.Core().compile_model(self._graph.model, "CPU", options)
+        require_in_force(self.precision, compiled, inner)
+        requests: LifoQueue[ov.InferRequest] = LifoQueue()
+        for _ in range(2 * streams):
+            requests.put(compiled.create_infer_request())
+        return requests
+
     def _warm_up(self) -> None:
-        """Lets every lane make its own layout of the weights, then gives the mapped file's pages back."""
+        """Makes the layouts of the weights, then gives the mapped file's pages back."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
-        for lane in range(len(self._requests)):
-            self.run([EncodedText(zeros, zeros)], lane)
+        for alone in (True, False):
+            self.run([EncodedText(zeros, zeros)], 0, alone=alone)
         self._checkpoint.release()

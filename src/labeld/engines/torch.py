@@ -45,6 +45,9 @@ class TorchEngine:
     naming the key or the tensor when the folder's files do not fit together.
     """
 
+    at_once = 1
+    pipelined = False
+
     def __init__(self, folder: Path, config: ModelConfig, threads: int, lanes: int) -> None:
         if config.model_type in RANDOM:
             raise FolderError(f"config.json: model_type {config.model_type!r} is refused: its answers are random.")
@@ -67,8 +70,9 @@ class TorchEngine:
             self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
             self._warm_up(config.integer("vocab_size", "n_words"))
 
-    def run(self, texts: Sequence[EncodedText], lane: int) -> Logits:
+    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
         """Logits, float32 [texts, labels]; NaN for texts that transformers fails on, so that they fail alone."""
+        del alone  # all threads always do
         logits = np.full((len(texts), self._labels), np.nan, np.float32)
         for places in self._groups(texts):
             try:
