@@ -45,5 +45,5 @@ class KeyStoreUnavailableError(UnavailableError):
     NOTE: never to be answered with 401, upon which clients throw good tokens away (reliability section 3.10).
     """
 
-    def __init__(self, reason: str = "does not answer") -> None:
-        super().__init__(f"The database of access tokens {reason}: try again in a moment.", 2.0)
+    def __init__(self, reason: str = "does not answer: try again in a moment") -> None:
+        super().__init__(f"The database of access tokens {reason}.", 2.0)
