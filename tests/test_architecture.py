@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = [  # a module imports only from rows below its own
     "__main__",
     "cli",
-    "models_command",
+    "models_command keys_command",
     "flags",
     "web.application web.server classify_command check_command verify_command",
     "web.supervisor",

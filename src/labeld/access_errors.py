@@ -34,9 +34,8 @@ class KeyRequestError(InvalidRequestError):
 class KeyNotFoundError(LabeldError):
     """No access token has this id."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no access token with the id {key_id}: `labeld keys list` shows their ids.")
-        self.key_id = key_id
+    def __init__(self) -> None:
+        super().__init__("There is no access token with this id: `labeld keys list` shows the ids.")
 
 
 class KeyStoreUnavailableError(UnavailableError):

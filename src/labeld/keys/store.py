@@ -184,7 +184,7 @@ class KeyStore:
             else None
         )
         if row is None:
-            raise KeyNotFoundError(key_id)
+            raise KeyNotFoundError
         return _key(row)
 
 
