@@ -96,7 +96,9 @@ def serve_command(port: int, cache: Path) -> list[str]:
     command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
     if command is None:
         sys.exit("The labeld command is not installed: pip install -e .")
-    return [command, "serve", "--port", str(port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
+    own = cache / "labeld"
+    folders = ["--cache-dir", str(own), "--keys", str(own / "no-keys.sqlite3")]
+    return [command, "serve", "--port", str(port), *folders, "--cache-bytes", "0"]
 
 
 def clean_environment() -> dict[str, str]:
