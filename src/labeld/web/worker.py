@@ -21,10 +21,10 @@ from uvicorn.server import Server
 
 from labeld.errors import LabeldError
 from labeld.settings import ConnectionLimits
+from labeld.web import request_log
 
 ORPHAN_DRAIN = 3.0
 """Seconds a worker has to finish its answers when its supervisor is gone."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 BACKLOG = 2048
 """Connections the kernel keeps waiting."""
 
@@ -53,7 +53,12 @@ class ServerConfig(Config):
     """uvicorn's configuration as labeld uses it; travels from the supervisor to the workers."""
 
     def __init__(
-        self, app_factory: AppFactory, address: Address, limits: ConnectionLimits, drain_timeout: float
+        self,
+        app_factory: AppFactory,
+        address: Address,
+        limits: ConnectionLimits,
+        drain_timeout: float,
+        log_format: str = "text",
     ) -> None:
         super().__init__(
             app_factory,
@@ -72,12 +77,12 @@ class ServerConfig(Config):
             # NOTE: uvicorn's own check of a new worker, in a rolling restart only; it may have models to load.
             timeout_worker_healthcheck=60,
         )
-        self.app_factory, self.address, self.limits = app_factory, address, limits
+        self.app_factory, self.address, self.limits, self.log_format = app_factory, address, limits, log_format
         self.timeout_graceful_shutdown = drain_timeout  # type: ignore[assignment]  # asyncio takes a float
 
     def configure_logging(self) -> None:
         """Warnings and errors to stderr, one line each; called by uvicorn in every process."""
-        logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+        request_log.configure(self.log_format)
         super().configure_logging()
 
     def load(self) -> None:
