@@ -60,6 +60,7 @@ class ServerConfig(Config):
         drain_timeout: float,
         log_format: str = "text",
     ) -> None:
+        self.log_format = log_format  # NOTE: uvicorn's constructor configures the log
         super().__init__(
             app_factory,
             host=address.host,
@@ -77,7 +78,7 @@ class ServerConfig(Config):
             # NOTE: uvicorn's own check of a new worker, in a rolling restart only; it may have models to load.
             timeout_worker_healthcheck=60,
         )
-        self.app_factory, self.address, self.limits, self.log_format = app_factory, address, limits, log_format
+        self.app_factory, self.address, self.limits = app_factory, address, limits
         self.timeout_graceful_shutdown = drain_timeout  # type: ignore[assignment]  # asyncio takes a float
 
     def configure_logging(self) -> None:
