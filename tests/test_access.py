@@ -199,6 +199,15 @@ def test_headers_over_the_limit_are_still_the_connections_business(keyed: Server
     assert 431 == ask(keyed, "POST /", bearer("a" * 20_000)).status
 
 
+def test_a_refused_body_does_not_spoil_the_connection(keyed: Server, keys: Keys) -> None:
+    """It is not read before the token is looked at, and the next request of the same connection is answered."""
+    body = b'{"inputs": "%s"}' % (b"a" * 1_900_000)
+    for _ in range(3):
+        assert 401 == keyed.post("/", data=body).status_code
+        good = keyed.post("/", data=BODY, headers={"authorization": f"Bearer {keys.tokens['user']}"})
+        assert 200 == good.status_code
+
+
 @pytest.mark.parametrize("route", OF_A_MODEL)
 def test_401_comes_before_404(keyed: Server, keys: Keys, route: str) -> None:
     """Whoever has no token learns nothing of which models there are, or of the task."""

@@ -16,6 +16,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld import wire
+from labeld.access_errors import RateLimitedError
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -118,8 +119,8 @@ class App:
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         response = _Raw(*wire.encode_error(error, scope["state"]["request_id"]))
-        if isinstance(error, OverloadedError):
-            self._metrics.refused(error.limit)
+        if isinstance(error, OverloadedError | RateLimitedError):
+            self._metrics.refused("per_minute" if isinstance(error, RateLimitedError) else error.limit)
         await self._finish(response, scope, receive, send)
 
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
