@@ -10,10 +10,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from labeld.keys.location import Location, locate
 from tests import tiny_models
+from tests.browser import chromium, visitor
 from tests.hub_models import classifier
 from tests.local_hub import LocalHub, local_hub
 from tests.postgres_process import Postgres, postgres_server
 from tests.server_process import Server, serving
+
+__all__ = ["chromium", "visitor"]
+"""Fixtures from elsewhere."""
 
 NO_CACHE = ("--cache-bytes", "0")
 """So that every answer is computed: what most tests are about."""
@@ -38,7 +42,9 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small models whose default is org/bert."""
-    with serving(tmp_path_factory.mktemp("server"), "org/bert", "--models-dir", str(models_dir), *NO_CACHE) as running:
+    names = ("--hosts", "router.huggingface.co,hub.example.org")
+    arguments = ("org/bert", "--models-dir", str(models_dir), *NO_CACHE, *names)
+    with serving(tmp_path_factory.mktemp("server"), *arguments) as running:
         yield running
 
 

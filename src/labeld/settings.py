@@ -14,6 +14,7 @@ from typing import Any, Literal, get_type_hints
 
 from labeld.errors import SettingsError
 from labeld.setting import Amount, checked, setting
+from labeld.web_settings import Logs, Sites
 
 MIB = 1024 * 1024
 
@@ -249,8 +250,10 @@ class Settings:
     queue: Queue = field(default_factory=Queue)
     answers: Answers = field(default_factory=Answers)
     access: Access = field(default_factory=Access)
+    sites: Sites = field(default_factory=Sites)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    logs: Logs = field(default_factory=Logs)
 
     @property
     def store_dir(self) -> Path:
