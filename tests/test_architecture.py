@@ -18,6 +18,7 @@ LAYERS = [  # a module imports only from rows below its own
     "web.connections",
     "web.app wiring",
     "web.watchdog web.hub_routes web.status",
+    "web.history",
     "service",
     "loader listing",
     "catalogue",
@@ -41,7 +42,7 @@ LAYERS = [  # a module imports only from rows below its own
     "mapped_file special_tokens tokenizer_class",
     "model_config",
     "messages settings metrics",
-    "setting",
+    "setting totals",
     "errors",
 ]
 RANK = {name: row for row, names in enumerate(reversed(LAYERS)) for name in names.split()}

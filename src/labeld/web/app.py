@@ -29,6 +29,7 @@ from labeld.messages import ClassifyReply
 from labeld.metrics import Metrics
 from labeld.service import Service
 from labeld.settings import InputLimits, Settings
+from labeld.web.history import History
 from labeld.web.hub_routes import LOOK_UPS, LookUp
 from labeld.web.openapi import openapi
 from labeld.web.status import Status
@@ -101,8 +102,11 @@ class App:
         await response(scope, receive, send)
 
     def _count(self, scope: Scope, response: Response) -> None:
-        state = scope["state"]
-        self._metrics.request(state["route"], response.status_code, time.perf_counter() - state["began"])
+        state, status = scope["state"], response.status_code
+        seconds = time.perf_counter() - state["began"]
+        self._metrics.request(state["route"], status, seconds)
+        if "texts" in state:
+            self._metrics.totals.classified(state["texts"], status, seconds)
 
     def _routes(self) -> list[Route]:
         classify = ["/hf-inference/models/{model_id:path}"]
@@ -152,12 +156,13 @@ class App:
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
-        headers, request_id = request.scope["state"]["headers"], request.scope["state"]["request_id"]
+        state = request.scope["state"]
+        headers, request_id, state["texts"] = state["headers"], state["request_id"], 0
         with service.admission():
             body = await _body(request.receive, headers, limits)
             query = request.scope["query_string"].decode("latin-1")
             parsed = wire.parse_request(body, headers, query, limits)
-            model_id = request.path_params.get("model_id")
+            state["texts"], model_id = len(parsed.texts), request.path_params.get("model_id")
             reply = service.recall(model_id, parsed) or await _unless_gone(service.classify(model_id, parsed), request)
         body = wire.encode_reply(reply)
         return _Raw(200, wire.reply_headers(reply, request_id, len(body)), body)
@@ -195,13 +200,15 @@ class App:
             try:
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
-                self._status = Status(self._service, self._settings)
+                history = History(self._metrics.totals, self._service)
+                self._status = Status(self._service, self._settings, history)
                 self._metrics.watch(self._status)
                 ready = await self._service.preload()
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            background = [asyncio.create_task(watch(self._service)), asyncio.create_task(self._service.check_others())]
+            works = (watch(self._service), self._service.check_others(), history.keep())
+            background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
             self._on_ready(ready)
             await receive()
