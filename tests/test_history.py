@@ -13,7 +13,7 @@ from labeld.messages import ClassifyRequest, Text
 from labeld.metrics import Metrics
 from labeld.service import Service
 from labeld.settings import Settings
-from labeld.web.history import SAMPLES, History
+from labeld.web.history import KEPT, History
 from labeld.wiring import open_service
 from tests.server_process import Server, serving, wait_until
 
@@ -39,7 +39,7 @@ def with_service(story: Callable[[Service, Metrics], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_sample_is_what_happened_since_the_last() -> None:
+def test_an_interval_is_what_happened_in_it() -> None:
     """Rates per second, the median and the slowest of its own requests, batches as the lanes ran them."""
 
     async def story(service: Service, metrics: Metrics) -> None:
@@ -50,9 +50,9 @@ def test_a_sample_is_what_happened_since_the_last() -> None:
             metrics.totals.classified(2, 200, seconds)
         metrics.totals.classified(1, 429, 0.001)
         clock.now += 2
-        history.sample()
+        history.note()
         clock.now += 4
-        history.sample()
+        history.note()
         clock.now += 1
         columns = history.columns()
 
@@ -81,7 +81,7 @@ def test_the_windows_sum_up_what_they_cover() -> None:
         metrics.totals.classified(1, 200, 1.0)
         for _ in range(20):
             clock.now += 2
-            history.sample()
+            history.note()
         ten, minute, all_of_it = history.recent()
 
         assert (10, 60, 600) == tuple(one["seconds"] for one in (ten, minute, all_of_it))
@@ -99,30 +99,30 @@ def test_ten_minutes_are_kept_and_no_more() -> None:
     async def story(service: Service, metrics: Metrics) -> None:
         clock = Clock()
         history = History(metrics.totals, service, clock)
-        for _ in range(SAMPLES + 50):
+        for _ in range(KEPT + 50):
             metrics.batch(123_457, 0.1, [0.0] * 17)
             metrics.remembered(12_345, 0, 67_891)
             for seconds in (0.001234, 1.2345):
                 metrics.totals.classified(12_345, 200, seconds)
             clock.now += 2.345
-            history.sample()
+            history.note()
         columns = history.columns()
 
-        assert {SAMPLES} == {len(column) for name, column in columns.items() if name != "interval"}
+        assert {KEPT} == {len(column) for name, column in columns.items() if name != "interval"}
         assert len(json.dumps(columns)) < 40_000
 
     with_service(story)
 
 
 def test_nothing_yet_is_no_division_by_zero() -> None:
-    """Before the first sample, and for one that took no time."""
+    """Before the first interval, and for one that took no time."""
 
     async def story(service: Service, metrics: Metrics) -> None:
         history = History(metrics.totals, service, Clock())
 
         assert [] == history.recent()
         assert [] == history.columns()["ago"]
-        history.sample()
+        history.note()
         assert [0] == history.columns()["requests"]
 
     with_service(story)

@@ -22,7 +22,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.requests = self.texts = self.refused = self.failed = 0
-        """Requests to classify, the texts that were answered, and how many requests were to come back later or failed."""
+        """Requests to classify, texts answered, and how many of the requests had to come back later or failed."""
         self.hits = self.misses = 0
         """Texts whose answer was remembered, and those that had none."""
         self.batches = self.batch_texts = self.tokens = 0
@@ -40,6 +40,11 @@ class Totals:
             self.refused += 1
         elif status >= 500:
             self.failed += 1
+
+    def counts(self) -> dict[str, int]:
+        """All of them by name, but for the times."""
+        names = ("requests", "texts", "refused", "failed", "hits", "misses", "batches", "batch_texts", "tokens")
+        return {name: getattr(self, name) for name in names}
 
     def batch(self, texts: int, tokens: int) -> None:
         """Counts a batch; called by any lane's thread."""
@@ -62,5 +67,5 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
     for index, count in sorted(counts.items()):
         left -= count
         if left <= 0 and count:
-            return SHORTEST * 2.0 ** ((index + 0.5) / PER_OCTAVE)
+            return SHORTEST * math.exp2((index + 0.5) / PER_OCTAVE)
     return None
