@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld import wire
@@ -32,6 +32,9 @@ from labeld.settings import InputLimits, Settings
 from labeld.web.history import History
 from labeld.web.hub_routes import LOOK_UPS, LookUp
 from labeld.web.openapi import openapi
+from labeld.web.pages.render import error_page, wants_html
+from labeld.web.pages.routes import PAGES
+from labeld.web.pages.site import Page, Site
 from labeld.web.status import Status
 from labeld.web.watchdog import watch
 
@@ -54,7 +57,7 @@ class App:
     def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady, metrics: Metrics) -> None:
         self._settings, self._open_service, self._on_ready, self._metrics = settings, open_service, on_ready, metrics
         self._service: Service  # set when the lifespan starts, before the first request
-        self._status: Status  # as is this
+        self._site: Site  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
         self.routes = self._routes()
@@ -73,9 +76,9 @@ class App:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
             await self._router(scope, receive, send)
-        except HTTPException as error:
-            allowed = (error.headers or {}).get("Allow") if error.status_code == 405 else None
-            known = MethodNotAllowedError(allowed) if allowed else RouteNotFoundError()
+        except HTTPException:
+            allowed = {method for route in self.routes if _has_path(route, scope) for method in route.methods or ()}
+            known = MethodNotAllowedError(", ".join(sorted(allowed))) if allowed else RouteNotFoundError()
             await self._fail(known, scope, receive, send)
         except LabeldError as error:
             await self._fail(error, scope, receive, send)
@@ -95,7 +98,10 @@ class App:
         self._metrics.turned_away(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _Raw(*wire.encode_error(error, scope["state"]["request_id"]))
+        status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
+        response: Response = _Raw(status, headers, body)
+        if scope["method"] in {"GET", "HEAD"} and wants_html(scope["state"]["headers"].get("accept", "")):
+            response = await error_page(response)
         if isinstance(error, OverloadedError):
             self._metrics.refused(error.limit)
         self._count(scope, response)
@@ -127,6 +133,7 @@ class App:
             self._route("/models/{model_id:path}/health", self._health_of_model),
             *(self._route(path, self._look_up(look_up)) for path, look_up in LOOK_UPS.items()),
             *(self._route(path, self._classify, "POST") for path in classify),
+            *(self._route(page.path, self._page(page), page.method) for page in PAGES),
         ]
 
     def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
@@ -148,6 +155,13 @@ class App:
             with self._service.admission():
                 body, headers = await look_up(self._service, request)
             return _json(body, {"x-request-id": request.state.request_id, **headers})
+
+        return answer
+
+    def _page(self, page: Page) -> Handler:
+        async def answer(request: Request) -> Response:
+            with self._service.admission():
+                return await page.answer(self._site, request)
 
         return answer
 
@@ -191,7 +205,7 @@ class App:
         return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _show_status(self, _: Request) -> Response:
-        return _json(self._status.as_json())
+        return _json(self._site.status.as_json())
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens the service and preloads its models before the first request; closes it after the last."""
@@ -201,8 +215,9 @@ class App:
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
                 history = History(self._metrics.totals, self._service)
-                self._status = Status(self._service, self._settings, history)
-                self._metrics.watch(self._status)
+                status = Status(self._service, self._settings, history)
+                self._site = Site(self._service, self._settings, status)
+                self._metrics.watch(status)
                 ready = await self._service.preload()
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -222,6 +237,10 @@ class _Raw(Response):
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
+
+
+def _has_path(route: Route, scope: Scope) -> bool:
+    return route.matches(scope)[0] is not Match.NONE
 
 
 def _json(value: Any, headers: dict[str, str] | None = None) -> Response:

@@ -1,0 +1,72 @@
+"""Templates -> HTML responses with the headers that every page has."""
+
+import asyncio
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",
+    "vary": "accept",
+}
+"""Of every page: nothing from elsewhere is loaded, nothing inline is run, and nobody puts it into a frame."""
+
+
+def wants_html(accept: str) -> bool:
+    """Whether the value of an Accept header names text/html, as browsers do for pages and clients of an API do not."""
+    return any(one.partition(";")[0].strip().lower() == "text/html" for one in accept.split(","))
+
+
+async def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+    """A page of this template; every value is escaped. `headers` are added to those of every page, or replace them.
+
+    Rendered on another thread, because the first page imports Jinja2 and compiles its template.
+    """
+    text = await asyncio.to_thread(_rendered, template, values)
+    # NOTE: half a surrogate pair, which a label of config.json can hold, has no UTF-8
+    body = text.encode("utf-8", "replace")
+    return Response(body, status, {**HEADERS, **(headers or {})}, media_type="text/html; charset=utf-8")
+
+
+async def error_page(error: Response) -> Response:
+    """What a browser is shown in place of `{"error": "<sentence>"}`, with the same status and headers."""
+    sentence = json.loads(bytes(error.body))["error"]
+    kept = {name: value for name, value in error.headers.items() if not name.startswith("content-")}
+    return await page("error.html", error.status_code, kept, error_status=error.status_code, sentence=sentence)
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> "Environment":
+    # NOTE: imported at the first page, so that a server whose pages nobody opens starts as fast and stays as small
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals["version"] = version("labeld")
+    return environment

@@ -1,0 +1,10 @@
+"""Every route of the site."""
+
+from labeld.web.pages.site import Page
+from labeld.web.pages.static import static_file
+from labeld.web.pages.task import task
+
+PAGES = (
+    Page("/", task),
+    Page("/static/{name}", static_file),
+)

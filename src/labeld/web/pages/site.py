@@ -1,0 +1,29 @@
+"""What pages are made from, and what a page is to the router."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from labeld.service import Service
+from labeld.settings import Settings
+from labeld.web.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts of a running server that pages show."""
+
+    service: Service
+    settings: Settings
+    status: Status
+
+
+class Page(NamedTuple):
+    """A route of the site."""
+
+    path: str
+    answer: Callable[[Site, Request], Awaitable[Response]]
+    method: str = "GET"
