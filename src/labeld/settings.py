@@ -184,6 +184,23 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask."""
+
+    keys: str | None = setting(
+        None,
+        "Where access tokens are kept: a file, or postgresql://user@host/database (needs labeld[postgres]). "
+        "None = ~/.local/share/labeld/keys.sqlite3.",
+    )
+    keys_secret: str | None = setting(
+        None,
+        "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
+        "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InputLimits:
     """What one request may bring."""
 
@@ -231,6 +248,7 @@ class Settings:
     precisions: Precisions = field(default_factory=Precisions)
     queue: Queue = field(default_factory=Queue)
     answers: Answers = field(default_factory=Answers)
+    access: Access = field(default_factory=Access)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 

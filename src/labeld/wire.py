@@ -9,7 +9,7 @@ import math
 import re
 import secrets
 
-from labeld import errors
+from labeld import access_errors, errors
 from labeld.body import parse_request
 from labeld.messages import ClassifyReply, Ranking
 
@@ -33,8 +33,11 @@ STATUS: dict[type[Exception], int] = {
     errors.TextTooManyCharactersError: 400,
     errors.AmbiguousModelError: 400,
     errors.AnonymousError: 401,
+    access_errors.UnknownKeyError: 401,
+    access_errors.ForbiddenKeyError: 403,
     errors.GatedModelError: 403,
     errors.DownloadTooLargeError: 403,
+    access_errors.KeyNotFoundError: 404,
     errors.NotDownloadedError: 404,
     errors.ModelTooLargeError: 403,
     errors.ModelNotFoundError: 404,
@@ -46,6 +49,7 @@ STATUS: dict[type[Exception], int] = {
     errors.BodyTooLargeError: 413,
     errors.UnsupportedEncodingError: 415,
     errors.OverloadedError: 429,
+    access_errors.RateLimitedError: 429,
     errors.HeaderTooLargeError: 431,
     errors.LabeldError: 500,
     errors.ModelTooBusyError: 500,
@@ -133,6 +137,15 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
         headers.append((b"x-error-code", b"RepoNotFound"))
     if isinstance(error, errors.AnonymousError):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, access_errors.UnknownKeyError):
+        headers.append((b"www-authenticate", b'Bearer realm="Authentication required", charset="UTF-8"'))
+    if isinstance(error, access_errors.RateLimitedError):
+        seconds = math.ceil(error.retry_after)
+        headers += [
+            (b"retry-after", b"%d" % seconds),
+            (b"ratelimit", b'"api";r=0;t=%d' % seconds),
+            (b"ratelimit-policy", b'"fixed window";"api";q=%d;w=60' % error.limit),
+        ]
     if isinstance(error, errors.BodyTooLargeError):
         headers.append((b"connection", b"close"))  # what is still to come is not worth reading
     if isinstance(error, errors.OverloadedError | errors.UnavailableError | errors.ModelLoadingError):

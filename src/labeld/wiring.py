@@ -12,6 +12,7 @@ from labeld.catalogue import Catalogue
 from labeld.dispatch import Dispatcher
 from labeld.errors import LabeldError, SettingsError
 from labeld.folders import Folders
+from labeld.keys.keyring import Keyring
 from labeld.loader import ModelLoader
 from labeld.metrics import UNOBSERVED, Observer
 from labeld.model import LoadOptions, check_without_weights
@@ -106,6 +107,18 @@ async def open_cache(answers: Answers) -> AnswerCache:
     shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
     await shared.open()
     return AnswerCache(memory, shared, per_client=answers.cache_scope == "key")
+
+
+@asynccontextmanager
+async def open_keyring(settings: Settings) -> AsyncIterator[Keyring]:
+    """The access tokens that count, kept up to date until the context ends. Raises SettingsError naming the setting."""
+    del settings
+    keyring = Keyring()
+    await keyring.open()
+    try:
+        yield keyring
+    finally:
+        await keyring.close()
 
 
 @asynccontextmanager
