@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -126,7 +126,6 @@ class App:
             self._route("/ready", self._ready),
             self._route("/openapi.json", self._describe),
             self._route("/metrics", self._expose),
-            self._route("/status", self._show_status),
             self._route("/pipeline/{task}/{model_id:path}", self._classify, "POST"),
             self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, "POST"),
             self._route("/models/{model_id:path}/info", self._info),
@@ -160,7 +159,7 @@ class App:
 
     def _page(self, page: Page) -> Handler:
         async def answer(request: Request) -> Response:
-            with self._service.admission():
+            with nullcontext() if page.always else self._service.admission():
                 return await page.answer(self._site, request)
 
         return answer
@@ -203,9 +202,6 @@ class App:
 
     async def _expose(self, _: Request) -> Response:
         return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
-
-    async def _show_status(self, _: Request) -> Response:
-        return _json(self._site.status.as_json())
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens the service and preloads its models before the first request; closes it after the last."""

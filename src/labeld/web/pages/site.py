@@ -27,3 +27,5 @@ class Page(NamedTuple):
     path: str
     answer: Callable[[Site, Request], Awaitable[Response]]
     method: str = "GET"
+    always: bool = False
+    """Whether it is answered also when more requests are in flight than the limit, as what shows the load must be."""
