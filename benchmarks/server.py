@@ -35,6 +35,7 @@ class Server:
         self.port = free_port()
         # NOTE: without remembered answers, or a benchmark that asks the same twice would measure nothing
         computing = ["--port", str(self.port), "--cache-dir", str(cache / "labeld"), "--cache-bytes", "0"]
+        computing += ["--keys", str(cache / "labeld" / "no-keys.sqlite3")]
         self._command = [*on_core(core), command, "serve", *computing, *arguments]
         self.seconds_to_ready = 0.0
         """From starting the process to the first successful answer of GET /ready."""

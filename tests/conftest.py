@@ -17,6 +17,14 @@ NO_CACHE = ("--cache-bytes", "0")
 """So that every answer is computed: what most tests are about."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_access_tokens_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the access tokens of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABELD_KEYS", str(tmp_path_factory.mktemp("keys") / "keys.sqlite3"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of small models."""

@@ -81,7 +81,8 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
     If it still runs at the end it is stopped, and must end with exit code 0.
     """
     log = tmp_path / "stderr"
-    environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_HUB": "off", **variables}
+    places = {"LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_KEYS": str(tmp_path / "keys" / "keys.sqlite3")}
+    environment = {**os.environ, **places, "LABELD_HUB": "off", **variables}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [LABELD, "serve", "--port", "0", *arguments],
@@ -110,8 +111,9 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
 
 
 def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-    """A labeld command that ends by itself; on a free port, with an empty cache, without a Hub."""
+    """A labeld command that ends by itself; on a free port, with an empty cache, without access tokens or a Hub."""
     with tempfile.TemporaryDirectory() as cache:
+        places = {"LABELD_CACHE_DIR": cache, "LABELD_KEYS": f"{cache}/keys.sqlite3"}
         return subprocess.run(
             [LABELD, *arguments],
             input=stdin,
@@ -119,7 +121,7 @@ def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subproces
             text=True,
             timeout=120,
             check=False,
-            env={**os.environ, "LABELD_PORT": "0", "LABELD_CACHE_DIR": cache, "LABELD_HUB": "off", **variables},
+            env={**os.environ, "LABELD_PORT": "0", "LABELD_HUB": "off", **places, **variables},
         )
 
 

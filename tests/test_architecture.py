@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1] / "src" / PACKAGE
 LAYERS = [  # a module imports only from rows below its own
     "__main__",
     "cli",
-    "models_command",
+    "models_command keys_command",
     "flags",
     "web.application web.server classify_command check_command verify_command",
     "web.supervisor",
@@ -35,6 +35,8 @@ LAYERS = [  # a module imports only from rows below its own
     "graphs.distances graphs.stretches",
     "graphs.blocks",
     "keys.keyring",
+    "keys.store keys.limits",
+    "keys.tables keys.secret keys.sign_in keys.records",
     "manifest addresses locks disk",
     "model_files text tokenizer_files probe_texts checkpoint wire planner folders registry load_history engines.base",
     "web.openapi known_answers",

@@ -34,9 +34,8 @@ class KeyRequestError(InvalidRequestError):
 class KeyNotFoundError(LabeldError):
     """No access token has this id."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no access token with the id {key_id}: `labeld keys list` shows their ids.")
-        self.key_id = key_id
+    def __init__(self) -> None:
+        super().__init__("There is no access token with this id: `labeld keys list` shows the ids.")
 
 
 class KeyStoreUnavailableError(UnavailableError):
@@ -45,5 +44,5 @@ class KeyStoreUnavailableError(UnavailableError):
     NOTE: never to be answered with 401, upon which clients throw good tokens away (reliability section 3.10).
     """
 
-    def __init__(self, reason: str = "does not answer") -> None:
-        super().__init__(f"The database of access tokens {reason}: try again in a moment.", 2.0)
+    def __init__(self, reason: str = "does not answer: try again in a moment") -> None:
+        super().__init__(f"The database of access tokens {reason}.", 2.0)

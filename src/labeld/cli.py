@@ -11,6 +11,7 @@ from labeld import settings
 from labeld.addresses import require_other_address
 from labeld.errors import LabeldError, SettingsError
 from labeld.flags import with_settings
+from labeld.keys_command import keys
 from labeld.models_command import models
 
 cli = typer.Typer(
@@ -21,6 +22,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(models, name="models")
+cli.add_typer(keys, name="keys")
 
 
 def run() -> None:

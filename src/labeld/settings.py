@@ -189,7 +189,7 @@ class Access:
 
     keys: str | None = setting(
         None,
-        "Where access tokens are kept: a file, or postgresql://user@host/database (needs labeld[postgres]). "
+        "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
         "None = ~/.local/share/labeld/keys.sqlite3.",
     )
     keys_secret: str | None = setting(

@@ -13,6 +13,7 @@ from labeld.dispatch import Dispatcher
 from labeld.errors import LabeldError, SettingsError
 from labeld.folders import Folders
 from labeld.keys.keyring import Keyring
+from labeld.keys.location import locate
 from labeld.loader import ModelLoader
 from labeld.metrics import UNOBSERVED, Observer
 from labeld.model import LoadOptions, check_without_weights
@@ -112,10 +113,10 @@ async def open_cache(answers: Answers) -> AnswerCache:
 @asynccontextmanager
 async def open_keyring(settings: Settings) -> AsyncIterator[Keyring]:
     """The access tokens that count, kept up to date until the context ends. Raises SettingsError naming the setting."""
-    del settings
-    keyring = Keyring()
-    await keyring.open()
+    access = settings.access
+    keyring = Keyring(locate(access.keys), access.keys_secret, settings.listen.workers)
     try:
+        await keyring.open()
         yield keyring
     finally:
         await keyring.close()

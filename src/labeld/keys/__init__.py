@@ -1,1 +1,1 @@
-"""Who may ask: access tokens, where they are kept, and which of them count. A token, being text, is told from its key."""
+"""Who may ask: access tokens, where they are kept, and which count. A key is what is known of a token, a text."""

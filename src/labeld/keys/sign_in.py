@@ -1,0 +1,38 @@
+"""One-time codes to sign in with, made without asking the database: the secret alone can make them. Pure.
+
+A code is its expiry, 8 random bytes, and an HMAC of both. That it is used once is the store's business, which keeps
+the codes that were used until they expire.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+
+EXPIRY_BYTES, RANDOM_BYTES, HMAC_BYTES = 5, 8, 16
+LENGTH = 39
+"""Characters of a code."""
+
+
+def new_code(secret: bytes, expires: float) -> str:
+    """A code that counts until then (seconds since the epoch)."""
+    told = int(expires).to_bytes(EXPIRY_BYTES, "big") + secrets.token_bytes(RANDOM_BYTES)
+    return base64.urlsafe_b64encode(told + _proof(secret, told)).decode().rstrip("=")
+
+
+def expiry_of(secret: bytes, code: str) -> int | None:
+    """Until when this code counts; None when it was not made with this secret."""
+    if len(code) != LENGTH or not code.isascii():
+        return None
+    try:
+        whole = base64.urlsafe_b64decode(code + "=")
+    except binascii.Error:
+        return None
+    told, proof = whole[:-HMAC_BYTES], whole[-HMAC_BYTES:]
+    if len(whole) != EXPIRY_BYTES + RANDOM_BYTES + HMAC_BYTES or not hmac.compare_digest(proof, _proof(secret, told)):
+        return None
+    return int.from_bytes(told[:EXPIRY_BYTES], "big")
+
+
+def _proof(secret: bytes, told: bytes) -> bytes:
+    return hmac.digest(secret, b"sign in " + told, "sha256")[:HMAC_BYTES]
