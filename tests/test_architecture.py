@@ -41,19 +41,14 @@ LAYERS = [  # a module imports only from rows below its own
     "model_files text tokenizer_files probe_texts checkpoint wire planner folders registry load_history engines.base",
     "web.openapi known_answers",
     "state",
-    "messages settings metrics access_errors",
-    "setting totals",
+    "cache.answers cache.redis_store cache.revisions precision web web.pages",
+    "cache cache.keys cache.memory_store cache.sealed revision keys keys.token keys.location",
     "body safetensors_file torch_file tokenizer_json sentencepiece_tokenizer failures json_file memory",
     "scratch_file strict_json torch_zip torch_pickle word_piece byte_bpe unigram sentencepiece_file character_map",
     "mapped_file special_tokens tokenizer_class",
     "model_config",
-<<<<<<< HEAD
-    "messages settings metrics",
-    "setting totals",
-=======
     "messages settings metrics access_errors",
-    "setting",
->>>>>>> h/keys
+    "setting totals",
     "errors",
 ]
 RANK = {name: row for row, names in enumerate(reversed(LAYERS)) for name in names.split()}
