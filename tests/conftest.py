@@ -36,7 +36,9 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small models whose default is org/bert."""
-    with serving(tmp_path_factory.mktemp("server"), "org/bert", "--models-dir", str(models_dir), *NO_CACHE) as running:
+    names = ("--hosts", "router.huggingface.co,hub.example.org")
+    arguments = ("org/bert", "--models-dir", str(models_dir), *NO_CACHE, *names)
+    with serving(tmp_path_factory.mktemp("server"), *arguments) as running:
         yield running
 
 

@@ -59,7 +59,7 @@ def test_the_http_page_names_every_route() -> None:
     def never(_: object) -> None:
         raise AssertionError
 
-    app = App(Settings(), never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
+    app = App(Settings(), never, never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
     page = (ROOT / "docs/http-api.md").read_text()
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}
@@ -72,7 +72,7 @@ def test_the_description_names_every_route() -> None:
     def never(_: object) -> None:
         raise AssertionError
 
-    app = App(Settings(), never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
+    app = App(Settings(), never, never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
     task = "text-classification"
     routed = {route.path.replace(":path}", "}").replace("{task}", task) for route in app.routes}
 

@@ -202,7 +202,7 @@ def test_who_is_asking(server: Server, authorization: str, status: int) -> None:
     if status == 200:
         assert ("anonymous", []) == (reply.json()["name"], reply.json()["orgs"])
     else:
-        assert "Bearer" == reply.headers["www-authenticate"]
+        assert reply.headers["www-authenticate"].startswith("Bearer ")
         assert "hf_any" not in reply.text
 
 
@@ -269,7 +269,7 @@ def test_a_hub_that_is_silent(its_hub: LocalHub, hub_server: Server) -> None:
     with ExitStack() as stack:
         asking = [stack.enter_context(socket.create_connection(hub_server.address)) for _ in range(70)]
         for index, one in enumerate(asking):
-            one.sendall(b"GET /api/models/slow/m%d HTTP/1.1\r\nhost: x\r\n\r\n" % index)
+            one.sendall(b"GET /api/models/slow/m%d HTTP/1.1\r\nhost: localhost\r\n\r\n" % index)
         wait_until(lambda: len(select.select(asking, [], [], 0)[0]) == 6)
         refused = select.select(asking, [], [], 0)[0]
         here = [hub_server.get(path).status_code for path in ("/api/models/labeld/sentiment-en", "/api/models")]

@@ -121,7 +121,7 @@ def test_a_refusal_is_counted_by_its_limit(counted: Server) -> None:
     """While one request's body is still on its way, a second is over max_in_flight."""
     before = read(counted)
     with socket.create_connection(counted.address) as slow:
-        slow.sendall(b"POST /models/org/bert HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
+        slow.sendall(b"POST /models/org/bert HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n{")
         assert wait_until(lambda: value(read(counted), "requests_in_flight") == 1)
         assert 429 == counted.post("/models/org/bert", json={"inputs": "a"}).status_code
         assert 429 == counted.get("/api/models").status_code

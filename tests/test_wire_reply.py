@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labeld import errors, wire
+from labeld import access_errors, errors, wire
 from labeld.messages import ClassifyReply, LabelScore
 from labeld.settings import InputLimits
 
@@ -17,6 +17,7 @@ CONTRACT = Path(__file__).with_name("contract")
 REPLIES = json.loads(CONTRACT.joinpath("replies.json").read_text())
 ERRORS = json.loads(CONTRACT.joinpath("errors.json").read_text())
 REVISION = "714eb0fa89d2f80546fda750413ed43d93601a13"
+SCHEME = 'Bearer realm="Authentication required", charset="UTF-8"'
 
 
 def reply(rankings: list[Any], **facts: Any) -> ClassifyReply:
@@ -129,7 +130,22 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.ModelNotFoundError("a"), 404, {}),
         (errors.RouteNotFoundError(), 404, {}),
         (errors.RepositoryNotFoundError(errors.ModelNotFoundError("a")), 404, {"x-error-code": "RepoNotFound"}),
-        (errors.AnonymousError(), 401, {"www-authenticate": "Bearer"}),
+        (access_errors.AnonymousError(), 401, {"www-authenticate": SCHEME}),
+        (access_errors.UnknownKeyError(), 401, {"www-authenticate": SCHEME}),
+        (access_errors.ForbiddenKeyError("No."), 403, {}),
+        (access_errors.BadHostError(), 400, {}),
+        (access_errors.ForeignHostError("a"), 403, {}),
+        (access_errors.ForeignOriginError("https://a"), 403, {}),
+        (access_errors.KeyStoreUnavailableError(), 503, {"retry-after": "2"}),
+        (
+            access_errors.RateLimitedError(60, 29.5),
+            429,
+            {
+                "retry-after": "30",
+                "ratelimit": '"api";r=0;t=30',
+                "ratelimit-policy": '"fixed window";"api";q=60;w=60',
+            },
+        ),
         (errors.MethodNotAllowedError("GET, HEAD"), 405, {"allow": "GET, HEAD"}),
         (errors.SlowRequestError("Too slow."), 408, {}),
         (errors.BodyTooLargeError(9), 413, {"connection": "close"}),

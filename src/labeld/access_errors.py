@@ -5,8 +5,18 @@ import math
 from labeld.errors import InvalidRequestError, LabeldError, UnavailableError
 
 
+class AnonymousError(LabeldError):
+    """Nobody said in the one right place who they are: no access token, or something else in its header."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Invalid username or password: this needs an access token, in the header Authorization: Bearer hf_*** and "
+            "nowhere else."
+        )
+
+
 class UnknownKeyError(LabeldError):
-    """The access token is missing, malformed, unknown, revoked or expired; which of these is not said."""
+    """The access token is malformed, unknown, revoked or expired; which of these is not said."""
 
     def __init__(self) -> None:
         super().__init__("Invalid username or password.")
@@ -14,6 +24,36 @@ class UnknownKeyError(LabeldError):
 
 class ForbiddenKeyError(LabeldError):
     """The access token counts, but not for this: its role or its models do not allow it."""
+
+
+class BadHostError(InvalidRequestError):
+    """The Host header is missing, given twice, or no host."""
+
+    def __init__(self) -> None:
+        super().__init__("The Host header must be one host, with or without a port: send Host: 127.0.0.1:8080.")
+
+
+class ForeignHostError(LabeldError):
+    """The Host header names somebody else, as it does when a web page has its own name point at this machine."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"This server does not answer to the name {host[:100]!r}: use its IP address, or have its operator add the "
+            "name (setting hosts)."
+        )
+        self.host = host
+
+
+class ForeignOriginError(LabeldError):
+    """A web page of another site asks by way of its visitor's browser."""
+
+    def __init__(self, origin: str | None) -> None:
+        where = "another site" if origin is None else repr(origin[:100])
+        super().__init__(
+            f"Web pages of {where} may not ask this server: have its operator name them (setting origins; they ask "
+            "the API, and no page)."
+        )
+        self.origin = origin
 
 
 class RateLimitedError(LabeldError):

@@ -69,7 +69,15 @@ def serve(
     from labeld.web.application import application  # noqa: PLC0415  # other commands need no server
     from labeld.web.server import serve as run_server  # noqa: PLC0415
 
-    sys.exit(run_server(partial(application, chosen), chosen.listen, chosen.connections, chosen.queue.drain_timeout))
+    sys.exit(
+        run_server(
+            partial(application, chosen),
+            chosen.listen,
+            chosen.connections,
+            chosen.queue.drain_timeout,
+            chosen.logs.log_format,
+        )
+    )
 
 
 @cli.command()

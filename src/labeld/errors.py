@@ -236,16 +236,6 @@ class RepositoryNotFoundError(LabeldError):
         self.cause = cause
 
 
-class AnonymousError(LabeldError):
-    """Only somebody with an access token can be told who they are."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Invalid username or password: this needs an access token, of which any will do: send "
-            "Authorization: Bearer hf_***."
-        )
-
-
 class RouteNotFoundError(LabeldError):
     """No route has this path."""
 

@@ -168,6 +168,10 @@ class Service:
         seconds = time.perf_counter() - began
         return [Answer(ranking, seconds) for ranking in rankings]
 
+    def find(self, model_id: str | None) -> str:
+        """The id of the model that a caller means; raises what `Catalogue.find` raises."""
+        return self._catalogue.find(self.default_model if model_id is None else model_id)
+
     def _identity(self, model_id: str | None) -> Identity | None:
         """Who answers under this id, as far as it is known without loading the model."""
         return self._revisions.identity(*self._catalogue.locate(self.default_model if model_id is None else model_id))

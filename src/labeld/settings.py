@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from labeld.access_settings import Access, Logs
 from labeld.errors import SettingsError
 from labeld.setting import Amount, checked, setting
 
@@ -184,23 +185,6 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who may ask."""
-
-    keys: str | None = setting(
-        None,
-        "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
-        "None = ~/.local/share/labeld/keys.sqlite3.",
-    )
-    keys_secret: str | None = setting(
-        None,
-        "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
-        "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
-        secret=True,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class InputLimits:
     """What one request may bring."""
 
@@ -251,6 +235,7 @@ class Settings:
     access: Access = field(default_factory=Access)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    logs: Logs = field(default_factory=Logs)
 
     @property
     def store_dir(self) -> Path:

@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -17,7 +17,6 @@ from starlette.types import Receive, Scope, Send
 
 from labeld import wire
 from labeld.errors import (
-    BodyTooLargeError,
     InvalidRequestError,
     LabeldError,
     MethodNotAllowedError,
@@ -25,16 +24,20 @@ from labeld.errors import (
     RouteNotFoundError,
     UnavailableError,
 )
-from labeld.messages import ClassifyReply
+from labeld.keys.keyring import Keyring
 from labeld.metrics import Metrics
 from labeld.service import Service
-from labeld.settings import InputLimits, Settings
+from labeld.settings import Settings
+from labeld.web.access import INFERENCE, PUBLIC, Access, Needs, require_model
 from labeld.web.history import History
 from labeld.web.hub_routes import LOOK_UPS, LookUp
+from labeld.web.incoming import read_body, unless_gone
 from labeld.web.openapi import openapi
+from labeld.web.origins import Origins, preflight
 from labeld.web.pages.render import error_page, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.site import Page, Site
+from labeld.web.request_log import RequestLog
 from labeld.web.status import Status
 from labeld.web.watchdog import watch
 
@@ -45,6 +48,9 @@ TASK = "text-classification"
 OpenService = Callable[[Settings], AbstractAsyncContextManager[Service]]
 """Opens a service that answers until the context ends."""
 
+OpenKeyring = Callable[[Settings], AbstractAsyncContextManager[Keyring]]
+"""Opens the access tokens that count, which are kept up to date until the context ends."""
+
 OnReady = Callable[[list[str]], None]
 """Called with the ids of the preloaded models when the server takes requests."""
 
@@ -54,10 +60,20 @@ Handler = Callable[[Request], Awaitable[Response]]
 class App:
     """The ASGI application. Holds no state of a request; the service is opened in its lifespan."""
 
-    def __init__(self, settings: Settings, open_service: OpenService, on_ready: OnReady, metrics: Metrics) -> None:
-        self._settings, self._open_service, self._on_ready, self._metrics = settings, open_service, on_ready, metrics
+    def __init__(
+        self,
+        settings: Settings,
+        open_service: OpenService,
+        open_keyring: OpenKeyring,
+        on_ready: OnReady,
+        metrics: Metrics,
+    ) -> None:
+        self._settings, self._open_service, self._open_keyring = settings, open_service, open_keyring
+        self._on_ready, self._metrics, self._origins = on_ready, metrics, Origins(settings)
+        self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._service: Service  # set when the lifespan starts, before the first request
-        self._site: Site  # as is this
+        self._access: Access  # as is this
+        self._site: Site  # and this
         self._stop_loading: Callable[[], None] = lambda: None
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
         self.routes = self._routes()
@@ -75,10 +91,15 @@ class App:
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
+            source = scope["state"]["source"] = self._origins.source(scope, headers)
+            send = source.replying(send)
+            if (allowed := preflight(scope, headers, source)) is not None:
+                await self._finish(_Raw(204, allowed, b""), scope, receive, send)
+                return
             await self._router(scope, receive, send)
         except HTTPException:
-            allowed = {method for route in self.routes if _has_path(route, scope) for method in route.methods or ()}
-            known = MethodNotAllowedError(", ".join(sorted(allowed))) if allowed else RouteNotFoundError()
+            methods = {method for route in self.routes if _has_path(route, scope) for method in route.methods or ()}
+            known = MethodNotAllowedError(", ".join(sorted(methods))) if methods else RouteNotFoundError()
             await self._fail(known, scope, receive, send)
         except LabeldError as error:
             await self._fail(error, scope, receive, send)
@@ -96,6 +117,8 @@ class App:
     def on_refused(self, status: int) -> None:
         """Counts what the connection has refused, so that no route could."""
         self._metrics.turned_away(status)
+        if self._log:
+            self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
@@ -104,46 +127,50 @@ class App:
             response = await error_page(response)
         if isinstance(error, OverloadedError):
             self._metrics.refused(error.limit)
-        self._count(scope, response)
+        await self._finish(response, scope, receive, send)
+
+    async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts the request, and answers it."""
+        state = scope["state"]
+        seconds = time.perf_counter() - state["began"]
+        self._metrics.request(state["route"], response.status_code, seconds)
+        if "asked" in state:  # a request to classify, if only its body can be read
+            texts = len(state["asked"].texts) if state["asked"] else 0
+            self._metrics.totals.classified(texts, response.status_code, seconds)
+        if self._log:
+            self._log.answered(scope, response.status_code, seconds)
         await response(scope, receive, send)
 
-    def _count(self, scope: Scope, response: Response) -> None:
-        state, status = scope["state"], response.status_code
-        seconds = time.perf_counter() - state["began"]
-        self._metrics.request(state["route"], status, seconds)
-        if "texts" in state:
-            self._metrics.totals.classified(state["texts"], status, seconds)
-
     def _routes(self) -> list[Route]:
-        classify = ["/hf-inference/models/{model_id:path}"]
-        classify.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
+        aliases = ["/hf-inference/models/{model_id:path}"]
+        aliases.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
         return [
             # NOTE: asked most, so first; a path that has another method below is still found there
-            self._route("/models/{model_id:path}", self._classify, "POST"),
-            self._route("/", self._classify, "POST"),
-            self._route("/info", self._info),
-            self._route("/health", self._health),
-            self._route("/ready", self._ready),
-            self._route("/openapi.json", self._describe),
-            self._route("/metrics", self._expose),
-            self._route("/pipeline/{task}/{model_id:path}", self._classify, "POST"),
-            self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, "POST"),
-            self._route("/models/{model_id:path}/info", self._info),
-            self._route("/models/{model_id:path}/health", self._health_of_model),
-            *(self._route(path, self._look_up(look_up)) for path, look_up in LOOK_UPS.items()),
-            *(self._route(path, self._classify, "POST") for path in classify),
-            *(self._route(page.path, self._page(page), page.method) for page in PAGES),
+            self._route("/models/{model_id:path}", self._classify, INFERENCE, "POST"),
+            self._route("/", self._classify, INFERENCE, "POST"),
+            self._route("/info", self._info, INFERENCE),
+            self._route("/health", self._health, PUBLIC),
+            self._route("/ready", self._ready, PUBLIC),
+            self._route("/openapi.json", self._describe, PUBLIC),
+            self._route("/metrics", self._expose, INFERENCE),
+            self._route("/pipeline/{task}/{model_id:path}", self._classify, INFERENCE, "POST"),
+            self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, INFERENCE, "POST"),
+            self._route("/models/{model_id:path}/info", self._info, INFERENCE),
+            self._route("/models/{model_id:path}/health", self._health_of_model, INFERENCE),
+            *(self._route(one.path, self._look_up(one.answer), one.needs) for one in LOOK_UPS),
+            *(self._route(path, self._classify, INFERENCE, "POST") for path in aliases),
+            *(self._route(page.path, self._page(page), page.needs, page.method) for page in PAGES),
         ]
 
-    def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
-        """A route whose requests are counted; the template, and never the path, says which it is."""
+    def _route(self, path: str, handler: Handler, needs: Needs, method: str = "GET") -> Route:
+        """A route for those who have what it needs, whose requests are counted by its template and not their path."""
         template = path.replace(":path}", "}")
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["state"]["route"] = template
-            response = await handler(Request(scope, receive, send))
-            self._count(scope, response)
-            await response(scope, receive, send)
+            state = scope["state"]
+            state["route"] = template
+            state["key"] = await self._access.caller(needs, scope)
+            await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
         route = Route(path, handler, methods=[method])
         route.app = counted  # NOTE: without Starlette's handling of exceptions, 8 microseconds: `__call__` answers all
@@ -169,23 +196,32 @@ class App:
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
-        state = request.scope["state"]
-        headers, request_id, state["texts"] = state["headers"], state["request_id"], 0
+        state, model_id = request.scope["state"], request.path_params.get("model_id")
+        headers, state["asked"] = state["headers"], None
         with service.admission():
-            body = await _body(request.receive, headers, limits)
+            self._require_model(request)
+            body = await read_body(request.receive, headers, limits)
             query = request.scope["query_string"].decode("latin-1")
-            parsed = wire.parse_request(body, headers, query, limits)
-            state["texts"], model_id = len(parsed.texts), request.path_params.get("model_id")
-            reply = service.recall(model_id, parsed) or await _unless_gone(service.classify(model_id, parsed), request)
-        body = wire.encode_reply(reply)
-        return _Raw(200, wire.reply_headers(reply, request_id, len(body)), body)
+            asked = state["asked"] = wire.parse_request(body, headers, query, limits)
+            reply = service.recall(model_id, asked) or await unless_gone(service.classify(model_id, asked), request)
+        state["reply"], body = reply, wire.encode_reply(reply)
+        return _Raw(200, wire.reply_headers(reply, state["request_id"], len(body)), body)
+
+    def _require_model(self, request: Request) -> None:
+        """Raises ForbiddenKeyError when the caller's key may not use the model that the request names."""
+        state = request.scope["state"]
+        if self._log or (state["key"] and state["key"].models):
+            state["model"] = self._service.find(request.path_params.get("model_id"))
+            require_model(state["key"], state["model"])
 
     async def _info(self, request: Request) -> Response:
         with self._service.admission():
+            self._require_model(request)
             return _json(await self._service.info(request.path_params.get("model_id")))
 
     async def _health_of_model(self, request: Request) -> Response:
         with self._service.admission():
+            self._require_model(request)
             async with self._service.lease(request.path_params["model_id"]):
                 return _json({"status": "ok"})
 
@@ -208,6 +244,8 @@ class App:
         await receive()
         async with AsyncExitStack() as stack:
             try:
+                keyring = await stack.enter_async_context(self._open_keyring(self._settings))
+                self._access = Access(self._settings.listen, keyring)
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
                 history = History(self._metrics.totals, self._service)
@@ -215,6 +253,8 @@ class App:
                 self._site = Site(self._service, self._settings, status)
                 self._metrics.watch(status)
                 ready = await self._service.preload()
+                if self._access.is_open and not self._settings.listen.is_loopback:
+                    logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
@@ -241,41 +281,3 @@ def _has_path(route: Route, scope: Scope) -> bool:
 
 def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(value, ensure_ascii=False).encode(), headers=headers, media_type="application/json")
-
-
-async def _body(receive: Receive, headers: Mapping[str, str], limits: InputLimits) -> bytes:
-    """The request's body; raises BodyTooLargeError before reading more than the limit."""
-    if int(headers.get("content-length", "0")) > limits.max_body_bytes:
-        raise BodyTooLargeError(limits.max_body_bytes)
-    chunks, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise UnavailableError("The client has left.")  # nobody reads this
-        size += len(message["body"])
-        if size > limits.max_body_bytes:
-            raise BodyTooLargeError(limits.max_body_bytes)
-        chunks.append(message["body"])
-        if not message["more_body"]:
-            return b"".join(chunks)
-
-
-async def _unless_gone(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
-    """The answer; cancelled as soon as the client has left, so that nothing queued for it costs engine time."""
-    work = asyncio.ensure_future(answer)
-    gone = asyncio.create_task(_disconnected(request.receive))
-    gone.add_done_callback(lambda _: work.cancel())
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if gone.done() and not gone.cancelled():
-            raise UnavailableError("The client has left.") from None  # nobody reads this
-        raise
-    finally:
-        gone.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    with suppress(asyncio.CancelledError):
-        while (await receive())["type"] != "http.disconnect":
-            pass

@@ -1,6 +1,5 @@
 """The ASGI application that a worker serves, made from the settings."""
 
-import sys
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -13,12 +12,12 @@ def application(settings: Settings, address: Address) -> Any:
     """The application; made in the worker process, so that the supervisor never loads an engine."""
     from labeld.metrics import Metrics  # noqa: PLC0415
     from labeld.web.app import App  # noqa: PLC0415
-    from labeld.wiring import open_service  # noqa: PLC0415
+    from labeld.web.request_log import announce  # noqa: PLC0415
+    from labeld.wiring import open_keyring, open_service  # noqa: PLC0415
 
     def on_ready(models: list[str]) -> None:
-        print(f"labeld {version('labeld')} answers at {address.url} with {', '.join(models)}", flush=True)  # noqa: T201
-        if not settings.listen.is_loopback:
-            print("Anybody who reaches this address may use it (--allow-anonymous).", file=sys.stderr)  # noqa: T201
+        sentence = f"labeld {version('labeld')} answers at {address.url} with {', '.join(models)}"
+        announce(sentence, settings.logs.log_format)
 
     metrics = Metrics()
-    return App(settings, partial(open_service, observer=metrics), on_ready, metrics)
+    return App(settings, partial(open_service, observer=metrics), open_keyring, on_ready, metrics)

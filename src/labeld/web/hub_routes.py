@@ -7,20 +7,22 @@ it does not say. All of it is answered without an access token, as clients ask w
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from labeld.access_errors import AnonymousError
 from labeld.errors import (
-    AnonymousError,
     InvalidRequestError,
     ModelNotFoundError,
     NotDownloadedError,
     RepositoryNotFoundError,
 )
+from labeld.keys.records import Key, Role
 from labeld.listing import Listed
 from labeld.service import Service
+from labeld.web.access import INFERENCE, PUBLIC, Needs, bearer_token
 
 TASK = "text-classification"
 PROVIDER = "hf-inference"
@@ -31,6 +33,8 @@ BY_TIME = ("lastModified", "last_modified", "createdAt", "created_at")
 OTHER_ORDERS = ("trendingScore", "trending_score", "trending", "likes", "downloads")
 """Orders that are accepted and mean nothing here: the models then stand by id."""
 MAPPING = "inferenceProviderMapping"
+HUB_ROLES: dict[Role, str] = {"inference": "read", "admin": "write"}
+"""What the Hub would call them (contract section 9.2)."""
 
 Body = dict[str, Any] | list[Any]
 Reply = tuple[Body, dict[str, str]]
@@ -100,24 +104,42 @@ async def framework(service: Service, request: Request) -> Reply:
 
 
 async def whoami(_: Service, request: Request) -> Reply:
-    """`/api/whoami-v2`: until there are access tokens here, whoever has any is the same user without rights."""
-    if not re.fullmatch(r"(?i)bearer:? +\S+", request.headers.get("authorization", "").strip()):
-        raise AnonymousError
-    token = {"displayName": "any", "role": "read"}
-    auth = {"type": "access_token", "accessToken": token}
-    user = {"type": "user", "id": "anonymous", "name": "anonymous", "fullname": "Anonymous", "isPro": False}
-    return {**user, "canPay": False, "orgs": [], "auth": auth}, {}
+    """`/api/whoami-v2`: the facts of the caller's key; on an open server whoever has any token is the same user."""
+    key: Key | None = request.state.key
+    if key is None:
+        if bearer_token(request.headers.get("authorization")) is None:
+            raise AnonymousError
+        token: dict[str, Any] = {"displayName": "any", "role": "read"}
+        user = {"type": "user", "id": "anonymous", "name": "anonymous", "fullname": "Anonymous", "isPro": False}
+    else:
+        token = {
+            "displayName": key.name,
+            "role": HUB_ROLES[key.role],
+            "createdAt": _time(key.created),
+            "expiresAt": key.expires and _time(key.expires),
+            "models": list(key.models),
+            "requestsPerMinute": key.per_minute,
+        }
+        user = {"type": "user", "id": key.key_id, "name": key.name, "fullname": key.name, "isPro": False}
+    return {**user, "canPay": False, "orgs": [], "auth": {"type": "access_token", "accessToken": token}}, {}
 
 
-LOOK_UPS: dict[str, LookUp] = {
-    "/api/models": models,
-    "/api/models/{model_id:path}": model,
-    "/api/tasks": tasks,
-    "/api/whoami-v2": whoami,
-    "/status/{model_id:path}": status,
-    "/framework/{framework}": framework,
-}
-"""Each is a GET."""
+class LookUpRoute(NamedTuple):
+    """A look-up with its path; each is a GET."""
+
+    path: str
+    answer: LookUp
+    needs: Needs = PUBLIC
+
+
+LOOK_UPS = (
+    LookUpRoute("/api/models", models),
+    LookUpRoute("/api/models/{model_id:path}", model),
+    LookUpRoute("/api/tasks", tasks),
+    LookUpRoute("/api/whoami-v2", whoami, INFERENCE),
+    LookUpRoute("/status/{model_id:path}", status),
+    LookUpRoute("/framework/{framework}", framework),
+)
 
 
 def _live(service: Service, listed: Listed) -> bool:

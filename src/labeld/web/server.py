@@ -7,8 +7,9 @@ import resource
 import socket
 
 from labeld.settings import ConnectionLimits, Listen
+from labeld.web import request_log
 from labeld.web.supervisor import Supervisor
-from labeld.web.worker import BACKLOG, LOG_FORMAT, Address, AppFactory, ServerConfig
+from labeld.web.worker import BACKLOG, Address, AppFactory, ServerConfig
 
 OTHER_FILES = 256
 """File descriptors besides those of the connections."""
@@ -18,14 +19,20 @@ MALLOC_ARENAS = "2"
 logger = logging.getLogger("labeld")
 
 
-def serve(app_factory: AppFactory, listen: Listen, connections: ConnectionLimits, drain_timeout: float) -> int:
+def serve(
+    app_factory: AppFactory,
+    listen: Listen,
+    connections: ConnectionLimits,
+    drain_timeout: float,
+    log_format: str = "text",
+) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends everything at once. SIGHUP replaces the workers.
 
     Returns the exit code: 0 after an orderly end; 1 if the port cannot be had, the application does not start, or a
     worker had to be killed after its drain (a sentence says which). A second signal does not return: the process
     exits with 128 + its number. `drain_timeout` is in seconds. Call it in the main thread.
     """
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    request_log.configure(log_format)
     try:
         listener = bind(listen)
     except OSError as error:
@@ -34,7 +41,7 @@ def serve(app_factory: AppFactory, listen: Listen, connections: ConnectionLimits
     os.environ.setdefault("MALLOC_ARENA_MAX", MALLOC_ARENAS)  # read by glibc when a worker starts
     _allow_files(connections.max_connections + OTHER_FILES)
     address = Address(listen.host, listener.getsockname()[1])
-    config = ServerConfig(app_factory, address, connections, drain_timeout)
+    config = ServerConfig(app_factory, address, connections, drain_timeout, log_format)
     config.workers = listen.workers
     return Supervisor(config, listener, drain_timeout).run()
 

@@ -21,10 +21,10 @@ from uvicorn.server import Server
 
 from labeld.errors import LabeldError
 from labeld.settings import ConnectionLimits
+from labeld.web import request_log
 
 ORPHAN_DRAIN = 3.0
 """Seconds a worker has to finish its answers when its supervisor is gone."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 BACKLOG = 2048
 """Connections the kernel keeps waiting."""
 
@@ -53,8 +53,14 @@ class ServerConfig(Config):
     """uvicorn's configuration as labeld uses it; travels from the supervisor to the workers."""
 
     def __init__(
-        self, app_factory: AppFactory, address: Address, limits: ConnectionLimits, drain_timeout: float
+        self,
+        app_factory: AppFactory,
+        address: Address,
+        limits: ConnectionLimits,
+        drain_timeout: float,
+        log_format: str = "text",
     ) -> None:
+        self.log_format = log_format  # NOTE: uvicorn's constructor configures the log
         super().__init__(
             app_factory,
             host=address.host,
@@ -77,7 +83,7 @@ class ServerConfig(Config):
 
     def configure_logging(self) -> None:
         """Warnings and errors to stderr, one line each; called by uvicorn in every process."""
-        logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+        request_log.configure(self.log_format)
         super().configure_logging()
 
     def load(self) -> None:

@@ -1,5 +1,6 @@
 """Every route of the site."""
 
+from labeld.web.access import INFERENCE_PAGE
 from labeld.web.pages.site import Page
 from labeld.web.pages.static import static_file
 from labeld.web.pages.status import status
@@ -8,5 +9,5 @@ from labeld.web.pages.task import task
 PAGES = (
     Page("/", task),
     Page("/static/{name}", static_file),
-    Page("/status", status, always=True),
+    Page("/status", status, needs=INFERENCE_PAGE, always=True),
 )

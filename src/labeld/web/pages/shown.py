@@ -4,7 +4,7 @@ from typing import Literal
 
 Unit = Literal["number", "rate", "seconds", "share", "bytes"]
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 
 
 def shown(value: float | None, unit: Unit) -> str:

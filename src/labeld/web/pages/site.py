@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from labeld.service import Service
 from labeld.settings import Settings
+from labeld.web.access import PAGE, Needs
 from labeld.web.status import Status
 
 
@@ -27,5 +28,6 @@ class Page(NamedTuple):
     path: str
     answer: Callable[[Site, Request], Awaitable[Response]]
     method: str = "GET"
+    needs: Needs = PAGE
     always: bool = False
     """Whether it is answered also when more requests are in flight than the limit, as what shows the load must be."""
