@@ -99,7 +99,7 @@ class App:
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
         response: Response = _Raw(status, headers, body)
-        if scope["method"] in {"GET", "HEAD"} and wants_html(scope["state"]["headers"].get("accept", "")):
+        if scope["method"] in {"GET", "HEAD"} and wants_html(scope["state"]["headers"].get("accept")):
             response = await error_page(response)
         if isinstance(error, OverloadedError):
             self._metrics.refused(error.limit)
@@ -210,7 +210,7 @@ class App:
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
                 status = Status(self._service, self._settings)
-                self._site = Site(self._service, self._settings, status)
+                self._site = Site(self._service, self._settings, status, needs_token=lambda: False)
                 self._metrics.watch(status)
                 ready = await self._service.preload()
             except LabeldError as error:
