@@ -123,7 +123,7 @@ class App:
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
         response: Response = _Raw(status, headers, body)
-        if scope["method"] in {"GET", "HEAD"} and wants_html(scope["state"]["headers"].get("accept", "")):
+        if scope["method"] in {"GET", "HEAD"} and wants_html(scope["state"]["headers"].get("accept")):
             response = await error_page(response)
         if isinstance(error, OverloadedError):
             self._metrics.refused(error.limit)
@@ -250,7 +250,7 @@ class App:
                 self._stop_loading = self._service.stop_loading
                 history = History(self._metrics.totals, self._service)
                 status = Status(self._service, self._settings, history)
-                self._site = Site(self._service, self._settings, status)
+                self._site = Site(self._service, self._settings, status, lambda: not self._access.is_open)
                 self._metrics.watch(status)
                 ready = await self._service.preload()
                 if self._access.is_open and not self._settings.listen.is_loopback:

@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import time
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
+
+from labeld.errors import in_words
+from labeld.messages import Text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -28,9 +33,9 @@ HEADERS = {
 """Of every page: nothing from elsewhere is loaded, nothing inline is run, and nobody puts it into a frame."""
 
 
-def wants_html(accept: str) -> bool:
+def wants_html(accept: str | None) -> bool:
     """Whether the value of an Accept header names text/html, as browsers do for pages and clients of an API do not."""
-    return any(one.partition(";")[0].strip().lower() == "text/html" for one in accept.split(","))
+    return accept is not None and any(one.partition(";")[0].strip().lower() == "text/html" for one in accept.split(","))
 
 
 async def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
@@ -44,11 +49,34 @@ async def page(template: str, status: int = 200, headers: dict[str, str] | None 
     return Response(body, status, {**HEADERS, **(headers or {})}, media_type="text/html; charset=utf-8")
 
 
+def as_json(value: Any) -> Response:
+    """What a page is for whoever does not ask for HTML."""
+    # NOTE: a label may hold half a surrogate pair; backslashreplace writes it as JSON's own \\ud800
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(body, headers={"vary": "accept"}, media_type="application/json")
+
+
 async def error_page(error: Response) -> Response:
     """What a browser is shown in place of `{"error": "<sentence>"}`, with the same status and headers."""
     sentence = json.loads(bytes(error.body))["error"]
     kept = {name: value for name, value in error.headers.items() if not name.startswith("content-")}
     return await page("error.html", error.status_code, kept, error_status=error.status_code, sentence=sentence)
+
+
+def model_address(model_id: str, text: Text | None = None) -> str:
+    """The address of a model's page, with this text in its widget."""
+    query = {} if text is None else {"text": text.text} | ({"text_pair": text.pair} if text.pair else {})
+    return f"/models/{quote(model_id)}" + (f"?{urlencode(query)}" if query else "")
+
+
+def ago(moment: float) -> str:
+    """How long ago a moment (seconds since the epoch) was, for people."""
+    seconds = max(0.0, time.time() - moment)
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 def _rendered(template: str, values: dict[str, Any]) -> str:
@@ -69,4 +97,7 @@ def _environment() -> "Environment":
         auto_reload=False,
     )
     environment.globals["version"] = version("labeld")
+    environment.globals["model_address"] = model_address
+    environment.filters["size"] = in_words
+    environment.filters["ago"] = ago
     return environment

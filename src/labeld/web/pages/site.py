@@ -20,6 +20,8 @@ class Site:
     service: Service
     settings: Settings
     status: Status
+    needs_token: Callable[[], bool]
+    """Whether requests must bring an access token now."""
 
 
 class Page(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
+from labeld.web.pages.model import origin
 from labeld.web.pages.render import page, wants_html
 from labeld.web.pages.shown import Unit, duration, shown
 from labeld.web.pages.site import Site
@@ -67,7 +68,7 @@ async def status(site: Site, request: Request) -> Response:
         "status.html",
         headers=HEADERS,
         here="/status",
-        address=str(request.base_url).rstrip("/"),
+        address=origin(request),
         facts=facts,
         figures=FIGURES,
         charts=CHARTS,
