@@ -16,6 +16,7 @@ from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld import wire
+from labeld.access_errors import AnonymousError
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -36,8 +37,10 @@ from labeld.web.openapi import openapi
 from labeld.web.origins import Origins, preflight
 from labeld.web.pages.render import error_page, wants_html
 from labeld.web.pages.routes import PAGES
+from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.pages.site import Page, Site
 from labeld.web.request_log import RequestLog
+from labeld.web.sessions import Sessions, Tries, first_code
 from labeld.web.status import Status
 from labeld.web.watchdog import watch
 
@@ -51,8 +54,9 @@ OpenService = Callable[[Settings], AbstractAsyncContextManager[Service]]
 OpenKeyring = Callable[[Settings], AbstractAsyncContextManager[Keyring]]
 """Opens the access tokens that count, which are kept up to date until the context ends."""
 
-OnReady = Callable[[list[str]], None]
-"""Called with the ids of the preloaded models when the server takes requests."""
+OnReady = Callable[[list[str], str | None], None]
+"""Called when the server takes requests, with the ids of the preloaded models, and a code to sign in with if no access
+token can be used for that."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -123,8 +127,11 @@ class App:
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
         response: Response = _Raw(status, headers, body)
-        if scope["method"] in {"GET", "HEAD"} and wants_html(scope["state"]["headers"].get("accept")):
-            response = await error_page(response)
+        state = scope["state"]
+        is_page = scope["method"] in {"GET", "HEAD"} or state.get("is_page")
+        if is_page and wants_html(state["headers"].get("accept")):
+            asks_who = isinstance(error, AnonymousError) and state.get("is_page")
+            response = to_sign_in(scope) if asks_who else await error_page(response)
         if isinstance(error, OverloadedError):
             self._metrics.refused(error.limit)
         await self._finish(response, scope, receive, send)
@@ -168,7 +175,7 @@ class App:
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             state = scope["state"]
-            state["route"] = template
+            state["route"], state["is_page"] = template, needs.is_page
             state["key"] = await self._access.caller(needs, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
@@ -245,12 +252,13 @@ class App:
         async with AsyncExitStack() as stack:
             try:
                 keyring = await stack.enter_async_context(self._open_keyring(self._settings))
-                self._access = Access(self._settings.listen, keyring)
+                sessions = Sessions(keyring)
+                self._access = Access(self._settings.listen, keyring, sessions)
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
                 history = History(self._metrics.totals, self._service)
                 status = Status(self._service, self._settings, history)
-                self._site = Site(self._service, self._settings, status, lambda: not self._access.is_open)
+                self._site = Site(self._service, self._settings, status, self._access, sessions, Tries())
                 self._metrics.watch(status)
                 ready = await self._service.preload()
                 if self._access.is_open and not self._settings.listen.is_loopback:
@@ -261,7 +269,7 @@ class App:
             works = (watch(self._service), self._service.check_others(), history.keep())
             background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
-            self._on_ready(ready)
+            self._on_ready(ready, await first_code(keyring))
             await receive()
             for task in background:
                 task.cancel()

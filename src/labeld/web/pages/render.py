@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -79,6 +80,16 @@ def ago(moment: float) -> str:
     return "just now"
 
 
+def day(seconds: float) -> str:
+    """The date of a moment (seconds since the epoch), in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def moment(seconds: float) -> str:
+    """Date and time of a moment (seconds since the epoch), in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _rendered(template: str, values: dict[str, Any]) -> str:
     return _environment().get_template(template).render(values)
 
@@ -100,4 +111,6 @@ def _environment() -> "Environment":
     environment.globals["model_address"] = model_address
     environment.filters["size"] = in_words
     environment.filters["ago"] = ago
+    environment.filters["day"] = day
+    environment.filters["moment"] = moment
     return environment

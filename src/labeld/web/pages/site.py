@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from labeld.service import Service
 from labeld.settings import Settings
-from labeld.web.access import PAGE, Needs
+from labeld.web.access import PAGE, Access, Needs
+from labeld.web.sessions import Sessions, Tries
 from labeld.web.status import Status
 
 
@@ -20,8 +21,13 @@ class Site:
     service: Service
     settings: Settings
     status: Status
-    needs_token: Callable[[], bool]
-    """Whether requests must bring an access token now."""
+    access: Access
+    sessions: Sessions
+    tries: Tries
+
+    def needs_token(self) -> bool:
+        """Whether requests must bring an access token now."""
+        return not self.access.is_open
 
 
 class Page(NamedTuple):
