@@ -26,6 +26,7 @@ class Name(Enum):
     LOADING = "loading"
     SPEED = "speed"
     CACHED = "cached"
+    AUTHORIZATION = "authorization"
     ESTIMATE = "estimate"
     CYCLES = "cycles"
     FAULTS = "faults"

@@ -8,9 +8,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from labeld.keys.location import Location, locate
 from tests import tiny_models
 from tests.hub_models import classifier
 from tests.local_hub import LocalHub, local_hub
+from tests.postgres_process import Postgres, postgres_server
 from tests.server_process import Server, serving
 
 NO_CACHE = ("--cache-bytes", "0")
@@ -72,3 +74,18 @@ def same(actual: list[list[dict[str, Any]]], reference: list[list[dict[str, Any]
     ]
     for ours, theirs in zip(actual, reference, strict=True):
         assert [one["score"] for one in ours] == pytest.approx([one["score"] for one in theirs], abs=1e-5)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for all tests that do not stop it."""
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def key_location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    """Where access tokens can be kept: a SQLite file that is not there yet, then an empty PostgreSQL database."""
+    if request.param == "sqlite":
+        return locate(str(tmp_path / "new" / "keys.sqlite3"))
+    return locate(request.getfixturevalue("postgres").database())

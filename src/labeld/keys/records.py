@@ -41,8 +41,12 @@ class Key:
     revoked: float | None
 
     def allows(self, model_id: str) -> bool:
-        """Whether it may use this model."""
-        return not self.models or model_id in self.models or f"{model_id.partition('/')[0]}/*" in self.models
+        """Whether it may use this model, `org/name` or `org/name@revision`, in any revision."""
+        if not self.models:
+            return True
+        model_id = model_id.partition("@")[0]
+        owner, slash, _ = model_id.partition("/")
+        return model_id in self.models or (bool(slash) and f"{owner}/*" in self.models)
 
     def live(self, now: float) -> bool:
         """Whether it counts at that time: neither revoked nor expired."""
