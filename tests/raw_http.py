@@ -29,11 +29,10 @@ def raw(server: Server, line: str, *fields: str, body: bytes = b"") -> RawReply:
     lines = [first, *fields, *([f"content-length: {len(body)}"] if body else [])]
     with socket.create_connection(server.address, timeout=20) as connection:
         connection.sendall("\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + body)
-        reply = http.client.HTTPResponse(connection, method=line.split()[0])
+        reply = http.client.HTTPResponse(connection, method=line.partition(" ")[0])
         reply.begin()
         content = reply.read()
         headers: dict[str, str] = {}
-        for name, value in reply.getheaders():
-            name = name.lower()
+        for name, value in ((name.lower(), value) for name, value in reply.getheaders()):
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return RawReply(reply.status, headers, content)

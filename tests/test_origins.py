@@ -81,7 +81,7 @@ def test_other_names_are_refused_on_every_path(closed: Server, host: str, path: 
         ("host: [::1",),
         ("host: [::1%25eth0]",),
         ("host: localhost, evil.example",),
-        ("host: ſlocalhost",),
+        ("host: \u017flocalhost",),
         ("host: " + "a" * 300,),
         ("host: localhost", "host: localhost"),
         ("host: localhost", "Host: evil.example"),

@@ -9,9 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from labeld import settings
+from labeld.access_errors import KeyStoreUnavailableError
 from labeld.addresses import require_other_address
 from labeld.errors import LabeldError, SettingsError
 from labeld.flags import with_settings
+from labeld.keys.location import locate
+from labeld.keys.secret import open_secret
 from labeld.keys_command import keys
 from labeld.models_command import models
 
@@ -32,6 +35,23 @@ def run() -> None:
         cli()
     except LabeldError as error:
         sys.exit(f"labeld: {error}")
+
+
+def _any_key(access: settings.Access) -> bool:
+    """Whether a key was ever made; also when the database is away, because then the server lets nobody in."""
+    location = locate(access.keys)
+    if not location.made():
+        return False
+    from labeld.keys.store import KeyStore  # noqa: PLC0415  # loads SQLAlchemy
+
+    store = KeyStore(location, open_secret(location, access.keys_secret))
+    try:
+        snapshot = store.snapshot()
+    except KeyStoreUnavailableError:
+        return True
+    finally:
+        store.close()
+    return snapshot is None or snapshot.any_made
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the option's value
@@ -60,10 +80,10 @@ def serve(
     loaded by its first request. Each setting is a flag or an environment variable; the flag wins.
     """
     chosen = settings.load({**flags, "models": models or None})
-    if not chosen.listen.is_loopback and not chosen.listen.allow_anonymous:
+    if not (chosen.listen.is_loopback or chosen.listen.allow_anonymous or _any_key(chosen.access)):
         raise SettingsError(
-            f"host is {chosen.listen.host}, where anybody who reaches it may use the models: listen on 127.0.0.1, or "
-            "say --allow-anonymous."
+            f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
+            "`labeld keys create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
         )
     chosen.hub.policy(chosen.listen)
     require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)

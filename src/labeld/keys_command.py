@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labeld import access_settings, settings
+from labeld import settings
 from labeld.flags import with_settings
 from labeld.keys.location import Location, locate
 from labeld.keys.records import Key, Role, Wanted, read_expiry
@@ -35,7 +35,7 @@ KeyId = Annotated[str, typer.Argument(metavar="ID", help="Id of an access token,
 
 
 @keys.command()
-@with_settings(access_settings.Access)
+@with_settings(settings.Access)
 def create(  # noqa: PLR0913  # one per flag
     name: Annotated[str, typer.Argument(help="What it is for, such as who uses it; 1 to 100 characters.")],
     *,
@@ -71,7 +71,7 @@ def create(  # noqa: PLR0913  # one per flag
 
 
 @keys.command(name="list")
-@with_settings(access_settings.Access)
+@with_settings(settings.Access)
 def show(*, as_json: AsJson = False, **flags: Any) -> None:
     """Show all access tokens, the newest first: what each may do, until when, and when it was last used.
 
@@ -90,7 +90,7 @@ def show(*, as_json: AsJson = False, **flags: Any) -> None:
 
 
 @keys.command()
-@with_settings(access_settings.Access)
+@with_settings(settings.Access)
 def revoke(key_id: KeyId, *, as_json: AsJson = False, **flags: Any) -> None:
     """End an access token, for good: every server refuses it within 2 seconds.
 
@@ -102,7 +102,7 @@ def revoke(key_id: KeyId, *, as_json: AsJson = False, **flags: Any) -> None:
 
 
 @keys.command()
-@with_settings(access_settings.Access)
+@with_settings(settings.Access)
 def rotate(key_id: KeyId, *, as_json: AsJson = False, **flags: Any) -> None:
     """Give an access token new characters and print them, this once; the old ones count no longer.
 

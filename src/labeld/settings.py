@@ -12,9 +12,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from labeld.access_settings import Access, Logs
 from labeld.errors import SettingsError
 from labeld.setting import Amount, checked, setting
+from labeld.web_settings import Logs, Sites
 
 MIB = 1024 * 1024
 
@@ -185,6 +185,23 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask."""
+
+    keys: str | None = setting(
+        None,
+        "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
+        "None = ~/.local/share/labeld/keys.sqlite3.",
+    )
+    keys_secret: str | None = setting(
+        None,
+        "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
+        "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class InputLimits:
     """What one request may bring."""
 
@@ -233,6 +250,7 @@ class Settings:
     queue: Queue = field(default_factory=Queue)
     answers: Answers = field(default_factory=Answers)
     access: Access = field(default_factory=Access)
+    sites: Sites = field(default_factory=Sites)
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     logs: Logs = field(default_factory=Logs)

@@ -68,17 +68,17 @@ class Origins:
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError when a host or an origin of the settings is none."""
-        listen, access = settings.listen, settings.access
-        names = {"localhost", listen.host, *access.hosts}
+        listen, sites = settings.listen, settings.sites
+        names = {"localhost", listen.host, *sites.hosts}
         if not listen.is_loopback:
             names |= {socket.gethostname(), socket.gethostname().partition(".")[0]}
-        for name in access.hosts:
+        for name in sites.hosts:
             if not _is_name(name):
                 raise SettingsError(f"hosts has {name!r}, but must have names like labeld.example.org, without a port.")
         self._names = {name.lower().rstrip(".") for name in names}
-        vary = ((b"vary", b"Origin"),) if access.origins else ()
+        vary = ((b"vary", b"Origin"),) if sites.origins else ()
         self._here, self._link = Source(headers=vary), Source(is_link=True, headers=vary)
-        self._named = {origin: _named(origin) for origin in access.origins}
+        self._named = {origin: _named(origin) for origin in sites.origins}
         self._require_ours = lru_cache(KNOWN_HOSTS)(self._find_name)  # NOTE: an exception is not remembered
 
     def source(self, scope: Scope, headers: Mapping[str, str]) -> Source:

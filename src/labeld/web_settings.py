@@ -1,4 +1,4 @@
-"""The settings of who may ask, and of what is written down about it. `settings` has the others, and reads them all."""
+"""The settings of names, of other sites' pages and of logs. `settings` has the others, and reads them all."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,20 +7,9 @@ from labeld.setting import setting
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who may ask."""
+class Sites:
+    """Under which names it may be asked, and by which web pages."""
 
-    keys: str | None = setting(
-        None,
-        "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
-        "None = ~/.local/share/labeld/keys.sqlite3.",
-    )
-    keys_secret: str | None = setting(
-        None,
-        "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
-        "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
-        secret=True,
-    )
     hosts: tuple[str, ...] = setting(
         (),
         "Names of this server, beside localhost and its IP addresses; a request to any other name is refused (a comma "
