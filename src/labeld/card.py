@@ -15,7 +15,7 @@ HEAD_BYTES = 64 * 1024
 """The card's head must end within so many."""
 EXAMPLES, EXAMPLE_CHARACTERS = 8, 1000
 LANGUAGES = 200
-HEAD = re.compile(rb"\A\xef\xbb\xbf?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+HEAD = re.compile(rb"\A(?:\xef\xbb\xbf)?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 LANGUAGE = re.compile(r"[A-Za-z]{2,12}(?:-[A-Za-z0-9]{1,8})*")
 
 

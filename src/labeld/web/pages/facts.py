@@ -95,9 +95,9 @@ class Facts:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Measured here: by the recent batches, else by the trial of precisions."""
-        if self.resident and self.resident.model.queue.tokens:
-            return self.resident.model.queue.rate
+        """Measured here: of what it has computed since it was loaded, else by the trial of precisions."""
+        if self.resident and (queue := self.resident.model.queue).seconds:
+            return queue.tokens / queue.seconds
         if self.verdict:
             return next(m.tokens_per_second for m in self.verdict.measured if m.precision == self.precision)
         return None
@@ -137,10 +137,11 @@ PAIR = Text("How many people live in Berlin?", "Berlin has 3.7 million registere
 
 
 async def of_all(service: Service) -> list[Facts]:
-    """Every model of this machine, and the known ones that are not here, by id."""
+    """Every model of this machine, and the known ones that are not; those that answer soonest first."""
     listed: dict[str, Listed | None] = dict.fromkeys(KNOWN) | dict.fromkeys(one.key for one in service.residents())
     listed |= {one.model_id: one for one in await service.listing.everything()}
-    return [_facts(service, name, listed[name]) for name in sorted(listed, key=str.lower)]
+    facts = [_facts(service, name, listed[name]) for name in listed]
+    return sorted(facts, key=lambda one: (list(STATES).index(one.state), one.model_id.lower()))
 
 
 async def of_one(service: Service, name: str) -> Facts:
@@ -166,8 +167,8 @@ def _state(service: Service, name: str, listed: Listed | None) -> tuple[State, s
         return "unsupported", listed.problem, None
     try:
         found = service.state(name)
-    except LabeldError as error:
-        return "absent", str(error), None
+    except LabeldError:
+        return "absent", None, None
     if found.state in {"Loaded", "Loading"}:
         return ("loaded", None, None) if found.state == "Loaded" else ("loading", None, found.estimated_time)
     if found.error:
@@ -176,8 +177,8 @@ def _state(service: Service, name: str, listed: Listed | None) -> tuple[State, s
 
 
 def _last_used(resident: Resident[Loaded] | None, listed: Listed | None) -> float | None:
-    """When it last answered in this process, or when the store says that it was opened."""
-    if resident:
+    """When it last computed an answer in this process, or when the store says that it was opened."""
+    if resident and resident.model.queue.texts:
         idle = 0.0 if resident.leases else asyncio.get_running_loop().time() - resident.last_used
         return time.time() - idle
     return listed.last_used if listed else None

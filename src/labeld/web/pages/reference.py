@@ -39,8 +39,8 @@ async def reference(site: Site, request: Request) -> Response:
         look_up_rows=[(path, sentence) for path, (sentence, _) in openapi.LOOK_UPS.items()],
         limits=list(_limits(site.settings)),
         max_inputs=site.settings.inputs.max_inputs,
-        load_grace=site.settings.residency.load_grace,
-        max_wait=site.settings.residency.max_wait,
+        load_grace=f"{site.settings.residency.load_grace:g}",
+        max_wait=f"{site.settings.residency.max_wait:g}",
         needs_token=site.needs_token(),
     )
 
@@ -56,9 +56,9 @@ def _values(schema: dict[str, Any]) -> str:
     return words[schema["type"]] + null
 
 
-def _limits(settings: Settings) -> Iterator[tuple[str, Any, str]]:
+def _limits(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Name, value here and meaning of each limit."""
     for group_name, names in LIMITS.items():
         group = getattr(settings, group_name)
         values, helps = asdict(group), {one.name: one.metadata["help"] for one in fields(group)}
-        yield from ((name, values[name], helps[name]) for name in names)
+        yield from ((name, f"{values[name]:,}".removesuffix(".0"), helps[name]) for name in names)

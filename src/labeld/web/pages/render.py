@@ -5,6 +5,7 @@ import json
 import time
 from datetime import UTC, datetime
 from functools import cache
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,13 @@ async def error_page(error: Response) -> Response:
     """What a browser is shown in place of `{"error": "<sentence>"}`, with the same status and headers."""
     sentence = json.loads(bytes(error.body))["error"]
     kept = {name: value for name, value in error.headers.items() if not name.startswith("content-")}
-    return await page("error.html", error.status_code, kept, error_status=error.status_code, sentence=sentence)
+    return await page(
+        "error.html",
+        error.status_code,
+        kept,
+        name=f"{error.status_code} {HTTPStatus(error.status_code).phrase}",
+        sentence=sentence,
+    )
 
 
 def model_address(model_id: str, text: Text | None = None) -> str:

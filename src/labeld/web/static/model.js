@@ -72,6 +72,7 @@ const draw = (reply, headers) => {
   const best = ranking.slice(0, 3).map(({ label, score }) => `${label} ${score.toFixed(3)}`);
   at("spoken").textContent = `${best.join(", ")}. ${at("timing").textContent}`;
   show("result", true);
+  show("ready", false);
 };
 
 /** Moves the progress bar for so many seconds; what it returns stops it. */
