@@ -9,7 +9,7 @@ from labeld.web.pages.site import Page
 from labeld.web.pages.static import static_file
 from labeld.web.pages.status import status
 from labeld.web.pages.task import task
-from labeld.web.pages.tokens import ask_rotate, ask_revoke, make_token, rotate, revoke, tokens
+from labeld.web.pages.tokens import ask_revoke, ask_rotate, make_token, revoke, rotate, tokens
 
 PAGES = (
     Page("/", task),
