@@ -10,10 +10,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 from labeld.keys.location import Location, locate
 from tests import tiny_models
+from tests.browser import chromium, visitor
 from tests.hub_models import classifier
 from tests.local_hub import LocalHub, local_hub
 from tests.postgres_process import Postgres, postgres_server
 from tests.server_process import Server, serving
+
+__all__ = ["chromium", "visitor"]
+"""Fixtures from elsewhere."""
 
 NO_CACHE = ("--cache-bytes", "0")
 """So that every answer is computed: what most tests are about."""
