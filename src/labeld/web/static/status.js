@@ -144,6 +144,7 @@ function show(facts) {
     cell.textContent = shown(found(facts, cell.dataset.path), cell.dataset.unit);
   }
   charts.hidden = false;
+  document.getElementById("still").hidden = true;
   for (const chart of charts.querySelectorAll(".chart")) draw(chart, facts.history);
 }
 
