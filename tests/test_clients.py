@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import same
 from tests.server_process import Server, serving
+from tests.some_keys import Keys, some_keys
 from tests.tiny_models import VOCABULARY_ONLY
 from tests.tls_front import tls_front
 
@@ -287,6 +288,70 @@ def test_the_newest_javascript_client_by_host_alone(server: Server, expected: As
     answers = ask([*node, "@huggingface/inference", "endpointUrl", server.url], [{"inputs": TEXTS[2]}])
 
     same(answers, expected("org/bert", TEXTS[2:3]))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Access tokens of every kind."""
+    return some_keys(tmp_path_factory.mktemp("some-keys"))
+
+
+@pytest.fixture(scope="module")
+def keyed(keys: Keys, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the small models that wants to see one of these tokens."""
+    arguments = ("org/bert", "--models-dir", str(models_dir))
+    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_KEYS=str(keys.path)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
+def test_the_newest_hub_clients_send_their_token(keyed: Server, expected: Ask, keys: Keys, name: str) -> None:
+    """As `token`; without one or with a wrong one our sentence is in the client's own exception."""
+    command = script(name, "model", keyed.url + MODEL)
+    answers = ask([*command, "token", keys.tokens["user"]], [{"text": text} for text in TEXTS])
+    [none] = ask(command, [{"text": "a"}], HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
+    [wrong] = ask([*command, "token", keys.dead["unknown"]], [{"text": "a"}])
+
+    same(answers, expected("org/bert", TEXTS))
+    assert ("HfHubHTTPError", "HfHubHTTPError") == (none["type"], wrong["type"])
+    assert "this needs an access token, in the header Authorization: Bearer hf_***" in none["text"]
+    assert "401" in wrong["text"]
+    assert "Invalid username or password." in wrong["text"]
+
+
+def test_the_newest_hub_client_reads_that_a_token_may_not_use_a_model(keyed: Server, keys: Keys) -> None:
+    """It shows of a 403 what x-error-message says, and of a 429 when to come back."""
+    limited, slow = keys.make("limited", models=("org/distilbert",)), keys.make("slow", per_minute=1)
+    command = script("hub_client.py", "model", keyed.url + MODEL)
+    [refused] = ask([*command, "token", limited], [{"text": "a"}])
+    _, late = ask([*command, "token", slow], [{"text": "a"}] * 2)
+
+    assert "may not use the model org/bert, only org/distilbert" in refused["text"]
+    assert "429" in late["text"]
+    assert "1 requests per minute" in late["text"]
+
+
+def test_the_newest_hub_client_is_told_whose_a_token_is(keyed: Server, keys: Keys, tmp_path: Path) -> None:
+    """`whoami` with a good token and a wrong one."""
+    calls = [{"of": "HfApi", "call": "whoami", "token": one} for one in (keys.tokens["admin"], keys.dead["revoked"])]
+    user, wrong = ask(script("hub_lookups.py"), calls, HF_ENDPOINT=keyed.url, HF_HOME=str(tmp_path))
+
+    assert ("admin", "write") == (user["name"], user["auth"]["accessToken"]["role"])
+    assert "401" in wrong["text"] or "Invalid user token" in wrong["text"]
+
+
+@pytest.mark.parametrize("client", [("@huggingface/inference", "endpointUrl"), ("inference-2", "endpoint")])
+def test_the_javascript_clients_send_their_token(
+    keyed: Server, expected: Ask, keys: Keys, node: list[str], client: tuple[str, str]
+) -> None:
+    """And show our sentence when it is a wrong one."""
+    command = [*node, *client, keyed.url + MODEL]
+    model = {"model": "org/bert"} if client[0] == "inference-2" else {}  # else it asks the Hub first
+    answers = ask(command, [{"inputs": text, **model} for text in TEXTS], LABELD_TEST_TOKEN=keys.tokens["user"])
+    [wrong] = ask(command, [{"inputs": "a", **model}], LABELD_TEST_TOKEN=keys.dead["expired"])
+
+    same(answers, expected("org/bert", TEXTS))
+    assert "Invalid username or password." in wrong["text"]
 
 
 @pytest.mark.parametrize("way", ["json", "data"])

@@ -76,19 +76,27 @@ class Access:
 
     async def _identified(self, scope: Scope) -> Key:
         headers = scope["state"]["headers"]
-        token = bearer_token(headers.get("authorization"))
-        if token is None:
-            if self.sessions and "cookie" in headers and scope["state"]["source"].origin is None:
-                key = self.sessions.caller(headers)
-                if key is not None:
-                    return key
-            raise AnonymousError
+        authorization = headers.get("authorization")
+        if authorization is None:
+            return self._signed_in(scope)
         if len(headers) != len(scope["headers"]) and [name for name, _ in scope["headers"]].count(b"authorization") > 1:
+            raise AnonymousError
+        token = bearer_token(authorization)
+        if token is None:
             raise AnonymousError
         try:
             return self.keyring.find(token)
         except UnknownKeyError:
             return await self.keyring.find_new(token)
+
+    def _signed_in(self, scope: Scope) -> Key:
+        """Whose session it is; of our own pages only, because a browser sends the cookie for other sites' pages too."""
+        headers = scope["state"]["headers"]
+        if self.sessions and "cookie" in headers and scope["state"]["source"].origin is None:
+            key = self.sessions.caller(headers)
+            if key is not None:
+                return key
+        raise AnonymousError
 
 
 def bearer_token(authorization: str | None) -> str | None:

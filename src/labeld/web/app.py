@@ -16,7 +16,7 @@ from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld import wire
-from labeld.access_errors import AnonymousError
+from labeld.access_errors import AnonymousError, RateLimitedError
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -132,8 +132,8 @@ class App:
         if is_page and wants_html(state["headers"].get("accept")):
             asks_who = isinstance(error, AnonymousError) and state.get("is_page")
             response = to_sign_in(scope) if asks_who else await error_page(response)
-        if isinstance(error, OverloadedError):
-            self._metrics.refused(error.limit)
+        if isinstance(error, OverloadedError | RateLimitedError):
+            self._metrics.refused("per_minute" if isinstance(error, RateLimitedError) else error.limit)
         await self._finish(response, scope, receive, send)
 
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
