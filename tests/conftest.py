@@ -9,9 +9,13 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from tests import tiny_models
+from tests.browser import chromium, visitor
 from tests.hub_models import classifier
 from tests.local_hub import LocalHub, local_hub
 from tests.server_process import Server, serving
+
+__all__ = ["chromium", "visitor"]
+"""Fixtures from elsewhere."""
 
 NO_CACHE = ("--cache-bytes", "0")
 """So that every answer is computed: what most tests are about."""
