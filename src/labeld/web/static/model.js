@@ -38,6 +38,7 @@ const fillAddress = ({ text, pair }) => {
 };
 
 const fail = (sentence) => {
+  at("spoken").textContent = "";
   at("error").textContent = sentence;
   show("error", true);
 };
