@@ -28,9 +28,9 @@ QUESTIONS = [*((model, {"text": TRICKY}) for model in MODELS), ("org/bert", PAIR
 
 @pytest.fixture(scope="module")
 def site(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of every bundled model and stand-in; what is not loaded is 503 for whoever does not wait."""
+    """A server of every bundled model and stand-in."""
     folder = tmp_path_factory.mktemp("site")
-    with serving(folder, "org/bert", "--models-dir", str(models_dir), "--load-grace", "0.01") as running:
+    with serving(folder, "org/bert", "--models-dir", str(models_dir)) as running:
         yield running
 
 

@@ -1,14 +1,12 @@
 """`/models/{id}`: a model, the widget to try it, and code to copy."""
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from labeld.messages import Text
 from labeld.web.pages.facts import STATES, of_one
 from labeld.web.pages.recommended import BUNDLED, KNOWN, LANGUAGE_NAMES
-from labeld.web.pages.render import as_json, page, wants_html
+from labeld.web.pages.render import as_json, origin, page, wants_html
 from labeld.web.pages.site import Site
 from labeld.web.pages.snippets import in_shell, literal
 
@@ -16,7 +14,6 @@ LABELS = 100
 """Labels that the page lists; the rest are in the JSON."""
 TEXT_CHARACTERS = 8000
 """Of a text in the address."""
-HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
 SUMMARIES = {one.model_id: one.summary for one in (*BUNDLED, *KNOWN.values())}
 
 
@@ -44,16 +41,6 @@ async def model(site: Site, request: Request) -> Response:
         literal=literal(text),
         in_shell=in_shell(text),
     )
-
-
-def origin(request: Request) -> str:
-    """This server's address as the browser sees it; the socket's own where the Host field is missing or strange."""
-    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else request.url.scheme
-    host = request.headers.get("host", "")
-    if not HOST.fullmatch(host):
-        name, port = request.scope.get("server") or ("localhost", 80)
-        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    return f"{scheme}://{host}"
 
 
 def _text(request: Request) -> Text | None:

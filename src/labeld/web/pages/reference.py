@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from labeld.settings import Settings
 from labeld.web import openapi
-from labeld.web.pages.model import origin
-from labeld.web.pages.render import as_json, page, wants_html
+from labeld.web.pages.render import as_json, origin, page, wants_html
 from labeld.web.pages.site import Site
 
 LIMITS = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from labeld.errors import in_words
@@ -19,6 +21,7 @@ from labeld.messages import Text
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 HEADERS = {
@@ -75,6 +78,16 @@ def model_address(model_id: str, text: Text | None = None) -> str:
     """The address of a model's page, with this text in its widget."""
     query = {} if text is None else {"text": text.text} | ({"text_pair": text.pair} if text.pair else {})
     return f"/models/{quote(model_id)}" + (f"?{urlencode(query)}" if query else "")
+
+
+def origin(request: Request) -> str:
+    """This server's address as the browser sees it; the socket's own where the Host field is missing or strange."""
+    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else request.url.scheme
+    host = request.headers.get("host", "")
+    if not HOST.fullmatch(host):
+        name, port = request.scope.get("server") or ("localhost", 80)
+        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return f"{scheme}://{host}"
 
 
 def ago(moment: float) -> str:
