@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 1.0
 """Between two looks at the store: what was revoked elsewhere is refused here within two seconds."""
-READ_SECONDS = 5.0
+READ_SECONDS = 3.0
 """For one look at the store; then it counts as away."""
 LOOK_APART_SECONDS = 0.1
 """Between two looks for unknown tokens, however many are sent."""
@@ -103,7 +103,6 @@ class Keyring:
             self._store.close()
 
     # ---- what a request asks
-
     def find(self, token: str) -> Key:
         """The live key of this token; a few microseconds.
 
@@ -156,7 +155,6 @@ class Keyring:
         self._used[key.key_id] = self._now()
 
     # ---- what the settings page asks
-
     async def create(
         self,
         name: str,
@@ -198,7 +196,6 @@ class Keyring:
         return await self._ask(lambda store: store.use_sign_in(code))
 
     # ---- the store
-
     async def refresh(self, *, at_start: bool = False) -> None:
         """Looks what has changed in the store; remembers it when the store is away. Raises SettingsError at start."""
         async with self._one_at_a_time:
@@ -210,11 +207,9 @@ class Keyring:
                 return
             try:
                 snapshot = reading.result()
-            except SettingsError as error:
-                if at_start:
+            except (SettingsError, KeyStoreUnavailableError) as error:
+                if at_start and isinstance(error, SettingsError):
                     raise
-                self._lose(str(error))
-            except KeyStoreUnavailableError as error:
                 self._lose(str(error))
             else:
                 self._take(snapshot, began)
@@ -275,9 +270,13 @@ class Keyring:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            await self.refresh()
-            if self._away is None and self._ticks() - self._written >= WRITE_SECONDS:
-                await self._write_used()
+            try:
+                await self.refresh()
+                if self._away is None and self._ticks() - self._written >= WRITE_SECONDS:
+                    await self._write_used()
+            except Exception:  # the boundary of a task that must survive
+                logger.exception("The access tokens could not be read.")
+                self._lose(str(KeyStoreUnavailableError()))
 
     async def _write_used(self) -> None:
         """Writes down when keys were used; what cannot be written waits for the next time."""
