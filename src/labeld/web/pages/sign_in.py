@@ -10,8 +10,7 @@ from starlette.types import Scope
 from labeld.access_errors import UnknownKeyError
 from labeld.keys.records import Key
 from labeld.web.forms import read_form
-from labeld.web.pages.model import origin
-from labeld.web.pages.render import page
+from labeld.web.pages.render import origin, page
 from labeld.web.pages.site import Site
 from labeld.web.sessions import end_session
 

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from labeld.web.pages.model import origin
-from labeld.web.pages.render import page, wants_html
+from labeld.web.pages.render import origin, page, wants_html
 from labeld.web.pages.shown import Unit, duration, shown
 from labeld.web.pages.site import Site
 

@@ -9,8 +9,7 @@ from starlette.responses import Response
 from labeld.access_errors import KeyNotFoundError, KeyRequestError
 from labeld.keys.records import Key
 from labeld.web.forms import read_form
-from labeld.web.pages.model import origin
-from labeld.web.pages.render import page
+from labeld.web.pages.render import origin, page
 from labeld.web.pages.sign_in import HEADERS, TOKENS, is_secure, to_page
 from labeld.web.pages.site import Site
 from labeld.web.pages.token_form import PERIODS, TokenForm, read_token_form
