@@ -16,10 +16,11 @@ import uvicorn
 from labeld.dispatch import Dispatcher, ModelQueue
 from labeld.messages import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.metrics import Metrics
-from labeld.settings import Compute, ConnectionLimits, Queue, Settings
+from labeld.settings import Compute, ConnectionLimits, Queue, Settings, load
 from labeld.web.app import App
 from labeld.web.protocol import limited_protocol
 from labeld.wire import encode_ranking
+from labeld.wiring import open_keyring
 from tests.server_process import wait_until
 
 
@@ -103,7 +104,7 @@ async def served(service: PlainService) -> AsyncIterator[int]:
         await service.close()
 
     ready = asyncio.Event()
-    app = App(Settings(), open_service, lambda _: ready.set(), Metrics())
+    app = App(load({}), open_service, open_keyring, lambda _: ready.set(), Metrics())
     config = uvicorn.Config(app, port=0, http=limited_protocol(ConnectionLimits()), lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
