@@ -97,10 +97,7 @@ def seconds_accepted(server: Server, token: str) -> float:
 def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visitor, packages: Path) -> None:
     """All of it with one browser, one Node and one terminal, against two workers."""
     with serving(tmp_path, "--workers", "2") as server:
-        assert server.process.stdout is not None
-        lines = [server.process.stdout.readline().decode() for _ in range(2)]
-        link = next(line for line in lines if "/sign-in?code=" in line).split()[-1]
-        path = link.removeprefix(server.url)
+        path = server.sign_in_link().removeprefix(server.url)
         page = visitor.open(server, path, permissions=["clipboard-read", "clipboard-write"])
         page.get_by_role("button", name="Sign in with this browser").click()
         expect(page.get_by_text("until the first access token is made")).to_be_visible()
