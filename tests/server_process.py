@@ -18,6 +18,7 @@ import requests
 
 LABELD = str(Path(sys.executable).with_name("labeld"))
 READY = re.compile(r"answers at (http://\S+) with (.+)\n")
+LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
 
 
@@ -34,13 +35,27 @@ class Server:
 
     def wait_ready(self) -> None:
         """Until the next ready line; raises TimeoutError with the log."""
+        found = self._read_line(READY, START_LIMIT)
+        if not found:
+            raise TimeoutError(f"labeld did not become ready: {self.log.read_text()}")
+        self.url, self.models = found[1], found[2]
+
+    def sign_in_link(self) -> str:
+        """The link that is printed after the ready line; raises TimeoutError where there is none."""
+        found = self._read_line(LINK, 5.0)
+        if not found:
+            raise TimeoutError("labeld printed no link to sign in with")
+        return found[0]
+
+    def _read_line(self, pattern: re.Pattern[str], seconds: float) -> re.Match[str] | None:
+        """The next line on stdout that is like this; those before are dropped."""
         assert self.process.stdout is not None
-        if select.select([self.process.stdout], [], [], START_LIMIT)[0]:
-            found = READY.search(self.process.stdout.readline().decode())
-            if found:
-                self.url, self.models = found[1], found[2]
-                return
-        raise TimeoutError(f"labeld did not become ready: {self.log.read_text()}")
+        end = time.monotonic() + seconds
+        while select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+            line = self.process.stdout.readline().decode()
+            if not line or (found := pattern.search(line)):
+                return found if line else None
+        return None
 
     def post(self, path: str, **options: Any) -> requests.Response:
         """POST to a path of this server."""

@@ -37,6 +37,18 @@ ANYBODY = {
     "GET /api/tasks",
     "GET /status/{model_id}",
     "GET /framework/{framework}",
+    "GET /",
+    "GET /models",
+    "GET /models/{model_id}",
+    "GET /docs/text-classification",
+    "GET /static/{name}",
+    "GET /sign-in",
+}
+FORMS_OF_ANYBODY = {"POST /sign-in", "POST /sign-out"}
+OF_AN_ADMIN = {
+    f"{method} /settings/tokens{path}"
+    for method in ("GET", "POST")
+    for path in ("", "/{key_id}/revoke", "/{key_id}/rotate")
 }
 WITH_A_KEY = {
     "POST /",
@@ -52,6 +64,7 @@ WITH_A_KEY = {
     "GET /status",
     "GET /api/whoami-v2",
 }
+OTHERS = (("name", "labeld.css"), ("key_id", "0" * 12))
 OF_A_MODEL = sorted(route for route in WITH_A_KEY if "model_id" in route)
 HEADERS = ["", "Bearer", "Bearer ", "Bearer: ", "Basic dXNlcjp3b3Jk", "Token {}", "{}", "Bearer{}", "Bearer {} {}"]
 HEADERS += [
@@ -98,7 +111,7 @@ def routes() -> set[str]:
 
 def ask(server: Server, route: str, *fields: str, model: str = "org/bert", body: bytes = BODY) -> RawReply:
     """Asks one of the routes, about a model."""
-    for name, value in (("model_id", model), ("task", "text-classification"), ("framework", "transformers")):
+    for name, value in (("model_id", model), ("task", "text-classification"), ("framework", "transformers"), *OTHERS):
         route = route.replace(f"{{{name}}}", value)
     return raw(server, route, "host: localhost", *fields, body=body if route.startswith("POST") else b"")
 
@@ -109,14 +122,14 @@ def bearer(token: str) -> str:
 
 
 def test_every_route_is_classified() -> None:
-    """A new route stands in one of the two lists above, or this test fails: decide who may ask for it."""
-    assert ANYBODY | WITH_A_KEY == routes()
+    """A new route stands in one of the lists above, or this test fails: decide who may ask for it."""
+    assert ANYBODY | FORMS_OF_ANYBODY | WITH_A_KEY | OF_AN_ADMIN == routes()
 
 
 @pytest.mark.parametrize(
     "kind", ["none", "unknown", "malformed", "short", "revoked", "expired", "rotated", "wrong scheme"]
 )
-@pytest.mark.parametrize("route", sorted(ANYBODY | WITH_A_KEY))
+@pytest.mark.parametrize("route", sorted(ANYBODY | WITH_A_KEY | OF_AN_ADMIN))
 def test_without_a_token_that_counts(keyed: Server, keys: Keys, route: str, kind: str) -> None:
     """Routes for anybody answer; the others say 401, all alike, whatever is wrong with the token."""
     fields = {name: [bearer(token)] for name, token in keys.dead.items()}
@@ -224,8 +237,15 @@ def test_401_comes_before_404(keyed: Server, keys: Keys, route: str) -> None:
     assert 401 == ask(keyed, "POST /", body=b"{").status
 
 
+@pytest.mark.parametrize("route", sorted(OF_AN_ADMIN))
+def test_settings_are_for_admins(keyed: Server, keys: Keys, route: str) -> None:
+    """403 for a token that classifies; an admin's gets through, here to a form that is none, or to no such token."""
+    assert 403 == ask(keyed, route, bearer(keys.tokens["user"])).status
+    assert ask(keyed, route, bearer(keys.tokens["admin"])).status in {200, 400, 404}
+
+
 @pytest.mark.parametrize(
-    ("line", "status"), [("HEAD /info", 401), ("HEAD /health", 200), ("HEAD /models/org/bert", 405)]
+    ("line", "status"), [("HEAD /info", 401), ("HEAD /health", 200), ("HEAD /models/org/bert", 200)]
 )
 def test_head_needs_what_get_needs(keyed: Server, keys: Keys, line: str, status: int) -> None:
     """And has no body."""

@@ -8,16 +8,19 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 import uvicorn
 
+from labeld.cache.answers import CacheUse
 from labeld.dispatch import Dispatcher
 from labeld.messages import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.metrics import Metrics
 from labeld.model_queue import ModelQueue
 from labeld.settings import Compute, ConnectionLimits, Queue, Settings, load
+from labeld.state import Usage
 from labeld.web.app import App
 from labeld.web.protocol import limited_protocol
 from labeld.wire import encode_ranking
@@ -86,6 +89,14 @@ class PlainService:
     def recall(self, model_id: str | None, request: ClassifyRequest) -> None:
         """Nothing is remembered."""
 
+    def residents(self) -> list[Any]:
+        """None that a budget counts."""
+        return []
+
+    def usage(self) -> Usage:
+        """Nothing that anybody looks at."""
+        return Usage(0, 0, {}, 0, 0, CacheUse(0, 0, 0, shared=False))
+
     def hung(self) -> bool:
         """Never: the gate is part of the test."""
         return False
@@ -107,7 +118,7 @@ async def served(service: PlainService) -> AsyncIterator[int]:
         await service.close()
 
     ready = asyncio.Event()
-    app = App(load({}), open_service, open_keyring, lambda _: ready.set(), Metrics())
+    app = App(load({}), open_service, open_keyring, lambda *_: ready.set(), Metrics())
     config = uvicorn.Config(app, port=0, http=limited_protocol(ConnectionLimits()), lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

@@ -69,6 +69,7 @@ class Keyring:
         self._opening = threading.Lock()
         self._mark: str | None = None
         self._known: dict[bytes, tuple[bytes, Key]] = {}
+        self._by_id: dict[str, Key] = {}
         self._used: dict[str, float] = {}
         self._written = self._ticks()
         self._away: str | None = ""
@@ -134,6 +135,17 @@ class Keyring:
             raise KeyStoreUnavailableError
         return self.find(token)
 
+    def by_id(self, key_id: str) -> Key | None:
+        """The live key of this id, None when there is none; raises KeyStoreUnavailableError as `find` does."""
+        key = self._by_id.get(key_id)
+        if key is not None and self._ticks() > self._trusted_until:
+            raise KeyStoreUnavailableError
+        return key if key and key.live(self._now()) else None
+
+    def sign(self, message: bytes) -> bytes:
+        """An HMAC of the message, the same in every process that has these keys."""
+        return hmac.digest(self._secret, message, "sha256")
+
     def admit(self, key: Key) -> None:
         """Counts a request; raises RateLimitedError when the key has had those of its minute."""
         self._limits.admit(key)
@@ -174,8 +186,8 @@ class Keyring:
 
         Needs no database, but the secret: raises KeyStoreUnavailableError when that cannot be kept.
         """
-        secret = await asyncio.to_thread(open_secret, self._location, self._given_secret)
-        return sign_in.new_code(secret, self._now() + seconds)
+        self._secret = await asyncio.to_thread(open_secret, self._location, self._given_secret)
+        return sign_in.new_code(self._secret, self._now() + seconds)
 
     async def use_sign_in(self, code: str) -> bool:
         """Whether the code is one of ours that nobody has used yet; now it is used. Raises KeyStoreUnavailableError."""
@@ -236,6 +248,7 @@ class Keyring:
             return
         self._mark, self.empty = snapshot.mark, not snapshot.any_made
         self._known = {digest: (digest, key) for digest, key in snapshot.keys.items()}
+        self._by_id = {key.key_id: key for key in snapshot.keys.values()}
         self._limits.keep({key.key_id for key in snapshot.keys.values()})
 
     def _lose(self, why: str) -> None:
