@@ -230,7 +230,7 @@ def test_the_code_follows_the_text(site: Server, visitor: Visitor) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_pages_are_accessible(site: Server, visitor: Visitor, tmp_path: Path, path: str) -> None:
     """Axe finds nothing serious, light or dark, and nothing is wider than a phone; the screenshots are for people."""
-    page = visitor.open(site, path, expected=(404,))
+    page = visitor.open(site, path, expected=(404,), reduced_motion="reduce")  # no colours between two
     assert [] == findings(page)
     page.screenshot(path=tmp_path / "light.png", full_page=True)
     page.emulate_media(color_scheme="dark")
