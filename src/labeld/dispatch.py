@@ -165,9 +165,10 @@ class Dispatcher:
         if taken is None:
             return False
         queue, run, alone = taken
-        batch, rows = run.batch, None
+        batch = run.batch
+        rows: Sequence[Row] | None = None
         try:
-            rows = queue.engine.run([item.text for item in batch], lane.number, alone=alone)
+            rows = queue.engine.run([item.text for item in batch], lane.number, alone=alone)  # type: ignore[assignment]
         except Exception:
             logger.exception("The engine failed on a batch of %d texts", len(batch))
         tokens = sum(item.tokens for item in batch)
