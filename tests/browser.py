@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
 
 from tests.server_process import Server
 
-PHONE = {"viewport": {"width": 360, "height": 740}}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 FAILED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
 
 
@@ -66,9 +66,9 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     assert [] == visitor.complaints
 
 
-def findings(page: Page) -> list[str]:
-    """What axe-core finds serious or critical on a page."""
-    violations = Axe().run(page).response["violations"]
+def findings(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds serious or critical on a page, by these rules or by all."""
+    violations = Axe().run(page, options={"runOnly": rules} if rules else None).response["violations"]
     return [
         f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}"
         for one in violations

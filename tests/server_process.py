@@ -18,6 +18,7 @@ import requests
 
 LABELD = str(Path(sys.executable).with_name("labeld"))
 READY = re.compile(r"answers at (http://\S+) with (.+)\n")
+LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
 
 
@@ -41,6 +42,15 @@ class Server:
                 self.url, self.models = found[1], found[2]
                 return
         raise TimeoutError(f"labeld did not become ready: {self.log.read_text()}")
+
+    def sign_in_link(self) -> str:
+        """The link that is printed after the ready line; raises TimeoutError where there is none."""
+        assert self.process.stdout is not None
+        if select.select([self.process.stdout], [], [], 5.0)[0]:
+            found = LINK.search(self.process.stdout.readline().decode())
+            if found:
+                return found[0]
+        raise TimeoutError("labeld printed no link to sign in with")
 
     def post(self, path: str, **options: Any) -> requests.Response:
         """POST to a path of this server."""

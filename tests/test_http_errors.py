@@ -229,7 +229,7 @@ def test_another_task_is_400(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("PUT", MODEL), ("GET", MODEL), ("DELETE", "/health"), ("POST", "/ready"), ("PATCH", "/info")],
+    [("PUT", "/"), ("PUT", MODEL), ("DELETE", "/health"), ("POST", "/ready"), ("PATCH", "/info")],
 )
 def test_a_wrong_method_is_405(server: Server, method: str, path: str) -> None:
     """The sentence says what is answered there."""

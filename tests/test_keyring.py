@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,22 @@ def remove_file(location: Location) -> Callable[[], None]:
     return lambda: (path.unlink(missing_ok=True), kept.rename(path))[0]
 
 
+def damage_row(location: Location) -> Callable[[], None]:
+    """Somebody has written what cannot be read; the answer mends it."""
+    assert location.path is not None
+    path = location.path
+
+    def write(models: str, mark: str) -> None:
+        other = sqlite3.connect(path)
+        with other:
+            other.execute("UPDATE labeld_keys SET models = ?", (models,))
+            other.execute("UPDATE labeld_facts SET value = ? WHERE name = 'mark'", (mark,))
+        other.close()
+
+    write("[", "damaged")
+    return lambda: write("[]", "mended")
+
+
 async def survives(location: Location, harm: Callable[[], Callable[[], None]], log: pytest.LogCaptureFixture) -> None:
     """The story of a store that goes and comes back while a server runs."""
     ticks = Clock()
@@ -258,7 +274,7 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
             assert await found(keyring, known) == "away"
             assert not keyring.empty
             with pytest.raises(KeyStoreUnavailableError):
-                await keyring.create("second")
+                await keyring.rotate(key.key_id)
         finally:
             mend()
         await keyring.refresh()
@@ -273,7 +289,7 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
     assert known not in "".join(said)
 
 
-@pytest.mark.parametrize("harm", [break_file, lock_file, remove_file])
+@pytest.mark.parametrize("harm", [break_file, lock_file, remove_file, damage_row])
 def test_a_file_that_goes_away_and_comes_back(
     file: Location, harm: Callable[[Location], Callable[[], None]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,7 +312,8 @@ def test_a_server_that_starts_without_its_store_is_closed_until_it_is_back() -> 
     """It does not open itself to everybody, and follows once the store answers."""
     with postgres_server() as own:
         url = own.database()
-        _, token = KeyStore(locate(url), bytes.fromhex(SECRET)).create(Wanted("laptop"))
+        with closing(KeyStore(locate(url), bytes.fromhex(SECRET))) as store:
+            _, token = store.create(Wanted("laptop"))
         own.stop()
 
         async def story() -> None:
@@ -311,7 +328,8 @@ def test_a_server_that_starts_without_its_store_is_closed_until_it_is_back() -> 
 
 def test_a_database_of_another_secret_ends_the_start(key_location: Location) -> None:
     """With a sentence, and no second server changes it."""
-    KeyStore(key_location, bytes(32)).snapshot()
+    with closing(KeyStore(key_location, bytes(32))) as store:
+        store.snapshot()
 
     async def story() -> None:
         keyring = Keyring(key_location, SECRET)

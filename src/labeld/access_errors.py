@@ -2,7 +2,7 @@
 
 import math
 
-from labeld.errors import InvalidRequestError, LabeldError, UnavailableError
+from labeld.errors import BodyTooLargeError, InvalidRequestError, LabeldError, UnavailableError
 
 
 class AnonymousError(LabeldError):
@@ -65,6 +65,16 @@ class RateLimitedError(LabeldError):
             f"{math.ceil(retry_after)} seconds."
         )
         self.limit, self.retry_after = limit, retry_after
+
+
+class FormTooLargeError(BodyTooLargeError):
+    """The fields of a form of our pages are longer than any that can be right."""
+
+    def __init__(self, limit: int) -> None:
+        LabeldError.__init__(
+            self, f"The form is larger than the limit of {limit} bytes: shorten what is in its fields."
+        )
+        self.limit = limit
 
 
 class KeyRequestError(InvalidRequestError):

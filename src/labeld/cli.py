@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from typing import Annotated, Any
 
 import typer
@@ -91,7 +92,7 @@ def serve(
 
     sys.exit(
         run_server(
-            partial(application, chosen),
+            partial(application, chosen, get_context("spawn").Semaphore(1)),
             chosen.listen,
             chosen.connections,
             chosen.queue.drain_timeout,

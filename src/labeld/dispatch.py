@@ -74,6 +74,8 @@ class ModelQueue:
     texts: int = 0
     tokens: int = 0
     """Of the batches that were run, as are the texts."""
+    seconds: float = 0.0
+    """That these batches took."""
     recent_tokens: float = FIRST_GUESS
     recent_seconds: float = 1.0
 
@@ -84,6 +86,7 @@ class ModelQueue:
 
     def measure(self, tokens: int, seconds: float) -> None:
         """Adds one batch to the speed estimate."""
+        self.seconds += seconds
         self.recent_tokens = MEMORY * self.recent_tokens + tokens
         self.recent_seconds = MEMORY * self.recent_seconds + seconds
 

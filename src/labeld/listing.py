@@ -2,12 +2,17 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from labeld.catalogue import Catalogue
+from labeld.card import Card, read_card
+from labeld.catalogue import Catalogue, Place
 from labeld.errors import FolderError, OverloadedError
-from labeld.model_config import read_config
+from labeld.folders import BUNDLED
+from labeld.manifest import USED
+from labeld.model_config import ModelConfig, read_config
 
 QUESTIONS = 4
 """Questions to the Hub at once."""
@@ -23,11 +28,21 @@ class Listed:
     model_id: str
     is_classifier: bool
     """Whether its config (or the Hub, of a model that is only there) says that it classifies texts."""
-    model_type: str | None = None
+    config: ModelConfig | None = None
+    """Of a classifier on this machine."""
     commit: str | None = None
     """The Hub's, of a model that is from there."""
     last_modified: float | None = None
     """Of its files on this machine, in seconds since the epoch."""
+    origin: Literal["bundled", "folder", "store", "hub"] = "hub"
+    """Where its files are: with labeld, in models_dir, downloaded, or not on this machine."""
+    size: int | None = None
+    """Bytes of its files on this machine."""
+    last_used: float | None = None
+    """When it was last opened, of a downloaded model; in seconds since the epoch."""
+    problem: str | None = None
+    """The sentence that says why its files are no classifier, if they are none."""
+    card: Card = field(default_factory=Card)
 
 
 class Listing:
@@ -51,8 +66,16 @@ class Listing:
         key, folder = self._catalogue.locate(name)
         if folder is None:
             return await self._on_hub(key)
-        commit = None if key in self._catalogue.folders.ids() else folder.name
-        return await asyncio.get_running_loop().run_in_executor(self._reading, _on_disk, key, folder, commit)
+        return await self._here(key, folder)
+
+    async def here(self, name: str) -> Listed | None:
+        """The same without ever asking the Hub; None for a model that a request would have downloaded."""
+        key, folder = self._catalogue.locate(name)
+        return None if folder is None else await self._here(key, folder)
+
+    async def _here(self, key: str, folder: Path) -> Listed:
+        place = Place(folder, None if key in self._catalogue.folders.ids() else folder.name)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, _on_disk, key, place)
 
     def shutdown(self) -> None:
         """Ends the threads, after the look-ups that run."""
@@ -72,13 +95,45 @@ class Listing:
         return Listed(key, snapshot.is_classifier, commit=snapshot.commit)
 
     def _all_on_disk(self) -> list[Listed]:
-        return [_on_disk(key, place.folder, place.commit) for key, place in sorted(self._catalogue.local().items())]
+        return [_on_disk(key, place) for key, place in sorted(self._catalogue.local().items())]
 
 
-def _on_disk(model_id: str, folder: Path, commit: str | None) -> Listed:
+def _on_disk(model_id: str, place: Place) -> Listed:
+    folder, config, problem, modified = place.folder, None, None, None
     try:
         config = read_config(folder)
         modified = (folder / "config.json").stat().st_mtime
-    except (FolderError, OSError):  # a model of another task, a broken one, or one that has left the store meanwhile
-        return Listed(model_id, is_classifier=False, commit=commit)
-    return Listed(model_id, is_classifier=True, model_type=config.model_type, commit=commit, last_modified=modified)
+    except FolderError as error:  # a model of another task, or a broken one
+        problem = str(error)
+    except OSError:  # it has left the store meanwhile
+        problem = "config.json cannot be read."
+    return Listed(
+        model_id,
+        is_classifier=problem is None,
+        config=None if problem else config,
+        commit=place.commit,
+        last_modified=modified,
+        origin=_origin(place),
+        size=_size(folder),
+        last_used=_last_used(place),
+        problem=problem,
+        card=read_card(folder),
+    )
+
+
+def _origin(place: Place) -> Literal["bundled", "folder", "store"]:
+    if place.commit is not None:
+        return "store"
+    return "bundled" if place.folder.is_relative_to(BUNDLED) else "folder"
+
+
+def _size(folder: Path) -> int | None:
+    with suppress(OSError):
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return None
+
+
+def _last_used(place: Place) -> float | None:
+    with suppress(OSError):
+        return None if place.commit is None else (place.folder / USED).stat().st_mtime
+    return None

@@ -11,6 +11,8 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.registry import Collector
 
+from labeld.totals import Totals
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
@@ -59,6 +61,8 @@ class Metrics:
     """An Observer that counts for Prometheus, of one process and with a registry of its own."""
 
     def __init__(self) -> None:
+        self.totals = Totals()
+        """The same as plain numbers, as far as the history of `web/history.py` shows them."""
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter("labeld_requests", "Requests answered.", ["route", "status"], registry=registry)
@@ -105,12 +109,15 @@ class Metrics:
 
     def remembered(self, memory: int, redis: int, missed: int) -> None:
         """Counts texts by where their answer was."""
+        self.totals.hits += memory + redis
+        self.totals.misses += missed
         for counter, texts in ((self._memory, memory), (self._redis, redis), (self._missed, missed)):
             if texts:
                 counter.inc(texts)
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
         """Counts tokens, times and sizes."""
+        self.totals.batch(len(waits), tokens)
         self._tokens.inc(tokens)
         self._compute.observe(seconds)
         self._batch_texts.observe(len(waits))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 1.0
 """Between two looks at the store: what was revoked elsewhere is refused here within two seconds."""
-READ_SECONDS = 5.0
+READ_SECONDS = 3.0
 """For one look at the store; then it counts as away."""
 LOOK_APART_SECONDS = 0.1
 """Between two looks for unknown tokens, however many are sent."""
@@ -69,6 +69,7 @@ class Keyring:
         self._opening = threading.Lock()
         self._mark: str | None = None
         self._known: dict[bytes, tuple[bytes, Key]] = {}
+        self._by_id: dict[str, Key] = {}
         self._used: dict[str, float] = {}
         self._written = self._ticks()
         self._away: str | None = ""
@@ -102,7 +103,6 @@ class Keyring:
             self._store.close()
 
     # ---- what a request asks
-
     def find(self, token: str) -> Key:
         """The live key of this token; a few microseconds.
 
@@ -135,6 +135,17 @@ class Keyring:
             raise KeyStoreUnavailableError
         return self.find(token)
 
+    def by_id(self, key_id: str) -> Key | None:
+        """The live key of this id, None when there is none; raises KeyStoreUnavailableError as `find` does."""
+        key = self._by_id.get(key_id)
+        if key is not None and self._ticks() > self._trusted_until:
+            raise KeyStoreUnavailableError
+        return key if key and key.live(self._now()) else None
+
+    def sign(self, message: bytes) -> bytes:
+        """An HMAC of the message, the same in every process that has these keys."""
+        return hmac.digest(self._secret, message, "sha256")
+
     def admit(self, key: Key) -> None:
         """Counts a request; raises RateLimitedError when the key has had those of its minute."""
         self._limits.admit(key)
@@ -144,7 +155,6 @@ class Keyring:
         self._used[key.key_id] = self._now()
 
     # ---- what the settings page asks
-
     async def create(
         self,
         name: str,
@@ -176,8 +186,8 @@ class Keyring:
 
         Needs no database, but the secret: raises KeyStoreUnavailableError when that cannot be kept.
         """
-        secret = await asyncio.to_thread(open_secret, self._location, self._given_secret)
-        return sign_in.new_code(secret, self._now() + seconds)
+        self._secret = await asyncio.to_thread(open_secret, self._location, self._given_secret)
+        return sign_in.new_code(self._secret, self._now() + seconds)
 
     async def use_sign_in(self, code: str) -> bool:
         """Whether the code is one of ours that nobody has used yet; now it is used. Raises KeyStoreUnavailableError."""
@@ -186,7 +196,6 @@ class Keyring:
         return await self._ask(lambda store: store.use_sign_in(code))
 
     # ---- the store
-
     async def refresh(self, *, at_start: bool = False) -> None:
         """Looks what has changed in the store; remembers it when the store is away. Raises SettingsError at start."""
         async with self._one_at_a_time:
@@ -198,11 +207,9 @@ class Keyring:
                 return
             try:
                 snapshot = reading.result()
-            except SettingsError as error:
-                if at_start:
+            except (SettingsError, KeyStoreUnavailableError) as error:
+                if at_start and isinstance(error, SettingsError):
                     raise
-                self._lose(str(error))
-            except KeyStoreUnavailableError as error:
                 self._lose(str(error))
             else:
                 self._take(snapshot, began)
@@ -241,6 +248,7 @@ class Keyring:
             return
         self._mark, self.empty = snapshot.mark, not snapshot.any_made
         self._known = {digest: (digest, key) for digest, key in snapshot.keys.items()}
+        self._by_id = {key.key_id: key for key in snapshot.keys.values()}
         self._limits.keep({key.key_id for key in snapshot.keys.values()})
 
     def _lose(self, why: str) -> None:
@@ -262,9 +270,13 @@ class Keyring:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            await self.refresh()
-            if self._away is None and self._ticks() - self._written >= WRITE_SECONDS:
-                await self._write_used()
+            try:
+                await self.refresh()
+                if self._away is None and self._ticks() - self._written >= WRITE_SECONDS:
+                    await self._write_used()
+            except Exception:  # the boundary of a task that must survive
+                logger.exception("The access tokens could not be read.")
+                self._lose(str(KeyStoreUnavailableError()))
 
     async def _write_used(self) -> None:
         """Writes down when keys were used; what cannot be written waits for the next time."""

@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from labeld.access_errors import KeyNotFoundError, KeyRequestError
+from labeld.access_errors import KeyNotFoundError, KeyRequestError, KeyStoreUnavailableError
 from labeld.errors import SettingsError
 from labeld.keys import sign_in
 from labeld.keys.location import Location
 from labeld.keys.records import Key, Snapshot, Wanted
-from labeld.keys.tables import FACTS, KEYS, SIGN_INS, TABLES, Database
+from labeld.keys.tables import DAMAGED, FACTS, KEYS, SIGN_INS, TABLES, Database
 from labeld.keys.token import new_token
 
 SCHEMA = "1"
@@ -190,4 +190,7 @@ class KeyStore:
 
 def _key(row: Row[Any]) -> Key:
     fields = {name: getattr(row, name) for name in Key.__slots__}
-    return Key(**{**fields, "models": tuple(json.loads(row.models))})
+    try:
+        return Key(**{**fields, "models": tuple(json.loads(row.models))})
+    except (ValueError, TypeError) as error:
+        raise KeyStoreUnavailableError(DAMAGED) from error

@@ -34,7 +34,9 @@ from labeld.errors import SettingsError
 from labeld.keys.location import Location
 
 WAIT_SECONDS = 2
-"""For a lock, a connection or an answer."""
+"""For a connection or an answer of PostgreSQL."""
+LOCK_SECONDS = 8
+"""For the lock of SQLite's file, which nobody holds for long, but which many may want on a slow disk."""
 
 TABLES = MetaData()
 
@@ -71,10 +73,12 @@ SIGN_INS = Table(
 _ADVISORY_LOCK = 0x6C6162656C64
 """So that no two processes make the tables of PostgreSQL at once, which IF NOT EXISTS does not prevent."""
 
+DAMAGED = "is damaged: bring back a copy of it"
+
 _SQLITE_REASONS = {
     sqlite3.SQLITE_BUSY: "is locked by another program: try again in a moment",
     sqlite3.SQLITE_CANTOPEN: "is gone, or its file may not be opened by this user",
-    sqlite3.SQLITE_CORRUPT: "is damaged: bring back a copy of its file",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_FULL: "cannot be written, because its disk is full",
     sqlite3.SQLITE_NOTADB: "is no SQLite database: the setting keys names another file",
     sqlite3.SQLITE_PERM: "may not be written by this user",
@@ -139,7 +143,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
         uri=True,
-        timeout=WAIT_SECONDS,
+        timeout=LOCK_SECONDS,
         isolation_level=None,  # `_begin` begins transactions
         check_same_thread=False,
     )

@@ -48,7 +48,7 @@ class Access:
 
     def __init__(self, listen: Listen, keyring: Keyring, sessions: Sessions | None = None) -> None:
         self.keyring, self.sessions = keyring, sessions
-        self._may_be_open = listen.is_loopback or listen.allow_anonymous
+        self._is_loopback, self._may_be_open = listen.is_loopback, listen.is_loopback or listen.allow_anonymous
 
     @property
     def is_open(self) -> bool:
@@ -64,7 +64,8 @@ class Access:
         source = scope["state"]["source"]
         if (source.origin is not None) if needs.is_page else source.is_link:
             raise ForeignOriginError(source.origin)
-        if needs.role is None or self.is_open:
+        # NOTE: an address that others can reach is never open to whoever would make the first access token
+        if needs.role is None or (self.is_open and (needs.role != "admin" or self._is_loopback)):
             return None
         key = await self._identified(scope)
         if needs.role == "admin" and key.role != "admin":

@@ -5,18 +5,18 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld import wire
-from labeld.access_errors import RateLimitedError
+from labeld.access_errors import AnonymousError, RateLimitedError
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -30,11 +30,17 @@ from labeld.metrics import Metrics
 from labeld.service import Service
 from labeld.settings import Settings
 from labeld.web.access import INFERENCE, PUBLIC, Access, Needs, require_model
+from labeld.web.history import History
 from labeld.web.hub_routes import LOOK_UPS, LookUp
 from labeld.web.incoming import read_body, unless_gone
 from labeld.web.openapi import openapi
 from labeld.web.origins import Origins, preflight
+from labeld.web.pages.render import error_page, wants_html
+from labeld.web.pages.routes import PAGES
+from labeld.web.pages.sign_in import to_sign_in
+from labeld.web.pages.site import Page, Site
 from labeld.web.request_log import RequestLog
+from labeld.web.sessions import Sessions, Tries, first_code
 from labeld.web.status import Status
 from labeld.web.watchdog import watch
 
@@ -48,8 +54,9 @@ OpenService = Callable[[Settings], AbstractAsyncContextManager[Service]]
 OpenKeyring = Callable[[Settings], AbstractAsyncContextManager[Keyring]]
 """Opens the access tokens that count, which are kept up to date until the context ends."""
 
-OnReady = Callable[[list[str]], None]
-"""Called with the ids of the preloaded models when the server takes requests."""
+OnReady = Callable[[list[str], str | None], None]
+"""Called when the server takes requests, with the ids of the preloaded models, and a code to sign in with if no access
+token can be used for that."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -70,7 +77,7 @@ class App:
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._service: Service  # set when the lifespan starts, before the first request
         self._access: Access  # as is this
-        self._status: Status  # and this
+        self._site: Site  # and this
         self._stop_loading: Callable[[], None] = lambda: None
         self._openapi = json.dumps(openapi(settings.inputs)).encode()
         self.routes = self._routes()
@@ -94,9 +101,9 @@ class App:
                 await self._finish(_Raw(204, allowed, b""), scope, receive, send)
                 return
             await self._router(scope, receive, send)
-        except HTTPException as error:
-            methods = (error.headers or {}).get("Allow") if error.status_code == 405 else None
-            known = MethodNotAllowedError(methods) if methods else RouteNotFoundError()
+        except HTTPException:
+            methods = {method for route in self.routes if _has_path(route, scope) for method in route.methods or ()}
+            known = MethodNotAllowedError(", ".join(sorted(methods))) if methods else RouteNotFoundError()
             await self._fail(known, scope, receive, send)
         except LabeldError as error:
             await self._fail(error, scope, receive, send)
@@ -118,7 +125,13 @@ class App:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        response = _Raw(*wire.encode_error(error, scope["state"]["request_id"]))
+        status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
+        response: Response = _Raw(status, headers, body)
+        state = scope["state"]
+        is_page = scope["method"] in {"GET", "HEAD"} or state.get("is_page")
+        if is_page and wants_html(state["headers"].get("accept")):
+            asks_who = isinstance(error, AnonymousError) and state.get("is_page")
+            response = to_sign_in(scope) if asks_who else await error_page(response)
         if isinstance(error, OverloadedError | RateLimitedError):
             self._metrics.refused("per_minute" if isinstance(error, RateLimitedError) else error.limit)
         await self._finish(response, scope, receive, send)
@@ -128,6 +141,9 @@ class App:
         state = scope["state"]
         seconds = time.perf_counter() - state["began"]
         self._metrics.request(state["route"], response.status_code, seconds)
+        if "asked" in state:  # a request to classify, if only its body can be read
+            texts = len(state["asked"].texts) if state["asked"] else 0
+            self._metrics.totals.classified(texts, response.status_code, seconds)
         if self._log:
             self._log.answered(scope, response.status_code, seconds)
         await response(scope, receive, send)
@@ -144,13 +160,13 @@ class App:
             self._route("/ready", self._ready, PUBLIC),
             self._route("/openapi.json", self._describe, PUBLIC),
             self._route("/metrics", self._expose, INFERENCE),
-            self._route("/status", self._show_status, INFERENCE),
             self._route("/pipeline/{task}/{model_id:path}", self._classify, INFERENCE, "POST"),
             self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, INFERENCE, "POST"),
             self._route("/models/{model_id:path}/info", self._info, INFERENCE),
             self._route("/models/{model_id:path}/health", self._health_of_model, INFERENCE),
             *(self._route(one.path, self._look_up(one.answer), one.needs) for one in LOOK_UPS),
             *(self._route(path, self._classify, INFERENCE, "POST") for path in aliases),
+            *(self._route(page.path, self._page(page), page.needs, page.method) for page in PAGES),
         ]
 
     def _route(self, path: str, handler: Handler, needs: Needs, method: str = "GET") -> Route:
@@ -159,7 +175,7 @@ class App:
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             state = scope["state"]
-            state["route"] = template
+            state["route"], state["is_page"] = template, needs.is_page
             state["key"] = await self._access.caller(needs, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
@@ -175,13 +191,20 @@ class App:
 
         return answer
 
+    def _page(self, page: Page) -> Handler:
+        async def answer(request: Request) -> Response:
+            with nullcontext() if page.always else self._service.admission():
+                return await page.answer(self._site, request)
+
+        return answer
+
     async def _classify(self, request: Request) -> Response:
         task = request.path_params.get("task", TASK)
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
         state, model_id = request.scope["state"], request.path_params.get("model_id")
-        headers = state["headers"]
+        headers, state["asked"] = state["headers"], None
         with service.admission():
             self._require_model(request)
             body = await read_body(request.receive, headers, limits)
@@ -223,29 +246,30 @@ class App:
     async def _expose(self, _: Request) -> Response:
         return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    async def _show_status(self, _: Request) -> Response:
-        return _json(self._status.as_json())
-
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens the service and preloads its models before the first request; closes it after the last."""
         await receive()
         async with AsyncExitStack() as stack:
             try:
                 keyring = await stack.enter_async_context(self._open_keyring(self._settings))
-                self._access = Access(self._settings.listen, keyring)
+                sessions = Sessions(keyring)
+                self._access = Access(self._settings.listen, keyring, sessions)
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
-                self._status = Status(self._service, self._settings)
-                self._metrics.watch(self._status)
+                history = History(self._metrics.totals, self._service)
+                status = Status(self._service, self._settings, history)
+                self._site = Site(self._service, self._settings, status, self._access, sessions, Tries())
+                self._metrics.watch(status)
                 ready = await self._service.preload()
                 if self._access.is_open and not self._settings.listen.is_loopback:
                     logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            background = [asyncio.create_task(watch(self._service)), asyncio.create_task(self._service.check_others())]
+            works = (watch(self._service), self._service.check_others(), history.keep())
+            background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
-            self._on_ready(ready)
+            self._on_ready(ready, await first_code(keyring))
             await receive()
             for task in background:
                 task.cancel()
@@ -257,6 +281,10 @@ class _Raw(Response):
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
+
+
+def _has_path(route: Route, scope: Scope) -> bool:
+    return route.matches(scope)[0] is not Match.NONE
 
 
 def _json(value: Any, headers: dict[str, str] | None = None) -> Response:

@@ -183,7 +183,7 @@ def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
 
 def _tags(listed: Listed) -> list[str]:
     classifier = [TASK] if listed.is_classifier else []
-    return [FRAMEWORK, *([listed.model_type] if listed.model_type else []), *classifier]
+    return [FRAMEWORK, *([listed.config.model_type] if listed.config else []), *classifier]
 
 
 def _wanted(listed: Listed, query: QueryParams, *, live: bool) -> bool:

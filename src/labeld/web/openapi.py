@@ -28,6 +28,59 @@ LOOK_UPS = {
 }
 """What clients ask the Hub, and what they are answered (contract sections 1.1, 8, 9.2)."""
 
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "top_k": {
+        "type": "integer",
+        "minimum": 1,
+        "nullable": True,
+        "description": "At most this many labels, the best ones. Default and null: all.",
+    },
+    "function_to_apply": {
+        "type": "string",
+        "enum": ["sigmoid", "softmax", "none"],
+        "nullable": True,
+        "description": "How logits become scores. Default and null: the model's own, which is none for a regression, "
+        "sigmoid for multi-label and one-label models, softmax for the rest.",
+    },
+    "truncation": {
+        "oneOf": [
+            {"type": "boolean"},
+            {"type": "string", "enum": ["longest_first", "only_first", "only_second", "do_not_truncate"]},
+        ],
+        "description": "Whether a text that is longer than the model takes is cut, and which text of a pair. Default: "
+        "false, and such a text is 400.",
+    },
+    "max_length": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "Tokens to keep, special tokens included; by itself it switches truncation on.",
+    },
+}
+"""What `parameters` in the body may hold."""
+
+REQUEST_HEADERS = {
+    "x-use-cache": "false or 0: the answer is computed anew, not remembered from before.",
+    "x-wait-for-model": "true or 1: the request is held while its model loads, and not answered 503.",
+    "x-load-model": "0: the model is not loaded for this request; 404 unless it is loaded already.",
+    "x-request-id": "Comes back in the reply, if it is short and safe; so does x-amzn-trace-id.",
+}
+REPLY_HEADERS = {
+    "x-compute-time": "Seconds that the answer took; of a remembered one, what it took when it was computed.",
+    "x-compute-type": "cpu, or cache when the answer to every text was remembered.",
+    "x-compute-characters": "Characters of all texts; not with cache.",
+    "x-sha": "The model's revision, 40 hex digits.",
+    "x-request-id": "The request's own, or a new one.",
+    "x-hf-warning": "Names the parameters that mean nothing here and were ignored.",
+}
+
+PAGES = {
+    "/": "The task and the models recommended for it; a page for browsers.",
+    "/models": "The models of this server, narrowed by search, state and language; a page for browsers.",
+    "/models/{model_id}": "What is known of the model without loading it; a page for browsers.",
+    "/docs/text-classification": "This document; a page for browsers.",
+}
+"""GETs that are HTML when Accept names text/html, and JSON otherwise."""
+
 _RANKING = {
     "type": "array",
     "items": {
@@ -46,7 +99,7 @@ _PAIR = {
     "required": ["text"],
     "properties": {"text": {"type": "string"}, "text_pair": {"type": "string", "nullable": True}},
 }
-_ERRORS = {
+ERRORS = {
     "400": "The request is wrong; the sentence names the field and what is allowed.",
     "403": "The model is too large for the memory budget.",
     "404": "There is no such model or path, or the model is not loaded and must not be.",
@@ -70,6 +123,8 @@ def openapi(limits: InputLimits) -> dict[str, Any]:
         paths[path] = {"parameters": [model_id], "post": classify}
     paths["/models/{model_id}/info"] = {"parameters": [model_id], "get": _get("What the model is.")}
     paths["/models/{model_id}/health"] = {"parameters": [model_id], "get": _get("200 when the model answers.")}
+    for path, text in PAGES.items():
+        paths[path] = {**paths.get(path, {}), "get": _get(text, _OBJECTS if path == "/models" else _OBJECT)}
     for path, (text, schema) in LOOK_UPS.items():
         names = [{**model_id, "name": name} for name in re.findall(r"{(\w+)}", path)]
         paths[path] = {**({"parameters": names} if names else {}), "get": _get(text, schema)}
@@ -90,31 +145,29 @@ def openapi(limits: InputLimits) -> dict[str, Any]:
 
 def _classify(limits: InputLimits) -> dict[str, Any]:
     text = {"oneOf": [{"type": "string"}, _PAIR]}
-    parameters = {
-        "top_k": {"type": "integer", "minimum": 1, "nullable": True, "description": "At most this many labels."},
-        "function_to_apply": {"type": "string", "enum": ["sigmoid", "softmax", "none"], "nullable": True},
-        "truncation": {
-            "oneOf": [
-                {"type": "boolean"},
-                {"type": "string", "enum": ["longest_first", "only_first", "only_second", "do_not_truncate"]},
-            ]
-        },
-        "max_length": {"type": "integer", "minimum": 1, "description": "Tokens to keep."},
-    }
     schema = {
         "type": "object",
         "required": ["inputs"],
         "properties": {
             "inputs": {"oneOf": [*text["oneOf"], {"type": "array", "maxItems": limits.max_inputs, "items": text}]},
-            "parameters": {"type": "object", "properties": parameters},
+            "parameters": {"type": "object", "properties": PARAMETERS},
         },
     }
     return {
         "summary": "Classify texts",
+        "parameters": [
+            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+            for name, text in REQUEST_HEADERS.items()
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
-            "200": _content("One ranking per input, best label first.", {"type": "array", "items": _RANKING}),
-            **{status: _content(sentence, _ERROR) for status, sentence in _ERRORS.items()},
+            "200": {
+                **_content("One ranking per input, best label first.", {"type": "array", "items": _RANKING}),
+                "headers": {
+                    name: {"description": text, "schema": {"type": "string"}} for name, text in REPLY_HEADERS.items()
+                },
+            },
+            **{status: _content(sentence, _ERROR) for status, sentence in ERRORS.items()},
         },
     }
 

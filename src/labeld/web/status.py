@@ -15,6 +15,7 @@ from labeld.loader import Loaded
 from labeld.registry import Resident
 from labeld.service import Service
 from labeld.settings import Settings
+from labeld.web.history import History
 
 ONE_OF_SEVERAL = (
     "Each worker has its own models and its own numbers, and whichever took the connection answers: these are of the "
@@ -27,8 +28,8 @@ SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 class Status(Collector):
     """The state of a service, read anew each time. Use it on the service's event loop."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
-        self._service, self._settings = service, settings
+    def __init__(self, service: Service, settings: Settings, history: History) -> None:
+        self._service, self._settings, self._history = service, settings, history
         self._began = time.monotonic()
 
     def as_json(self) -> dict[str, Any]:
@@ -49,6 +50,8 @@ class Status(Collector):
             "requests": {"in_flight": usage.in_flight, "waiting_for_models": usage.waiting},
             "cache": asdict(usage.cache),
             "settings": {group: asdict(getattr(self._settings, group)) for group in SHOWN},
+            "recent": self._history.recent(),
+            "history": self._history.columns(),
         }
 
     def collect(self) -> Iterator[Metric]:

@@ -1,0 +1,30 @@
+"""Every route of the site."""
+
+from labeld.web.access import ADMIN_PAGE, INFERENCE_PAGE
+from labeld.web.pages.catalogue import catalogue
+from labeld.web.pages.model import model
+from labeld.web.pages.reference import reference
+from labeld.web.pages.sign_in import sign_in, sign_out, take_sign_in
+from labeld.web.pages.site import Page
+from labeld.web.pages.static import static_file
+from labeld.web.pages.status import status
+from labeld.web.pages.task import task
+from labeld.web.pages.tokens import ask_revoke, ask_rotate, make_token, revoke, rotate, tokens
+
+PAGES = (
+    Page("/", task),
+    Page("/models", catalogue),
+    Page("/models/{model_id:path}", model),
+    Page("/docs/text-classification", reference),
+    Page("/static/{name}", static_file),
+    Page("/sign-in", sign_in),
+    Page("/sign-in", take_sign_in, "POST"),
+    Page("/sign-out", sign_out, "POST"),
+    Page("/settings/tokens", tokens, needs=ADMIN_PAGE),
+    Page("/settings/tokens", make_token, "POST", ADMIN_PAGE),
+    Page("/settings/tokens/{key_id}/revoke", ask_revoke, needs=ADMIN_PAGE),
+    Page("/settings/tokens/{key_id}/revoke", revoke, "POST", ADMIN_PAGE),
+    Page("/settings/tokens/{key_id}/rotate", ask_rotate, needs=ADMIN_PAGE),
+    Page("/settings/tokens/{key_id}/rotate", rotate, "POST", ADMIN_PAGE),
+    Page("/status", status, needs=INFERENCE_PAGE, always=True),
+)

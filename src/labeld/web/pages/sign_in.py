@@ -1,0 +1,115 @@
+"""`/sign-in` and `/sign-out`: who may use the settings pages in this browser."""
+
+import re
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Scope
+
+from labeld.access_errors import UnknownKeyError
+from labeld.keys.records import Key
+from labeld.web.forms import read_form
+from labeld.web.pages.render import origin, page
+from labeld.web.pages.site import Site
+from labeld.web.sessions import end_session
+
+HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
+"""NOTE: with a referrer policy of no-referrer, browsers that send no Sec-Fetch-Site say that a form comes from null."""
+TOKENS = "/settings/tokens"
+_OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%+-]{0,500}")
+"""Where to go on after signing in: a page of this server, and no address of another that only looks like one."""
+
+
+async def sign_in(site: Site, request: Request) -> Response:
+    """A form for an admin token; or, by the link that labeld prints, a button (a preview of the link presses none)."""
+    key = site.sessions.caller(request.headers)
+    return await _show(site, request, {name: request.query_params.get(name, "") for name in ("code", "next")}, key=key)
+
+
+async def take_sign_in(site: Site, request: Request) -> Response:
+    """Begins a session if the token or the code is right."""
+    fields = await read_form(request)
+    if seconds := site.tries.seconds_to_wait():
+        sentence = f"There were too many wrong attempts: try again in {seconds} seconds."
+        return await _show(site, request, fields, 429, sentence, {"retry-after": str(seconds)})
+    try:
+        key = await _identified(site, fields)
+    except UnknownKeyError:
+        site.tries.wrong()
+        what = "link was used already, has expired, or is not of this server" if "code" in fields else _UNKNOWN_TOKEN
+        return await _show(site, request, {**fields, "code": ""}, 403, f"This {what}.")
+    if key is not None and key.role != "admin":
+        sentence = f"The access token {key.name} has the role {key.role}: only one with the role admin signs in here."
+        return await _show(site, request, fields, 403, sentence)
+    return to_page(own_path(fields.get("next", "")), site.sessions.begin(key, secure=is_secure(request)))
+
+
+_UNKNOWN_TOKEN = "access token is unknown, revoked or expired"  # noqa: S105
+
+
+async def sign_out(site: Site, request: Request) -> Response:
+    """Ends the session of this browser."""
+    del site
+    await read_form(request)
+    return to_page("/sign-in", end_session(secure=is_secure(request)))
+
+
+async def _identified(site: Site, fields: dict[str, str]) -> Key | None:
+    """Whose token it is; None for a code. Raises UnknownKeyError, or KeyStoreUnavailableError."""
+    keyring = site.access.keyring
+    if "code" in fields:
+        if not await keyring.use_sign_in(fields["code"]):
+            raise UnknownKeyError
+        return None
+    token = fields.get("token", "").strip()
+    try:
+        return keyring.find(token)
+    except UnknownKeyError:
+        return await keyring.find_new(token)
+
+
+async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
+    site: Site,
+    request: Request,
+    fields: dict[str, str],
+    status: int = 200,
+    error: str = "",
+    headers: dict[str, str] | None = None,
+    key: Key | None = None,
+) -> Response:
+    del request
+    return await page(
+        "sign_in.html",
+        status,
+        {**HEADERS, **(headers or {})},
+        here=TOKENS,
+        code=fields.get("code", ""),
+        next=own_path(fields.get("next", "")),
+        error=error,
+        key=key,
+        is_open=site.access.is_open,
+        may_be_made=site.settings.listen.is_loopback,
+    )
+
+
+def to_sign_in(scope: Scope) -> Response:
+    """What a browser gets for a page that needs somebody to be known: the form, which leads back to the page."""
+    path = scope["path"] if scope["method"] in {"GET", "HEAD"} else TOKENS
+    return to_page(f"/sign-in?next={quote(own_path(path), safe='/')}")
+
+
+def to_page(path: str, cookie: str | None = None) -> Response:
+    """Leads to another page after a form."""
+    headers = {**HEADERS, **({"set-cookie": cookie} if cookie else {})}
+    return RedirectResponse(path, status_code=303, headers=headers)
+
+
+def own_path(path: str) -> str:
+    """The path if it is one of this server, else that of the access tokens."""
+    return path if _OWN_PATH.fullmatch(path) else TOKENS
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the browser came by https."""
+    return origin(request).startswith("https:")

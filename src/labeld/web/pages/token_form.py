@@ -1,0 +1,73 @@
+"""The form that makes an access token: what was typed -> what is wanted, or a sentence beside each field. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from labeld.access_errors import KeyRequestError
+from labeld.keys.records import Wanted, read_expiry
+
+FIELDS = ("name", "role", "models", "period", "date", "per_minute")
+PERIODS = {"": "Never", "1d": "After a day", "7d": "After a week", "30d": "After 30 days", "90d": "After 90 days"}
+PERIODS |= {"365d": "After a year"}
+SOME_NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenForm:
+    """The fields as they were typed, and what is wrong with them."""
+
+    typed: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, "") | {"role": "inference"})
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """A sentence by field."""
+    wanted: Wanted | None = None
+    """None if something is wrong, or nothing was typed yet."""
+
+    def refused(self, name: str, error: KeyRequestError) -> "TokenForm":
+        """The same with something wrong that only the database knew."""
+        return TokenForm(self.typed, {**self.errors, name: str(error)})
+
+
+def read_token_form(sent: Mapping[str, str], now: float) -> TokenForm:
+    """The form with what was sent, of which every field is looked at."""
+    typed = {name: sent.get(name, "").strip() for name in FIELDS}
+    errors: dict[str, str] = {}
+
+    def checked(name: str, make: Callable[[], Wanted]) -> Wanted:
+        try:
+            return make().checked(now)
+        except KeyRequestError as error:
+            errors[name] = str(error)
+            return Wanted(SOME_NAME)
+
+    name = checked("name", lambda: Wanted(typed["name"])).name
+    role = checked("role", lambda: Wanted(SOME_NAME, typed["role"])).role  # type: ignore[arg-type]  # checked here
+    models = checked("models", lambda: Wanted(SOME_NAME, models=_models(typed["models"], now))).models
+    expires = checked("date", lambda: Wanted(SOME_NAME, expires=_expiry(typed, now))).expires
+    per_minute = checked("per_minute", lambda: Wanted(SOME_NAME, per_minute=_number(typed["per_minute"]))).per_minute
+    return TokenForm(typed, errors, None if errors else Wanted(name, role, models, expires, per_minute))
+
+
+def _models(text: str, now: float) -> tuple[str, ...]:
+    """The words of a text, with or without commas between them."""
+    models = tuple(text.replace(",", " ").split())
+    for model in models:
+        try:
+            Wanted(SOME_NAME, models=(model,)).checked(now)
+        except KeyRequestError:
+            raise KeyRequestError(f"{model[:100]} is neither a model's id like org/name nor org/*.") from None
+    return models
+
+
+def _expiry(typed: Mapping[str, str], now: float) -> float | None:
+    if typed["period"] and typed["date"]:
+        raise KeyRequestError("The expiry of an access token must be a period or a date, not both.")
+    either = typed["period"] or typed["date"]
+    return read_expiry(either, now) if either else None
+
+
+def _number(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise KeyRequestError("The limit of an access token must be a whole number of requests per minute, or nothing.")
+    return int(text)
