@@ -37,6 +37,21 @@ ANYBODY = {
     "GET /api/tasks",
     "GET /status/{model_id}",
     "GET /framework/{framework}",
+    "GET /",
+    "GET /models",
+    "GET /models/{model_id}",
+    "GET /docs/text-classification",
+    "GET /static/{name}",
+    "GET /sign-in",
+}
+FORMS_OF_ANYBODY = {"POST /sign-in", "POST /sign-out"}
+OF_ADMINS = {
+    "GET /settings/tokens",
+    "POST /settings/tokens",
+    "GET /settings/tokens/{key_id}/revoke",
+    "POST /settings/tokens/{key_id}/revoke",
+    "GET /settings/tokens/{key_id}/rotate",
+    "POST /settings/tokens/{key_id}/rotate",
 }
 WITH_A_KEY = {
     "POST /",
@@ -98,7 +113,9 @@ def routes() -> set[str]:
 
 def ask(server: Server, route: str, *fields: str, model: str = "org/bert", body: bytes = BODY) -> RawReply:
     """Asks one of the routes, about a model."""
-    for name, value in (("model_id", model), ("task", "text-classification"), ("framework", "transformers")):
+    values = {"model_id": model, "task": "text-classification", "framework": "transformers"}
+    values |= {"name": "labeld.css", "key_id": "0" * 12}
+    for name, value in values.items():
         route = route.replace(f"{{{name}}}", value)
     return raw(server, route, "host: localhost", *fields, body=body if route.startswith("POST") else b"")
 
@@ -109,14 +126,14 @@ def bearer(token: str) -> str:
 
 
 def test_every_route_is_classified() -> None:
-    """A new route stands in one of the two lists above, or this test fails: decide who may ask for it."""
-    assert ANYBODY | WITH_A_KEY == routes()
+    """A new route stands in one of the lists above, or this test fails: decide who may ask for it."""
+    assert ANYBODY | FORMS_OF_ANYBODY | WITH_A_KEY | OF_ADMINS == routes()
 
 
 @pytest.mark.parametrize(
     "kind", ["none", "unknown", "malformed", "short", "revoked", "expired", "rotated", "wrong scheme"]
 )
-@pytest.mark.parametrize("route", sorted(ANYBODY | WITH_A_KEY))
+@pytest.mark.parametrize("route", sorted(ANYBODY | WITH_A_KEY | OF_ADMINS))
 def test_without_a_token_that_counts(keyed: Server, keys: Keys, route: str, kind: str) -> None:
     """Routes for anybody answer; the others say 401, all alike, whatever is wrong with the token."""
     fields = {name: [bearer(token)] for name, token in keys.dead.items()}
@@ -139,6 +156,15 @@ def test_without_a_token_that_counts(keyed: Server, keys: Keys, route: str, kind
 def test_with_a_token_that_counts(keyed: Server, keys: Keys, route: str, name: str) -> None:
     """Every route answers, also that of a model which the token names."""
     assert 200 == ask(keyed, route, bearer(keys.tokens[name])).status
+
+
+@pytest.mark.parametrize("route", sorted(OF_ADMINS))
+def test_a_token_for_inference_opens_nothing_of_admins(keyed: Server, keys: Keys, route: str) -> None:
+    """403 with what is needed; an admin's is let through, here to no such token, or to a form that is not filled in."""
+    reply = ask(keyed, route, bearer(keys.tokens["user"]))
+
+    assert (403, True) == (reply.status, "role admin is needed" in reply.error)
+    assert ask(keyed, route, bearer(keys.tokens["admin"])).status in {200, 303, 400, 404}
 
 
 @pytest.mark.parametrize("header", HEADERS)
@@ -225,7 +251,7 @@ def test_401_comes_before_404(keyed: Server, keys: Keys, route: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "status"), [("HEAD /info", 401), ("HEAD /health", 200), ("HEAD /models/org/bert", 405)]
+    ("line", "status"), [("HEAD /info", 401), ("HEAD /health", 200), ("HEAD /hf-inference/models/org/bert", 405)]
 )
 def test_head_needs_what_get_needs(keyed: Server, keys: Keys, line: str, status: int) -> None:
     """And has no body."""

@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 import uvicorn
 
+from labeld.cache.answers import CacheUse
 from labeld.dispatch import Dispatcher, ModelQueue
+from labeld.loader import Loaded
 from labeld.messages import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.metrics import Metrics
+from labeld.registry import Resident
 from labeld.settings import Compute, ConnectionLimits, Queue, Settings, load
+from labeld.state import Usage
 from labeld.web.app import App
 from labeld.web.protocol import limited_protocol
 from labeld.wire import encode_ranking
@@ -82,6 +86,14 @@ class PlainService:
 
     def recall(self, model_id: str | None, request: ClassifyRequest) -> None:
         """Nothing is remembered."""
+
+    def residents(self) -> list[Resident[Loaded]]:
+        """Nothing is loaded."""
+        return []
+
+    def usage(self) -> Usage:
+        """Nothing is in use."""
+        return Usage(0, 0, {}, 0, 0, CacheUse(0, 0, 0, shared=False))
 
     def hung(self) -> bool:
         """Never: the gate is part of the test."""
