@@ -116,7 +116,7 @@ async def served(service: PlainService) -> AsyncIterator[int]:
         await service.close()
 
     ready = asyncio.Event()
-    app = App(load({}), open_service, open_keyring, lambda _: ready.set(), Metrics())
+    app = App(load({}), open_service, open_keyring, lambda *_: ready.set(), Metrics())
     config = uvicorn.Config(app, port=0, http=limited_protocol(ConnectionLimits()), lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
