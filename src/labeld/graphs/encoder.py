@@ -117,20 +117,19 @@ def embed(config: ModelConfig, weights: blocks.Weights, names: Names, size: int)
 def encode(x: Node, weights: blocks.Weights, names: Names, shape: Shape, layout: Layout) -> Node:
     """All transformer blocks: [1, T, hidden] -> [1, texts, hidden], the first token of each text.
 
-    The last block runs on the first tokens only, since the head reads nothing else.
+    The last block is computed for the first tokens only, since the head reads nothing else; all are its keys.
     """
     heads = blocks.Heads.of(shape.heads, shape.hidden)
     activate = blocks.activation(shape.activation)
     mask = blocks.block_mask(layout.segments)
     for index in range(shape.layers):
         prefix = names.block.format(index)
-        query, key, value = (
-            weights.linear(x, prefix + name, shape.hidden, shape.hidden)
-            for name in (names.query, names.key, names.value)
-        )
-        context = heads.attend(query, key, value, mask)
+        key, value = (weights.linear(x, prefix + name, shape.hidden, shape.hidden) for name in (names.key, names.value))
         if index == shape.layers - 1:
-            context, x = blocks.keep_first_tokens(context, layout.starts), blocks.keep_first_tokens(x, layout.starts)
+            x = blocks.keep_first_tokens(x, layout.starts)
+            mask = op.gather(mask, layout.starts, op.constant(blocks.AXIS_2))
+        query = weights.linear(x, prefix + names.query, shape.hidden, shape.hidden)
+        context = heads.attend(query, key, value, mask)
         attended = weights.linear(context, prefix + names.output, shape.hidden, shape.hidden)
         x = weights.norm(op.add(x, attended), prefix + names.attention_norm, shape.hidden, shape.eps)
         inner = activate(weights.linear(x, prefix + names.up, shape.hidden, shape.inner))
