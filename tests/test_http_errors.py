@@ -194,7 +194,7 @@ def test_a_hostile_id_is_404(server: Server, prefix: bytes, hostile: bytes) -> N
     assert len(raw(server, 404, head % (prefix, hostile, len(GOOD)) + GOOD)) < 300
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/models", "/MODELS/org/bert", "/docs", "/api/datasets/org/bert"])
+@pytest.mark.parametrize("path", ["/nothing", "/model", "/MODELS/org/bert", "/docs", "/api/datasets/org/bert"])
 def test_an_unknown_path_is_404(server: Server, path: str) -> None:
     """The sentence says which paths there are."""
     assert refused(server, 404, path, json={"inputs": "a"}).startswith("There is nothing at this path")
@@ -229,7 +229,7 @@ def test_another_task_is_400(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "/"), ("PUT", MODEL), ("DELETE", "/health"), ("POST", "/ready"), ("PATCH", "/info")],
+    [("PUT", "/"), ("PUT", MODEL), ("POST", "/models"), ("DELETE", "/health"), ("POST", "/ready"), ("PATCH", "/info")],
 )
 def test_a_wrong_method_is_405(server: Server, method: str, path: str) -> None:
     """The sentence says what is answered there."""

@@ -19,7 +19,6 @@ async def task(site: Site, request: Request) -> Response:
     return await page(
         "task.html",
         here="/",
-        default_model=site.service.default_model,
         models={one.model_id: one for one in await of_all(site.service)},
         bundled=BUNDLED,
         recommended=RECOMMENDED,
