@@ -1,15 +1,18 @@
 """Routes, shapes and headers over HTTP, with transformers' answers."""
 
+import json
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import same
-from tests.server_process import Server, wait_until
+from tests.server_process import Server, serving, wait_until
 from tests.tiny_models import TEXTS, VOCABULARY_ONLY
 
 Ask = Callable[..., list[Any]]
@@ -235,3 +238,17 @@ def test_a_client_that_leaves_leaves_nothing_behind(server: Server) -> None:
     assert wait_until(lambda: server.get("/ready").status_code == 200)
     assert 1 == len(server.classify(TEXT))
     assert "Traceback" not in server.log.read_text()
+
+
+def test_half_a_character_in_a_label_is_told_as_json_can(tmp_path: Path, models_dir: Path) -> None:
+    """config.json may name a label by half a surrogate pair, which no UTF-8 can hold."""
+    shutil.copytree(models_dir / "org/bert", tmp_path / "models/odd")
+    path = tmp_path / "models/odd/config.json"
+    config = json.loads(path.read_text())
+    config["id2label"]["0"] = "\ud800"
+    path.write_text(json.dumps(config))
+    with serving(tmp_path, "odd", "--models-dir", str(tmp_path / "models")) as server:
+        info = server.get("/info")
+
+    assert 200 == info.status_code
+    assert "\ud800" == json.loads(info.content)["model_type"]["classifier"]["id2label"]["0"]

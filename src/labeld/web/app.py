@@ -288,4 +288,6 @@ def _has_path(route: Route, scope: Scope) -> bool:
 
 
 def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.dumps(value, ensure_ascii=False).encode(), headers=headers, media_type="application/json")
+    # NOTE: a label may hold half a surrogate pair; backslashreplace writes it as JSON's own \\ud800
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(body, headers=headers, media_type="application/json")

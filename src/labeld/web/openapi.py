@@ -59,6 +59,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 """What `parameters` in the body may hold."""
 
 REQUEST_HEADERS = {
+    "authorization": "Bearer and an access token; needed once this server has any.",
     "x-use-cache": "false or 0: the answer is computed anew, not remembered from before.",
     "x-wait-for-model": "true or 1: the request is held while its model loads, and not answered 503.",
     "x-load-model": "0: the model is not loaded for this request; 404 unless it is loaded already.",
@@ -101,7 +102,9 @@ _PAIR = {
 }
 ERRORS = {
     "400": "The request is wrong; the sentence names the field and what is allowed.",
-    "403": "The model is too large for the memory budget.",
+    "401": "An access token is needed, and the request has none that counts.",
+    "403": "The access token is for other models or another role; the Host or the page's site is not one that this "
+    "server knows; or the model is too large for the memory budget or a download.",
     "404": "There is no such model or path, or the model is not loaded and must not be.",
     "408": "The request did not arrive within its receive deadline.",
     "413": "The body is too large.",
@@ -140,6 +143,7 @@ def openapi(limits: InputLimits) -> dict[str, Any]:
         "openapi": "3.0.3",
         "info": {"title": "labeld", "version": version("labeld"), "description": "Text classification."},
         "paths": paths,
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
 
 
@@ -158,7 +162,9 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
         "parameters": [
             {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
             for name, text in REQUEST_HEADERS.items()
+            if name != "authorization"  # which OpenAPI wants in `security` only
         ],
+        "security": [{"token": []}, {}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
             "200": {
