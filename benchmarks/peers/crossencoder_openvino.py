@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["sentence-transformers[openvino]==6.2.0", "openvino==2026.4.1", "nncf==3.4.0", "torch==2.13.0"]
+# dependencies = [
+#     "sentence-transformers[openvino]==6.2.0", "optimum-intel==2.0.0", "optimum==2.2.0", "transformers==5.0.0",
+#     "openvino==2026.4.1", "nncf==3.4.0", "torch==2.13.0",
+# ]
 #
 # [tool.compare]
 # title = "sentence-transformers CrossEncoder, OpenVINO, in process"
