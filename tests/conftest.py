@@ -42,7 +42,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small models whose default is org/bert."""
-    names = ("--hosts", "router.huggingface.co,hub.example.org")
+    names = ("--hosts", "router.huggingface.co,hub.example.org,models.example")
     arguments = ("org/bert", "--models-dir", str(models_dir), *NO_CACHE, *names)
     with serving(tmp_path_factory.mktemp("server"), *arguments) as running:
         yield running
