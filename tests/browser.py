@@ -66,8 +66,15 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     assert [] == visitor.complaints
 
 
+SETTLED = """() => new Promise(requestAnimationFrame)
+    .then(() => Promise.allSettled(document.getAnimations().map(one => one.finished)))
+    .then(() => null)"""
+"""Waits for the transitions that a click or another colour scheme has begun."""
+
+
 def findings(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds serious or critical on a page, by these rules or by all."""
+    """What axe-core finds serious or critical on a page, by these rules or by all, once its colours have settled."""
+    page.evaluate(SETTLED)
     violations = Axe().run(page, options={"runOnly": rules} if rules else None).response["violations"]
     return [
         f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}"

@@ -64,7 +64,7 @@ def test_a_server_has_only_its_listener_and_its_workers(tmp_path: Path) -> None:
     assert {str(server.log)} == {name for name in files if not name.startswith(str(tmp_path / "cache"))}
 
 
-def test_a_server_leaves_files_only_in_its_cache(tmp_path: Path) -> None:
+def test_a_server_leaves_files_only_in_its_own_folders(tmp_path: Path) -> None:
     """The home folder, the folder of temporary files and the working folder stay as they were."""
     folders = {name: tmp_path / name.lower() for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
     for folder in folders.values():
@@ -73,7 +73,7 @@ def test_a_server_leaves_files_only_in_its_cache(tmp_path: Path) -> None:
         ask_all(server)
 
     assert [] == [path for folder in folders.values() for path in folder.rglob("*")]
-    assert {"cache", "stderr", *(folder.name for folder in folders.values())} == {
+    assert {"cache", "keys", "stderr", *(folder.name for folder in folders.values())} == {
         one.name for one in tmp_path.iterdir()
     }
 
