@@ -132,13 +132,14 @@ def test_a_faster_precision_is_near_float32_but_not_it(
 @needs_int8
 @pytest.mark.parametrize("model", ["labeld/sentiment-en", "labeld/language-20"])
 def test_in_int8_a_text_does_not_see_its_neighbours(model: str) -> None:
-    """Each token has its own scales, so who is packed with a text changes nothing."""
+    """Each token has its own scales, so who is packed with a text changes nothing, nor what runs beside its batch."""
     ours = engine(BUNDLED / model, "int8")
     batch = texts([7, 30, 2, 90, 11, 16], types=1)
     alone = [ours.run([one], 0)[0] for one in batch]
     backwards = ours.run(batch[::-1], 0)[::-1]
 
     np.testing.assert_allclose(backwards, alone, rtol=0, atol=ALONE_OR_PACKED)
+    np.testing.assert_allclose(ours.run(batch, 0, alone=False), alone, rtol=0, atol=ALONE_OR_PACKED)
 
 
 @needs_int8
