@@ -27,6 +27,7 @@ class Name(Enum):
     OVERLOAD = "overload"
     GROWTH = "growth"
     LENGTHS = "lengths"
+    COST = "cost"
     LOADING = "loading"
     SPEED = "speed"
     CACHED = "cached"
@@ -65,6 +66,7 @@ def figures(  # noqa: PLR0913  # one per flag
     quick: Annotated[
         bool, typer.Option("--quick", help="A smoke run of six minutes; its timings mean nothing.")
     ] = False,
+    core_hour: Annotated[float, typer.Option(min=0, help="Dollars per core and hour, for the figure cost.")] = 0.04,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
     save: Annotated[
         bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/, with pictures.")
@@ -82,7 +84,7 @@ def figures(  # noqa: PLR0913  # one per flag
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found: list[Figure] = []
     with Progress(*columns, console=errors, transient=True) as progress:
-        plan = Plan(data, cache.expanduser(), quick, progress)
+        plan = Plan(data, cache.expanduser(), quick, progress, core_hour)
         plan.cache.mkdir(parents=True, exist_ok=True)
         for name in Name:
             if only is None or name in only:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import standins
-from benchmarks.load import CONNECTIONS, generate
+from benchmarks.load import CONNECTIONS, RAISED, generate
 from benchmarks.picture import curves
 from benchmarks.report import Figure, Plan, summary
 from benchmarks.server import Server, unshared
@@ -29,8 +29,6 @@ MODELS = (1, 2, 5, 10)
 BAR_CONNECTIONS = 0.95
 BAR_MODELS = 0.9
 """Tokens per second with ten models, of those with one: a batch has one model's texts only, so batches are smaller."""
-RAISED = ("--max-in-flight", "2048", "--queue-seconds", "600", "--queue-timeout", "600")
-"""Limits that let a thousand clients, or 32 with texts of 512 tokens, wait for two cores."""
 MANY = 128
 """Connections beyond which a run takes three times as long: each waits for all others."""
 MB = 1e6

@@ -13,6 +13,8 @@ from typing import Any
 from benchmarks.texts import Measured
 
 CONNECTIONS = 32
+RAISED = ("--max-in-flight", "2048", "--queue-seconds", "600", "--queue-timeout", "600")
+"""Limits that let a thousand clients, or 32 with texts of 512 tokens, wait for two cores."""
 
 SCRIPT = """
 local requests, counts, threads, at = {{}}, {{}}, {{}}, 0
@@ -62,7 +64,7 @@ def generate(
 
     Several paths take turns, so that each of them is asked equally often.
 
-    Exits when an answer is not a 200: a server that refuses is not measured.
+    Exits when an answer is not a 200, or when there is none: a server that refuses is not measured.
     """
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt install wrk, or see https://github.com/wg/wrk.")
@@ -83,4 +85,6 @@ def generate(
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     if found["failures"]:
         sys.exit(f"{found['failures']} of {found['failures'] + found['answers']} answers under load were not 200.")
+    if not found["answers"]:
+        sys.exit(f"Nothing was answered within {seconds} s.")
     return found
