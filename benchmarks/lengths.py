@@ -48,15 +48,14 @@ def measure(plan: Plan) -> list[Figure]:
         for length in lengths
         for connections in CLIENTS
     }
-    peaks: list[float] = []
+    peaks: list[tuple[float, str]] = []
     model, flags = standins.DISTILBERT.model_id, ("--models-dir", str(standins.models_dir(plan)), *RAISED)
     with ExitStack() as stack:
         servers = {
             one: stack.enter_context(Server(model, *flags, "--precision", one, cache=plan.cache)) for one in PRECISIONS
         }
         for round_number in plan.progress.track(range(1 if plan.quick else 4), description="lengths"):
-            peak, shape = int8_peak(usable_cores(), quick=plan.quick)
-            peaks.append(peak)
+            peaks.append(int8_peak(usable_cores(), quick=plan.quick))
             for case, found in rates.items():
                 server = servers[case.precision]
                 seconds = 2 if plan.quick else 5
@@ -65,8 +64,11 @@ def measure(plan: Plan) -> list[Figure]:
                     found.append(answers["answers"] / answers["seconds"])
     plan.pictures["lengths"] = _picture(rates, lengths)
     figures = [_by_length(rates, precision, length) for precision in PRECISIONS for length in lengths]
-    peak = max(peaks)
-    how = {"how": f"OpenVINO, int8 matrices of {shape}, {usable_cores()} threads", "all": summary(peaks)}
+    peak, shape = max(peaks)
+    how = {
+        "how": f"OpenVINO, int8 matrices of {shape}, {usable_cores()} threads",
+        "all": summary([one / 1e9 for one, _ in peaks]),
+    }
     figures.append(Figure("lengths", "int8 peak of this processor", peak / 1e9, "Gop/s", detail=how))
     figures += [_share(rates, length, peak) for length in lengths if length > AHEAD_UP_TO]
     return figures
