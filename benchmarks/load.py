@@ -50,9 +50,12 @@ end
 function done(summary, latency)
   local get = function(name) return threads[1]:get(name) end
   io.write(string.format(
-    '\\n{{"tokens": %d, "answers": %d, "failures": %d, "seconds": %.6f, "mean_ms": %.3f, "median_ms": %.3f, "p99_ms": %.3f}}\\n',
+    '\\n{{"tokens": %d, "answers": %d, "failures": %d, "seconds": %.6f, ',
     get("tokens"), get("answers"), get("failures") + summary.errors.timeout + summary.errors.read,
-    summary.duration / 1e6, latency.mean / 1e3, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+    summary.duration / 1e6))
+  io.write(string.format(
+    '"mean_ms": %.3f, "median_ms": %.3f, "p99_ms": %.3f}}\\n',
+    latency.mean / 1e3, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 """
 
@@ -60,10 +63,9 @@ end
 def generate(
     port: int, path: str | Sequence[str], texts: Sequence[Measured], seconds: int, connections: int = CONNECTIONS
 ) -> dict[str, Any]:
-    """Keeps the connections busy; what was answered: tokens, answers, failures, seconds, mean_ms, median_ms,
-    p99_ms.
+    """Keeps the connections busy; what was answered.
 
-    Several paths take turns, so that each of them is asked equally often.
+    That is: tokens, answers, failures, seconds, mean_ms, median_ms, p99_ms. Several paths take turns, so that each of them is asked equally often.
 
     Exits when an answer is not a 200, or when there is none: a server that refuses is not measured.
     """

@@ -15,7 +15,19 @@ OURS = "labeld"
 """A row or a series whose name begins so stands out."""
 CHARACTER = 6.8
 """Width of a character, about."""
-COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#65a30d", "#be185d", "#78716c")
+COLOURS = (
+    "#2563eb",
+    "#d97706",
+    "#059669",
+    "#9333ea",
+    "#dc2626",
+    "#0891b2",
+    "#65a30d",
+    "#be185d",
+    "#78716c",
+    "#1e3a8a",
+    "#fbbf24",
+)
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2937 }
 .title { font-size: 15px; font-weight: 600 }

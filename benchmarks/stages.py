@@ -81,7 +81,8 @@ def _parts(traced: dict[str, Any], client_ms: float) -> tuple[Parts, Parts]:
     total = traced["seconds"]["total"] * per_request
     times["turns"] = total - sum(times.values())
     times["HTTP"] = max(0.0, client_ms - total)
-    cpu = {kind: seconds * per_request for kind, seconds in traced["cpu"].items() if seconds}
+    # NOTE: the kernel's count of a thread that runs lags behind the thread's own, so that a difference can be below 0
+    cpu = {kind: max(0.0, seconds) * per_request for kind, seconds in traced["cpu"].items()}
     return times, {"engine": cpu.pop("engine"), **cpu}
 
 
