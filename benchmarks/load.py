@@ -65,7 +65,8 @@ def generate(
 ) -> dict[str, Any]:
     """Keeps the connections busy; what was answered.
 
-    That is: tokens, answers, failures, seconds, mean_ms, median_ms, p99_ms. Several paths take turns, so that each of them is asked equally often.
+    Several paths take turns, so that each of them is asked equally often. The answers are tokens, answers, failures,
+    seconds, mean_ms, median_ms, p99_ms.
 
     Exits when an answer is not a 200, or when there is none: a server that refuses is not measured.
     """
