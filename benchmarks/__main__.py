@@ -64,7 +64,7 @@ def figures(  # noqa: PLR0913  # one per flag
         "~/.cache/labeld-benchmarks"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="A smoke run of six minutes; its timings mean nothing.")
+        bool, typer.Option("--quick", help="A smoke run of ten minutes; its timings mean nothing.")
     ] = False,
     core_hour: Annotated[float, typer.Option(min=0, help="Dollars per core and hour, for the figure cost.")] = 0.04,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
@@ -74,7 +74,7 @@ def figures(  # noqa: PLR0913  # one per flag
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
-    Takes about an hour on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
+    Takes about two hours on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
     errors = Console(stderr=True)
