@@ -58,7 +58,7 @@ def measure(plan: Plan) -> list[Figure]:
             peaks.append(int8_peak(usable_cores(), quick=plan.quick))
             for case, found in rates.items():
                 server = servers[case.precision]
-                seconds = 2 if plan.quick else 5
+                seconds = 3 if plan.quick else 5
                 answers = generate(server.port, f"/models/{model}", texts[case.tokens], seconds, case.connections)
                 if round_number or plan.quick:  # the first prepares every shape
                     found.append(answers["answers"] / answers["seconds"])
