@@ -28,6 +28,7 @@ class Name(Enum):
     OVERLOAD = "overload"
     GROWTH = "growth"
     LENGTHS = "lengths"
+    COST = "cost"
     LOADING = "loading"
     SPEED = "speed"
     CACHED = "cached"
@@ -65,8 +66,9 @@ def figures(  # noqa: PLR0913  # one per flag
         "~/.cache/labeld-benchmarks"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="A smoke run of six minutes; its timings mean nothing.")
+        bool, typer.Option("--quick", help="A smoke run of ten minutes; its timings mean nothing.")
     ] = False,
+    core_hour: Annotated[float, typer.Option(min=0, help="Dollars per core and hour, for the figure cost.")] = 0.04,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
     save: Annotated[
         bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/, with pictures.")
@@ -74,7 +76,7 @@ def figures(  # noqa: PLR0913  # one per flag
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
 
-    Takes about an hour on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
+    Takes about two hours on 2 cores. Let nothing else run meanwhile: the load average should be below 0.5.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
     errors = Console(stderr=True)
@@ -84,7 +86,7 @@ def figures(  # noqa: PLR0913  # one per flag
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     found: list[Figure] = []
     with Progress(*columns, console=errors, transient=True) as progress:
-        plan = Plan(data, cache.expanduser(), quick, progress)
+        plan = Plan(data, cache.expanduser(), quick, progress, core_hour)
         plan.cache.mkdir(parents=True, exist_ok=True)
         for name in Name:
             if only is None or name in only:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import standins
-from benchmarks.load import CONNECTIONS, generate
+from benchmarks.load import CONNECTIONS, RAISED, generate
 from benchmarks.picture import curves
 from benchmarks.report import Figure, Plan, summary
 from benchmarks.server import Server, unshared
@@ -29,8 +29,6 @@ MODELS = (1, 2, 5, 10)
 BAR_CONNECTIONS = 0.95
 BAR_MODELS = 0.9
 """Tokens per second with ten models, of those with one: a batch has one model's texts only, so batches are smaller."""
-RAISED = ("--max-in-flight", "2048", "--queue-seconds", "600", "--queue-timeout", "600")
-"""Limits that let a thousand clients, or 32 with texts of 512 tokens, wait for two cores."""
 MANY = 128
 """Connections beyond which a run takes three times as long: each waits for all others."""
 MB = 1e6
@@ -48,7 +46,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _connections(plan: Plan, texts: Sequence[Measured]) -> list[Figure]:
     counts = (1, 32, 1024) if plan.quick else CLIENTS
-    seconds = 2 if plan.quick else 10
+    seconds = 4 if plan.quick else 10
     with _server(plan) as server:
         ask = {
             count: partial(generate, server.port, _PATH, texts, seconds if count <= MANY else 3 * seconds, count)
@@ -68,7 +66,7 @@ def _connections(plan: Plan, texts: Sequence[Measured]) -> list[Figure]:
 def _lengths(plan: Plan, encoder: TextEncoder) -> list[Figure]:
     lengths = (4, 64, 512) if plan.quick else LENGTHS
     some = 4 if plan.quick else 40
-    seconds = 2 if plan.quick else 10
+    seconds = 4 if plan.quick else 10
     texts = {
         length: [of_length(english(plan.data), encoder, length, random.Random(seed)) for seed in range(some)]
         for length in lengths
@@ -94,8 +92,8 @@ def _models(plan: Plan) -> list[Figure]:
         names = [f"copy-{number}" for number in range(count)]
         with Server(*names, "--models-dir", root, "--hub", "off", *RAISED, cache=plan.cache) as server:
             paths = [f"/models/{name}" for name in names]
-            generate(server.port, paths, texts, 1 if plan.quick else 5)  # NOTE: warms the shapes
-            found = generate(server.port, paths, texts, 2 if plan.quick else 10)
+            generate(server.port, paths, texts, 4)  # NOTE: warms the shapes
+            found = generate(server.port, paths, texts, 4 if plan.quick else 10)
             memory[count].append(unshared(server.status()["pid"]) / MB)
         return found
 
@@ -119,7 +117,7 @@ def _models(plan: Plan) -> list[Figure]:
 
 def _cores(plan: Plan, texts: Sequence[Measured]) -> list[Figure]:
     """One core by taskset, and all. NOTE: wrk may use all in both cases; on two it takes next to nothing."""
-    seconds = 2 if plan.quick else 10
+    seconds = 4 if plan.quick else 10
     with ExitStack() as stack:
         servers = {1: stack.enter_context(_server(plan, core=0))}
         if usable_cores() > 1:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,6 +149,7 @@ def run(  # noqa: PLR0913  # what a run is
         stdout=subprocess.PIPE,
         text=True,
         check=False,
+        cwd=Path(__file__).parents[1],
         timeout=seconds + patience + 60,
     )
     if ran.returncode:

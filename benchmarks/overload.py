@@ -37,7 +37,7 @@ def _in_precision(plan: Plan, texts: Sequence[Measured], precision: Precision) -
     capacities: list[float] = []
     runs: list[open_loop.OpenLoop] = []
     with Server(model, *flags, cache=plan.cache) as server:
-        generate(server.port, path, texts, max(1, closed_seconds // 3))  # NOTE: warms every shape the server meets
+        generate(server.port, path, texts, max(4, closed_seconds // 3))  # NOTE: warms every shape the server meets
         for _ in plan.progress.track(range(rounds), description=f"overload: {precision}"):
             found = generate(server.port, path, texts, closed_seconds)
             capacities.append(found["answers"] / found["seconds"])

@@ -15,7 +15,19 @@ OURS = "labeld"
 """A row or a series whose name begins so stands out."""
 CHARACTER = 6.8
 """Width of a character, about."""
-COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#65a30d", "#be185d", "#78716c")
+COLOURS = (
+    "#2563eb",
+    "#d97706",
+    "#059669",
+    "#9333ea",
+    "#dc2626",
+    "#0891b2",
+    "#65a30d",
+    "#be185d",
+    "#78716c",
+    "#1e3a8a",
+    "#fbbf24",
+)
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2937 }
 .title { font-size: 15px; font-weight: 600 }
@@ -101,7 +113,11 @@ def curves(
     y: str,
     log: Literal["", "x", "y", "xy"] = "",
 ) -> str:
-    """A curve through the points of each series; `x` and `y` name the axes, those in `log` are logarithmic."""
+    """A curve through the points of each series; `x` and `y` name the axes, those in `log` are logarithmic.
+
+    Points without a place there (NaN, or 0 on a logarithmic axis) are left out.
+    """
+    series = {name: [point for point in line if _has_place(point, log)] for name, line in series.items()}
     points = [point for line in series.values() for point in line]
     legend, top = _legend(list(series), MARGIN + 2 * LINE)
     top += LINE
@@ -134,8 +150,13 @@ def number(value: float) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
+def _has_place(point: tuple[float, float], log: str) -> bool:
+    return all(math.isfinite(value) and (value > 0 or axis not in log) for axis, value in zip("xy", point, strict=True))
+
+
 def _axis(values: Sequence[float], begin: float, end: float, *, log: bool) -> _Scale:
     """A scale on which all values are: from 0, or from the least one if logarithmic, to a round number."""
+    values = values or [1.0]
     least, most = (min(values), max(values)) if log else (0.0, max(values))
     step = 10 ** math.floor(math.log10(most or 1.0))
     return _Scale(

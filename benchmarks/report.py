@@ -24,6 +24,8 @@ class Plan:
     quick: bool
     """A few texts and seconds only: shows that everything works, measures nothing."""
     progress: Progress
+    core_hour: float = 0.04
+    """Dollars that a core costs in an hour."""
     pictures: dict[str, str] = field(default_factory=dict)
     """SVG of each picture that a figure drew, by its name."""
 

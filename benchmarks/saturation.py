@@ -34,7 +34,7 @@ def measure(plan: Plan) -> list[Figure]:
         ]
         finalists = _sweep(plan, engines, texts)
         path = f"/models/{standins.DISTILBERT.model_id}"
-        generate(server.port, path, texts, max(1, seconds // 3))  # NOTE: warms every shape the server meets
+        generate(server.port, path, texts, max(4, seconds // 3))  # NOTE: warms every shape the server meets
         bare: dict[tuple[BareEngine, int], list[float]] = {one: [] for one in finalists}
         answers = []
         for _ in plan.progress.track(range(rounds), description="saturation: bare, then served"):

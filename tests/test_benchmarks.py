@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
-from benchmarks import open_loop
+import pytest
+
+from benchmarks import open_loop, picture, standins
+from benchmarks.client import Connection, post
+from benchmarks.peak import operations
+from benchmarks.stages import STAGES, TracedServer
 
 BODIES = [b'{"inputs": "one"}', b'{"inputs": "two"}']
 
@@ -153,3 +160,55 @@ def test_goodput_counts_what_came_in_time() -> None:
 
     assert found.goodput() == 1.0
     assert found.goodput(within=0.5) == 0.5
+
+
+def test_pictures_are_well_formed_and_name_everything() -> None:
+    """Names from outside are escaped, every row has its name and value, and a point without a place is left out."""
+    bars = picture.bars("Peers <A & B>", [("labeld", 1234.0, 1200.0, 1300.0), ("<other>", 0.0, 0.0, 0.0)], "requests/s")
+    parts = picture.stacked("Stages", {"1 connection": {"run": 3.0, "queue": 1.0}, "32": {"run": 5.0}}, "ms")
+    points = {"labeld": [(1.0, 10.0), (10.0, 0.0), (100.0, float("nan")), (1000.0, 30.0)], "empty": []}
+    curves = picture.curves("Growth", points, "connections", "p99, ms", log="xy")
+
+    assert ["Peers <A & B> (requests/s)", "labeld", "1,234", "<other>", "0"] == texts_of(bars)
+    assert {"run", "queue", "1 connection", "32", "4", "5"} <= set(texts_of(parts))
+    assert {"labeld", "empty", "connections", "p99, ms", "1", "1,000", "10"} <= set(texts_of(curves))
+    assert curves.count("<circle") == 2
+    assert "nan" not in curves
+
+
+def texts_of(svg: str) -> list[str]:
+    """What a picture says."""
+    return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0"), (1234.5, "1,234"), (12.34, "12.3"), (0.01234, "0.0123"), (100, "100"), (250000, "250,000")],
+)
+def test_numbers_have_three_digits(value: float, shown: str) -> None:
+    """And thousands are apart; zeros before the point stay."""
+    assert shown == picture.number(value)
+
+
+def test_operations_are_those_of_the_products() -> None:
+    """Counted by hand for one token of DistilBERT: six blocks of 4 x 768 x 768 and 2 x 768 x 3072, and attention."""
+    done, whole = operations(standins.DISTILBERT.config, 1)
+    assert 2 * 6 * (4 * 768**2 + 2 * 768 * 3072 + 2 * 768) == whole == done
+    done, whole = operations(standins.DISTILBERT.config, 128)
+    assert 0.85 < done / whole < 0.9  # most of one of six blocks is left out
+
+
+def test_the_traced_server_answers_as_labeld_and_adds_up_each_stage(tmp_path: Path) -> None:
+    """Every stage of a request takes time, all together less than the request, and asking begins anew."""
+    with TracedServer(cache=tmp_path) as server:
+        with Connection(server.port) as connection:
+            for _ in range(3):
+                status, body = connection.ask(post("/", "The kettle works."))
+                assert status == 200
+                assert b"POSITIVE" in body
+        found, after = server.stages(), server.stages()
+
+    assert (3, 0) == (found["requests"], after["requests"])
+    assert all(found["seconds"][stage] > 0 for stage in STAGES)
+    assert sum(found["seconds"][stage] for stage in STAGES) < found["seconds"]["total"]
+    assert found["cpu"]["event loop"] > 0
