@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ _stages: ContextVar[Seconds] = ContextVar("stages")
 """Of each stage of the request that the current task answers."""
 
 
-def application(settings: Settings, address: Address) -> Any:
+def application(settings: Settings, first: Semaphore, address: Address) -> Any:
     """The application of labeld, with watches; made in the worker, which imports this module."""
-    return _Traced(_original(settings, address), _Watches())
+    return _Traced(_original(settings, first, address), _Watches())
 
 
 class _Watches:
@@ -87,9 +88,9 @@ class _Watches:
         return watched
 
     def _run(self, run_batch: Callable[..., Any]) -> Any:
-        def watched(engine: OpenVinoEngine, texts: Sequence[EncodedText], lane: int) -> Any:
+        def watched(engine: OpenVinoEngine, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Any:
             began, used = time.perf_counter(), time.thread_time()
-            rows = run_batch(engine, texts, lane)
+            rows = run_batch(engine, texts, lane, alone=alone)
             ended = time.perf_counter()
             self.inference += time.thread_time() - used - self._lane.used
             self._batches.update(dict.fromkeys(map(id, texts), (began, self._lane.packed, ended)))
