@@ -11,7 +11,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser import Visitor
-from tests.server_process import Server, serving
+from tests.server_process import Server, serving, wait_until
 from tests.test_snippets import packages
 
 __all__ = ["packages"]
@@ -94,6 +94,11 @@ def seconds_accepted(server: Server, token: str) -> float:
     return accepted
 
 
+def is_closed(server: Server) -> bool:
+    """Whether nobody is answered without a token any more, by whichever worker takes the connection."""
+    return {401} == {requests.get(f"{server.url}/info", timeout=10).status_code for _ in range(12)}
+
+
 def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visitor, packages: Path) -> None:
     """All of it with one browser, one Node and one terminal, against two workers."""
     with serving(tmp_path, "--workers", "2") as server:
@@ -102,6 +107,7 @@ def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visito
         page.get_by_role("button", name="Sign in with this browser").click()
         expect(page.get_by_text("until the first access token is made")).to_be_visible()
         token = make_token(page, "my script", "inference")
+        assert wait_until(lambda: is_closed(server)), "a worker never heard of the token"
 
         page.goto(f"{server.url}/models")
         page.get_by_role("link", name="labeld/sentiment-en").first.click()

@@ -174,7 +174,7 @@ def test_the_catalogue_lists_what_is_here_and_what_is_known(server: Server) -> N
     rows = {one["model_id"]: one for one in server.get("/models").json()}
 
     assert {*KNOWN, "labeld/sentiment-en", "org/bert", "a/same", "b/same", "bare"} <= set(rows)
-    assert "org/bert" == next(iter(rows))
+    assert "loaded" == next(iter(rows.values()))["state"]
     loaded, known = rows["org/bert"], rows["ProsusAI/finbert"]
     assert "loaded" == loaded["state"]
     assert {0: "negative", 1: "neutral", 2: "positive"} == {int(k): v for k, v in loaded["id2label"].items()}
@@ -231,11 +231,13 @@ def test_the_catalogue_has_pages(tmp_path: Path) -> None:
             assert "many/model-000" in see(server, f"/models?search=many&page={quote(strange)}").text
 
 
-def test_a_model_page_says_what_the_model_is(server: Server) -> None:
+def test_a_model_page_says_what_the_model_is(models_dir: Path, tmp_path: Path) -> None:
     """Labels, architecture, revision, precision, speed: of a loaded model all, of another what its files say."""
-    server.classify("the film was good")
-    sha = server.get("/models/org/bert/info").json()["model_sha"]
-    loaded, other = words(see(server, "/models/org/bert").text), words(see(server, "/models/bare").text)
+    with serving(tmp_path, "org/bert", "--models-dir", str(models_dir)) as server:
+        server.classify("the film was good")
+        sha = server.get("/models/org/bert/info").json()["model_sha"]
+        loaded, other = (words(see(server, f"/models/{model}").text) for model in ("org/bert", "bare"))
+        as_json = server.get("/models/org/bert").json()
 
     for fact in (
         "BertForSequenceClassification",
@@ -249,7 +251,7 @@ def test_a_model_page_says_what_the_model_is(server: Server) -> None:
     assert "LABEL_0 LABEL_1" in other
     assert "known once it is loaded" in other
     assert "the first request loads it" in other
-    assert sha == server.get("/models/org/bert").json()["sha"]
+    assert sha == as_json["sha"]
 
 
 def test_a_bare_name_is_the_model_it_means(server: Server) -> None:
