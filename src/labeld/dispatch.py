@@ -185,7 +185,8 @@ class Dispatcher:
             queue.measure(tokens, seconds)
             queue.texts += len(batch)
             queue.tokens += tokens
-            self._changed.notify_all()
+            if self._closed or any(one.waiting for one in self._queues):  # or threads wake only to delay the delivery
+                self._changed.notify_all()
         self._observer.batch(tokens, seconds, [run.began - item.since for item in batch])
         self._loop.call_soon_threadsafe(_deliver, queue, batch, rows)
         return True
