@@ -49,7 +49,7 @@ class ModelQueue:
     waiting: deque[Item] = field(default_factory=deque)
     waiting_tokens: int = 0
     running: int = 0
-    """Lanes that run the engine now."""
+    """Batches that the engine has now."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set on the event loop whenever a batch has ended."""
     served: float = 0.0
