@@ -59,10 +59,10 @@ from pathlib import Path
 
 import numpy as np
 import uvicorn
+from _batches import open_tokenizer, padded, probabilities
 from _onnx_files import onnx_files
 from fastapi import FastAPI
 from pydantic import BaseModel
-from tokenizers import Tokenizer
 
 sys.modules["openvino_telemetry"] = None  # it reports its use to a host elsewhere
 import openvino
@@ -96,9 +96,7 @@ def model_file(folder: Path) -> Path:
 
 folder = onnx_files(options.model)
 about = json.loads((folder / "labels.json").read_text())
-tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-tokenizer.no_padding()
-tokenizer.enable_truncation(512)
+tokenizer = open_tokenizer(folder)
 hidden = json.loads(Path(options.model, "config.json").read_text())
 settings = {
     "INFERENCE_NUM_THREADS": options.threads,
@@ -125,21 +123,8 @@ class Question(BaseModel):
 
 def compute(request, encodings):
     """The scores of a batch, padded to its longest text."""
-    longest = max(len(one.ids) for one in encodings)
-    rows = {
-        "input_ids": np.full((len(encodings), longest), about["pad"], np.int64),
-        "attention_mask": np.zeros((len(encodings), longest), np.int64),
-        "token_type_ids": np.zeros((len(encodings), longest), np.int64),
-    }
-    for row, one in enumerate(encodings):
-        rows["input_ids"][row, : len(one.ids)] = one.ids
-        rows["attention_mask"][row, : len(one.ids)] = 1
-        rows["token_type_ids"][row, : len(one.ids)] = one.type_ids
-    logits = request.infer({name: rows[name] for name in inputs}, share_inputs=True)[0]
-    if logits.shape[1] == 1:
-        return 1 / (1 + np.exp(-logits))
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    rows = padded(encodings, about["pad"])
+    return probabilities(request.infer({name: rows[name] for name in inputs}, share_inputs=True)[0])
 
 
 async def work(request):

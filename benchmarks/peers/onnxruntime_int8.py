@@ -30,10 +30,9 @@ import json
 import sys
 import time
 
-import numpy as np
 import onnxruntime
+from _batches import open_tokenizer, padded, probabilities
 from _onnx_files import onnx_files
-from tokenizers import Tokenizer
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--model", required=True)
@@ -43,9 +42,7 @@ options = parser.parse_args()
 
 folder = onnx_files(options.model)
 about = json.loads((folder / "labels.json").read_text())
-tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-tokenizer.no_padding()
-tokenizer.enable_truncation(512)
+tokenizer = open_tokenizer(folder)
 settings = onnxruntime.SessionOptions()
 settings.intra_op_num_threads = options.threads
 session = onnxruntime.InferenceSession(folder / "model-int8.onnx", settings, providers=["CPUExecutionProvider"])
@@ -54,21 +51,8 @@ inputs = [one.name for one in session.get_inputs()]
 
 def compute(encodings):
     """The scores of a batch, padded to its longest text."""
-    longest = max(len(one.ids) for one in encodings)
-    rows = {
-        "input_ids": np.full((len(encodings), longest), about["pad"], np.int64),
-        "attention_mask": np.zeros((len(encodings), longest), np.int64),
-        "token_type_ids": np.zeros((len(encodings), longest), np.int64),
-    }
-    for row, one in enumerate(encodings):
-        rows["input_ids"][row, : len(one.ids)] = one.ids
-        rows["attention_mask"][row, : len(one.ids)] = 1
-        rows["token_type_ids"][row, : len(one.ids)] = one.type_ids
-    logits = session.run(None, {name: rows[name] for name in inputs})[0]
-    if logits.shape[1] == 1:
-        return 1 / (1 + np.exp(-logits))
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    rows = padded(encodings, about["pad"])
+    return probabilities(session.run(None, {name: rows[name] for name in inputs})[0])
 
 
 def classify(texts):
