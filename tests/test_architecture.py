@@ -52,7 +52,7 @@ LAYERS = [  # a module imports only from rows below its own
     "model_config",
     "messages settings metrics access_errors",
     "web_settings",
-    "setting totals",
+    "setting totals printable",
     "errors",
 ]
 RANK = {name: row for row, names in enumerate(reversed(LAYERS)) for name in names.split()}

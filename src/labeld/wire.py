@@ -12,6 +12,7 @@ import secrets
 from labeld import access_errors, errors
 from labeld.body import parse_request
 from labeld.messages import ClassifyReply, Ranking
+from labeld.printable import printable
 
 __all__ = [
     "INTERNAL_ERROR",
@@ -166,9 +167,7 @@ def _sentence(error: Exception) -> str:
 def _printable(text: str, limit: int) -> str:
     """`text` cut to `limit` characters, with control characters and the like escaped."""
     cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    if cut.isprintable():
-        return cut
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
+    return printable(cut)
 
 
 def request_id(*sent: str | None) -> str:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -35,7 +34,7 @@ from labeld.web.hub_routes import LOOK_UPS, LookUp
 from labeld.web.incoming import read_body, unless_gone
 from labeld.web.openapi import openapi
 from labeld.web.origins import Origins, preflight
-from labeld.web.pages.render import error_page, wants_html
+from labeld.web.pages.render import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.pages.site import Page, Site
@@ -187,7 +186,7 @@ class App:
         async def answer(request: Request) -> Response:
             with self._service.admission():
                 body, headers = await look_up(self._service, request)
-            return _json(body, {"x-request-id": request.state.request_id, **headers})
+            return json_response(body, {"x-request-id": request.state.request_id, **headers})
 
         return answer
 
@@ -224,21 +223,21 @@ class App:
     async def _info(self, request: Request) -> Response:
         with self._service.admission():
             self._require_model(request)
-            return _json(await self._service.info(request.path_params.get("model_id")))
+            return json_response(await self._service.info(request.path_params.get("model_id")))
 
     async def _health_of_model(self, request: Request) -> Response:
         with self._service.admission():
             self._require_model(request)
             async with self._service.lease(request.path_params["model_id"]):
-                return _json({"status": "ok"})
+                return json_response({"status": "ok"})
 
     async def _health(self, _: Request) -> Response:
-        return _json({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def _ready(self, _: Request) -> Response:
         if not self._service.ready():
             raise UnavailableError("This server is not ready: it is stopping, or its engine hangs.")
-        return _json({"status": "ready"})
+        return json_response({"status": "ready"})
 
     async def _describe(self, _: Request) -> Response:
         return Response(self._openapi, media_type="application/json")
@@ -285,9 +284,3 @@ class _Raw(Response):
 
 def _has_path(route: Route, scope: Scope) -> bool:
     return route.matches(scope)[0] is not Match.NONE
-
-
-def _json(value: Any, headers: dict[str, str] | None = None) -> Response:
-    # NOTE: a label may hold half a surrogate pair; backslashreplace writes it as JSON's own \\ud800
-    body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    return Response(body, headers=headers, media_type="application/json")

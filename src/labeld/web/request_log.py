@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from labeld.printable import printable
+
 if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
     from labeld.keys.records import Key
     from labeld.messages import ClassifyReply, ClassifyRequest
@@ -36,7 +38,7 @@ class TextFormatter(logging.Formatter):
         lines = [self.formatMessage(record)]
         if record.exc_info:
             lines += [f"  {line}" for line in self.formatException(record.exc_info).split("\n")]
-        return TOKEN.sub(BLANKED, "\n".join(_printable(line) for line in lines))
+        return TOKEN.sub(BLANKED, "\n".join(printable(line) for line in lines))
 
 
 class JsonFormatter(logging.Formatter):
@@ -107,10 +109,3 @@ def announce(sentence: str, log_format: str) -> None:
         record = logging.LogRecord(logger.name, logging.INFO, "", 0, sentence, None, None)
         sentence = JsonFormatter().format(record)
     print(sentence, file=sys.stdout, flush=True)  # noqa: T201  # it is what the command prints
-
-
-def _printable(line: str) -> str:
-    """The line, with control characters and the like escaped."""
-    if line.isprintable():
-        return line
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -56,9 +57,14 @@ async def page(template: str, status: int = 200, headers: dict[str, str] | None 
 
 def as_json(value: Any) -> Response:
     """What a page is for whoever does not ask for HTML."""
+    return json_response(value, {"vary": "accept"})
+
+
+def json_response(value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """The value as JSON, with header fields beside the usual ones."""
     # NOTE: a label may hold half a surrogate pair; backslashreplace writes it as JSON's own \\ud800
     body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    return Response(body, headers={"vary": "accept"}, media_type="application/json")
+    return Response(body, headers=headers, media_type="application/json")
 
 
 async def error_page(error: Response) -> Response:
