@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.compare import tables
+from benchmarks.compare import process, tables
 from benchmarks.compare.contest import Contest, Limits
 from benchmarks.compare.control import Control, reasons_void
 from benchmarks.compare.environment import Environment
@@ -182,6 +183,28 @@ def test_a_peer_that_hangs_is_killed_with_all_that_it_started(tmp_path):
     with pytest.raises(PeerError, match=r"no answer within 2 s"):
         _contest(tmp_path, text, Limits(prepare=2.0)).run()
 
+    assert wait_until(lambda: not _alive(int(file.read_text())))
+
+
+def test_a_peer_that_answers_with_errors_only_is_not_waited_for(tmp_path, monkeypatch):
+    """It is given the time that loading takes, and the last error is in the reason."""
+    monkeypatch.setattr(process, "ERRORS_FOR", 0.5)
+    text = SERVER.replace("SCORE", "0.5").replace("send_response(200)", "send_response(500)")
+    with pytest.raises(PeerError, match=r"no answer within \d s \(500 "):
+        _contest(tmp_path, text, Limits(prepare=20.0)).run()
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_ignores_its_end(tmp_path):
+    """What ignores SIGTERM is killed after a second, with all that it started."""
+    file = tmp_path / "child"
+    script = _script(tmp_path, HANGS.replace("{file!r}", repr(str(file))))
+    server = RunningServer([sys.executable, str(script)], dict(os.environ), free_port(), "/")
+    with suppress(KeyboardInterrupt), server:
+        assert wait_until(lambda: file.exists() and bool(file.read_text()))
+        interrupted = time.monotonic()
+        raise KeyboardInterrupt
+
+    assert time.monotonic() - interrupted < 4.0
     assert wait_until(lambda: not _alive(int(file.read_text())))
 
 

@@ -24,6 +24,8 @@ HEADERS = {"Content-Type": "application/json", "X-Use-Cache": "false"}
 LOG_END = 600
 """Characters of what a process wrote last, shown when it fails."""
 SERVER_ENDS_WITHIN = keeper.ENDS_WITHIN + 5.0
+ERRORS_FOR = 30.0
+"""Seconds for which a server that starts may answer with errors, as some do until their model is loaded."""
 
 
 class Running:
@@ -56,7 +58,7 @@ class Running:
     ) -> None:
         self.process.terminate()
         try:
-            self.process.wait(SERVER_ENDS_WITHIN)
+            self.process.wait(1.0 if kind is KeyboardInterrupt else SERVER_ENDS_WITHIN)
         except BaseException as interruption:  # a second Ctrl-C while waiting included: then everything ends now
             for pid in (*keeper.descendants(self.process.pid), self.process.pid):
                 with contextlib.suppress(ProcessLookupError):
@@ -102,21 +104,26 @@ class RunningServer(Running):
         self.port, self.path = port, path
 
     def first_answer(self, body: bytes, within: float) -> float:
-        """Seconds from starting the process to the first 200; raises PeerError when it ends or hangs before."""
-        said = "nothing"
-        while (now := time.perf_counter()) < self.began + within:
+        """Seconds from starting the process to the first 200.
+
+        Raises PeerError when it ends or hangs before, or answers with errors only.
+        """
+        said, answers, end = "nothing", False, self.began + within
+        while (now := time.perf_counter()) < end:
             self.check()
             try:
-                status, reply = self.ask(body, self.began + within - now)
+                status, reply = self.ask(body, end - now)
             except (OSError, http.client.HTTPException) as error:
                 said = str(error)
                 time.sleep(0.005)
                 continue
             if status == 200:
                 return time.perf_counter() - self.began
+            if not answers:
+                answers, end = True, min(end, now + ERRORS_FOR)
             said = f"{status} {reply[:200].decode(errors='replace')}"
             time.sleep(0.02)
-        raise PeerError(f"it gave no answer within {within:g} s ({said}): {self.last_words()}")
+        raise PeerError(f"it gave no answer within {end - self.began:.0f} s ({said}): {self.last_words()}")
 
     def ask(self, body: bytes, within: float) -> tuple[int, bytes]:
         """Status and body of the answer to one request on a connection of its own."""

@@ -27,6 +27,7 @@ once. Tuned: torch has the threads it is given, one text at a time, no gradients
 
 import argparse
 from threading import Lock
+from typing import Any
 
 import torch
 import uvicorn
@@ -53,15 +54,15 @@ class Question(BaseModel):
     pair: str | None = None
 
 
-def answer(question: Question) -> list[dict[str, str | float]]:
-    """The labels with their scores."""
+def answer(question: Question) -> list[Any]:
+    """The labels with their scores: in a list of their own for a text, not for a pair."""
     if question.pair is None:
         return classifier(question.text, truncation=True)
     return classifier({"text": question.text, "text_pair": question.pair}, truncation=True)
 
 
 @app.post("/classify")
-def classify(question: Question) -> list[dict[str, str | float]]:
+def classify(question: Question) -> list[Any]:
     """The endpoint."""
     if not options.tuned:
         return answer(question)

@@ -5,6 +5,7 @@ NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor ver
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -27,6 +28,9 @@ ORPHAN_DRAIN = 3.0
 """Seconds a worker has to finish its answers when its supervisor is gone."""
 BACKLOG = 2048
 """Connections the kernel keeps waiting."""
+COLLECT_AFTER = 10_000
+"""New objects after which Python looks for garbage among them, instead of 700. What was imported it never looks at:
+every request waited 80 ms for that (docs/decisions/0016)."""
 
 logger = logging.getLogger("labeld")
 
@@ -140,6 +144,8 @@ def work(server: LabeldServer, sockets: list[socket.socket]) -> None:
     except Exception:  # the boundary of the process
         logger.exception("The application could not be made.")
         raise SystemExit(STARTUP_FAILURE) from None
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
     server.run(sockets)
 
 
