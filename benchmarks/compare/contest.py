@@ -19,7 +19,7 @@ from benchmarks.compare import closed_loop
 from benchmarks.compare.control import control
 from benchmarks.compare.environment import Environment
 from benchmarks.compare.ours import Ours, our_body
-from benchmarks.compare.pace import MANY, PEER, Load, Pace, Who
+from benchmarks.compare.pace import DRAIN_SECONDS, MANY, PEER, Load, Pace, Who
 from benchmarks.compare.peer import MODEL, Peer, PeerError, Variant
 from benchmarks.compare.process import HEADERS, Running, RunningLibrary, RunningServer
 from benchmarks.compare.replies import BAR, Scores, difference, rankings
@@ -101,8 +101,8 @@ class Contest:
                 server.peak_memory()
             capacity = median(one.rate for one in rates[self.traffic.main, MANY, PEER])
             opened = [
-                self._open(server, share, who, share * capacity)
-                for share, who in self.pace.open(self.variant, self.traffic.model, in_process=False)
+                self._open(server, share, who, share * capacity, lasts)
+                for share, who, lasts in self.pace.open(self.variant, self.traffic.model, in_process=False)
             ]
             return {
                 "command": server.command,
@@ -219,19 +219,17 @@ class Contest:
         self.spent(f"{who}, {load.connections} connections, {load.mix}: {found.rate:.0f}/s", load.lasts)
         return found
 
-    def _open(self, server: RunningServer, share: float, who: Who, rate: float) -> dict[str, Any]:
+    def _open(self, server: RunningServer, share: float, who: Who, rate: float, lasts: float) -> dict[str, Any]:
         """One open loop of whoever's turn it is."""
         texts = self.traffic.requests[self.traffic.main]
         if who == PEER:
             asked, bodies = server, [self.peer.request_body(text).encode() for text in texts]
         else:
             asked, bodies = self.ours[who].server, [our_body(text).encode() for text in texts]
-        found = open_loop.run(
-            asked.port, asked.path, bodies, rate, self.pace.seconds, headers=HEADERS, patience=PATIENCE
-        )
+        found = open_loop.run(asked.port, asked.path, bodies, rate, lasts, headers=HEADERS, patience=PATIENCE)
         if who == PEER:
             server.check()
-        self.spent(f"open loop at {share:.0%}, {who}", self.pace.seconds + 2)
+        self.spent(f"open loop at {share:.0%}, {who}", lasts + DRAIN_SECONDS)
         return {"share": share, "who": who, **found.detail()}
 
 

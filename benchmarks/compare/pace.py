@@ -11,8 +11,12 @@ from labeld.precision import FASTER, Precision
 
 SECONDS, ROUNDS = 6.0, 2
 MANY, ONE = 32, 1
-SHARES = (0.5, 0.8, 1.2)
+AT = 0.8
+"""The share of the peer's capacity at which latencies are compared."""
+SHARES = (0.5, AT, 1.2)
 """Arrivals of the open loop, as shares of the peer's capacity."""
+OPEN_LONGER = 4.0
+"""Times a load of the closed loop at AT: a p99 needs some hundred answers, and a queue needs time to fill."""
 PEER: Literal["peer"] = "peer"
 START_SECONDS = 15.0
 """What starting a peer, the check of its scores and the control take, about."""
@@ -57,19 +61,20 @@ class Pace:
         if mix == "pairs" or in_process:
             return found
         for _ in range(self.rounds):
-            found += [Load(mix, ONE, PEER, half), Load(mix, ONE, same, half)]
-        return [*found, Load("wide", MANY, PEER, self.seconds), Load("wide", MANY, same, self.seconds)]
+            found += [Load(mix, ONE, PEER, self.seconds), Load(mix, ONE, same, self.seconds)]
+        return [*found, Load("wide", MANY, PEER, 2 * self.seconds), Load("wide", MANY, same, 2 * self.seconds)]
 
-    def open(self, variant: Variant, model: str, *, in_process: bool) -> Iterator[tuple[float, Who]]:
-        """The open loops: a share of the peer's capacity, and who is asked."""
+    def open(self, variant: Variant, model: str, *, in_process: bool) -> Iterator[tuple[float, Who, float]]:
+        """The open loops: a share of the peer's capacity, who is asked, and for how many seconds."""
         if model in PAIRS or in_process:
             return
         for share in SHARES:
-            yield share, PEER
-            yield share, variant.precision
+            seconds = self.seconds * (OPEN_LONGER if share == AT else 1.0)
+            yield share, PEER, seconds
+            yield share, variant.precision, seconds
 
     def expected(self, peer: Peer, variant: Variant, model: str) -> float:
         """Seconds for a variant, about; its installation and its first start are not known beforehand."""
         closed = sum(load.lasts for load in self.closed(variant, model, in_process=peer.in_process))
-        opened = sum(1 for _ in self.open(variant, model, in_process=peer.in_process))
-        return START_SECONDS + closed + opened * (self.seconds + DRAIN_SECONDS)
+        opened = sum(lasts + DRAIN_SECONDS for *_, lasts in self.open(variant, model, in_process=peer.in_process))
+        return START_SECONDS + closed + opened

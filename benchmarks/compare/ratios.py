@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from benchmarks.compare.pace import MANY, ONE, PEER
+from benchmarks.compare.pace import AT, MANY, ONE, PEER
 from benchmarks.compare.records import Record, named, of_kind, opened, rate
 from benchmarks.report import Figure
 
 MAIN = "distilbert"
 """The model that the bars are about unless they say otherwise."""
-AT = 0.8
-"""The share of the peer's capacity at which latencies are compared."""
 
 
 class Group(NamedTuple):
@@ -103,7 +101,9 @@ def _labeld(lines: Sequence[Record], peers: Sequence[Record]) -> list[Figure | N
         return []
     off = max(one["difference"] for one in exact)
     found: list[Figure | None] = [Figure("compare", "float32 scores from transformers'", off, "", SCORES)]
-    infinity = [(one["peak_mb"], named(one)) for one in peers if one["peer"].startswith("infinity")]
+    infinity = [
+        (one["peak_mb"], named(one)) for one in peers if one["peer"] == "infinity" and one["precision"] == "float32"
+    ]
     starts = [(one["first_answer_s"], named(one)) for one in peers]
     for name, value, theirs, bar in (
         ("peak memory / Infinity's", ours["peak_mb"], infinity, MEMORY),
