@@ -17,6 +17,7 @@ LENGTHS = (4, 256)
 """Tokens of the shortest and of the longest text of the mix."""
 MEDIAN, SPREAD = 18.5, 0.82
 """Of the log-normal distribution of lengths: its mean is about 26 tokens."""
+STRETCH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,20 @@ def mixed_lengths(texts: Sequence[str], encoder: TextEncoder, count: int) -> lis
     mixed = random.Random(SEED)
     drawn = np.random.default_rng(SEED).lognormal(np.log(MEDIAN), SPREAD, count)
     return [of_length(texts, encoder, int(length), mixed) for length in np.clip(drawn.round(), *LENGTHS)]
+
+
+def evenly(texts: Sequence[Measured]) -> list[Measured]:
+    """In an order of which each STRETCH texts have all lengths: a slow server is asked few, and they are not easier."""
+    mixed = random.Random(SEED)
+    ranked = sorted(texts, key=lambda one: one.tokens)
+    size = -(-len(ranked) // STRETCH)
+    strata = [ranked[begin : begin + size] for begin in range(0, len(ranked), size)]
+    for stratum in strata:
+        mixed.shuffle(stratum)
+    stretches = [[stratum[turn] for stratum in strata if turn < len(stratum)] for turn in range(size)]
+    for stretch in stretches:
+        mixed.shuffle(stretch)
+    return [one for stretch in stretches for one in stretch]
 
 
 def of_length(texts: Sequence[str], encoder: TextEncoder, tokens: int, chance: random.Random) -> Measured:

@@ -9,12 +9,15 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from benchmarks import open_loop, picture, standins
 from benchmarks.client import Connection, post
 from benchmarks.peak import operations
 from benchmarks.stages import STAGES, TracedServer
+from benchmarks.texts import Measured, evenly
+from labeld.messages import EncodedText
 
 BODIES = [b'{"inputs": "one"}', b'{"inputs": "two"}']
 
@@ -196,6 +199,17 @@ def test_operations_are_those_of_the_products() -> None:
     assert 2 * 6 * (4 * 768**2 + 2 * 768 * 3072 + 2 * 768) == whole == done
     done, whole = operations(standins.DISTILBERT.config, 128)
     assert 0.85 < done / whole < 0.9  # most of one of six blocks is left out
+
+
+def test_each_stretch_of_texts_has_all_lengths() -> None:
+    """Nothing is lost, and the first texts are as long on average as all of them."""
+    ids = np.arange(1000, dtype=np.int32)
+    texts = [Measured(str(size), EncodedText(ids[:size], ids[:size])) for size in range(1, 401)]
+    found = evenly(texts)
+    assert sorted(one.tokens for one in found) == list(range(1, 401))
+    for begin in (0, 40, 360):
+        mean = sum(one.tokens for one in found[begin : begin + 40]) / 40
+        assert mean == pytest.approx(200.5, abs=5)
 
 
 def test_the_traced_server_answers_as_labeld_and_adds_up_each_stage(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ SHARES = (0.5, AT, 1.2)
 OPEN_LONGER = 4.0
 """Times a load of the closed loop at AT: a p99 needs some hundred answers, and a queue needs time to fill."""
 PEER: Literal["peer"] = "peer"
-START_SECONDS = 15.0
+START_SECONDS = 20.0
 """What starting a peer, the check of its scores and the control take, about."""
 DRAIN_SECONDS = 2.0
 """What is still to be answered when the arrivals of an open loop end, and its generator's start."""

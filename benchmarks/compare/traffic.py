@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import standins
 from benchmarks.report import Plan
-from benchmarks.texts import SEED, encoder_of, english, mixed_lengths, of_length, pairs
+from benchmarks.texts import SEED, encoder_of, english, evenly, mixed_lengths, of_length, pairs
 from labeld.folders import BUNDLED, DEFAULT_MODEL
 from labeld.messages import Text
 
@@ -66,7 +66,7 @@ def traffic(plan: Plan, model: str) -> Traffic:
         model,
         model_id,
         folder,
-        {mix: [Text(one.text) for one in found] for mix, found in mixes.items()},
+        {mix: [Text(one.text) for one in evenly(found)] for mix, found in mixes.items()},
         {mix: float(np.mean([one.tokens for one in found])) for mix, found in mixes.items()},
     )
 
