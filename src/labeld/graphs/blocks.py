@@ -25,8 +25,10 @@ Inputs = list[Row]
 MASKED = np.float32(-1e9)
 """Added to the attention scores between tokens of different texts: exp() of it is exactly 0."""
 
-ROW_MULTIPLE = 16
-"""T is rounded up to a multiple of this: every new T makes OpenVINO prepare again."""
+ROW_MULTIPLE, SHORT_ROW_MULTIPLE = 16, 4
+SHORT_ROW = 64
+"""T is rounded up to a multiple of the first, or of the second up to this length: every new T makes OpenVINO prepare
+again and keep what it prepared, while filler is much of a short row (docs/decisions/0017)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,8 @@ def lay_out(texts: Sequence[EncodedText]) -> tuple[Inputs, NDArray[np.int64]]:
     """
     lengths = np.fromiter((len(text.ids) for text in texts), np.int64, len(texts))
     total = int(lengths.sum())
-    row = -(-total // ROW_MULTIPLE) * ROW_MULTIPLE
+    multiple = SHORT_ROW_MULTIPLE if total <= SHORT_ROW else ROW_MULTIPLE
+    row = -(-total // multiple) * multiple
     ids, types = np.zeros((1, row), np.int32), np.zeros((1, row), np.int32)
     segments, starts = np.full((1, row), -1, np.int32), np.zeros(len(texts), np.int32)
     np.concatenate([text.ids for text in texts], out=ids[0, :total])

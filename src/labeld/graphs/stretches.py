@@ -2,7 +2,7 @@
 
 Scores of all tokens with all others, T x T, would mostly be masked. Measured with DeBERTa's scores (12 heads, 256
 tokens, texts of up to 64) attention takes half the time in four stretches, and more of them save nothing. The bounds
-are data, so that one graph serves all rows; they are multiples of `ROW_MULTIPLE`, so that few shapes occur.
+are data, so that one graph serves all rows; those within a row are multiples of `ROW_MULTIPLE`, so that few shapes occur.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ def divide(lengths: NDArray[np.int64], tokens: int) -> NDArray[np.int32]:
     """Bounds of the stretches of a row, int32 [STRETCHES, 4]: of its queries, and of all texts they belong to."""
     used = min(max(tokens // LEAST_TOKENS, 1), STRETCHES)
     cuts = np.full(STRETCHES + 1, tokens)
-    cuts[: used + 1] = tokens // blocks.ROW_MULTIPLE * np.arange(used + 1) // used * blocks.ROW_MULTIPLE
+    cuts[:used] = tokens // blocks.ROW_MULTIPLE * np.arange(used) // used * blocks.ROW_MULTIPLE
     edges = np.array([0, *np.cumsum(lengths), tokens])  # the filler at the end is like one more text
     first = edges[np.searchsorted(edges, cuts[:-1], "right") - 1] // blocks.ROW_MULTIPLE * blocks.ROW_MULTIPLE
     end = -(-edges[np.searchsorted(edges, cuts[1:], "left")] // blocks.ROW_MULTIPLE) * blocks.ROW_MULTIPLE
-    return np.stack([cuts[:-1], cuts[1:], first, end], axis=1).astype(np.int32)
+    return np.stack([cuts[:-1], cuts[1:], first, np.minimum(end, tokens)], axis=1).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
