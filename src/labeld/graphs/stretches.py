@@ -2,7 +2,8 @@
 
 Scores of all tokens with all others, T x T, would mostly be masked. Measured with DeBERTa's scores (12 heads, 256
 tokens, texts of up to 64) attention takes half the time in four stretches, and more of them save nothing. The bounds
-are data, so that one graph serves all rows; those within a row are multiples of `ROW_MULTIPLE`, so that few shapes occur.
+are data, so that one graph serves all rows; those within a row are multiples of `ROW_MULTIPLE`, so that few shapes
+occur.
 """
 
 from dataclasses import dataclass
