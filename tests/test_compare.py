@@ -226,6 +226,17 @@ def test_a_server_is_measured_from_its_start_and_ended(tmp_path):
     assert not _alive(pid)
 
 
+def test_a_server_is_still_while_labeld_is_asked(tmp_path):
+    """It does nothing meanwhile, and answers again afterwards."""
+    port = free_port()
+    command = [sys.executable, str(_script(tmp_path, SERVER.replace("SCORE", "0.5"))), "--port", str(port)]
+    with RunningServer(command, dict(os.environ), port, "/") as server:
+        server.first_answer(b'{"text": "a"}', 20.0)
+        with server.paused(), pytest.raises(TimeoutError):
+            server.ask(b'{"text": "a"}', 0.5)
+        assert server.ask(b'{"text": "a"}', 5.0)[0] == 200
+
+
 def _peer(
     variant: str, precision: str, engine: str, rate: float, ours: dict[str, float], **more: Any
 ) -> dict[str, Any]:

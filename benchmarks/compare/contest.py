@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import cycle, islice
@@ -97,7 +97,8 @@ class Contest:
             self.spent("scores are right", 0.0)
             rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
             for load in self.pace.closed(self.variant, self.traffic.model, in_process=False):
-                rates[load[:3]].append(self._closed(server, load))
+                with nullcontext() if load.who == PEER else server.paused():
+                    rates[load[:3]].append(self._closed(server, load))
                 server.peak_memory()
             capacity = median(one.rate for one in rates[self.traffic.main, MANY, PEER])
             opened = [
@@ -132,7 +133,8 @@ class Contest:
                     rates[load[:3]].append(closed_loop.Load(len(asked) / seconds, float("nan"), float("nan")))
                     self.spent("in its process", load.lasts)
                 else:
-                    rates[load[:3]].append(self._closed(None, load))
+                    with library.paused():
+                        rates[load[:3]].append(self._closed(None, load))
             return {
                 "command": library.command,
                 "environment": dict(self.variant.environment),
@@ -226,7 +228,8 @@ class Contest:
             asked, bodies = server, [self.peer.request_body(text).encode() for text in texts]
         else:
             asked, bodies = self.ours[who].server, [our_body(text).encode() for text in texts]
-        found = open_loop.run(asked.port, asked.path, bodies, rate, lasts, headers=HEADERS, patience=PATIENCE)
+        with nullcontext() if who == PEER else server.paused():
+            found = open_loop.run(asked.port, asked.path, bodies, rate, lasts, headers=HEADERS, patience=PATIENCE)
         if who == PEER:
             server.check()
         self.spent(f"open loop at {share:.0%}, {who}", lasts + DRAIN_SECONDS)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -60,9 +60,7 @@ class Running:
         try:
             self.process.wait(1.0 if kind is KeyboardInterrupt else SERVER_ENDS_WITHIN)
         except BaseException as interruption:  # a second Ctrl-C while waiting included: then everything ends now
-            for pid in (*keeper.descendants(self.process.pid), self.process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _signal([*keeper.descendants(self.process.pid), self.process.pid], signal.SIGKILL)
             self.process.wait()
             if not isinstance(interruption, subprocess.TimeoutExpired):
                 raise
@@ -71,6 +69,16 @@ class Running:
             for stream in filter(None, (self.process.stdin, self.process.stdout)):
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops all its processes meanwhile: some keep a core busy while they wait for a request."""
+        stopped = keeper.descendants(self.process.pid)
+        try:
+            _signal(stopped, signal.SIGSTOP)
+            yield
+        finally:
+            _signal(stopped, signal.SIGCONT)
 
     def peak_memory(self) -> int:
         """Most bytes seen so far: the peak (VmHWM) of the largest process, and what the others have (Pss).
@@ -170,3 +178,9 @@ class RunningLibrary(Running):
             return Answers(float(found["seconds"]), found["rankings"])
         except (KeyError, TypeError, ValueError):
             raise PeerError(f"it said {line[:200]!r} instead of seconds and rankings.") from None
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
