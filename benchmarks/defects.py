@@ -23,8 +23,8 @@ def _laid_out_wrongly(spoil: Callable[[blocks.Inputs], None]) -> Any:
     def build(*arguments: Any) -> blocks.PackedGraph:
         graph = real(*arguments)
 
-        def pack(texts: Sequence[EncodedText]) -> blocks.Inputs:
-            inputs = graph.pack(texts)
+        def pack(texts: Sequence[EncodedText], short_multiple: int) -> blocks.Inputs:
+            inputs = graph.pack(texts, short_multiple)
             spoil(inputs)
             return inputs
 

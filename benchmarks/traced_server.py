@@ -79,9 +79,9 @@ class _Watches:
         return watched
 
     def _pack(self, pack: Callable[..., Any]) -> Any:
-        def watched(graph: PackedGraph, texts: Sequence[EncodedText]) -> Any:
+        def watched(graph: PackedGraph, *arguments: Any) -> Any:
             began, used = time.perf_counter(), time.thread_time()
-            inputs = pack(graph, texts)
+            inputs = pack(graph, *arguments)
             self._lane.packed, self._lane.used = time.perf_counter() - began, time.thread_time() - used
             return inputs
 

@@ -173,8 +173,8 @@ def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list
     ours = engine(folder)
     pack = ours._graph.pack
 
-    def spoiled(batch: Sequence[EncodedText]) -> list[np.ndarray]:
-        inputs = pack(batch)
+    def spoiled(batch: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
+        inputs = pack(batch, short_multiple)
         defect(inputs)
         return inputs
 

@@ -290,8 +290,8 @@ def test_a_planted_layout_defect_is_noticed(
     ours = engine(case.folder)
     pack = ours._graph.pack
 
-    def spoiled(texts: Sequence[EncodedText]) -> list[np.ndarray]:
-        inputs = pack(texts)
+    def spoiled(texts: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
+        inputs = pack(texts, short_multiple)
         defect(dict(zip(("ids", "window", "stretches", "segments", "rows", "starts"), inputs, strict=True)))
         return inputs
 

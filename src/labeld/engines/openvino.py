@@ -11,6 +11,7 @@ from labeld import graphs
 from labeld.checkpoint import open_checkpoint
 from labeld.engines.base import Logits
 from labeld.engines.openvino_precision import compile_options, require_in_force
+from labeld.graphs.blocks import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.graphs.int8 import quantise
 from labeld.messages import EncodedText
 from labeld.model_config import ModelConfig
@@ -53,6 +54,8 @@ class OpenVinoEngine:
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
         self.max_tokens = self._graph.max_tokens
+        # NOTE: int8 needs the same bits in every row length: a last bit that differs decides which 8 bits come next
+        self._short_multiple = ROW_MULTIPLE if precision == "int8" else SHORT_ROW_MULTIPLE
         matrices = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
         inner = [columns for _, columns in matrices]
         in_8_bits = sum(rows * columns for rows, columns in matrices)
@@ -73,7 +76,7 @@ class OpenVinoEngine:
         """Logits, float32 [texts, labels], of texts packed end to end in one row."""
         del lane  # whichever stream is free next takes the batch
         requests = self._together if alone else self._apart
-        inputs = self._graph.inputs(texts)
+        inputs = self._graph.inputs(texts, self._short_multiple)
         request = requests.get()
         try:
             request.start_async(inputs, share_inputs=True)  # NOTE: `infer` would make a stream of the calling thread

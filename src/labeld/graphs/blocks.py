@@ -27,8 +27,8 @@ MASKED = np.float32(-1e9)
 
 ROW_MULTIPLE, SHORT_ROW_MULTIPLE = 16, 4
 SHORT_ROW = 64
-"""T is rounded up to a multiple of the first, or of the second up to this length: every new T makes OpenVINO prepare
-again and keep what it prepared, while filler is much of a short row (docs/decisions/0017)."""
+"""T is rounded up to a multiple of the first, or up to this length to one of the second where that may be: every new T
+makes OpenVINO prepare again and keep what it prepared, while filler is much of a short row (docs/decisions/0017)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class PackedGraph:
 
     model: ov.Model
     """Its one output is float32 [texts, labels]. Borrows the checkpoint's arrays: they must outlive it."""
-    pack: Callable[[Sequence[EncodedText]], Inputs]
-    """Texts -> token ids and the arrays for all but the first of `model.inputs`, in their order."""
+    pack: Callable[[Sequence[EncodedText], int], Inputs]
+    """Texts and a multiple for short rows -> token ids and the arrays for all but the first of `model.inputs`."""
     max_tokens: int
     """Tokens of the longest text: what the position table has room for, or what a model without one was made for;
     `sys.maxsize` where nothing limits it."""
@@ -48,9 +48,9 @@ class PackedGraph:
     NOTE: inside the graph they would be widened to float32 as a whole; labeld/sentiment-en then takes 47 MB more.
     """
 
-    def inputs(self, texts: Sequence[EncodedText]) -> list[Row | FloatArray]:
+    def inputs(self, texts: Sequence[EncodedText], short_multiple: int = ROW_MULTIPLE) -> list[Row | FloatArray]:
         """The arrays for `model.inputs`, in their order. Raises IndexError for a token id beyond the vocabulary."""
-        ids, *others = self.pack(texts)
+        ids, *others = self.pack(texts, short_multiple)
         return [widened(self.words[ids]), *others]
 
 
@@ -218,14 +218,14 @@ def logits(y: Node, inputs: Sequence[Node]) -> ov.Model:
     return ov.Model([op.result(op.squeeze(y, op.constant(AXIS_0)))], list(inputs), "packed")
 
 
-def lay_out(texts: Sequence[EncodedText]) -> tuple[Inputs, NDArray[np.int64]]:
+def lay_out(texts: Sequence[EncodedText], short_multiple: int) -> tuple[Inputs, NDArray[np.int64]]:
     """Token ids, token types, segments [1, T] and starts [texts] of texts end to end, and the texts' lengths.
 
     Filler tokens have id 0 and segment -1, so that no text attends to them.
     """
     lengths = np.fromiter((len(text.ids) for text in texts), np.int64, len(texts))
     total = int(lengths.sum())
-    multiple = SHORT_ROW_MULTIPLE if total <= SHORT_ROW else ROW_MULTIPLE
+    multiple = short_multiple if total <= SHORT_ROW else ROW_MULTIPLE
     row = -(-total // multiple) * multiple
     ids, types = np.zeros((1, row), np.int32), np.zeros((1, row), np.int32)
     segments, starts = np.full((1, row), -1, np.int32), np.zeros(len(texts), np.int32)

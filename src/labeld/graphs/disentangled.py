@@ -67,9 +67,9 @@ class Row:
         ]
         self.first_tokens = [self._scores(self.starts, everything, None)]
 
-    def pack(self, texts: Sequence[EncodedText]) -> blocks.Inputs:
-        """Texts -> token ids and the arrays for all but the first of `inputs`."""
-        (ids, types, segments, starts), lengths = blocks.lay_out(texts)
+    def pack(self, texts: Sequence[EncodedText], short_multiple: int) -> blocks.Inputs:
+        """Texts and a multiple for short rows -> token ids and the arrays for all but the first of `inputs`."""
+        (ids, types, segments, starts), lengths = blocks.lay_out(texts, short_multiple)
         tokens = segments.shape[1]
         window, rows = self.distances.rows_in_use(tokens, int(lengths.max()))
         arrays = {

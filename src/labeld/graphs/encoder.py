@@ -95,8 +95,8 @@ class Layout:
         """The packed graph around the head's output, [1, texts, labels]; `positions` counts as `blocks.positions`."""
         inputs = [self.words, *([] if self.types is None else [self.types]), self.segments, self.positions, self.starts]
 
-        def pack(texts: Sequence[EncodedText]) -> blocks.Inputs:
-            (ids, types, segments, starts), lengths = blocks.lay_out(texts)
+        def pack(texts: Sequence[EncodedText], short_multiple: int) -> blocks.Inputs:
+            (ids, types, segments, starts), lengths = blocks.lay_out(texts, short_multiple)
             where = positions(ids, starts, lengths)
             return [ids, *([] if self.types is None else [types]), segments, where, starts]
 
