@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -31,6 +32,8 @@ from labeld.wiring import usable_cores
 
 PATIENCE = 10.0
 """Seconds for which the open loop waits for answers after its arrivals have ended."""
+LEFT_SECONDS = 5.0
+"""At most, for the requests that are unanswered when a load ends."""
 FEW = 64
 """Texts by which a library's speed is found out, so that a round lasts as long as it should."""
 
@@ -217,6 +220,8 @@ class Contest:
             assert server is not None
             server.check()
             raise
+        if load.who == PEER:  # which goes on with what wrk left unanswered, and would do so in its next turn
+            time.sleep(min(load.connections / found.rate, LEFT_SECONDS))
         who = self.peer.title if load.who == PEER else f"labeld {load.who}"
         self.spent(f"{who}, {load.connections} connections, {load.mix}: {found.rate:.0f}/s", load.lasts)
         return found
