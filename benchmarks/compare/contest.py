@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import cycle, islice
@@ -100,7 +100,7 @@ class Contest:
             self.spent("scores are right", 0.0)
             rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
             for load in self.pace.closed(self.variant, self.traffic.model, in_process=False):
-                with nullcontext() if load.who == PEER else server.paused():
+                with self._still(server, load.who):
                     rates[load[:3]].append(self._closed(server, load))
                 server.peak_memory()
             capacity = median(one.rate for one in rates[self.traffic.main, MANY, PEER])
@@ -226,6 +226,10 @@ class Contest:
         self.spent(f"{who}, {load.connections} connections, {load.mix}: {found.rate:.0f}/s", load.lasts)
         return found
 
+    def _still(self, server: RunningServer, who: Who) -> AbstractContextManager[None]:
+        """The peer does nothing while labeld is asked, if it bears that."""
+        return nullcontext() if who == PEER or not self.peer.stoppable else server.paused()
+
     def _open(self, server: RunningServer, share: float, who: Who, rate: float, lasts: float) -> dict[str, Any]:
         """One open loop of whoever's turn it is."""
         texts = self.traffic.requests[self.traffic.main]
@@ -233,7 +237,7 @@ class Contest:
             asked, bodies = server, [self.peer.request_body(text).encode() for text in texts]
         else:
             asked, bodies = self.ours[who].server, [our_body(text).encode() for text in texts]
-        with nullcontext() if who == PEER else server.paused():
+        with self._still(server, who):
             found = open_loop.run(asked.port, asked.path, bodies, rate, lasts, headers=HEADERS, patience=PATIENCE)
         if who == PEER:
             server.check()

@@ -50,6 +50,8 @@ class Peer:
     """A request's body: JSON in which "TEXT" stands for the text."""
     pair_body: str | None = None
     """The same with "PAIR" for the second text; None = it takes no pairs."""
+    stoppable: bool = True
+    """Whether it still works after it was stopped (SIGSTOP) for some seconds."""
     in_process: bool = False
     """No server: it is asked over its standard input."""
 

@@ -4,6 +4,7 @@
 #
 # [tool.compare]
 # title = "Triton (PyTriton)"
+# stoppable = false
 # path = "/v2/models/classifier/infer"
 # body = '{"inputs": [{"name": "text", "shape": [1, 1], "datatype": "BYTES", "data": ["TEXT"]}]}'
 # pair_body = '{"inputs": [{"name": "text", "shape": [1, 2], "datatype": "BYTES", "data": ["TEXT", "PAIR"]}]}'
