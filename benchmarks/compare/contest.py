@@ -109,7 +109,7 @@ class Contest:
                 for share, who, lasts in self.pace.open(self.variant, self.traffic.model, in_process=False)
             ]
             return {
-                "command": server.command,
+                "command": server.portable_command,
                 "environment": dict(self.variant.environment),
                 "difference": off,
                 "first_answer_s": first_answer_s,
@@ -136,10 +136,10 @@ class Contest:
                     rates[load[:3]].append(closed_loop.Load(len(asked) / seconds, float("nan"), float("nan")))
                     self.spent("in its process", load.lasts)
                 else:
-                    with library.paused():
+                    with self._still(library, load.who):
                         rates[load[:3]].append(self._closed(None, load))
             return {
-                "command": library.command,
+                "command": library.portable_command,
                 "environment": dict(self.variant.environment),
                 "difference": off,
                 "peak_mb": library.peak_memory() / 1e6,
@@ -226,7 +226,7 @@ class Contest:
         self.spent(f"{who}, {load.connections} connections, {load.mix}: {found.rate:.0f}/s", load.lasts)
         return found
 
-    def _still(self, server: RunningServer, who: Who) -> AbstractContextManager[None]:
+    def _still(self, server: Running, who: Who) -> AbstractContextManager[None]:
         """The peer does nothing while labeld is asked, if it bears that."""
         return nullcontext() if who == PEER or not self.peer.stoppable else server.paused()
 

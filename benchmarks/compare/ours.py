@@ -36,7 +36,7 @@ class Ours(NamedTuple):
             "kind": "labeld",
             "precision": self.precision,
             "model": self.model,
-            "command": self.server.command,
+            "command": self.server.portable_command,
             "first_answer_s": self.first_answer_s,
             "difference": self.difference,
             "peak_mb": self.server.peak_memory() / 1e6,

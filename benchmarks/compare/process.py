@@ -21,6 +21,7 @@ from benchmarks.server import peak, proportional
 
 HEADERS = {"Content-Type": "application/json", "X-Use-Cache": "false"}
 """Of every request; the second is for labeld, so that it computes."""
+ROOT, HOME = str(Path(__file__).parents[2]), str(Path.home())
 LOG_END = 600
 """Characters of what a process wrote last, shown when it fails."""
 SERVER_ENDS_WITHIN = keeper.ENDS_WITHIN + 5.0
@@ -69,6 +70,11 @@ class Running:
             for stream in filter(None, (self.process.stdin, self.process.stdout)):
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+
+    @property
+    def portable_command(self) -> list[str]:
+        """The command as it is kept: without the folders of this machine."""
+        return [one.replace(ROOT, ".").replace(HOME, "~") for one in self.command]
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

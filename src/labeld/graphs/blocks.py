@@ -48,7 +48,7 @@ class PackedGraph:
     NOTE: inside the graph they would be widened to float32 as a whole; labeld/sentiment-en then takes 47 MB more.
     """
 
-    def inputs(self, texts: Sequence[EncodedText], short_multiple: int = ROW_MULTIPLE) -> list[Row | FloatArray]:
+    def inputs(self, texts: Sequence[EncodedText], short_multiple: int) -> list[Row | FloatArray]:
         """The arrays for `model.inputs`, in their order. Raises IndexError for a token id beyond the vocabulary."""
         ids, *others = self.pack(texts, short_multiple)
         return [widened(self.words[ids]), *others]
