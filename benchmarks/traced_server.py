@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from importlib import import_module
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ _stages: ContextVar[Seconds] = ContextVar("stages")
 
 
 def application(settings: Settings, first: Semaphore, address: Address) -> Any:
-    """The application of labeld, with watches; made in the worker, which imports this module."""
+    """The application of labeld, with watches; made in the worker."""
     return _Traced(_original(settings, first, address), _Watches())
 
 
@@ -194,6 +193,5 @@ def _awaited(function: Callable[..., Any], stage: str) -> Any:
 
 
 if __name__ == "__main__":
-    # NOTE: the worker finds the application by its module's name, which is not __main__
-    labeld.web.application.application = import_module("benchmarks.traced_server").application
+    labeld.web.application.application = application
     run()

@@ -32,7 +32,7 @@ LAYERS = [  # a module imports only from rows below its own
     "engines verdicts",
     "dispatch engines.openvino engines.torch precision_trial",
     "engines.transformers_model engines.openvino_precision model_queue",
-    "graphs graphs.int8 probe",
+    "graphs graphs.int8 graphs.gelu probe",
     "graphs.bert graphs.roberta graphs.electra graphs.modernbert graphs.deberta",
     "graphs.encoder graphs.disentangled",
     "graphs.distances graphs.stretches",

@@ -49,17 +49,14 @@ def ask_all(server: Server) -> None:
 
 
 def test_a_server_has_only_its_listener_and_its_workers(tmp_path: Path) -> None:
-    """Its processes are the supervisor, its helper and the worker; its only socket beyond those of callers listens."""
+    """Its processes are the supervisor and the worker; its only socket beyond those of callers listens."""
     with serving(tmp_path) as server:
         ask_all(server)
         pids, port = server.processes(), server.address[1]
         commands = [(Path("/proc") / str(pid) / "cmdline").read_text().split("\0") for pid in pids]
         sockets, files = network(pids), written(pids)
 
-    assert ["resource_tracker", "serve", "spawn_main"] == sorted(
-        next(word for word in ("resource_tracker", "spawn_main", "serve") if word in " ".join(command))
-        for command in commands
-    )
+    assert [True, True] == ["serve" in command for command in commands]
     assert {("tcp", LISTEN, port), ("tcp", ESTABLISHED, port)} == sockets
     assert {str(server.log)} == {name for name in files if not name.startswith(str(tmp_path / "cache"))}
 

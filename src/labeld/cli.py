@@ -92,7 +92,7 @@ def serve(
 
     sys.exit(
         run_server(
-            partial(application, chosen, get_context("spawn").Semaphore(1)),
+            partial(application, chosen, get_context("fork").Semaphore(1)),
             chosen.listen,
             chosen.connections,
             chosen.queue.drain_timeout,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 LARGE_BLOCK = 4 * 1024 * 1024
-_M_MMAP_THRESHOLD = -3  # malloc.h
+HEAPS = 2
+"""That glibc makes, at most; by default it makes one for almost every thread, and keeps them."""
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
 _libc = ctypes.CDLL(None)
 
 
@@ -32,6 +34,12 @@ def keep_large_blocks_apart() -> None:
     """
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
+def have_few_heaps() -> None:
+    """Limits glibc to `HEAPS`; to be called before there are threads."""
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def give_back() -> None:

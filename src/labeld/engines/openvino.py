@@ -1,8 +1,10 @@
 """The CPU engine: OpenVINO on packed graphs that are built from config.json and the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
+from threading import Event, Thread
 
 import numpy as np
 import openvino as ov
@@ -12,6 +14,7 @@ from labeld.checkpoint import open_checkpoint
 from labeld.engines.base import Logits
 from labeld.engines.openvino_precision import compile_options, require_in_force
 from labeld.graphs.blocks import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
+from labeld.graphs.gelu import keep_apart
 from labeld.graphs.int8 import quantise
 from labeld.messages import EncodedText
 from labeld.model_config import ModelConfig
@@ -21,6 +24,8 @@ WARM_UP_TOKENS = 16
 WIDTHS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 4}
 """Bytes of a number in a layout of the weights, but for the matrices in 8 bits: one in each, and one in the graph."""
 
+RELEASE_SECONDS = 0.01
+"""Between two times that the mapped file's pages are given back while layouts are made of them."""
 RELEASE_EVERY = 16
 """Runs after which the mapped file's pages are given back: embeddings are read from it, and weights for a new shape."""
 
@@ -56,6 +61,8 @@ class OpenVinoEngine:
         self.max_tokens = self._graph.max_tokens
         # NOTE: int8 needs the same bits in every row length: a last bit that differs decides which 8 bits come next
         self._short_multiple = ROW_MULTIPLE if precision == "int8" else SHORT_ROW_MULTIPLE
+        if precision == "float32":
+            keep_apart(self._graph.model)
         matrices = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
         inner = [columns for _, columns in matrices]
         in_8_bits = sum(rows * columns for rows, columns in matrices)
@@ -64,13 +71,11 @@ class OpenVinoEngine:
         self.at_once = 1 if precision == "float32" else max(1, per_lane)
         layouts = 1 if self.at_once == 1 else 2
         self.nbytes = layouts * WIDTHS[precision] * others + (layouts + 1) * in_8_bits
-        self._together = self._compiled(threads, lanes, inner)
-        # NOTE: the peak would be 20 % higher with the pages of both the file and the engine's layouts
-        self._checkpoint.release()
-        self._apart = self._compiled(threads, threads, inner) if self.at_once > 1 else self._together
-        self._checkpoint.release()
         self._runs = 0
-        self._warm_up()
+        with self._file_given_back():
+            self._together = self._compiled(threads, lanes, inner)
+            self._apart = self._compiled(threads, threads, inner) if self.at_once > 1 else self._together
+            self._warm_up()
 
     def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
         """Logits, float32 [texts, labels], of texts packed end to end in one row."""
@@ -110,9 +115,26 @@ class OpenVinoEngine:
             requests.put(compiled.create_infer_request())
         return requests
 
+    @contextmanager
+    def _file_given_back(self) -> Iterator[None]:
+        """Gives the mapped file's pages back again and again meanwhile, or the peak would hold them and the layouts."""
+        over = Event()
+
+        def release() -> None:
+            while not over.wait(RELEASE_SECONDS):
+                self._checkpoint.release()
+
+        thread = Thread(target=release, name="release")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._checkpoint.release()
+
     def _warm_up(self) -> None:
-        """Makes the layouts of the weights, then gives the mapped file's pages back."""
+        """Makes the layouts of the weights that were not made yet."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
         for alone in (True, False):
             self.run([EncodedText(zeros, zeros)], 0, alone=alone)
-        self._checkpoint.release()

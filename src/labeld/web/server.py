@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 import resource
 import socket
 
@@ -13,8 +12,6 @@ from labeld.web.worker import BACKLOG, Address, AppFactory, ServerConfig
 
 OTHER_FILES = 256
 """File descriptors besides those of the connections."""
-MALLOC_ARENAS = "2"
-"""Heaps that glibc makes in a worker, at most; by default it makes one for almost every thread, and keeps them."""
 
 logger = logging.getLogger("labeld")
 
@@ -38,7 +35,6 @@ def serve(
     except OSError as error:
         logger.error("%s", _why_not(listen, error))  # noqa: TRY400  # its sentence says all
         return 1
-    os.environ.setdefault("MALLOC_ARENA_MAX", MALLOC_ARENAS)  # read by glibc when a worker starts
     _allow_files(connections.max_connections + OTHER_FILES)
     address = Address(listen.host, listener.getsockname()[1])
     config = ServerConfig(app_factory, address, connections, drain_timeout, log_format)

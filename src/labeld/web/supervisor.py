@@ -1,6 +1,7 @@
 """The supervisor: owns the port, starts the workers, replaces those that die or hang, and ends them in order.
 
-It never imports what is served. Its timing is in seconds of the monotonic clock.
+It never imports what is served, and has one thread: each worker is a fork of it, which begins with what is imported
+here already and shares its memory (docs/decisions/0018). Its timing is in seconds of the monotonic clock.
 
 NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
 """
@@ -12,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from multiprocessing import connection
+from multiprocessing import connection, get_context
 from types import FrameType
 
 from uvicorn.config import STARTUP_FAILURE
@@ -32,6 +33,8 @@ BACK_OFF = (0.5, 1.0, 2.0, 3.0)
 """Seconds before the first, second, … replacement in a row of workers that lived shorter than `STEADY`."""
 CUT_SHORT = 2.0
 """Seconds after the drain in which a worker must have ended; then it is killed."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Those that the supervisor handles."""
 SAME_SIGNAL = 0.2
 """Seconds in which a repeated signal is the same one: `timeout`, for instance, signals the process and its group."""
 
@@ -43,6 +46,7 @@ class Worker(Process):
 
     def __init__(self, config: ServerConfig, sockets: list[socket.socket], early_deaths: int = 0) -> None:
         super().__init__(config, sockets)
+        self.process = get_context("fork").Process(target=self.target, args=(sockets,))  # type: ignore[assignment]
         self.early_deaths = early_deaths
         self.started_at = time.monotonic()
         self.replace_at: float | None = None
@@ -60,8 +64,20 @@ class Worker(Process):
         assert isinstance(self._server, LabeldServer)
         return self._server
 
+    def start(self) -> None:
+        """Start the process; a signal that comes meanwhile waits, or the worker would handle it as the supervisor."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
     def target(self, sockets: list[socket.socket] | None = None) -> None:
-        """What the worker process does: answer pings, and serve."""
+        """What the worker process does: forget the supervisor's signals, answer pings, and serve."""
+        signal.set_wakeup_fd(-1)
+        for sig in SIGNALS:
+            signal.signal(sig, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         threading.Thread(target=self.always_pong, name="pong", daemon=True).start()
         work(self.server, sockets or [])
 

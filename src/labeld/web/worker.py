@@ -13,17 +13,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
-from multiprocessing import connection, parent_process
+from multiprocessing import parent_process
 from types import FrameType
 from typing import Any, NamedTuple
 
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.server import Server
 
+from labeld import memory
 from labeld.errors import LabeldError
 from labeld.settings import ConnectionLimits
 from labeld.web import request_log
 
+ORPHAN_CHECK = 0.5
+"""Seconds between two looks at whether the supervisor is still there."""
 ORPHAN_DRAIN = 3.0
 """Seconds a worker has to finish its answers when its supervisor is gone."""
 BACKLOG = 2048
@@ -48,13 +51,12 @@ class Address(NamedTuple):
 
 
 AppFactory = Callable[[Address], Any]
-"""Makes the ASGI application, in the worker. Importable by name, because it is pickled on its way there. The
-application's `stop_loading()`, if it has one, is called in the signal handler when the drain begins, and its
-`on_refused(status)` for what the connection refuses."""
+"""Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called in the
+signal handler when the drain begins, and its `on_refused(status)` for what the connection refuses."""
 
 
 class ServerConfig(Config):
-    """uvicorn's configuration as labeld uses it; travels from the supervisor to the workers."""
+    """uvicorn's configuration as labeld uses it; made in the supervisor, loaded in the workers."""
 
     def __init__(
         self,
@@ -135,6 +137,7 @@ class LabeldServer(Server):
 def work(server: LabeldServer, sockets: list[socket.socket]) -> None:
     """Serve until told to stop; runs in the worker process. Raises SystemExit(STARTUP_FAILURE) if it cannot start."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    memory.have_few_heaps()
     threading.Thread(target=_follow_supervisor, name="orphan-watch", daemon=True).start()
     try:
         server.config.load()
@@ -153,7 +156,8 @@ def _follow_supervisor() -> None:
     """Without a supervisor drain briefly and end, so that no orphan holds the port."""
     supervisor = parent_process()
     assert supervisor is not None, "work() runs in a child of the supervisor"
-    connection.wait([supervisor.sentinel])
+    while os.getppid() == supervisor.pid:  # NOTE: other workers hold the pipe that would tell of its end
+        time.sleep(ORPHAN_CHECK)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_DRAIN)
     os._exit(1)
