@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
-LARGE_BLOCK = 4 * 1024 * 1024
+LARGE_BLOCK = 1024 * 1024
 HEAPS = 2
 """That glibc makes, at most; by default it makes one for almost every thread, and keeps them."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
