@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from labeld import planner
-from labeld.engines.base import Engine
+from labeld.engines.base import Engine, Logits
 from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
 from labeld.messages import EncodedText
 from labeld.metrics import UNOBSERVED, Observer
@@ -166,9 +166,9 @@ class Dispatcher:
             return False
         queue, run, alone = taken
         batch = run.batch
-        rows: Sequence[Row] | None = None
+        rows: Logits | None = None
         try:
-            rows = queue.engine.run([item.text for item in batch], lane.number, alone=alone)  # type: ignore[assignment]
+            rows = queue.engine.run([item.text for item in batch], lane.number, alone=alone)
         except Exception:
             logger.exception("The engine failed on a batch of %d texts", len(batch))
         tokens = sum(item.tokens for item in batch)
@@ -257,7 +257,7 @@ def retry_after(seconds: float) -> float:
     return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets
 
 
-def _deliver(queue: ModelQueue, batch: list[Item], rows: Sequence[Row] | None) -> None:
+def _deliver(queue: ModelQueue, batch: list[Item], rows: Logits | None) -> None:
     """Gives each item its row, or all of them the failure; on the event loop."""
     queue.ended.set()
     for index, item in enumerate(batch):

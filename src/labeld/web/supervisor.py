@@ -46,7 +46,8 @@ class Worker(Process):
 
     def __init__(self, config: ServerConfig, sockets: list[socket.socket], early_deaths: int = 0) -> None:
         super().__init__(config, sockets)
-        self.process = get_context("fork").Process(target=self.target, args=(sockets,))  # type: ignore[assignment]
+        fork = get_context("fork").Process(target=self.target, args=(sockets,))
+        self.process = fork  # type: ignore[assignment]  # uvicorn's own, which never starts, is a new Python
         self.early_deaths = early_deaths
         self.started_at = time.monotonic()
         self.replace_at: float | None = None
@@ -73,10 +74,13 @@ class Worker(Process):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
-        """What the worker process does: forget the supervisor's signals, answer pings, and serve."""
+        """What the worker process does: forget the supervisor's signals, answer pings, and serve.
+
+        SIGINT it ignores from the beginning, as `LabeldServer` says.
+        """
         signal.set_wakeup_fd(-1)
         for sig in SIGNALS:
-            signal.signal(sig, signal.SIG_DFL)
+            signal.signal(sig, signal.SIG_IGN if sig == signal.SIGINT else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         threading.Thread(target=self.always_pong, name="pong", daemon=True).start()
         work(self.server, sockets or [])

@@ -136,7 +136,6 @@ class LabeldServer(Server):
 
 def work(server: LabeldServer, sockets: list[socket.socket]) -> None:
     """Serve until told to stop; runs in the worker process. Raises SystemExit(STARTUP_FAILURE) if it cannot start."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # there is no garbage among what is imported, and looking for it takes 25 ms
     memory.have_few_heaps()
     threading.Thread(target=_follow_supervisor, name="orphan-watch", daemon=True).start()
