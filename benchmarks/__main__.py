@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import machine
-from benchmarks.compare.command import compare, picture
-from benchmarks.report import Figure, Plan, json_lines, print_table
+from benchmarks.comparison.command import compare, picture
+from benchmarks.lib import machine
+from benchmarks.lib.report import Figure, Plan, json_lines, print_table
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -90,7 +90,7 @@ def figures(  # noqa: PLR0913  # one per flag
         plan.cache.mkdir(parents=True, exist_ok=True)
         for name in Name:
             if only is None or name in only:
-                found += import_module(f"benchmarks.{name.value}").measure(plan)
+                found += import_module(f"benchmarks.suites.{name.value}").measure(plan)
     facts["load_at_end"] = machine.describe()["load"]
     facts["quick"], facts["data"] = quick, data is not None
     _show(facts, found, as_json=as_json)

@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from labeld.keys.location import Location, locate
-from tests import tiny_models
-from tests.browser import chromium, visitor
-from tests.hub_models import classifier
-from tests.local_hub import LocalHub, local_hub
-from tests.postgres_process import Postgres, postgres_server
-from tests.server_process import Server, serving
+from labeld.auth.database_url import Location, locate
+from tests.support import tiny_models
+from tests.support.browser import chromium, visitor
+from tests.support.hub_models import classifier
+from tests.support.local_hub import LocalHub, local_hub
+from tests.support.postgres_process import Postgres, postgres_server
+from tests.support.server_process import Server, serving
 
 __all__ = ["chromium", "visitor"]
 """Fixtures from elsewhere."""

@@ -7,7 +7,7 @@ worker is 7 MB smaller.
 
 def main() -> None:
     """Runs the command line."""
-    from labeld.cli import run  # noqa: PLC0415
+    from labeld.cli.main import run  # noqa: PLC0415
 
     run()
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labeld.cache.keys import Identity, answer_keys
-from labeld.cache.memory_store import MemoryStore
-from labeld.messages import Answer, ClassifyRequest
+from labeld.cache.memory import MemoryStore
+from labeld.types import Answer, ClassifyRequest
 
 Compute = Callable[[Sequence[int]], Awaitable[list[Answer]]]
 """Answers those texts of a request whose positions it is given, in their order."""

@@ -5,7 +5,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
 
-from labeld.messages import ClassifyRequest, Parameters
+from labeld.types import ClassifyRequest, Parameters
 
 WRITER = f"labeld {version('labeld')}, keys 1"
 """The first field of every key: another release may answer the same question otherwise."""

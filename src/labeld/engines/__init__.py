@@ -4,10 +4,10 @@ import logging
 from importlib.util import find_spec
 from pathlib import Path
 
+from labeld.checkpoint.config import ModelConfig
+from labeld.config.precision import Precision
 from labeld.engines.base import Engine
 from labeld.errors import FolderError, PrecisionError, UnsupportedArchitectureError
-from labeld.model_config import ModelConfig
-from labeld.precision import Precision
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
     PrecisionError when it cannot compute in this precision here.
     """
     try:
-        from labeld.engines.openvino import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s; only who loads a model pays
+        from labeld.engines.openvino.engine import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s
 
         return OpenVinoEngine(folder, config, threads, lanes, precision, scratch)
     except UnsupportedArchitectureError as error:
@@ -39,7 +39,7 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
         if precision != "float32":
             raise PrecisionError(precision, "the torch engine does not choose its precision") from None
         try:
-            from labeld.engines.torch import TorchEngine  # noqa: PLC0415  # takes seconds
+            from labeld.engines.torch.engine import TorchEngine  # noqa: PLC0415  # takes seconds
         except ImportError as failure:
             _log.warning("the torch extra is there, but cannot be imported: %s", failure)
             raise error from None
@@ -48,10 +48,10 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
 
 def require_engine(config: ModelConfig) -> None:
     """Raises FolderError when it can be seen quickly that no engine runs this model; imports no torch."""
-    from labeld import graphs  # noqa: PLC0415  # imports openvino
+    from labeld.engines.openvino import architectures  # noqa: PLC0415  # imports openvino
 
     try:
-        graphs.require_supported(config)
+        architectures.require_supported(config)
     except UnsupportedArchitectureError as error:
         _require_torch(config, error)
 

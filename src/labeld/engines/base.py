@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from labeld.messages import EncodedText
-from labeld.precision import Precision
+from labeld.config.precision import Precision
+from labeld.types import EncodedText
 
 Logits = NDArray[np.float32]
 """float32 [texts, labels]."""

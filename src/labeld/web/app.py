@@ -14,8 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from labeld import wire
-from labeld.access_errors import AnonymousError, RateLimitedError
+from labeld.auth.authenticator import Keyring
+from labeld.auth.errors import AnonymousError, RateLimitedError
+from labeld.config.settings import Settings
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -24,24 +25,24 @@ from labeld.errors import (
     RouteNotFoundError,
     UnavailableError,
 )
-from labeld.keys.keyring import Keyring
-from labeld.metrics import Metrics
-from labeld.service import Service
-from labeld.settings import Settings
-from labeld.web.access import INFERENCE, PUBLIC, Access, Needs, require_model
-from labeld.web.history import History
-from labeld.web.hub_routes import LOOK_UPS, LookUp
-from labeld.web.incoming import read_body, unless_gone
+from labeld.metrics.prometheus import Metrics
+from labeld.protocol.request import parse_request
+from labeld.protocol.response import encode_error, encode_reply, reply_headers, request_id
+from labeld.server.logs import RequestLog
+from labeld.service.service import Service
+from labeld.web.hub_api import LOOK_UPS, LookUp
+from labeld.web.monitoring.history import History
+from labeld.web.monitoring.status import Status
+from labeld.web.monitoring.watchdog import watch
 from labeld.web.openapi import openapi
-from labeld.web.origins import Origins, preflight
-from labeld.web.pages.render import error_page, json_response, wants_html
+from labeld.web.pages.context import Page, Site
+from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
-from labeld.web.pages.site import Page, Site
-from labeld.web.request_log import RequestLog
-from labeld.web.sessions import Sessions, Tries, first_code
-from labeld.web.status import Status
-from labeld.web.watchdog import watch
+from labeld.web.request_body import read_body, unless_gone
+from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, Needs, require_model
+from labeld.web.security.origins import Origins, preflight
+from labeld.web.security.sessions import Sessions, Tries, first_code
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +89,13 @@ class App:
             await self._lifespan(receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = wire.request_id(headers.get("x-request-id"), headers.get("x-amzn-trace-id"))
-        scope["state"] = {"request_id": request_id, "headers": headers, "route": "", "began": time.perf_counter()}
+        sent_ids = headers.get("x-request-id"), headers.get("x-amzn-trace-id")
+        scope["state"] = {
+            "request_id": request_id(*sent_ids),
+            "headers": headers,
+            "route": "",
+            "began": time.perf_counter(),
+        }
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
@@ -124,7 +130,7 @@ class App:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        status, headers, body = wire.encode_error(error, scope["state"]["request_id"])
+        status, headers, body = encode_error(error, scope["state"]["request_id"])
         response: Response = _Raw(status, headers, body)
         state = scope["state"]
         is_page = scope["method"] in {"GET", "HEAD"} or state.get("is_page")
@@ -208,10 +214,10 @@ class App:
             self._require_model(request)
             body = await read_body(request.receive, headers, limits)
             query = request.scope["query_string"].decode("latin-1")
-            asked = state["asked"] = wire.parse_request(body, headers, query, limits)
+            asked = state["asked"] = parse_request(body, headers, query, limits)
             reply = service.recall(model_id, asked) or await unless_gone(service.classify(model_id, asked), request)
-        state["reply"], body = reply, wire.encode_reply(reply)
-        return _Raw(200, wire.reply_headers(reply, state["request_id"], len(body)), body)
+        state["reply"], body = reply, encode_reply(reply)
+        return _Raw(200, reply_headers(reply, state["request_id"], len(body)), body)
 
     def _require_model(self, request: Request) -> None:
         """Raises ForbiddenKeyError when the caller's key may not use the model that the request names."""

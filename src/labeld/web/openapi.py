@@ -4,7 +4,7 @@ import re
 from importlib.metadata import version
 from typing import Any
 
-from labeld.settings import InputLimits
+from labeld.config.settings import InputLimits
 
 CLASSIFY_PATHS = (
     "/models/{model_id}",

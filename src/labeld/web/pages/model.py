@@ -3,11 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from labeld.messages import Text
-from labeld.web.pages.facts import STATES, of_one
-from labeld.web.pages.recommended import BUNDLED, KNOWN, LANGUAGE_NAMES
-from labeld.web.pages.render import as_json, origin, page, wants_html
-from labeld.web.pages.site import Site
+from labeld.types import Text
+from labeld.web.pages.context import Site
+from labeld.web.pages.model_view import STATES, of_one
+from labeld.web.pages.recommended_models import BUNDLED, KNOWN, LANGUAGE_NAMES
+from labeld.web.pages.rendering import as_json, origin, page, wants_html
 from labeld.web.pages.snippets import in_shell, literal
 
 LABELS = 100

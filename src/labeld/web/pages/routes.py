@@ -1,15 +1,15 @@
 """Every route of the site."""
 
-from labeld.web.access import ADMIN_PAGE, INFERENCE_PAGE
-from labeld.web.pages.catalogue import catalogue
+from labeld.web.pages.api_reference import reference
+from labeld.web.pages.context import Page
+from labeld.web.pages.home import task
 from labeld.web.pages.model import model
-from labeld.web.pages.reference import reference
+from labeld.web.pages.models import catalogue
 from labeld.web.pages.sign_in import sign_in, sign_out, take_sign_in
-from labeld.web.pages.site import Page
-from labeld.web.pages.static import static_file
+from labeld.web.pages.static_files import static_file
 from labeld.web.pages.status import status
-from labeld.web.pages.task import task
 from labeld.web.pages.tokens import ask_revoke, ask_rotate, make_token, revoke, rotate, tokens
+from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE_PAGE
 
 PAGES = (
     Page("/", task),

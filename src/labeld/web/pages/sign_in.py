@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from labeld.access_errors import UnknownKeyError
-from labeld.keys.records import Key
-from labeld.web.forms import read_form
-from labeld.web.pages.render import origin, page
-from labeld.web.pages.site import Site
-from labeld.web.sessions import end_session
+from labeld.auth.errors import UnknownKeyError
+from labeld.auth.records import Key
+from labeld.web.pages.context import Site
+from labeld.web.pages.rendering import origin, page
+from labeld.web.security.forms import read_form
+from labeld.web.security.sessions import end_session
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
 """NOTE: with a referrer policy of no-referrer, browsers that send no Sec-Fetch-Site say that a form comes from null."""

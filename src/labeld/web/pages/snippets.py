@@ -3,7 +3,7 @@
 import json
 import re
 
-from labeld.messages import Text
+from labeld.types import Text
 
 INVISIBLE = re.compile(r"[\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 """Characters that would change how code looks, or end a line of it, without being seen. NOTE: as in model.js."""

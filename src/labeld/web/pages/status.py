@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from labeld.web.pages.render import origin, page, wants_html
-from labeld.web.pages.shown import Unit, duration, shown
-from labeld.web.pages.site import Site
+from labeld.web.pages.context import Site
+from labeld.web.pages.formatting import Unit, duration, shown
+from labeld.web.pages.rendering import origin, page, wants_html
 
 HEADERS = {"cache-control": "no-store", "vary": "accept"}
 COLOURS = 6

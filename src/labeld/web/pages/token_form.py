@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from labeld.access_errors import KeyRequestError
-from labeld.keys.records import Wanted, read_expiry
+from labeld.auth.errors import KeyRequestError
+from labeld.auth.records import Wanted, read_expiry
 
 FIELDS = ("name", "role", "models", "period", "date", "per_minute")
 PERIODS = {"": "Never", "1d": "After a day", "7d": "After a week", "30d": "After 30 days", "90d": "After 90 days"}

@@ -6,13 +6,13 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from labeld.access_errors import KeyNotFoundError, KeyRequestError
-from labeld.keys.records import Key
-from labeld.web.forms import read_form
-from labeld.web.pages.render import origin, page
+from labeld.auth.errors import KeyNotFoundError, KeyRequestError
+from labeld.auth.records import Key
+from labeld.web.pages.context import Site
+from labeld.web.pages.rendering import origin, page
 from labeld.web.pages.sign_in import HEADERS, TOKENS, is_secure, to_page
-from labeld.web.pages.site import Site
 from labeld.web.pages.token_form import PERIODS, TokenForm, read_token_form
+from labeld.web.security.forms import read_form
 
 
 async def tokens(site: Site, request: Request) -> Response:

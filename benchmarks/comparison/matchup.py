@@ -1,0 +1,263 @@
+"""One variant of a peer against labeld: started, its scores checked, both under the same loads in turn, and ended."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from http.client import HTTPException
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.comparison import closed_loop
+from benchmarks.comparison.control import control
+from benchmarks.comparison.environment import Environment
+from benchmarks.comparison.ours import Ours, our_body
+from benchmarks.comparison.peer import MODEL, Peer, PeerError, Variant
+from benchmarks.comparison.process import HEADERS, Running, RunningLibrary, RunningServer
+from benchmarks.comparison.replies import BAR, Scores, difference, rankings
+from benchmarks.comparison.schedule import DRAIN_SECONDS, MANY, PEER, Load, Pace, Who
+from benchmarks.comparison.traffic import Traffic
+from benchmarks.lib import open_loop
+from benchmarks.lib.server import free_port
+from labeld.config.precision import Precision
+from labeld.service.build import usable_cores
+from labeld.types import Text
+
+PATIENCE = 10.0
+"""Seconds for which the open loop waits for answers after its arrivals have ended."""
+LEFT_SECONDS = 5.0
+"""At most, for the requests that are unanswered when a load ends."""
+FEW = 64
+"""Texts by which a library's speed is found out, so that a round lasts as long as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a peer may take before it counts as hanging, in seconds."""
+
+    prepare: float = 900.0
+    """For its first start ever with a model, in which it may export files."""
+    start: float = 180.0
+    answer: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A variant, its environment and what it is measured against."""
+
+    peer: Peer
+    variant: Variant
+    environment: Environment
+    traffic: Traffic
+    expected: Sequence[Scores]
+    """transformers' scores of the texts that are checked."""
+    ours: Mapping[Precision, Ours]
+    pace: Pace
+    cache: Path
+    spent: Callable[[str, float], None]
+    """Told what was done and how many of the expected seconds that was."""
+    limits: Limits = Limits()
+
+    def run(self) -> dict[str, Any]:
+        """Everything that is measured, as a record; raises PeerError when the peer fails."""
+        looks = [control()]
+        measure = self._library if self.peer.in_process else self._server
+        found = measure()
+        looks.append(control())
+        return {**self.describe(), **found, "control": [look._asdict() for look in looks]}
+
+    def describe(self) -> dict[str, Any]:
+        """Which variant it is, with its versions."""
+        return {
+            "peer": self.peer.name,
+            "title": self.peer.title,
+            "variant": self.variant.name,
+            "precision": self.variant.precision,
+            "engine": self.variant.engine,
+            "in_process": self.peer.in_process,
+            "model": self.traffic.model,
+            "versions": self.environment.versions,
+        }
+
+    def _server(self) -> dict[str, Any]:
+        body = self.peer.request_body(self.traffic.checked[0]).encode()
+        if self._unprepared():
+            with self._started() as server:
+                assert isinstance(server, RunningServer)
+                server.first_answer(body, self.limits.prepare)
+            self._prepared()
+        with self._started() as server:
+            assert isinstance(server, RunningServer)
+            first_answer_s = server.first_answer(body, self.limits.start)
+            off = self._check(self._scores(server))
+            self.spent("scores are right", 0.0)
+            rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
+            for load in self.pace.closed(self.variant, self.traffic.model, in_process=False):
+                with self._still(server, load.who):
+                    rates[load[:3]].append(self._closed(server, load))
+                server.peak_memory()
+            capacity = median(one.rate for one in rates[self.traffic.main, MANY, PEER])
+            opened = [
+                self._open(server, share, who, share * capacity, lasts)
+                for share, who, lasts in self.pace.open(self.variant, self.traffic.model, in_process=False)
+            ]
+            return {
+                "command": server.portable_command,
+                "environment": dict(self.variant.environment),
+                "difference": off,
+                "first_answer_s": first_answer_s,
+                "peak_mb": server.peak_memory() / 1e6,
+                "loads": [_line(*which, found) for which, found in rates.items()],
+                "open": opened,
+            }
+
+    def _library(self) -> dict[str, Any]:
+        with self._started() as library, tempfile.TemporaryDirectory() as folder:
+            assert isinstance(library, RunningLibrary)
+            texts = self.traffic.requests[self.traffic.main]
+            limit = self.limits.prepare if self._unprepared() else self.limits.start
+            checked = library.answers(_file(folder, self.traffic.checked), limit)
+            self._prepared()
+            off = self._check(rankings(checked.rankings))
+            some = list(islice(cycle(texts), FEW))
+            speed = FEW / library.answers(_file(folder, some), self.limits.start).seconds
+            rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
+            for load in self.pace.closed(self.variant, self.traffic.model, in_process=True):
+                if load.who == PEER:
+                    asked = list(islice(cycle(texts), max(FEW, int(speed * load.seconds))))
+                    seconds = library.answers(_file(folder, asked), self.limits.start).seconds
+                    rates[load[:3]].append(closed_loop.Load(len(asked) / seconds, float("nan"), float("nan")))
+                    self.spent("in its process", load.lasts)
+                else:
+                    with self._still(library, load.who):
+                        rates[load[:3]].append(self._closed(None, load))
+            return {
+                "command": library.portable_command,
+                "environment": dict(self.variant.environment),
+                "difference": off,
+                "peak_mb": library.peak_memory() / 1e6,
+                "loads": [_line(*which, found) for which, found in rates.items()],
+                "open": [],
+            }
+
+    @contextmanager
+    def _started(self) -> Iterator[Running]:
+        """The peer's process, with what belongs to it alone."""
+        port = free_port()
+        own = self.cache / "peers" / "files" / self.peer.name
+        own.mkdir(parents=True, exist_ok=True)
+        command = [str(self.environment.python), str(self.peer.script), "--model", str(self.traffic.folder)]
+        command += [] if self.peer.in_process else ["--port", str(port)]
+        command += ["--threads", str(usable_cores()), *self.variant.arguments]
+        foreign = ("LABELD_", "HF_", "PYTHON", "VIRTUAL_ENV")
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1", "COMPARE_CACHE": str(own)}
+        environment = {**mine, **offline, **self.variant.environment}
+        if self.peer.in_process:
+            with RunningLibrary(command, environment) as library:
+                yield library
+        else:
+            path = self.peer.path.replace(MODEL, self.traffic.folder.name)
+            with RunningServer(command, environment, port, path) as server:
+                yield server
+
+    def _marker(self) -> Path:
+        own = self.environment.python.parents[1]  # made anew with its environment
+        return (
+            own
+            / f"prepared-{self.traffic.folder.name}-{self.variant.name}-{self.variant.precision}-{self.variant.engine}"
+        )
+
+    def _unprepared(self) -> bool:
+        return not self._marker().exists()
+
+    def _prepared(self) -> None:
+        self._marker().touch()
+
+    def _scores(self, server: RunningServer) -> list[Scores]:
+        found = []
+        for text in self.traffic.checked:
+            try:
+                status, reply = server.ask(self.peer.request_body(text).encode(), self.limits.answer)
+            except (OSError, HTTPException) as error:
+                server.check()
+                raise PeerError(f"it did not answer a text: {error}") from error
+            if status != 200:
+                raise PeerError(f"it answered {status}: {reply[:200].decode(errors='replace')}")
+            try:
+                found += rankings(json.loads(reply))
+            except ValueError:
+                raise PeerError(f"it answered what is no JSON: {reply[:200]!r}") from None
+        return found
+
+    def _check(self, scores: list[Scores]) -> float:
+        off = difference(self.expected, scores)
+        if self.variant.precision == "float32" and not off <= BAR:
+            raise PeerError(f"its scores are wrong: up to {off:.2g} away from transformers'; it is not timed.")
+        return off
+
+    def _closed(self, server: RunningServer | None, load: Load) -> closed_loop.Load:
+        """One load of whoever's turn it is."""
+        texts = self.traffic.requests[load.mix]
+        if load.who == PEER:
+            assert server is not None
+            port, path, bodies = server.port, server.path, [self.peer.request_body(text) for text in texts]
+        else:
+            ours = self.ours[load.who].server
+            port, path, bodies = ours.port, ours.path, [our_body(text) for text in texts]
+        try:
+            found = closed_loop.load(port, path, bodies, load.seconds, load.connections)
+        except PeerError as error:
+            if load.who != PEER:
+                sys.exit(f"labeld in {load.who} failed under load: {error}")
+            assert server is not None
+            server.check()
+            raise
+        if load.who == PEER:  # which goes on with what wrk left unanswered, and would do so in its next turn
+            time.sleep(min(load.connections / found.rate, LEFT_SECONDS))
+        who = self.peer.title if load.who == PEER else f"labeld {load.who}"
+        self.spent(f"{who}, {load.connections} connections, {load.mix}: {found.rate:.0f}/s", load.lasts)
+        return found
+
+    def _still(self, server: Running, who: Who) -> AbstractContextManager[None]:
+        """The peer does nothing while labeld is asked, if it bears that."""
+        return nullcontext() if who == PEER or not self.peer.stoppable else server.paused()
+
+    def _open(self, server: RunningServer, share: float, who: Who, rate: float, lasts: float) -> dict[str, Any]:
+        """One open loop of whoever's turn it is."""
+        texts = self.traffic.requests[self.traffic.main]
+        if who == PEER:
+            asked, bodies = server, [self.peer.request_body(text).encode() for text in texts]
+        else:
+            asked, bodies = self.ours[who].server, [our_body(text).encode() for text in texts]
+        with self._still(server, who):
+            found = open_loop.run(asked.port, asked.path, bodies, rate, lasts, headers=HEADERS, patience=PATIENCE)
+        if who == PEER:
+            server.check()
+        self.spent(f"open loop at {share:.0%}, {who}", lasts + DRAIN_SECONDS)
+        return {"share": share, "who": who, **found.detail()}
+
+
+def _file(folder: str, texts: Sequence[Text]) -> Path:
+    file = Path(folder, "texts.jsonl")
+    file.write_text("".join(json.dumps({"text": one.text, "pair": one.pair}) + "\n" for one in texts))
+    return file
+
+
+def _line(mix: str, connections: int, who: Who, found: Sequence[closed_loop.Load]) -> dict[str, Any]:
+    """The rounds of one load."""
+    return {
+        "mix": mix,
+        "connections": connections,
+        "who": who,
+        "rates": [one.rate for one in found],
+        "p50_ms": [one.p50_ms for one in found],
+        "p99_ms": [one.p99_ms for one in found],
+    }

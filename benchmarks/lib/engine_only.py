@@ -1,0 +1,67 @@
+"""The packed engine by itself: labeld's own, on texts that are already token ids, with nobody to wait for."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from labeld.checkpoint.config import read_config
+from labeld.config.precision import Precision
+from labeld.engines import open_engine
+from labeld.scheduler import batching
+from labeld.types import EncodedText
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A text as the planner sees it, with no deadline."""
+
+    text: EncodedText
+    tokens: int
+    deadline: float = float("inf")
+    abandoned: bool = False
+
+
+def batches(texts: Sequence[EncodedText], budget: int) -> list[list[EncodedText]]:
+    """The texts in full batches of at most `budget` tokens, by labeld's planner with all of them waiting."""
+    waiting = [_Waiting(text, len(text.ids)) for text in texts]
+    found = []
+    while waiting:
+        head = waiting[: 2 * batching.REACH]
+        chosen = set(batching.next_batch(head, budget, 0.0).batch)
+        found.append([one.text for index, one in enumerate(head) if index in chosen])
+        waiting[: len(head)] = [one for index, one in enumerate(head) if index not in chosen]
+    return found
+
+
+class BareEngine:
+    """One model on `threads` threads, `lanes` batches at once."""
+
+    def __init__(self, folder: Path, threads: int, lanes: int, precision: Precision = "float32") -> None:
+        self.threads, self.lanes = threads, lanes
+        self._engine = open_engine(folder, read_config(folder), threads, lanes, precision)
+
+    def seconds(self, texts: Sequence[EncodedText], budget: int) -> float:
+        """Time for all texts; the forming of batches is not counted."""
+        work, lock = iter(batches(texts, budget)), Lock()
+        began = time.perf_counter()
+        with ThreadPoolExecutor(self.lanes) as pool:
+            for lane in [pool.submit(self._lane, work, lock, lane) for lane in range(self.lanes)]:
+                lane.result()
+        return time.perf_counter() - began
+
+    def seconds_alone(self, text: EncodedText) -> float:
+        """Time for one text."""
+        began = time.perf_counter()
+        self._engine.run([text], 0)
+        return time.perf_counter() - began
+
+    def _lane(self, work: Iterator[list[EncodedText]], lock: Lock, lane: int) -> None:
+        while True:
+            with lock:
+                batch = next(work, None)
+            if batch is None:
+                return
+            self._engine.run(batch, lane)

@@ -1,0 +1,197 @@
+"""`labeld serve` with a watch on each stage of a request: the same process, wrapped from outside.
+
+Run as `python -m benchmarks.lib.traced_server serve …`. `GET /stages` says what was measured since it was last asked.
+The watches take some microseconds of a request, which are counted with the stage that they surround.
+"""
+
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+import labeld.web.factory
+from labeld.cache.answers import AnswerCache
+from labeld.cli.main import run
+from labeld.config.settings import Settings
+from labeld.engines.openvino.engine import OpenVinoEngine
+from labeld.engines.openvino.layers import PackedGraph
+from labeld.scheduler.dispatcher import Dispatcher
+from labeld.server.worker import Address
+from labeld.service import service
+from labeld.tokenization.encoder import TextEncoder
+from labeld.types import EncodedText
+from labeld.web import app as web_app
+
+PATH = "/stages"
+PARSE, LOOK_UP, TOKENISE, QUEUE = "parse", "look up", "tokenise", "queue"
+PACK, RUN, RANK, WRITE, TOTAL = "pack", "run", "rank", "write", "total"
+
+_KINDS = {"": "engine", "lane": "lanes", "MainThread": "event loop", "tokenise": "tokenisers"}
+"""Beginning of a thread's name -> what it does; OpenVINO's own threads have no name in Python."""
+_original = labeld.web.factory.application
+Seconds = defaultdict[str, float]
+_stages: ContextVar[Seconds] = ContextVar("stages")
+"""Of each stage of the request that the current task answers."""
+
+
+def application(settings: Settings, first: Semaphore, address: Address) -> Any:
+    """The application of labeld, with watches; made in the worker."""
+    return _Traced(_original(settings, first, address), _Watches())
+
+
+class _Watches:
+    """Replaces the functions that a request goes through by ones that look at the clock before and after."""
+
+    def __init__(self) -> None:
+        self._encoded: dict[int, float] = {}
+        """Seconds of tokenising, by the list that came of it."""
+        self._batches: dict[int, tuple[float, float, float]] = {}
+        """When a text's batch began, for how long it was packed, and when it ended, by the text."""
+        self._lane = threading.local()
+        self.inference = 0.0
+        """CPU seconds of lanes within the engine, but for packing."""
+        for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
+            setattr(web_app, name, _watched(getattr(web_app, name), stage))
+        service.Service.recall = _watched(service.Service.recall, LOOK_UP)  # type: ignore[method-assign]
+        for name in ("rank", "encode_ranking"):
+            setattr(service, name, _watched(getattr(service, name), RANK))
+        AnswerCache.find = _awaited(AnswerCache.find, LOOK_UP)  # type: ignore[method-assign]
+        TextEncoder.encode = self._encode(TextEncoder.encode)  # type: ignore[method-assign]
+        PackedGraph.inputs = self._pack(PackedGraph.inputs)  # type: ignore[method-assign]
+        OpenVinoEngine.run = self._run(OpenVinoEngine.run)  # type: ignore[method-assign]
+        Dispatcher.run = self._dispatch(Dispatcher.run)  # type: ignore[method-assign]
+
+    def _encode(self, encode: Callable[..., list[EncodedText]]) -> Any:
+        def watched(encoder: TextEncoder, *arguments: Any) -> list[EncodedText]:
+            began = time.perf_counter()
+            texts = encode(encoder, *arguments)
+            self._encoded[id(texts)] = time.perf_counter() - began
+            return texts
+
+        return watched
+
+    def _pack(self, pack: Callable[..., Any]) -> Any:
+        def watched(graph: PackedGraph, *arguments: Any) -> Any:
+            began, used = time.perf_counter(), time.thread_time()
+            inputs = pack(graph, *arguments)
+            self._lane.packed, self._lane.used = time.perf_counter() - began, time.thread_time() - used
+            return inputs
+
+        return watched
+
+    def _run(self, run_batch: Callable[..., Any]) -> Any:
+        def watched(engine: OpenVinoEngine, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Any:
+            began, used = time.perf_counter(), time.thread_time()
+            rows = run_batch(engine, texts, lane, alone=alone)
+            ended = time.perf_counter()
+            self.inference += time.thread_time() - used - self._lane.used
+            self._batches.update(dict.fromkeys(map(id, texts), (began, self._lane.packed, ended)))
+            return rows
+
+        return watched
+
+    def _dispatch(self, dispatch: Callable[..., Any]) -> Any:
+        async def watched(dispatcher: Dispatcher, queue: Any, texts: Sequence[EncodedText]) -> Any:
+            stages, since = _stages.get(), time.perf_counter()
+            rows = await dispatch(dispatcher, queue, texts)
+            stages[TOKENISE] += self._encoded.pop(id(texts))
+            times = [self._batches.pop(id(text)) for text in texts]
+            began, packed, ended = times[-1]
+            stages[QUEUE] += began - since
+            stages[PACK] += packed
+            stages[RUN] += ended - began - packed
+            return rows
+
+        return watched
+
+
+class _Traced:
+    """The application, whose requests are added up."""
+
+    def __init__(self, app: Any, watches: _Watches) -> None:
+        self._app, self._watches = app, watches
+        self._seconds: Seconds = defaultdict(float)
+        self._requests = 0
+        self._before = self._cpu()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app, name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await self._report(send)
+        elif scope["type"] == "http" and scope["method"] == "POST":
+            await self._trace(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _trace(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stages: Seconds = defaultdict(float)
+        _stages.set(stages)
+
+        async def watched_send(message: Message) -> None:
+            began = time.perf_counter()
+            await send(message)
+            stages[WRITE] += time.perf_counter() - began
+
+        began = time.perf_counter()
+        await self._app(scope, receive, watched_send)
+        stages[TOTAL] = time.perf_counter() - began
+        if RUN in stages:  # those of clients that have left are not
+            for stage, seconds in stages.items():
+                self._seconds[stage] += seconds
+            self._requests += 1
+
+    async def _report(self, send: Send) -> None:
+        now = self._cpu()
+        cpu = {name: seconds - self._before.get(name, 0.0) for name, seconds in now.items()}
+        body = json.dumps({"requests": self._requests, "seconds": self._seconds, "cpu": cpu}).encode()
+        self._seconds, self._requests, self._before = defaultdict(float), 0, now
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _cpu(self) -> dict[str, float]:
+        """CPU seconds so far of this process's threads, by what they do."""
+        names = {thread.native_id: thread.name.replace("_", "-").partition("-")[0] for thread in threading.enumerate()}
+        found: Seconds = defaultdict(float)
+        for task in Path("/proc/self/task").iterdir():
+            kind = _KINDS.get(names.get(int(task.name), ""), "other threads")
+            found[kind] += int((task / "schedstat").read_text().split()[0]) / 1e9
+        found["engine"] += self._watches.inference
+        found["lanes"] -= self._watches.inference
+        return dict(found)
+
+
+def _watched(function: Callable[..., Any], stage: str) -> Any:
+    def watched(*arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            _stages.get(defaultdict(float))[stage] += time.perf_counter() - began
+
+    return watched
+
+
+def _awaited(function: Callable[..., Any], stage: str) -> Any:
+    async def watched(*arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return await function(*arguments)
+        finally:
+            _stages.get(defaultdict(float))[stage] += time.perf_counter() - began
+
+    return watched
+
+
+if __name__ == "__main__":
+    labeld.web.factory.application = application
+    run()

@@ -1,0 +1,41 @@
+"""Authorization: what an access token adds to a request, in microseconds of processor time, in this process."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.lib.report import Figure, Plan, summary
+from labeld.auth.authenticator import Keyring
+from labeld.auth.database_url import locate
+
+BAR_MICROSECONDS = 10.0
+KEYS = 1000
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """The median of rounds; each finds the keys of many tokens, counts against their limits and notes their use."""
+    rounds = asyncio.run(_rounds(*((3, 10) if plan.quick else (9, 100))))
+    detail = {"rounds": summary(rounds), "keys": KEYS}
+    name = "processor time per request with an access token"
+    return [Figure("authorization", name, median(rounds), "µs", BAR_MICROSECONDS, detail=detail)]
+
+
+async def _rounds(count: int, times: int) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        keyring = Keyring(locate(str(Path(folder, "keys.sqlite3"))), None)
+        await keyring.open()
+        made = [await keyring.create(f"key {number}", per_minute=1_000_000) for number in range(KEYS)]
+        tokens = [token for _, token in made]
+        rounds = []
+        for _ in range(count):
+            began = time.process_time()
+            for _ in range(times):
+                for token in tokens:
+                    key = keyring.find(token)
+                    keyring.admit(key)
+                    keyring.used(key)
+            rounds.append((time.process_time() - began) / (times * KEYS) * 1e6)
+        await keyring.close()
+    return rounds

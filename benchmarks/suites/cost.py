@@ -1,0 +1,65 @@
+"""Cost: how many texts a core classifies in an hour, and what a billion of them costs."""
+
+import random
+from contextlib import ExitStack
+from statistics import median
+
+from benchmarks.lib import synthetic_models
+from benchmarks.lib.load import RAISED, generate
+from benchmarks.lib.report import Figure, Plan, summary
+from benchmarks.lib.server import Server
+from benchmarks.lib.texts import encoder_of, english, of_length
+from labeld.config.precision import Precision
+from labeld.service.build import usable_cores
+
+TOKENS = 100
+TEXTS = 40
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
+PUBLISHED = 253.82
+"""Dollars per 10^9 texts of about 100 tokens, DistilBERT's, on one L4 at $0.80 an hour, as published."""
+BILLION = 1e9
+HOUR = 3600
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """32 connections, one text of 100 tokens per request, all cores, in each precision."""
+    encoder = encoder_of(synthetic_models.folder(plan, synthetic_models.DISTILBERT))
+    texts = [of_length(english(plan.data), encoder, TOKENS, random.Random(seed)) for seed in range(TEXTS)]
+    model, flags = (
+        synthetic_models.DISTILBERT.model_id,
+        ("--models-dir", str(synthetic_models.models_dir(plan)), *RAISED),
+    )
+    rates: dict[Precision, list[float]] = {precision: [] for precision in PRECISIONS}
+    with ExitStack() as stack:
+        servers = {
+            one: stack.enter_context(Server(model, *flags, "--precision", one, cache=plan.cache)) for one in PRECISIONS
+        }
+        for round_number in plan.progress.track(range(1 if plan.quick else 4), description="cost"):
+            for precision, server in servers.items():
+                found = generate(server.port, f"/models/{model}", texts, 3 if plan.quick else 10)
+                if round_number or plan.quick:  # the first prepares every shape
+                    rates[precision].append(found["answers"] / found["seconds"])
+    return [figure for precision, found in rates.items() for figure in _figures(plan, precision, found)]
+
+
+def _figures(plan: Plan, precision: Precision, rates: list[float]) -> list[Figure]:
+    cores = usable_cores()
+    in_an_hour = HOUR * median(rates)
+    price = BILLION / in_an_hour * cores * plan.core_hour
+    detail = {"dollars_per_core_hour": plan.core_hour, "published": PUBLISHED, "times_cheaper": PUBLISHED / price}
+    return [
+        Figure(
+            "cost",
+            f"{precision}: texts of {TOKENS} tokens per core-hour",
+            in_an_hour / cores,
+            "texts",
+            detail={"requests_per_s": summary(rates)},
+        ),
+        Figure("cost", f"{precision}: a billion texts", price, "$", detail=detail),
+        Figure(
+            "cost",
+            f"{precision}: a {cores}-core machine breaks even at",
+            PUBLISHED * in_an_hour / BILLION,
+            "$ an hour",
+        ),
+    ]

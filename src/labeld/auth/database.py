@@ -1,0 +1,205 @@
+"""The tables of the access tokens, and connections to the database that has them: SQLite or PostgreSQL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+from sqlalchemy.pool import NullPool
+
+from labeld.auth.database_url import Location
+from labeld.auth.errors import KeyStoreUnavailableError
+from labeld.errors import SettingsError
+
+WAIT_SECONDS = 2
+"""For a connection or an answer of PostgreSQL."""
+LOCK_SECONDS = 8
+"""For the lock of SQLite's file, which nobody holds for long, but which many may want on a slow disk."""
+
+TABLES = MetaData()
+
+KEYS = Table(
+    "labeld_keys",
+    TABLES,
+    Column("key_id", String(12), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("models", Text, nullable=False),
+    Column("expires", Float(53)),
+    Column("per_minute", Integer),
+    Column("created", Float(53), nullable=False),
+    Column("last_used", Float(53)),
+    Column("revoked", Float(53)),
+)
+"""One row per key, also of those that are revoked."""
+
+_UNREVOKED = text("revoked IS NULL")
+Index("labeld_keys_name", KEYS.c.name, unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED)
+
+FACTS = Table("labeld_facts", TABLES, Column("name", String(16), primary_key=True), Column("value", String(64)))
+"""`schema`, the version of these tables; `secret`, the secret's fingerprint; `mark`, another after every change."""
+
+SIGN_INS = Table(
+    "labeld_sign_ins",
+    TABLES,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("expires", BigInteger, nullable=False),
+)
+"""Codes that were used, until they expire."""
+
+_ADVISORY_LOCK = 0x6C6162656C64
+"""So that no two processes make the tables of PostgreSQL at once, which IF NOT EXISTS does not prevent."""
+
+DAMAGED = "is damaged: bring back a copy of it"
+
+_SQLITE_REASONS = {
+    sqlite3.SQLITE_BUSY: "is locked by another program: try again in a moment",
+    sqlite3.SQLITE_CANTOPEN: "is gone, or its file may not be opened by this user",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_FULL: "cannot be written, because its disk is full",
+    sqlite3.SQLITE_NOTADB: "is no SQLite database: the setting keys names another file",
+    sqlite3.SQLITE_PERM: "may not be written by this user",
+    sqlite3.SQLITE_READONLY: "may not be written by this user",
+}
+_POSTGRES_REASONS = {
+    "28": "does not let this user in",
+    "3D": "does not exist on its server",
+    "42": "does not let this user use its tables, or lacks them",
+    "53": "has no room, or no connection left",
+}
+"""By the class of SQLSTATE."""
+
+
+class Database:
+    """Transactions of one database. Blocking; for several threads."""
+
+    def __init__(self, location: Location) -> None:
+        """Raises SettingsError when the URL cannot be read or its driver is missing."""
+        self._path = location.path
+        if location.path is not None:
+            # NOTE: no pool: a connection that is kept would go on reading a file that has been replaced
+            self._engine = create_engine("sqlite://", creator=partial(_connect, location.path), poolclass=NullPool)
+            event.listen(self._engine, "begin", _begin)
+        else:
+            self._engine = _postgres(location.url or "")
+
+    def make(self) -> None:
+        """The file of SQLite, readable for its owner only; nothing when it is there."""
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
+        except OSError as error:
+            raise KeyStoreUnavailableError(f"cannot be made: {error.strerror}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises KeyStoreUnavailableError."""
+        with _errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Iterator[Connection]:
+        """A transaction that is on disk when the context ends; `alone`: one at a time, of all processes.
+
+        Raises KeyStoreUnavailableError; IntegrityError is passed on.
+        """
+        with _errors(), self._engine.execution_options(writes=True).begin() as connection:
+            if alone and self._path is None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+            yield connection
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._engine.dispose()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there: one that has gone must not come back empty."""
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=LOCK_SECONDS,
+        isolation_level=None,  # `_begin` begins transactions
+        check_same_thread=False,
+    )
+    try:
+        # NOTE: not WAL, which SQLite 3.7.0 to 3.51.2 can lose (reliability section 3.7). EXTRA is FULL and also syncs
+        # the folder after the journal is deleted, without which a power cut could bring a revoked key back.
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA synchronous=EXTRA")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgres(url: str) -> Engine:
+    arguments: dict[str, Any] = {
+        "connect_timeout": WAIT_SECONDS,
+        "options": f"-c statement_timeout={WAIT_SECONDS * 1000} -c synchronous_commit=on",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+        "tcp_user_timeout": WAIT_SECONDS * 2000,
+        "application_name": "labeld",
+    }
+    try:
+        return create_engine(url, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)
+    except ImportError:
+        raise SettingsError(
+            "The setting keys names PostgreSQL, which needs psycopg: pip install 'labeld[postgres]'."
+        ) from None
+    except (ArgumentError, ValueError):
+        raise SettingsError("keys is a URL that cannot be read: write postgresql://user@host:port/database.") from None
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """The library's errors as ours."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise KeyStoreUnavailableError(_reason(error.orig)) from error
+    except NoConnectionError as error:  # all of the pool are in use
+        raise KeyStoreUnavailableError from error
+    except sqlite3.Error as error:
+        raise KeyStoreUnavailableError(_reason(error)) from error
+
+
+def _reason(error: BaseException | None) -> str:
+    default = "does not answer: try again in a moment"
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE_REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, default)
+    return _POSTGRES_REASONS.get((getattr(error, "sqlstate", None) or "")[:2], default)

@@ -1,0 +1,118 @@
+"""What is known of an access token, but never the token itself; and what a new one may be like. Pure."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
+
+from labeld.auth.errors import KeyRequestError
+from labeld.repository.folders import SEGMENT, valid_id
+
+Role = Literal["inference", "admin"]
+"""What a key may do: classify, or also see and change the settings page."""
+
+NAME_CHARACTERS = 100
+MOST_MODELS = 100
+MOST_PER_MINUTE = 1_000_000
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
+_ALL_OF = re.compile(rf"{SEGMENT}/\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One access token. Times are seconds since the epoch."""
+
+    key_id: str
+    """12 hexadecimal digits."""
+    name: str
+    role: Role
+    models: tuple[str, ...]
+    """Models that it may use, `org/name` or `org/*`; empty = all."""
+    expires: float | None
+    per_minute: int | None
+    """Requests per minute; None = as many as the server takes."""
+    created: float
+    """When its present token was made."""
+    last_used: float | None
+    revoked: float | None
+
+    def allows(self, model_id: str) -> bool:
+        """Whether it may use this model, `org/name` or `org/name@revision`, in any revision."""
+        if not self.models:
+            return True
+        model_id = model_id.partition("@")[0]
+        owner, slash, _ = model_id.partition("/")
+        return model_id in self.models or (bool(slash) and f"{owner}/*" in self.models)
+
+    def live(self, now: float) -> bool:
+        """Whether it counts at that time: neither revoked nor expired."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The keys that are not revoked, as their store had them at one moment."""
+
+    mark: str = ""
+    """Another one after every change."""
+    keys: Mapping[bytes, Key] = field(default_factory=dict)
+    """By the digest of their token."""
+    any_made: bool = False
+    """Whether a key was ever made, revoked ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new key is to be like."""
+
+    name: str
+    role: Role = "inference"
+    models: tuple[str, ...] = ()
+    expires: float | None = None
+    per_minute: int | None = None
+
+    def checked(self, now: float) -> "Wanted":
+        """The same with spaces around the name gone; raises KeyRequestError with a sentence for what cannot be."""
+        name = self.name.strip()
+        if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable():
+            raise KeyRequestError(f"The name of an access token must be 1 to {NAME_CHARACTERS} printable characters.")
+        if self.role not in get_args(Role):
+            raise KeyRequestError(f"The role of an access token must be {' or '.join(get_args(Role))}.")
+        if len(self.models) > MOST_MODELS:
+            raise KeyRequestError(f"An access token may name at most {MOST_MODELS} models; org/* names all of org.")
+        for number, model in enumerate(self.models, 1):
+            if not (valid_id(model) or _ALL_OF.fullmatch(model)):
+                raise KeyRequestError(f"Model {number} of the access token is neither an id like org/name nor org/*.")
+        if self.expires is not None and not (math.isfinite(self.expires) and self.expires > now):
+            raise KeyRequestError("The expiry of an access token must be in the future.")
+        if self.per_minute is not None and not 1 <= self.per_minute <= MOST_PER_MINUTE:
+            raise KeyRequestError(
+                f"The limit of an access token must be 1 to {MOST_PER_MINUTE} requests per minute, or none."
+            )
+        return Wanted(name, self.role, tuple(dict.fromkeys(self.models)), self.expires, self.per_minute)
+
+
+def read_expiry(text: str, now: float) -> float:
+    """Seconds since the epoch of an expiry as people write it: `30d`, `12h`, `2027-01-31`, `2027-01-31T18:00`.
+
+    A date is its first moment, and without a zone it is UTC. Raises KeyRequestError when it is none of these, or past.
+    """
+    text = text.strip()
+    try:
+        if duration := _DURATION.fullmatch(text):
+            expires = now + timedelta(**{UNITS[duration[2]]: int(duration[1])}).total_seconds()
+        else:
+            read = datetime.fromisoformat(text)
+            expires = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        datetime.fromtimestamp(expires, UTC)  # a year that can be shown
+    except (ValueError, OverflowError, OSError):
+        raise KeyRequestError(
+            "The expiry of an access token must be a duration like 30d or 12h (or m, w), or a date like 2027-01-31."
+        ) from None
+    if expires <= now:
+        raise KeyRequestError("The expiry of an access token must be in the future.")
+    return expires

@@ -1,0 +1,196 @@
+"""Access tokens in their database: made, revoked, rotated, each in one transaction. Blocking; for several threads.
+
+A token is kept as its HMAC only. It is random, so one fast hash is as good as a slow one (reliability section 3.9).
+"""
+
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from labeld.auth import sign_in_codes
+from labeld.auth.database import DAMAGED, FACTS, KEYS, SIGN_INS, TABLES, Database
+from labeld.auth.database_url import Location
+from labeld.auth.errors import KeyNotFoundError, KeyRequestError, KeyStoreUnavailableError
+from labeld.auth.records import Key, Snapshot, Wanted
+from labeld.auth.token_format import new_token
+from labeld.errors import SettingsError
+
+SCHEMA = "1"
+_KEY_ID = re.compile(r"[0-9a-f]{12}")
+
+
+def digest_of(secret: bytes, token: str) -> bytes:
+    """What is kept of a token."""
+    return hmac.digest(secret, token.encode(), "sha256")
+
+
+class KeyStore:
+    """The access tokens of one database, which is made when it is first used.
+
+    Every method raises KeyStoreUnavailableError when the database cannot be asked, and SettingsError when it was made
+    with another secret or by a newer labeld.
+    """
+
+    def __init__(self, location: Location, secret: bytes, now: Callable[[], float] = time.time) -> None:
+        self._database, self._secret, self._now = Database(location), secret, now
+        self._fingerprint = hmac.digest(secret, b"labeld keys", "sha256").hex()[:32]
+        self._ready = False
+
+    def create(self, wanted: Wanted) -> tuple[Key, str]:
+        """A new key and its token, which is never seen again. Raises KeyRequestError."""
+        now = self._now()
+        wanted = wanted.checked(now)
+        token = new_token()
+        key = Key(
+            secrets.token_hex(6),
+            wanted.name,
+            wanted.role,
+            wanted.models,
+            wanted.expires,
+            wanted.per_minute,
+            now,
+            last_used=None,
+            revoked=None,
+        )
+        row = {name: getattr(key, name) for name in Key.__slots__}
+        row |= {"models": json.dumps(key.models), "digest": digest_of(self._secret, token)}
+        self._prepare()
+        try:
+            with self._database.writing() as connection:
+                connection.execute(insert(KEYS).values(row))
+                self._changed(connection)
+        except IntegrityError:
+            raise KeyRequestError(
+                f"There is an access token with the name {wanted.name} already: take another name, or revoke that one."
+            ) from None
+        return key, token
+
+    def revoke(self, key_id: str) -> Key:
+        """The key, which counts no longer; once more changes nothing. Raises KeyNotFoundError."""
+        self._prepare()
+        with self._database.writing() as connection:
+            key = self._key(connection, key_id)
+            if key.revoked is None:
+                unrevoked = (KEYS.c.key_id == key_id) & KEYS.c.revoked.is_(None)
+                connection.execute(update(KEYS).where(unrevoked).values(revoked=self._now()))
+                self._changed(connection)
+            return self._key(connection, key_id)
+
+    def rotate(self, key_id: str) -> tuple[Key, str]:
+        """The key with a new token; the old one counts no longer.
+
+        Raises KeyNotFoundError, or KeyRequestError when the key is revoked or has expired.
+        """
+        now, token = self._now(), new_token()
+        self._prepare()
+        with self._database.writing() as connection:
+            key = self._key(connection, key_id, lock=True)
+            if not key.live(now):
+                raise KeyRequestError("An access token that is revoked or expired cannot be rotated: create another.")
+            changes = {"digest": digest_of(self._secret, token), "created": now, "last_used": None}
+            connection.execute(update(KEYS).where(KEYS.c.key_id == key_id).values(changes))
+            self._changed(connection)
+            return self._key(connection, key_id), token
+
+    def everything(self) -> list[Key]:
+        """All keys, also those that count no longer, the newest first."""
+        self._prepare()
+        with self._database.reading() as connection:
+            rows = connection.execute(select(KEYS).order_by(KEYS.c.created.desc(), KEYS.c.key_id))
+            return [_key(row) for row in rows]
+
+    def snapshot(self, known_mark: str | None = None) -> Snapshot | None:
+        """The keys that are not revoked; None when nothing has changed since the snapshot with that mark."""
+        self._prepare()
+        with self._database.reading() as connection:
+            mark = self._facts(connection).get("mark", "")
+            if mark == known_mark:
+                return None
+            rows = connection.execute(select(KEYS).where(KEYS.c.revoked.is_(None)))
+            keys = {bytes(row.digest): _key(row) for row in rows}
+            any_made = bool(keys) or connection.execute(select(KEYS.c.key_id).limit(1)).first() is not None
+            return Snapshot(mark, keys, any_made)
+
+    def touch(self, used: Mapping[str, float]) -> None:
+        """Writes down when keys were last used, if that is later than what is there; to `snapshot` no change."""
+        self._prepare()
+        with self._database.writing() as connection:
+            for key_id, when in sorted(used.items()):  # NOTE: in one order, so that two processes never wait in a ring
+                earlier = KEYS.c.last_used.is_(None) | (KEYS.c.last_used < when)
+                connection.execute(update(KEYS).where((KEYS.c.key_id == key_id) & earlier).values(last_used=when))
+
+    def use_sign_in(self, code: str) -> bool:
+        """Whether the code is one of ours that counts still and that nobody has used; now it is used."""
+        now = self._now()
+        expires = sign_in_codes.expiry_of(self._secret, code)
+        if expires is None or expires <= now:
+            return False
+        self._prepare()
+        try:
+            with self._database.writing() as connection:
+                connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires <= now))
+                connection.execute(insert(SIGN_INS).values(digest=digest_of(self._secret, code), expires=expires))
+        except IntegrityError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._database.close()
+
+    def _prepare(self) -> None:
+        """Makes the tables, once."""
+        if self._ready:
+            return
+        self._database.make()
+        with self._database.writing(alone=True) as connection:
+            TABLES.create_all(connection)
+            if not connection.execute(select(FACTS.c.name).limit(1)).first():
+                rows = {"schema": SCHEMA, "secret": self._fingerprint, "mark": ""}
+                connection.execute(insert(FACTS), [{"name": name, "value": value} for name, value in rows.items()])
+            self._facts(connection)
+        self._ready = True
+
+    def _facts(self, connection: Connection) -> dict[str, str]:
+        """The facts; raises SettingsError when they are not ours."""
+        facts = {row.name: row.value for row in connection.execute(select(FACTS))}
+        if facts.get("schema") != SCHEMA:
+            raise SettingsError(
+                "The database of access tokens was made by another version of labeld, which must use it."
+            )
+        if not hmac.compare_digest(facts.get("secret", ""), self._fingerprint):
+            raise SettingsError(
+                "The access tokens were made with another secret: bring back the file with the secret, or the "
+                "LABELD_KEYS_SECRET, that this database was made with."
+            )
+        return facts
+
+    def _changed(self, connection: Connection) -> None:
+        # NOTE: random, not counted, so that a database brought back from a copy is never taken for unchanged
+        connection.execute(update(FACTS).where(FACTS.c.name == "mark").values(value=secrets.token_hex(8)))
+
+    def _key(self, connection: Connection, key_id: str, *, lock: bool = False) -> Key:
+        wanted = select(KEYS).where(KEYS.c.key_id == key_id)
+        row = (
+            connection.execute(wanted.with_for_update() if lock else wanted).first()
+            if _KEY_ID.fullmatch(key_id)
+            else None
+        )
+        if row is None:
+            raise KeyNotFoundError
+        return _key(row)
+
+
+def _key(row: Row[Any]) -> Key:
+    fields = {name: getattr(row, name) for name in Key.__slots__}
+    try:
+        return Key(**{**fields, "models": tuple(json.loads(row.models))})
+    except (ValueError, TypeError) as error:
+        raise KeyStoreUnavailableError(DAMAGED) from error

@@ -1,0 +1,1 @@
+"""Which precision a model can take, tried on evaluation texts."""

@@ -1,0 +1,119 @@
+"""What a precision costs on probe texts, and whether these say anything of the model. Pure: logits in, facts out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeld.config.precision import Precision
+from labeld.config.settings import Precisions
+from labeld.tokenization.encoder import FUNCTIONS
+from labeld.types import FunctionName
+
+Logits = NDArray[np.float32]
+"""float32 [texts, labels]."""
+Scores = NDArray[np.float64]
+"""float64 [texts, labels]."""
+
+MOST_FREQUENT = 0.9
+"""Share of the texts that may have the same answer: beyond that agreement means little."""
+LEAST_SPREAD = 0.1
+"""How far the 10th and the 90th percentile of some label's score must be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How far answers differ from those in float32."""
+
+    agreement: float
+    """Share of texts with the same best label; of a multi-label model the share with the same side of 0.5, for the
+    label where it is lowest; of a model with one label Kendall's tau of the order of the texts."""
+    mean_change: float
+    """Mean over the texts of the largest change of a label's probability; where scores are no probabilities, in
+    standard deviations of the label's scores."""
+    p99_change: float
+    """99th percentile of the same."""
+
+    def within(self, tolerances: Precisions) -> bool:
+        """Whether it is small enough."""
+        return (
+            self.agreement >= tolerances.probe_agreement
+            and self.mean_change <= tolerances.probe_mean_change
+            and self.p99_change <= tolerances.probe_p99_change
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How varied the answers in float32 are; texts far from what a model was made for can agree for no reason."""
+
+    most_frequent: float | None
+    """Share of the texts that have the most frequent answer; None where the answer is one number."""
+    spread: float
+    """Between the 10th and the 90th percentile of a label's score, for the label where it is largest."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether agreement on these texts means something."""
+        return (self.most_frequent is None or self.most_frequent <= MOST_FREQUENT) and self.spread >= LEAST_SPREAD
+
+
+def cost(reference: Logits, other: Logits, function: FunctionName) -> Cost:
+    """What `other` costs against the logits in float32. A model that computes no finite number costs everything."""
+    if not (np.isfinite(reference).all() and np.isfinite(other).all()):
+        return Cost(0.0, 1.0, 1.0)
+    before, after = _scores(reference, function), _scores(other, function)
+    changes = np.abs(after - before)
+    if function == "none":
+        changes = changes / np.maximum(before.std(0), np.finfo(np.float32).tiny)
+    largest = changes.max(1)
+    return Cost(_agreement(before, after, function), float(largest.mean()), float(np.percentile(largest, 99)))
+
+
+def variety(reference: Logits, function: FunctionName) -> Variety:
+    """How varied the answers in float32 are."""
+    if not np.isfinite(reference).all():
+        return Variety(1.0, 0.0)
+    scores = _scores(reference, function)
+    low, high = np.percentile(scores, (10, 90), axis=0)
+    if _is_order(scores, function):
+        return Variety(None, float((high - low).max()))
+    answers = scores.argmax(1)[:, None] if function == "softmax" else scores > 0.5
+    _, counts = np.unique(answers, axis=0, return_counts=True)
+    return Variety(float(counts.max() / len(scores)), float((high - low).max()))
+
+
+def fastest(
+    speeds: Mapping[Precision, float], costs: Mapping[Precision, Cost], answers: Variety, tolerances: Precisions
+) -> Precision:
+    """The fastest precision whose cost is within the tolerances; float32 when the answers are not varied enough."""
+    allowed: list[Precision] = ["float32"]
+    if answers.enough:
+        allowed += [precision for precision, its_cost in costs.items() if its_cost.within(tolerances)]
+    return max(allowed, key=lambda precision: speeds[precision])
+
+
+def _scores(logits: Logits, function: FunctionName) -> Scores:
+    return np.stack([FUNCTIONS[function](row) for row in logits]).astype(np.float64)
+
+
+def _is_order(scores: Scores, function: FunctionName) -> bool:
+    """Whether what counts is how texts are ordered by a number, not which label they get."""
+    return function == "none" or scores.shape[1] == 1
+
+
+def _agreement(before: Scores, after: Scores, function: FunctionName) -> float:
+    if _is_order(before, function):
+        return min(kendall_tau(*columns) for columns in zip(before.T, after.T, strict=True))
+    if function == "softmax":
+        return float((before.argmax(1) == after.argmax(1)).mean())
+    return float(((before > 0.5) == (after > 0.5)).mean(0).min())
+
+
+def kendall_tau(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Kendall's tau-b of two rankings, [texts] each; 0 when one of them has no order."""
+    pairs = np.triu_indices(len(before), 1)
+    ours, theirs = (np.sign(values[pairs[0]] - values[pairs[1]]) for values in (before, after))
+    ordered = np.sqrt(np.abs(ours).sum() * np.abs(theirs).sum())
+    return float((ours * theirs).sum() / ordered) if ordered else 0.0

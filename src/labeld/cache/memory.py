@@ -1,0 +1,54 @@
+"""Answers in this process's memory: bounded in bytes, the least recently used leave first. Lives on one event loop."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from labeld.types import Answer
+
+OVERHEAD = 440
+"""Bytes that an entry takes beside its ranking: the key, the numbers, and Python's objects around them (measured)."""
+
+
+class MemoryStore:
+    """Answers by key, each for `ttl` seconds; together with all around them they take at most `limit` bytes."""
+
+    def __init__(self, limit: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = limit
+        self._ttl, self._clock = ttl, clock
+        self._entries: OrderedDict[bytes, tuple[Answer, float]] = OrderedDict()  # with when it expires; LRU first
+        self.used = 0
+        """Bytes."""
+
+    @property
+    def count(self) -> int:
+        """Answers that are kept, those that are too old included until somebody asks for them."""
+        return len(self._entries)
+
+    def get(self, key: bytes) -> Answer | None:
+        """The answer, if it is there and not too old."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        answer, expires = entry
+        if self._clock() >= expires:
+            self._drop(key)
+            return None
+        self._entries.move_to_end(key)
+        return answer
+
+    def put(self, key: bytes, answer: Answer) -> None:
+        """Remembers an answer, in place of an older one; one that is larger than the whole store is not kept."""
+        if key in self._entries:
+            self._drop(key)
+        size = OVERHEAD + len(answer.ranking)
+        if size > self.limit:
+            return
+        while self.used + size > self.limit:
+            self._drop(next(iter(self._entries)))
+        self._entries[key] = answer, self._clock() + self._ttl
+        self.used += size
+
+    def _drop(self, key: bytes) -> None:
+        answer, _ = self._entries.pop(key)
+        self.used -= OVERHEAD + len(answer.ranking)

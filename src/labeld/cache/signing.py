@@ -1,0 +1,30 @@
+"""Answer <-> the bytes that Redis keeps. They prove themselves: nothing read from there is believed otherwise. Pure."""
+
+import hashlib
+import hmac
+import math
+import struct
+
+from labeld.types import Answer
+
+MAGIC = b"labeld-answer-1\0"
+SECONDS = struct.Struct("<d")
+MAC_BYTES = hashlib.sha256().digest_size
+
+
+def seal(key: bytes, answer: Answer, secret: bytes) -> bytes:
+    """The answer with the key it belongs to, and HMAC-SHA256 over both; with an empty secret that is a checksum."""
+    body = MAGIC + key + SECONDS.pack(answer.seconds) + answer.ranking
+    return body + hmac.digest(secret, body, "sha256")
+
+
+def unseal(key: bytes, value: bytes, secret: bytes) -> Answer | None:
+    """The answer, or None for whatever is not exactly what `seal` made for this key under this secret."""
+    body, mac = value[:-MAC_BYTES], value[-MAC_BYTES:]
+    start = len(MAGIC) + len(key) + SECONDS.size
+    if len(body) < start or not body.startswith(MAGIC + key):
+        return None
+    if not hmac.compare_digest(mac, hmac.digest(secret, body, "sha256")):
+        return None
+    (seconds,) = SECONDS.unpack_from(body, start - SECONDS.size)
+    return Answer(body[start:], seconds) if math.isfinite(seconds) else None

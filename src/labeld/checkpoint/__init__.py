@@ -1,0 +1,1 @@
+"""A model folder's files to arrays and meaning: weights, config, card, revision."""

@@ -1,0 +1,202 @@
+"""A model folder's weights by name, whichever of the four forms they have, without executing or copying anything."""
+
+import logging
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from labeld.checkpoint.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, parse_object, shown
+from labeld.checkpoint.safetensors import read_safetensors
+from labeld.checkpoint.spill_file import ScratchFile
+from labeld.checkpoint.torch_file import read_torch
+from labeld.errors import FolderError
+
+_log = logging.getLogger(__name__)
+
+FORMS = {
+    "model.safetensors": read_safetensors,
+    "model.safetensors.index.json": read_safetensors,
+    "pytorch_model.bin": read_torch,
+    "pytorch_model.bin.index.json": read_torch,
+}
+"""File that says a folder has this form -> the reader of its weight files. The first one that is there counts, which
+is the order of transformers."""
+
+INDEX_LIMIT = 10_000_000
+"""Bytes of an index, at most; one of 1,000 tensors has 0.1 million."""
+
+OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+"""Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
+
+BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.", "electra.", "model.")
+"""What transformers adds to a tensor's name, or takes off, where that makes it one it needs (`rename_source_key` in
+its core_model_loading.py): `base_model_prefix` of the architectures."""
+
+HARMLESS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
+"""Tensors that nobody needs but old versions of transformers stored."""
+
+NAMED_EXTRAS = 5
+"""Extra tensors that the warning names, at most."""
+
+
+class Checkpoint:
+    """The tensors of one model, by the names that transformers knows them by. Owns the mapped files."""
+
+    def __init__(self, file_name: str, tensors: dict[str, StoredTensor], files: Sequence[MappedFile]) -> None:
+        self.file_name = file_name
+        self._tensors = tensors
+        self._files = files
+        self._taken: set[str] = set()
+        self._scratch: ScratchFile | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors as float32."""
+        return 4 * self.numbers
+
+    def take(self, name: str, *shape: int) -> FloatArray:
+        """The tensor as float32, of exactly this shape; a view of the mapped file where it is stored like that.
+
+        Raises FolderError naming the tensor if it is missing, misshapen, or not stored as floating point.
+        """
+        return self._find(name, shape).as_float32()
+
+    def take_stored(self, name: str, *shape: int) -> WeightArray:
+        """The same, but a view of the file for float16 and bfloat16 too (its bits, as uint16): that saves the copy."""
+        return self._find(name, shape).as_stored()
+
+    def take_all(self) -> Iterator[tuple[str, FloatArray]]:
+        """Each tensor that is stored as floating point: its name in the files, old ones replaced, and its float32."""
+        for name, tensor in self._tensors.items():
+            if tensor.dtype in FLOATS:
+                yield name, tensor.as_float32()
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in all tensors together."""
+        return sum(math.prod(tensor.shape) for tensor in self._tensors.values())
+
+    def take_matrix(self, name: str, *shape: int) -> WeightArray:
+        """The same, but as float32 in the scratch file, if there is one, where it is stored in 16 bits."""
+        stored = self.take_stored(name, *shape)
+        if self._scratch is None or stored.dtype == np.float32:
+            return stored
+        try:
+            return self._scratch.keep(self.take(name, *shape))
+        except OSError as error:
+            _log.warning("the cache folder has no room for widened weights, so they stay in memory: %s", error.strerror)
+            self._scratch = None
+            return stored
+
+    def widen_into(self, folder: Path) -> None:
+        """Makes a scratch file in this folder, for the matrices that are taken from now on."""
+        try:
+            self._scratch = ScratchFile(folder)
+        except OSError as error:
+            _log.warning("the cache folder cannot be written, so widened weights stay in memory: %s", error.strerror)
+
+    def unused(self) -> list[str]:
+        """Names of the tensors that nobody took, sorted."""
+        return sorted(set(self._tensors) - self._taken)
+
+    def warn_of_unused(self) -> None:
+        """Logs one warning that names tensors which nobody took: the config may be another model's."""
+        self.warn_of_extra(self.unused())
+
+    def warn_of_extra(self, names: Sequence[str]) -> None:
+        """The same for tensors that somebody else found to be of no use."""
+        extra = [shown(name) for name in names if not HARMLESS.search(name)]
+        if extra:
+            named = ", ".join(extra[:NAMED_EXTRAS]) + (", …" if len(extra) > NAMED_EXTRAS else "")
+            _log.warning("%s has %d tensors that the model does not use: %s.", self.file_name, len(extra), named)
+
+    def release(self) -> None:
+        """Gives the files' resident pages back to the system; a later read brings them back from disk."""
+        for file in self._files:
+            file.release()
+        if self._scratch:
+            self._scratch.release()
+
+    def _find(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
+        stored_name = self._stored_name(name)
+        if stored_name is None:
+            raise FolderError(f"{self.file_name} has no tensor {name}.")
+        tensor = self._tensors[stored_name]
+        if tensor.shape != shape:
+            raise FolderError(
+                f"{tensor.file.name}: tensor {name} has shape {list(tensor.shape)}, but {list(shape)} is needed."
+            )
+        if tensor.dtype not in FLOATS:
+            raise FolderError(
+                f"{tensor.file.name}: tensor {name} is stored as {shown(tensor.dtype)}, but one of {', '.join(FLOATS)} "
+                "is needed."
+            )
+        self._taken.add(stored_name)
+        return tensor
+
+    def _stored_name(self, name: str) -> str | None:
+        """What the tensor is called in the files."""
+        base = next((prefix for prefix in BASE_MODELS if name.startswith(prefix)), None)
+        others = [prefix + name for prefix in BASE_MODELS] if base is None else [name.removeprefix(base)]
+        return next((candidate for candidate in (name, *others) if candidate in self._tensors), None)
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """The weights of a model folder: safetensors before .bin, one file before several.
+
+    Reads what the files say of their tensors, but no tensor. Raises FolderError naming the file that is missing or
+    wrong.
+    """
+    file_name = next((name for name in FORMS if (folder / name).exists()), None)
+    if file_name is None:
+        raise FolderError(f"The folder has no weights: none of {', '.join(FORMS)} is there.")
+    if not file_name.endswith(".json"):
+        file = MappedFile(folder / file_name)
+        return Checkpoint(file_name, _renamed(file, FORMS[file_name](file)), [file])
+    index = _read_index(folder / file_name)
+    files = [MappedFile(folder / shard) for shard in sorted(set(index.values()))]
+    tensors: dict[str, StoredTensor] = {}
+    for file in files:
+        found = FORMS[file_name](file)
+        absent = next((name for name, shard in index.items() if shard == file.name and name not in found), None)
+        if absent is not None:
+            file.refuse(f"has no tensor {shown(absent)}, which {file_name} says it has")
+        twice = next((name for name in _renamed(file, found) if name in tensors), None)
+        if twice is not None:
+            file.refuse(f"has tensor {shown(twice)}, which {tensors[twice].file.name} has as well")
+        tensors |= _renamed(file, found)
+    return Checkpoint(file_name, tensors, files)
+
+
+def _read_index(path: Path) -> dict[str, str]:
+    """Shard of each tensor. A shard must be a plain name, of which no path can be made."""
+    file = MappedFile(path)
+    if len(file) > INDEX_LIMIT:
+        file.refuse(f"has {len(file)} bytes, more than the limit of {INDEX_LIMIT}")
+    try:
+        index = parse_object(file.data[:]).get("weight_map")
+    except ValueError:
+        file.refuse("is not a JSON object, or has a key twice")
+    if not isinstance(index, dict) or not index:
+        file.refuse("has no weight_map, the mapping from tensors to files")
+    suffix = ".safetensors" if "safetensors" in path.name else ".bin"
+    for shard in set(map(str, index.values())):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}", shard) or not shard.endswith(suffix):
+            file.refuse(f"names the file {shown(shard)}, but only names in the same folder with {suffix} are allowed")
+    return {name: str(shard) for name, shard in index.items()}
+
+
+def _renamed(file: MappedFile, tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The same with old names replaced; a tensor that is there by both names is refused."""
+    renamed: dict[str, StoredTensor] = {}
+    for old_name, tensor in tensors.items():
+        name = old_name
+        for old, new in OLD_NAMES.items():
+            name = name.replace(old, new)
+        if name in renamed:
+            file.refuse(f"has tensor {shown(name)} twice, by its old name and by its new one")
+        renamed[name] = tensor
+    return renamed

@@ -1,0 +1,80 @@
+"""README.md of a model folder -> the languages and examples that its card names."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from labeld.types import Text
+
+NAME = "README.md"
+HEAD_BYTES = 64 * 1024
+"""The card's head must end within so many."""
+EXAMPLES, EXAMPLE_CHARACTERS = 8, 1000
+LANGUAGES = 200
+HEAD = re.compile(rb"\A(?:\xef\xbb\xbf)?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+LANGUAGE = re.compile(r"[A-Za-z]{2,12}(?:-[A-Za-z0-9]{1,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model's author says of it. Every part may be missing."""
+
+    languages: tuple[str, ...] = ()
+    """Codes, as the card has them."""
+    examples: tuple[Text, ...] = ()
+    """Of the key `widget`: texts to try (contract section 9.1)."""
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a folder; an empty one when there is none, or none that can be understood."""
+    path = folder / NAME
+    try:
+        state = path.stat()
+    except OSError:
+        return Card()
+    return _read(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, _modified: int, _size: int) -> Card:
+    import yaml  # noqa: PLC0415  # nobody needs it until somebody asks for a list of models
+
+    try:
+        with path.open("rb") as file:
+            head = HEAD.match(file.read(HEAD_BYTES))
+        said = yaml.safe_load(head[1]) if head else None
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
+        return Card()
+    if not isinstance(said, dict):
+        return Card()
+    return Card(tuple(dict.fromkeys(_languages(said)))[:LANGUAGES], tuple(_examples(said))[:EXAMPLES])
+
+
+def _languages(said: dict[Any, Any]) -> Iterator[str]:
+    for one in _list(said.get("language")):
+        code = "no" if one is False else one  # NOTE: YAML takes Norwegian for a boolean
+        if isinstance(code, str) and LANGUAGE.fullmatch(code):
+            yield code.lower()
+
+
+def _examples(said: dict[Any, Any]) -> Iterator[Text]:
+    for one in _list(said.get("widget")):
+        if isinstance(one, dict) and (text := _example(one.get("text"))):
+            yield Text(text, _example(one.get("text_pair")))
+
+
+def _example(value: Any) -> str | None:
+    """A text without halves of surrogate pairs, which no request may have."""
+    if not isinstance(value, str) or len(value) > EXAMPLE_CHARACTERS:
+        return None
+    with suppress(UnicodeEncodeError):
+        return value.encode().decode().strip() or None
+    return None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,93 @@
+"""`labeld models check`: one model in each precision, as tables or as JSON."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from labeld.config.precision import FASTER, Precision
+from labeld.config.settings import Settings
+from labeld.engines.base import Engine
+from labeld.lifecycle.model import ModelFolder
+from labeld.repository.resolver import Place
+from labeld.service.build import load_options
+
+LABELS_SHOWN = 12
+
+
+def check_model(model: str, place: Place, settings: Settings, *, as_json: bool) -> None:
+    """Tries every precision of a model and prints what was found; raises LabeldError when it cannot be loaded."""
+    read = ModelFolder(place.folder, load_options(settings), place.commit)
+    found = _try(model, read)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))  # noqa: T201
+    else:
+        _print(found)
+
+
+def _try(model: str, read: ModelFolder) -> dict[str, Any]:
+    """Facts of the model, and of each precision, as `--json` prints them."""
+    max_tokens = 0
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bars = {precision: progress.add_task(precision, total=1.0) for precision in ("float32", *FASTER)}
+
+        def step(precision: Precision, engine: Engine, done: float) -> None:
+            nonlocal max_tokens
+            max_tokens = read.encoder(engine).max_tokens
+            progress.update(bars[precision], completed=done)
+
+        verdict = read.try_precisions(step)
+    return {
+        "model": model,
+        "revision": read.revision,
+        "model_type": read.config.model_type,
+        "architecture": read.config.architecture,
+        "labels": list(read.config.labels),
+        "function_to_apply": read.config.default_function,
+        "max_input_length": max_tokens,
+        "precisions": [asdict(one) for one in verdict.measured],
+        "refused": verdict.refused,
+        "probe": {"texts": verdict.texts, **asdict(verdict.variety), "varied_enough": verdict.variety.enough},
+        "auto": verdict.precision,
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    console = Console()
+    labels = found["labels"]
+    named = ", ".join(labels[:LABELS_SHOWN]) + (", …" if len(labels) > LABELS_SHOWN else "")
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("model", found["model"]),
+        ("revision", found["revision"]),
+        ("architecture", f"{found['architecture']} ({found['model_type']})"),
+        ("labels", f"{len(labels)}: {named}"),
+        ("scores", found["function_to_apply"]),
+        ("tokens", f"at most {found['max_input_length']} per text"),
+    ):
+        facts.add_row(name, value)
+    console.print(facts, markup=False)
+    table = Table("precision", "load s", "MB", "tokens/s", "agreement", "mean change", "p99 change")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in found["precisions"]:
+        cost = one["cost"]
+        figures = (f"{cost['agreement']:.4f}", f"{cost['mean_change']:.4f}", f"{cost['p99_change']:.4f}")
+        speed = f"{one['tokens_per_second']:.0f}"
+        table.add_row(
+            one["precision"], f"{one['load_seconds']:.2f}", f"{one['memory_bytes'] / 1e6:.0f}", speed, *figures
+        )
+    console.print(table)
+    for reason in found["refused"].values():
+        console.print(reason, markup=False)
+    probe = found["probe"]
+    frequent = "" if probe["most_frequent"] is None else f"{probe['most_frequent']:.0%} have the same answer, "
+    console.print(f"{probe['texts']} texts: {frequent}scores spread over {probe['spread']:.2f}.")
+    varied = (
+        "" if probe["varied_enough"] else " (the answers are not varied enough to judge by: give texts with --probe)"
+    )
+    console.print(f"Precision auto takes {found['auto']}{varied}.")

@@ -1,0 +1,122 @@
+"""The command line: argv -> settings -> call."""
+
+import sys
+from functools import partial
+from importlib.metadata import version
+from multiprocessing import get_context
+from typing import Annotated, Any
+
+import typer
+
+from labeld.auth.database_url import locate
+from labeld.auth.errors import KeyStoreUnavailableError
+from labeld.auth.secret import open_secret
+from labeld.cli.models import models
+from labeld.cli.options import with_settings
+from labeld.cli.tokens import keys
+from labeld.config import settings
+from labeld.errors import LabeldError, SettingsError
+from labeld.repository.url_policy import require_other_address
+
+cli = typer.Typer(
+    help="The Inference API for text classification, on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cli.add_typer(models, name="models")
+cli.add_typer(keys, name="keys")
+
+
+def run() -> None:
+    """Runs the command line: one sentence and exit code 1 for an error that is the user's to mend."""
+    try:
+        cli()
+    except LabeldError as error:
+        sys.exit(f"labeld: {error}")
+
+
+def _any_key(access: settings.Access) -> bool:
+    """Whether a key was ever made; also when the database is away, because then the server lets nobody in."""
+    location = locate(access.keys)
+    if not location.made():
+        return False
+    from labeld.auth.store import KeyStore  # noqa: PLC0415  # loads SQLAlchemy
+
+    store = KeyStore(location, open_secret(location, access.keys_secret))
+    try:
+        snapshot = store.snapshot()
+    except KeyStoreUnavailableError:
+        return True
+    finally:
+        store.close()
+    return snapshot is None or snapshot.any_made
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the option's value
+    if wanted:
+        typer.echo(f"labeld {version('labeld')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _labeld(
+    *,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """The Inference API for text classification, on your own machine."""
+
+
+@cli.command()
+@with_settings(*settings.GROUPS.values())
+def serve(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to load at start.", metavar="MODEL")] = None,
+    **flags: Any,
+) -> None:
+    """Answer the Inference API: POST /models/{id}, until Ctrl-C or SIGTERM.
+
+    Without MODEL the bundled labeld/sentiment-en is loaded at start and answers POST / too; every other model is
+    loaded by its first request. Each setting is a flag or an environment variable; the flag wins.
+    """
+    chosen = settings.load({**flags, "models": models or None})
+    if not (chosen.listen.is_loopback or chosen.listen.allow_anonymous or _any_key(chosen.access)):
+        raise SettingsError(
+            f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
+            "`labeld keys create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
+        )
+    chosen.hub.policy(chosen.listen)
+    require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
+    from labeld.server.run import serve as run_server  # noqa: PLC0415
+    from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
+
+    sys.exit(
+        run_server(
+            partial(application, chosen, get_context("fork").Semaphore(1)),
+            chosen.listen,
+            chosen.connections,
+            chosen.queue.drain_timeout,
+            chosen.logs.log_format,
+        )
+    )
+
+
+@cli.command()
+@with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
+def classify(
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; none = one per line of standard input.")] = None,
+    *,
+    model: Annotated[str, typer.Option(help="Model id.")] = "",
+    top_k: Annotated[int | None, typer.Option(min=1, help="At most this many labels; default all.")] = None,
+    function: Annotated[str | None, typer.Option(help="sigmoid, softmax or none; default is the model's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as when the output is piped.")] = False,
+    **flags: Any,
+) -> None:
+    """Classify texts without a server: bars in a terminal, JSON lines when piped.
+
+    Each line of JSON is the ranking of one text, in order: [{"label": …, "score": …}, …].
+    """
+    from labeld.cli.classify import classify_texts  # noqa: PLC0415  # loads the engine
+
+    chosen = settings.load({**flags, "models": [model] if model else None})
+    classify_texts(texts, chosen, {"top_k": top_k, "function_to_apply": function}, as_json=as_json)

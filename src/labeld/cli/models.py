@@ -1,0 +1,174 @@
+"""`labeld models`: which models are here, what they are, and getting and removing those of the Hub."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labeld.cli.options import with_settings
+from labeld.config import settings
+from labeld.errors import ModelNotFoundError, in_words
+from labeld.repository.folders import BUNDLED, Folders, valid_id
+
+if TYPE_CHECKING:
+    from labeld.repository.resolver import Progress
+    from labeld.repository.store import Store
+
+models = typer.Typer(help="See, check, download and remove models.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub)
+def pull(
+    model: Annotated[str, typer.Argument(help="Id, or id@revision: a branch, a tag or a commit.")],
+    *,
+    as_json: AsJson = False,
+    **flags: Any,
+) -> None:
+    """Download a model into the store, or bring it up to date; goes on where an earlier download was cut."""
+    from labeld.service.build import open_catalogue  # noqa: PLC0415  # loads the engine
+
+    catalogue = open_catalogue(settings.load(flags), "any")
+    with _bar(model, shown=not as_json) as progress:
+        place = catalogue.pull(model, progress)
+    catalogue.close()
+    told = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
+    typer.echo(json.dumps(told) if as_json else f"{model} is in the store, at {place.commit}.")
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
+def check(
+    model: Annotated[str, typer.Argument(metavar="DIR_OR_ID", help="A model's folder, or its id.")],
+    *,
+    as_json: AsJson = False,
+    **flags: Any,
+) -> None:
+    """Load a model in each precision: what it is, how fast, how large, and what the faster ones cost.
+
+    An id that is in no folder is downloaded, as by `pull`. The verdict is remembered: with precision auto a server then
+    starts without a trial of its own.
+    """
+    from labeld.cli.check import check_model  # noqa: PLC0415
+    from labeld.repository.resolver import Place  # noqa: PLC0415  # loads the engine, as do these
+    from labeld.service.build import open_catalogue  # noqa: PLC0415
+
+    chosen = settings.load(flags)
+    if (Path(model) / "config.json").exists():
+        check_model(model, Place(Path(model), None), chosen, as_json=as_json)
+        return
+    with closing(open_catalogue(chosen, "any")) as catalogue:
+        found = catalogue.find(model)
+        with _bar(found, shown=not as_json) as progress:
+            place = catalogue.fetch(found, progress)
+        check_model(found, place, chosen, as_json=as_json)
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub, settings.Compute)
+def verify(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Models; none = all with known answers.")
+    ] = None,
+    *,
+    answers: Annotated[
+        Path | None, typer.Option(help="JSON file of known answers.", show_default="those of docs/models.md")
+    ] = None,
+    as_json: AsJson = False,
+    **flags: Any,
+) -> None:
+    """Compare published answers with those of the real checkpoints, which are downloaded if they are not here.
+
+    Ends with 0 only if every score was compared and passed, with 1 if one failed, with 3 if none failed but some models
+    could not be reached.
+    """
+    from labeld.cli.reference_scores import SHIPPED  # noqa: PLC0415  # imports numpy, as no supervisor does
+    from labeld.cli.verify import verify_models  # noqa: PLC0415  # loads the engine
+
+    raise typer.Exit(verify_models(ids or [], answers or SHIPPED, settings.load(flags), as_json=as_json))
+
+
+@models.command("list")
+@with_settings(settings.Folders, settings.Hub)
+def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
+    """List the models that are on this machine."""
+    chosen = settings.load(flags)
+    rows = [*_in_folders(Folders(chosen.folders.models_dir)), *_in_store(_store(chosen))]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console  # noqa: PLC0415  # slow to import
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("model", "revision", "size", "last used", "from", box=None, pad_edge=False)
+    for row in rows:
+        revision = " ".join([*row["revisions"], *([row["commit"][:12]] if row["commit"] else [])])
+        table.add_row(row["model_id"], revision, in_words(row["size"]), (row["last_used"] or "")[:16], row["from"])
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 200)
+
+
+@models.command()
+@with_settings(settings.Folders, settings.Hub)
+def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store.")], **flags: Any) -> None:
+    """Remove a model, with all its revisions, from the store."""
+    store = _store(settings.load(flags))
+    freed = store.remove(model, threading.Event()) if valid_id(model) else 0
+    if not freed:
+        raise ModelNotFoundError(model)
+    typer.echo(f"Removed {model}, {in_words(freed)}.")
+
+
+def _store(chosen: settings.Settings) -> "Store":
+    from labeld.repository.store import Store  # noqa: PLC0415  # imports numpy
+
+    return Store(chosen.store_dir, chosen.hub.store_limit)
+
+
+def _in_folders(folders: Folders) -> Iterator[dict[str, Any]]:
+    for model_id in folders.ids():
+        folder = folders.find(model_id)[1]
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        yield _row(model_id, size, "labeld" if folder.is_relative_to(BUNDLED) else "models_dir")
+
+
+def _in_store(store: "Store") -> Iterator[dict[str, Any]]:
+    for one in store.list():
+        used = datetime.fromtimestamp(one.last_used, UTC).isoformat(" ", "seconds")
+        yield _row(one.model_id, one.size, "store") | {
+            "revisions": list(one.revisions),
+            "commit": one.commit,
+            "last_used": used,
+        }
+
+
+def _row(model_id: str, size: int, source: str) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "revisions": [],
+        "commit": None,
+        "size": size,
+        "last_used": None,
+        "from": source,
+    }
+
+
+@contextmanager
+def _bar(model: str, *, shown: bool) -> "Iterator[Progress]":
+    """A bar on stderr, if that is a terminal."""
+    from rich import progress  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn())
+    more = (progress.TransferSpeedColumn(), progress.TimeRemainingColumn())
+    console = Console(stderr=True)
+    with progress.Progress(*columns, *more, console=console, disable=not (shown and console.is_terminal)) as bar:
+        task = bar.add_task(model, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

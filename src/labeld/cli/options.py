@@ -1,0 +1,38 @@
+"""Settings as flags of the commands."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from labeld.config import settings
+from labeld.config.fields import Amount
+
+ARGUMENT_SETTINGS = {"models"}
+"""Settings that are not flags because a command takes them as arguments."""
+
+
+def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command one flag for each setting of these groups, passed to it as keyword arguments or None."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command)
+        parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        for group, one, kind in settings.every_setting():
+            if group not in groups or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:
+                continue
+            flag = f"--{one.name.replace('_', '-')}"
+            names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
+            text = f"{one.metadata['help']} (default {one.default}; {settings.variable(one.name)})"
+            option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
+            typed = str if kind is Amount or get_origin(kind) is tuple else kind  # typer knows neither
+            hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
+            parameters.append(
+                inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            )
+        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # read by typer
+        command.__annotations__ = {one.name: one.annotation for one in parameters}
+        return command
+
+    return decorate

@@ -1,0 +1,70 @@
+"""Answers that others have published for a model, and how near to them ours must be."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+from labeld.errors import SettingsError
+from labeld.types import FunctionName, Parameters, Text
+
+SHIPPED = Path(__file__).with_name("reference_scores.json")
+"""What model cards and courses print for the reference models: see docs/models.md."""
+
+FLOAT32 = 5e-6
+"""What float32 of another library or machine may change, times the score where that is above 1. The bundled models'
+scores are within 4e-7 of transformers'; tanh in place of the exact GELU moves them by 1.4e-4 in the median."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """What a model is known to answer to one text."""
+
+    model: str
+    """Its id."""
+    text: Text
+    parameters: Parameters
+    scores: Mapping[str, Decimal]
+    """Of some or all of the labels, with the digits that were published."""
+
+
+def tolerance(published: Decimal) -> float:
+    """How far a score may be from the published one: half a unit of its last digit, and what float32 may change."""
+    return float(Decimal(5).scaleb(int(published.as_tuple().exponent) - 1)) + FLOAT32 * max(1.0, abs(float(published)))
+
+
+def read_known_answers(path: Path) -> list[KnownAnswer]:
+    """The answers in a file like the one that comes with labeld.
+
+    Raises SettingsError naming the file and the entry that is wrong; also when there is none, because then nothing
+    would be verified.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal, parse_int=Decimal)
+    except (OSError, ValueError, RecursionError):
+        raise SettingsError(f"answers is {str(path)!r}, which cannot be read as JSON.") from None
+    if not isinstance(entries, list) or not entries:
+        raise SettingsError(f"answers is {str(path)!r}, which has no list of answers.")
+    return [_known_answer(path, place, entry) for place, entry in enumerate(entries, 1)]
+
+
+def _known_answer(path: Path, place: int, entry: Any) -> KnownAnswer:
+    get = entry.get if isinstance(entry, dict) else {}.get
+    model, text, pair, function, scores = map(get, ("model", "text", "pair", "function_to_apply", "scores"))
+    if not (
+        isinstance(model, str)
+        and isinstance(text, str)
+        and isinstance(pair, str | None)
+        and (function is None or function in get_args(FunctionName))
+        and isinstance(scores, dict)
+        and scores
+        and all(isinstance(score, Decimal) and math.isfinite(tolerance(score)) for score in scores.values())
+    ):
+        raise SettingsError(
+            f'Answer {place} of {str(path)!r} must be like {{"model": "org/name", "text": "…", "scores": {{"LABEL": '
+            '0.99}}, with "pair" and "function_to_apply" (sigmoid, softmax or none) if need be.'
+        )
+    return KnownAnswer(model, Text(text, pair), Parameters(function_to_apply=function), scores)

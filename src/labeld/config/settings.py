@@ -1,0 +1,296 @@
+"""Every setting, with its default written once, and the only place that reads the environment.
+
+A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
+variable, then the default here. A setting that people already have by another name keeps it (`FOREIGN`). Each part of
+labeld is given its own group only.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from labeld.config.fields import Amount, checked, setting
+from labeld.config.web_settings import Logs, Sites
+from labeld.errors import SettingsError
+
+MIB = 1024 * 1024
+
+FOREIGN = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
+"""Settings whose variable is huggingface_hub's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the server listens, and how many processes do."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", least=0, most=65535)
+    workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", least=1)
+    allow_anonymous: bool = setting(
+        False, "Listen on an address other than loopback although anybody who reaches it may use the models."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where models come from and where labeld may write."""
+
+    models: tuple[str, ...] = setting(
+        (), "Models to load at start (a comma between two); the first answers POST /. None = labeld/sentiment-en."
+    )
+    models_dir: Path | None = setting(None, "Folder of models: DIR/org/name serves org/name, DIR/name serves name.")
+    cache_dir: Path = setting(
+        Path("~/.cache/labeld"), "Folder labeld may write to; it remembers the content hashes of model files there."
+    )
+
+
+Policy = Literal["any", "allowlist", "off"]
+"""Which models requests may have downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Models from the Hugging Face Hub, and the store that keeps them."""
+
+    hub: Literal["auto", "any", "allowlist", "off"] = setting(
+        "auto",
+        "Which models a request may have downloaded: any (on a loopback address only), allowlist (those of hub_allow), "
+        "off. auto = any on a loopback address, else allowlist.",
+    )
+    hub_allow: tuple[str, ...] = setting(
+        (), "Models that may be downloaded when hub is allowlist: ids, or org/* for all of org (a comma between two)."
+    )
+    hf_endpoint: str = setting("https://huggingface.co", "The Hub, or a mirror of it.")
+    hf_token: str | None = setting(
+        None, "This server's own token, for gated and private models; a client's is never sent to the Hub.", secret=True
+    )
+    offline: bool = setting(False, "Connect to no Hub: only models that are in the store already.")
+    hub_timeout: float = setting(
+        10.0, "Seconds of silence, or of less than 1 KiB per second, after which a download is broken off.", least=0.1
+    )
+    store_dir: Path | None = setting(None, "Folder of the downloaded models; none = models in cache_dir.")
+    store_limit: Amount = setting(
+        Amount("50%"),
+        "What the store may take, bytes such as 50GB or a share of its disk; the models unused for longest leave.",
+    )
+    max_download: Amount = setting(
+        Amount("10GB"), "Size of a model that may be downloaded, bytes or a share of the disk; beyond that 403."
+    )
+
+    def policy(self, listen: Listen) -> Policy:
+        """What `hub` means for a server that listens there; raises SettingsError when that would not be safe."""
+        if self.hub == "auto":
+            return "any" if listen.is_loopback else "allowlist"
+        if self.hub == "any" and not listen.is_loopback:
+            raise SettingsError(
+                f"hub is any, but host is {listen.host}, where others could fill this disk: name models with "
+                "--hub allowlist --hub-allow, or listen on 127.0.0.1."
+            )
+        return self.hub
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Which models stay loaded, and how a request waits for one that is not."""
+
+    memory_budget: Amount = setting(
+        Amount("70%"),
+        "Memory that all workers together may fill with models and themselves: bytes such as 4GiB, or a share of what "
+        "the machine has available at start and the control group allows. Idle models are evicted to stay below.",
+    )
+    pin: tuple[str, ...] = setting(
+        (), "Models never evicted once loaded (a comma between two); those named at start never are."
+    )
+    idle_timeout: float = setting(0.0, "Seconds after which an unused model is unloaded; 0 = never.", least=0)
+    load_grace: float = setting(
+        3.0,
+        "Seconds a request is held while its model loads; then 503 with an estimate, and the load goes on.",
+        least=0,
+    )
+    max_wait: float = setting(300.0, "Seconds a request with x-wait-for-model waits for its model; then 500.", least=0)
+    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """How the CPU is used."""
+
+    threads: int = setting(0, "CPU threads for the engine, in all; 0 = the cores this process may use.", least=0)
+    lanes: int = setting(0, "Batches that run at once, sharing the threads; 0 = one per 8 threads.", least=0)
+    batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text runs alone.", least=1)
+    batch_timeout: float = setting(
+        30.0, "Seconds after which a running batch counts as hung and the process is replaced.", least=0.1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Precisions:
+    """In which precision models compute, and how little a faster one may change."""
+
+    precision: str = setting(
+        "float32",
+        "float32, bfloat16, int8, or auto: the fastest whose answers stay within the tolerances below, by a trial at "
+        "the first load. For one model org/name=…, with a comma between parts: auto,org/name=float32.",
+    )
+    probe: Path | None = setting(
+        None, "File of texts for the trial, one per line, a tab between the two of a pair. None = those of labeld."
+    )
+    probe_agreement: float = setting(
+        0.99, "Share of the trial's texts that must keep their label; for one label, Kendall's tau.", least=0, most=1
+    )
+    probe_mean_change: float = setting(0.01, "Mean change of a probability in the trial, at most.", least=0)
+    probe_p99_change: float = setting(0.08, "99th percentile of that change, at most.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How much may wait, and for how long."""
+
+    max_in_flight: int = setting(512, "Requests being answered at once; one more is refused with 429.", least=1)
+    queue_seconds: float = setting(
+        2.0, "Seconds of work, at the measured speed, that may wait per model; beyond that 429.", least=0.1
+    )
+    queue_timeout: float = setting(
+        10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", least=0.1
+    )
+    drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How finished answers are remembered."""
+
+    cache: str | None = setting(
+        None, "A Redis through which servers share answers: redis://host:port/db. Needs labeld[redis]."
+    )
+    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", least=0)
+    cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", least=0.001)
+    cache_scope: Literal["shared", "key"] = setting(
+        "shared", "Who finds an answer: shared = whoever asks the same, key = who also sends the same access token."
+    )
+    cache_secret: str | None = setting(
+        None, "With it answers in Redis are signed, and only those signed with the same are believed.", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask."""
+
+    keys: str | None = setting(
+        None,
+        "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
+        "None = ~/.local/share/labeld/keys.sqlite3.",
+    )
+    keys_secret: str | None = setting(
+        None,
+        "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
+        "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InputLimits:
+    """What one request may bring."""
+
+    max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", least=1)
+    max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", least=4)
+    max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", least=16)
+    max_inputs: int = setting(256, "Texts in one request; beyond that 400.", least=1)
+    max_tokens_per_text: int = setting(
+        4096,
+        "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: for 4096 "
+        "DeBERTa-v3-base needs 3 GB.",
+        least=1,
+    )
+    max_text_characters: int = setting(
+        MIB, "Characters of one text; 250 for each token the model takes, if that is less. Beyond that 400.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may cost."""
+
+    max_header_bytes: int = setting(16_384, "Bytes of request line and headers together; beyond that 431.", least=256)
+    max_header_fields: int = setting(64, "Header fields of a request; beyond that 431.", least=4)
+    max_chunks: int = setting(65_536, "Chunks of a chunked body; beyond that 413.", least=1)
+    header_timeout: float = setting(10.0, "Seconds for the headers of a request to arrive; then 408.", least=0.1)
+    body_timeout: float = setting(30.0, "Seconds for the body of a request to arrive; then 408.", least=0.1)
+    min_body_rate: int = setting(1024, "Bytes per second a body must arrive with, after 2 seconds; or 408.", least=0)
+    keep_alive_timeout: float = setting(75.0, "Seconds an idle connection is kept.", least=0.1)
+    max_connections: int = setting(4096, "Open connections; one more is closed at once with 429.", least=1)
+    max_connections_per_address: int = setting(
+        256, "Open connections of one address, loopback excepted; one more is closed at once with 429.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, by group."""
+
+    listen: Listen = field(default_factory=Listen)
+    folders: Folders = field(default_factory=Folders)
+    hub: Hub = field(default_factory=Hub)
+    residency: Residency = field(default_factory=Residency)
+    compute: Compute = field(default_factory=Compute)
+    precisions: Precisions = field(default_factory=Precisions)
+    queue: Queue = field(default_factory=Queue)
+    answers: Answers = field(default_factory=Answers)
+    access: Access = field(default_factory=Access)
+    sites: Sites = field(default_factory=Sites)
+    inputs: InputLimits = field(default_factory=InputLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    logs: Logs = field(default_factory=Logs)
+
+    @property
+    def store_dir(self) -> Path:
+        """Where downloaded models are kept."""
+        return (self.hub.store_dir or self.folders.cache_dir / "models").expanduser()
+
+
+GROUPS: dict[str, type[Any]] = {group.name: get_type_hints(Settings)[group.name] for group in fields(Settings)}
+
+
+def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
+    """Each setting's group, its field (name, default, `metadata["help"]`) and its type."""
+    for group in GROUPS.values():
+        hints = get_type_hints(group)
+        for one in fields(group):
+            yield group, one, hints[one.name]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return FOREIGN.get(name, f"LABELD_{name.upper()}")
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags (those not `None`), then the environment, then the defaults.
+
+    Raises SettingsError naming the first setting with an impossible value.
+    """
+    environ = os.environ if environ is None else environ
+    groups = {}
+    for name, group in GROUPS.items():
+        hints = get_type_hints(group)
+        values = {}
+        for one in fields(group):
+            if flags.get(one.name) is not None:
+                values[one.name] = checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
+            elif variable(one.name) in environ:
+                values[one.name] = checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+        groups[name] = group(**values)
+    return Settings(**groups)

@@ -1,0 +1,1 @@
+"""Packed inference with OpenVINO: token ids to logits on a CPU."""

@@ -1,0 +1,36 @@
+"""model_type -> the builder of its packed graph. A new architecture is one file and one row here."""
+
+from collections.abc import Callable
+
+from labeld.checkpoint.checkpoint import Checkpoint
+from labeld.checkpoint.config import ModelConfig
+from labeld.engines.openvino.architectures.bert import build_bert, build_distilbert
+from labeld.engines.openvino.architectures.deberta_v2 import build_deberta
+from labeld.engines.openvino.architectures.electra import build_electra
+from labeld.engines.openvino.architectures.modernbert import build_modernbert
+from labeld.engines.openvino.architectures.roberta import build_roberta
+from labeld.engines.openvino.layers import PackedGraph
+from labeld.errors import UnsupportedArchitectureError
+
+BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
+    "bert": build_bert,
+    "distilbert": build_distilbert,
+    "roberta": build_roberta,
+    "xlm-roberta": build_roberta,
+    "camembert": build_roberta,
+    "electra": build_electra,
+    "modernbert": build_modernbert,
+    "deberta-v2": build_deberta,
+}
+
+
+def build(config: ModelConfig, checkpoint: Checkpoint) -> PackedGraph:
+    """The packed graph of a model; raises UnsupportedArchitectureError when none computes it exactly."""
+    require_supported(config)
+    return BUILDERS[config.model_type](config, checkpoint)
+
+
+def require_supported(config: ModelConfig) -> None:
+    """Raises UnsupportedArchitectureError naming the model_type when no packed graph computes it."""
+    if config.model_type not in BUILDERS:
+        raise UnsupportedArchitectureError(f"model_type {config.model_type!r}")

@@ -1,0 +1,138 @@
+"""The encoder that BERT, DistilBERT, RoBERTa and ELECTRA have in common: embeddings, then post-norm blocks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import Node
+from openvino import opset13 as op
+
+from labeld.checkpoint.config import ModelConfig
+from labeld.checkpoint.mapped_file import WeightArray
+from labeld.engines.openvino import layers
+from labeld.errors import FolderError, UnsupportedArchitectureError
+from labeld.types import EncodedText
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where one family keeps its layers; `{}` is the block's index."""
+
+    embeddings: str
+    block: str
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    output: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    up: str = "intermediate.dense"
+    down: str = "output.dense"
+    output_norm: str = "output.LayerNorm"
+
+    @classmethod
+    def of(cls, base_model: str) -> "Names":
+        """BERT's names below another `base_model_prefix` of transformers."""
+        return cls(f"{base_model}.embeddings.", f"{base_model}.encoder.layer.{{}}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of the transformer blocks."""
+
+    num_layers: int
+    hidden: int
+    heads: int
+    inner: int
+    eps: float
+    activation: object
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> "Shape":
+        """By BERT's keys; raises FolderError naming a key that asks for what is not computed here."""
+        if config.raw.get("position_embedding_type", "absolute") != "absolute":
+            raise FolderError(
+                f"config.json: only position_embedding_type absolute is supported for {config.model_type}."
+            )
+        for key in ("is_decoder", "add_cross_attention"):  # transformers then masks causally
+            if config.flag(key, default=False):
+                raise UnsupportedArchitectureError(f"{config.model_type} with {key}")
+        return cls(
+            config.integer("num_hidden_layers"),
+            config.integer("hidden_size"),
+            config.integer("num_attention_heads"),
+            config.integer("intermediate_size"),
+            config.number("layer_norm_eps", 1e-12),
+            config.raw.get("hidden_act", "gelu"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The parameters of a packed graph, `words` [1, T, size] and the others int32 [1, T], but `starts` [texts]."""
+
+    words: Node
+    table: WeightArray
+    """The word embeddings that `words` are rows of."""
+    types: Node | None
+    """None where the model has none, or one that all tokens have."""
+    segments: Node
+    positions: Node
+    starts: Node
+
+    @classmethod
+    def of(cls, words: tuple[Node, WeightArray], *, types: int) -> "Layout":
+        """Parameters beside `Weights.words`, for a model with this many token types."""
+        typed = layers.row_input("types") if types > 1 else None
+        return cls(*words, typed, layers.row_input("segments"), layers.row_input("positions"), layers.starts_input())
+
+    def finish(
+        self,
+        logits: Node,
+        max_tokens: int,
+        positions: Callable[[layers.Row, layers.Row, NDArray[np.int64]], layers.Row] = layers.positions,
+    ) -> layers.PackedGraph:
+        """The packed graph around the head's output, [1, texts, labels]; `positions` counts as `blocks.positions`."""
+        inputs = [self.words, *([] if self.types is None else [self.types]), self.segments, self.positions, self.starts]
+
+        def pack(texts: Sequence[EncodedText], short_multiple: int) -> layers.Inputs:
+            (ids, types, segments, starts), lengths = layers.lay_out(texts, short_multiple)
+            where = positions(ids, starts, lengths)
+            return [ids, *([] if self.types is None else [types]), segments, where, starts]
+
+        return layers.PackedGraph(layers.logits(logits, inputs), pack, max_tokens, self.table)
+
+
+def embed(config: ModelConfig, weights: layers.Weights, names: Names, size: int) -> tuple[Node, Layout]:
+    """Embeddings of BERT's form: words, token types and positions, summed in this order and normed: [1, T, size]."""
+    root, types = names.embeddings, config.integer("type_vocab_size")
+    layout = Layout.of(weights.words(root + "word_embeddings", config.integer("vocab_size"), size), types=types)
+    type_ids = layers.integers(0) if layout.types is None else layout.types
+    x = op.add(layout.words, weights.embed(type_ids, root + "token_type_embeddings", types, size))
+    rows = config.integer("max_position_embeddings")
+    x = op.add(x, weights.embed(layout.positions, root + "position_embeddings", rows, size))
+    return weights.norm(x, root + "LayerNorm", size, config.number("layer_norm_eps", 1e-12)), layout
+
+
+def encode(x: Node, weights: layers.Weights, names: Names, shape: Shape, layout: Layout) -> Node:
+    """All transformer blocks: [1, T, hidden] -> [1, texts, hidden], the first token of each text.
+
+    The last block is computed for the first tokens only, since the head reads nothing else; all are its keys.
+    """
+    heads = layers.Heads.of(shape.heads, shape.hidden)
+    activate = layers.activation(shape.activation)
+    mask = layers.block_mask(layout.segments)
+    for index in range(shape.num_layers):
+        prefix = names.block.format(index)
+        key, value = (weights.linear(x, prefix + name, shape.hidden, shape.hidden) for name in (names.key, names.value))
+        if index == shape.num_layers - 1:
+            x = layers.keep_first_tokens(x, layout.starts)
+            mask = op.gather(mask, layout.starts, op.constant(layers.AXIS_2))
+        query = weights.linear(x, prefix + names.query, shape.hidden, shape.hidden)
+        context = heads.attend(query, key, value, mask)
+        attended = weights.linear(context, prefix + names.output, shape.hidden, shape.hidden)
+        x = weights.norm(op.add(x, attended), prefix + names.attention_norm, shape.hidden, shape.eps)
+        inner = activate(weights.linear(x, prefix + names.up, shape.hidden, shape.inner))
+        inner = weights.linear(inner, prefix + names.down, shape.inner, shape.hidden)
+        x = weights.norm(op.add(x, inner), prefix + names.output_norm, shape.hidden, shape.eps)
+    return x

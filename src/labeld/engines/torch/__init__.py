@@ -1,0 +1,1 @@
+"""Inference with transformers' own classes, for architectures without a packed graph."""

@@ -1,0 +1,151 @@
+"""The engine for every other architecture: transformers' own classes on PyTorch (the extra `labeld[torch]`)."""
+
+import copy
+import inspect
+import logging
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
+
+from labeld.checkpoint.checkpoint import open_checkpoint
+from labeld.checkpoint.config import ModelConfig, read_json
+from labeld.config.precision import Precision
+from labeld.engines.base import Logits
+from labeld.engines.torch.model import build_model, refusals
+from labeld.errors import FolderError
+from labeld.types import EncodedText
+
+_log = logging.getLogger(__name__)
+
+WARM_UP_TOKENS = 16
+
+POSITIONS = re.compile(r"(^|\.)(position_embeddings|embed_positions|positions_embed|wpe)$")
+"""Modules of transformers that have a row for each position."""
+
+REMEMBERING = frozenset({"big_bird", "bigbird_pegasus"})
+"""Architectures that change with what they read: a short text switches BigBird's sparse attention off for good. Each of
+their batches gets new modules, as if transformers had just loaded them."""
+
+RANDOM = frozenset({"reformer"})
+"""Architectures that draw random numbers when they answer, so that no two answers need be the same."""
+
+
+class TorchEngine:
+    """One model in transformers' classes: float32 on the CPU, bfloat16 on a GPU if there is one.
+
+    Texts of equal length run together, so that nothing is ever padded (docs/decisions/0003-torch-engine.md). Each lane
+    has its own modules, since some keep tables that a forward changes; the weights are shared. Raises FolderError
+    naming the key or the tensor when the folder's files do not fit together.
+    """
+
+    at_once = 1
+    pipelined = False
+
+    def __init__(self, folder: Path, config: ModelConfig, threads: int, lanes: int) -> None:
+        if config.model_type in RANDOM:
+            raise FolderError(f"config.json: model_type {config.model_type!r} is refused: its answers are random.")
+        torch.set_num_threads(max(1, threads // lanes))
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.precision: Precision = "bfloat16" if self._device == "cuda" else "float32"
+        dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
+        self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())
+        self._models = [model, *(_with_shared_weights(model) for _ in range(1, lanes))]
+        self._remembers = config.model_type in REMEMBERING
+        self._forward = inspect.signature(model.forward).parameters
+        text_settings = model.config.get_text_config()
+        self._pads = getattr(text_settings, "pad_token_id", None) is not None
+        ends = getattr(text_settings, "eos_token_id", None)
+        self._ends = np.array([] if ends is None else ends, np.int32).reshape(-1)
+        self._labels = len(config.labels)
+        self.max_tokens = _max_tokens(model)
+        with refusals(config, "run"):
+            self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
+            self._warm_up(config.integer("vocab_size", "n_words"))
+
+    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
+        """Logits, float32 [texts, labels]; NaN for texts that transformers fails on, so that they fail alone."""
+        del alone  # all threads always do
+        logits = np.full((len(texts), self._labels), np.nan, np.float32)
+        for places in self._groups(texts):
+            try:
+                logits[places] = self._logits([texts[place] for place in places], lane)
+            except Exception:  # noqa: BLE001  # some fail on very short texts; the batch has other people's as well
+                _log.exception("transformers failed on texts of %d tokens", len(texts[places[0]].ids))
+        return logits
+
+    def close(self) -> None:
+        """Drops the modules, and with them the weights."""
+        self._models.clear()
+
+    def _groups(self, texts: Sequence[EncodedText]) -> list[list[int]]:
+        """Which texts run together, by their places.
+
+        They have the same length, and as many end tokens, which the BART and T5 classifiers ask of a batch; GPT-2 and
+        its like take one text at a time when config.json has no pad_token_id.
+        """
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, text in enumerate(texts):
+            alike = (len(text.ids), int(np.isin(text.ids, self._ends).sum())) if self._pads else (place,)
+            groups[alike].append(place)
+        return list(groups.values())
+
+    def _logits(self, texts: Sequence[EncodedText], lane: int) -> Logits:
+        """Logits of texts of equal length, given what transformers' text-classification pipeline gives the model."""
+        model = _with_shared_weights(self._models[lane]) if self._remembers else self._models[lane]
+        ids = torch.from_numpy(np.stack([text.ids for text in texts]).astype(np.int64)).to(self._device)
+        inputs: dict[str, Any] = {"input_ids": ids}
+        if "attention_mask" in self._forward:
+            inputs["attention_mask"] = torch.ones_like(ids)
+        if self._token_types:
+            types = np.stack([text.type_ids for text in texts]).astype(np.int64)
+            inputs["token_type_ids"] = torch.from_numpy(types).to(self._device)
+        if "use_cache" in self._forward:
+            inputs["use_cache"] = False
+        with torch.inference_mode():
+            logits: Logits = model(**inputs).logits.float().cpu().numpy()
+        return logits
+
+    def _warm_up(self, vocabulary: int) -> None:
+        """Runs one text that ends as texts do, so that a model that needs more than token ids is refused at load."""
+        ids = np.zeros(min(WARM_UP_TOKENS, self.max_tokens), np.int32)
+        ids[-1] = next((end for end in self._ends.tolist() if 0 <= end < vocabulary), 0)
+        self._logits([EncodedText(ids, np.zeros_like(ids))], 0)
+
+
+def _with_shared_weights(model: Any) -> Any:
+    """The same model with modules and tables of its own, but with the parameters of the other."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+
+
+def _max_tokens(model: Any) -> int:
+    """Tokens of the longest text: the positions that can be used, where the model counts them."""
+    declared = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [sys.maxsize, *([declared] if type(declared) is int and declared > 0 else [])]
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Embedding) and POSITIONS.search(name):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1  # as the RoBERTa family counts
+            limits.append(module.num_embeddings - first)
+    return min(limits)
+
+
+def _makes_token_types(folder: Path, config: ModelConfig) -> bool:
+    """Whether transformers' tokenizer of this folder gives token types; GPT-2 would take them for tokens.
+
+    The rule is `model_input_names` of the class that AutoTokenizer takes.
+    """
+    path = folder / "tokenizer_config.json"
+    settings = read_json(path) if path.exists() else {}
+    names = settings.get("model_input_names")
+    if not isinstance(names, list):
+        usual = TOKENIZER_MAPPING_NAMES.get(config.model_type)
+        name = settings.get("tokenizer_class") or config.raw.get("tokenizer_class") or usual
+        names = list(getattr(tokenizer_class_from_name(str(name)), "model_input_names", ()))
+    return "token_type_ids" in names

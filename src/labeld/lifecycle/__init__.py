@@ -1,0 +1,1 @@
+"""Models come and go: loading, leases, eviction, back-off."""

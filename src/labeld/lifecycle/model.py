@@ -1,0 +1,170 @@
+"""One loaded model: its labels, its tokenizer and its engine, of one revision."""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from labeld.autotune.results import VerdictFile
+from labeld.autotune.texts import digest, shipped_probe
+from labeld.autotune.trial import Step, Subject, Verdict, try_precisions
+from labeld.cache.keys import Identity
+from labeld.checkpoint.checkpoint import open_checkpoint
+from labeld.checkpoint.config import ModelConfig, read_config
+from labeld.checkpoint.revision import FolderState, folder_revision, folder_state
+from labeld.config.precision import AskedPrecisions
+from labeld.config.settings import Precisions
+from labeld.engines import open_engine, require_engine
+from labeld.engines.base import Engine
+from labeld.errors import FolderError, UnavailableError
+from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
+from labeld.tokenization.loader import TokenizerFiles, read_tokenizer
+from labeld.types import EncodedText, Parameters, Text
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What answers for one model id."""
+
+    model_id: str
+    revision: str
+    """40 hex digits."""
+    config: ModelConfig
+    encoder: TextEncoder
+    engine: Engine
+    files: FolderState
+    """Of its folder when it was loaded."""
+    verdict: Verdict | None
+    """Why the engine has its precision, where `auto` was asked for."""
+
+    @property
+    def identity(self) -> Identity:
+        """What decides its answers, for the answer cache."""
+        return Identity(self.revision, self.engine.precision, self.encoder.max_tokens, self.encoder.max_characters)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What loading needs to know of the machine and of the limits."""
+
+    threads: int
+    lanes: int
+    max_text_characters: int
+    max_tokens_per_text: int
+    cache_dir: Path
+    precisions: AskedPrecisions = field(default_factory=AskedPrecisions)
+    tolerances: Precisions = field(default_factory=Precisions)
+    probe: tuple[Text, ...] | None = None
+    """The operator's texts; None = those that come with labeld."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the process stops: a trial of precisions, which may take a minute, then ends."""
+
+
+class ModelFolder:
+    """A model folder, read but for its weights. Raises FolderError naming the file that is missing or wrong."""
+
+    def __init__(self, folder: Path, options: LoadOptions, commit: str | None = None) -> None:
+        """`commit` is its revision, if it has one."""
+        self._options = options
+        self.state = folder_state(folder)
+        self.config = read_config(folder)
+        self._files = read_tokenizer(folder)
+        _require_same_vocabulary(self._files, self.config)
+        self.revision = commit or folder_revision(folder, options.cache_dir)
+        self._probe = options.probe or shipped_probe(len(self.config.labels))
+        self.open = partial(open_engine, folder, self.config, options.threads, options.lanes, scratch=options.cache_dir)
+        """Precision -> engine; raises FolderError, PrecisionError among them."""
+
+    def encoder(self, engine: Engine) -> TextEncoder:
+        """How its texts are read, within the engine's limits."""
+        limit = self._options.max_tokens_per_text
+        max_tokens = min(engine.max_tokens, self._files.max_length or engine.max_tokens, limit)
+        characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
+        return TextEncoder(
+            self._files.tokenizer, max_tokens, characters, self._files.truncation_side, self._files.token_types
+        )
+
+    def verdict(self) -> Verdict | None:
+        """The verdict of an earlier trial; None where there was none that counts here and now."""
+        return self._verdict_file().read()
+
+    def try_precisions(self, step: Step) -> Verdict:
+        """A new trial, whose verdict is remembered; raises what `step` raises."""
+        subject = Subject(self.open, self._read_probe, self.config.default_function)
+        verdict = try_precisions(subject, self._options.tolerances, step)
+        self._verdict_file().write(verdict)
+        return verdict
+
+    def _read_probe(self, engine: Engine) -> list[EncodedText]:
+        return self.encoder(engine).encode(self._probe, Parameters(truncation="longest_first"))
+
+    def _verdict_file(self) -> VerdictFile:
+        return VerdictFile(self._options.cache_dir, self.revision, digest(self._probe), self._options.tolerances)
+
+
+def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | None = None) -> Model:
+    """Opens a model folder; takes about a second, and a trial the first time that precision `auto` is asked for.
+
+    `commit` is its revision, if it has one. Raises FolderError naming the file that is missing or wrong,
+    UnavailableError when the process stops meanwhile.
+    """
+    read = ModelFolder(folder, options, commit)
+    asked, verdict = options.precisions.of(model_id), None
+    if asked == "auto":
+        verdict = _verdict(model_id, read, options.stopping)
+        precision = verdict.precision
+    else:
+        precision = asked
+    engine = read.open(precision)
+    if folder_state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
+        raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
+    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, verdict)
+
+
+def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> Verdict:
+    """The remembered verdict, or that of a trial now. NOTE: logged as warnings, because answers change with it."""
+
+    def go_on(*_: object) -> None:
+        if stopping.is_set():
+            raise UnavailableError("The server is stopping: try again in a moment.")
+
+    verdict = folder.verdict()
+    if verdict is None:
+        logger.warning("%s: trying its precisions, once for this revision and machine", model_id)
+        verdict = folder.try_precisions(go_on)
+    logger.warning("%s answers in %s", model_id, verdict.sentence())
+    return verdict
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of a model's weights in float32; raises FolderError when config or weights say that it cannot be served."""
+    require_engine(read_config(folder))
+    return open_checkpoint(folder).nbytes
+
+
+def check_folder(folder: Path) -> None:
+    """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
+    check_without_weights(folder)
+    open_checkpoint(folder)
+
+
+def check_without_weights(folder: Path) -> None:
+    """The same of a folder whose weights are still to come: its config and its tokenizer."""
+    config = read_config(folder)
+    require_engine(config)
+    _require_same_vocabulary(read_tokenizer(folder), config)
+
+
+def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:
+    vocabulary = config.integer("vocab_size", "n_words")
+    tokens = files.tokenizer.get_vocab_size(with_added_tokens=True)
+    # NOTE: get_vocab() would make a dict of all tokens, 80 MB for XLM-R
+    known = sum(files.tokenizer.id_to_token(index) is not None for index in range(vocabulary))
+    if known < tokens:
+        raise FolderError(
+            f"The tokenizer has {tokens} tokens, but only {known} of them have an id below config.json's vocab_size "
+            f"{vocabulary}: they do not belong together."
+        )

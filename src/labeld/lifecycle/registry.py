@@ -1,0 +1,295 @@
+"""The resident models: each loaded once, leased while it is used, evicted when its memory is needed. Knows no model.
+
+One event loop owns all of this; nothing polls and no thread waits. A lease is counted before anybody could evict the
+model, so a model that is in use cannot be evicted: eviction only ever looks among those with no lease. Loads take
+turns, and whatever changes the memory (loading, closing) happens inside a turn.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from labeld.config.settings import Residency
+from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
+from labeld.lifecycle.backoff import Failures
+
+M = TypeVar("M")
+
+
+class Loader(Protocol[M]):
+    """What makes and ends models. Every failure it raises is a LabeldError."""
+
+    async def prepare(self, key: str) -> int:
+        """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
+        ...
+
+    async def load(self, key: str) -> M:
+        """The model; only ever one at a time."""
+        ...
+
+    def size(self, model: M) -> int:
+        """Bytes that the model takes at least."""
+        ...
+
+    async def close(self, model: M) -> None:
+        """Ends a model that nobody uses, whose last reference this is, and gives its memory back. Raises nothing."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Resident(Generic[M]):
+    """A loaded model, and who uses it."""
+
+    key: str
+    model: M
+    bytes: int
+    """What it takes: measured while it was loaded, and no less than the loader knows."""
+    last_used: float
+    """On the event loop's clock."""
+    leases: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Load(Generic[M]):
+    """A load that was asked for. Each waiter owns its future, which becomes a lease that is counted already."""
+
+    waiters: dict[asyncio.Future[Resident[M]], None] = field(default_factory=dict)
+    began: float | None = None
+    """When its turn came, on the event loop's clock; None while it is prepared or waits for its turn."""
+    task: "asyncio.Task[None] | None" = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has happened since the start."""
+
+    loads: int = 0
+    evictions: int = 0
+    failures: int = 0
+
+
+class Registry(Generic[M]):
+    """Models by key within a budget of bytes for the whole process. Create and use it on one event loop."""
+
+    def __init__(self, loader: Loader[M], limits: Residency, budget: int, measure: Callable[[], int]) -> None:
+        """`measure` gives the bytes that this process uses now."""
+        self._loader, self._limits, self.budget, self._measure = loader, limits, budget, measure
+        self._residents: OrderedDict[str, Resident[M]] = OrderedDict()  # the least recently used first
+        self._loads: dict[str, Load[M]] = {}
+        self._failures = Failures()
+        self._pinned: set[str] = set()
+        self._turn = asyncio.Lock()
+        self._room = asyncio.Event()  # set when there may be more room, or nobody left who needs it
+        self._at_first = measure()
+        self._base = self._at_first  # what the process takes beside its models; learned anew by each eviction
+        self._unloads: set[asyncio.Task[None]] = set()
+        self._closed: LabeldError | None = None
+        self.counts = Counts()
+        self.waiting = 0
+        """Callers that wait for a load."""
+
+    @asynccontextmanager
+    async def lease(self, key: str, wait: float | None = None) -> AsyncIterator[M]:
+        """The model, which stays for as long as the context; loaded first if need be.
+
+        Waits at most so many seconds for the load, or without end. Raises TimeoutError then, OverloadedError when too
+        many wait, and what the load raised. A caller that leaves does not stop a load: the next request will want it.
+        """
+        resident = self._residents.get(key)
+        if resident is None:
+            resident = await self._when_loaded(key, wait)
+        else:
+            self._grant(resident)
+        try:
+            yield resident.model
+        finally:
+            self._release(resident)
+
+    def pin(self, key: str) -> None:
+        """From now on this model, once it is loaded, is never evicted."""
+        self._pinned.add(key)
+
+    def residents(self) -> list[Resident[M]]:
+        """The loaded models, the least recently used first."""
+        return list(self._residents.values())
+
+    def resident(self, key: str) -> bool:
+        """Whether the model is loaded."""
+        return key in self._residents
+
+    def loads(self) -> dict[str, float | None]:
+        """Keys that are being loaded, in the order they were asked for, and for how many seconds already.
+
+        None stands for one whose turn has not come.
+        """
+        now = asyncio.get_running_loop().time()
+        return {key: None if load.began is None else now - load.began for key, load in self._loads.items()}
+
+    def failure(self, key: str) -> Exception | None:
+        """Why the last load failed, for as long as that is the answer."""
+        return self._failures.current(key)
+
+    def used(self) -> int:
+        """Bytes that the process uses: what is measured, and no less than its models are known to take."""
+        return max(self._measure(), self._base + sum(one.bytes for one in self._residents.values()))
+
+    def close(self, error: LabeldError) -> None:
+        """Tells everybody who waits for a load, now and later, this error, and stops what has not begun."""
+        self._closed = error
+        for load in self._loads.values():
+            _reject(load, error)
+            if load.task:
+                load.task.cancel()
+        for resident in self._residents.values():
+            _stop_timer(resident)
+
+    async def _when_loaded(self, key: str, wait: float | None) -> Resident[M]:
+        """The model when its load has ended, with a lease counted for this caller."""
+        if error := self._closed or self.failure(key):
+            raise error.with_traceback(None)
+        if self.waiting >= self._limits.max_waiting:
+            raise OverloadedError(
+                f"{self.waiting} requests wait for models to load, the limit (setting max_waiting); try again later.",
+                random.uniform(1.0, 5.0),  # noqa: S311  # not for secrets
+                "max_waiting",
+            )
+        load = self._loads.get(key)
+        if load is None:
+            load = self._loads[key] = Load()
+            load.task = asyncio.create_task(self._load(key, load))
+        waiter: asyncio.Future[Resident[M]] = asyncio.get_running_loop().create_future()
+        load.waiters[waiter] = None
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(wait):
+                return await waiter
+        except (asyncio.CancelledError, TimeoutError):
+            if waiter.done() and not waiter.cancelled() and not waiter.exception():
+                self._release(waiter.result())
+            raise
+        finally:
+            self.waiting -= 1
+            del load.waiters[waiter]
+            self._room.set()
+
+    async def _load(self, key: str, load: Load[M]) -> None:
+        """The life of one load; whoever waits learns how it ended."""
+        loop = asyncio.get_running_loop()
+        try:
+            needed = await self._loader.prepare(key)
+            async with self._turn:
+                if not await self._make_room(key, needed, load):
+                    return
+                load.began = loop.time()
+                before = self._measure()
+                model = await self._loader.load(key)
+                size = max(self._loader.size(model), self._measure() - before)
+                resident = self._residents[key] = Resident(key, model, size, loop.time())
+                self._failures.forget(key)
+                self.counts.loads += 1
+                self._deliver(resident, load)
+                await self._evict_until_it_fits(resident)
+        except Exception as error:  # noqa: BLE001  # it is those who wait who are told
+            self._failures.remember(key, error)
+            self.counts.failures += 1
+            _reject(load, error)
+        finally:
+            del self._loads[key]
+
+    def _deliver(self, resident: Resident[M], load: Load[M]) -> None:
+        """Gives every waiter its lease at once, so that nobody can evict the model before its first use."""
+        for waiter in load.waiters:
+            if not waiter.done():
+                self._grant(resident)
+                waiter.set_result(resident)
+        if not resident.leases:
+            self._rest(resident)
+
+    async def _make_room(self, key: str, needed: int, load: Load[M]) -> bool:
+        """Evicts idle models until so many bytes are free, waiting for leases to end if it must.
+
+        False when everybody who wanted the model has left meanwhile. Raises ModelTooLargeError when there can never be
+        enough room, which is known before anything is evicted for it.
+        """
+        pinned = sum(one.bytes for one in self._residents.values() if one.key in self._pinned)
+        if self._base + pinned + needed > self.budget:
+            raise ModelTooLargeError(key, needed, self.budget - self._base - pinned)
+        while self.used() + needed > self.budget:
+            if idle := self._least_recently_used():
+                await self._evict(idle)
+            elif any(one.leases and one.key not in self._pinned for one in self._residents.values()):
+                if not load.waiters:
+                    return False
+                self._room.clear()
+                await self._room.wait()
+            else:
+                raise ModelTooLargeError(key, needed, self.budget - self.used())
+        return True
+
+    async def _evict_until_it_fits(self, newest: Resident[M]) -> None:
+        """Corrects what a load took beyond what was expected of it."""
+        while self.used() > self.budget and (idle := self._least_recently_used(newest)):
+            await self._evict(idle)
+
+    def _least_recently_used(self, spared: Resident[M] | None = None) -> Resident[M] | None:
+        """The model that may be evicted and that was not used for longest."""
+        evictable = (one for one in self._residents.values() if not one.leases and one.key not in self._pinned)
+        return next((one for one in evictable if one is not spared), None)
+
+    async def _evict(self, resident: Resident[M]) -> None:
+        """Ends a model that nobody uses, and learns from what that gave back how much the process itself takes."""
+        assert not resident.leases
+        del self._residents[resident.key]
+        _stop_timer(resident)
+        self.counts.evictions += 1
+        closing = self._loader.close(resident.model)
+        del resident.model  # the loader holds the last reference now
+        await closing
+        beside = self._measure() - sum(one.bytes for one in self._residents.values())
+        self._base = max(self._at_first, beside)
+
+    def _grant(self, resident: Resident[M]) -> None:
+        resident.leases += 1
+        _stop_timer(resident)
+
+    def _release(self, resident: Resident[M]) -> None:
+        resident.leases -= 1
+        if not resident.leases:
+            self._rest(resident)
+
+    def _rest(self, resident: Resident[M]) -> None:
+        """A model that nobody uses any more: the last to be evicted, or unloaded after `idle_timeout`."""
+        loop = asyncio.get_running_loop()
+        resident.last_used = loop.time()
+        self._residents.move_to_end(resident.key)
+        self._room.set()
+        if self._limits.idle_timeout and resident.key not in self._pinned and not self._closed:
+            resident.timer = loop.call_later(self._limits.idle_timeout, self._unload, resident, resident.last_used)
+
+    def _unload(self, resident: Resident[M], last_used: float) -> None:
+        async def unload() -> None:
+            async with self._turn:
+                is_here = self._residents.get(resident.key) is resident
+                if is_here and not resident.leases and resident.last_used == last_used:
+                    await self._evict(resident)
+
+        task = asyncio.create_task(unload())
+        self._unloads.add(task)
+        task.add_done_callback(self._unloads.discard)
+
+
+def _reject(load: Load[M], error: Exception) -> None:
+    for waiter in load.waiters:
+        if not waiter.done():
+            waiter.set_exception(error)
+
+
+def _stop_timer(resident: Resident[M]) -> None:
+    if resident.timer:
+        resident.timer.cancel()
+        resident.timer = None

@@ -1,0 +1,134 @@
+"""What happens, for whoever observes it: inner modules call an `Observer`, and only the wiring knows that it counts.
+
+No labels but those whose values are known beforehand (a route's template, a status, a setting's name), so nothing that
+a client sends makes a series. What simply is (loaded models, queues, memory) is read when it is asked for:
+`web/status.py`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
+
+from labeld.metrics.totals import Totals
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+
+class Observer(Protocol):
+    """Is told what happens. Called on the event loop, but for `batch`; never raises, and takes microseconds."""
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered; `route` is the template, or empty where no route has the path."""
+        ...
+
+    def refused(self, limit: str) -> None:
+        """A request was refused with 429 because this limit, named by its setting, was reached."""
+        ...
+
+    def remembered(self, memory: int, redis: int, missed: int) -> None:
+        """How many texts of a request had a remembered answer, by where it was, and how many had none."""
+        ...
+
+    def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
+        """A lane has run a batch for so long; `waits` are the seconds that each of its texts waited before."""
+        ...
+
+
+class Unobserved:
+    """Nobody looks: the command line, and most tests."""
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Forgets it."""
+
+    def refused(self, limit: str) -> None:
+        """Forgets it."""
+
+    def remembered(self, memory: int, redis: int, missed: int) -> None:
+        """Forgets it."""
+
+    def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
+        """Forgets it."""
+
+
+UNOBSERVED = Unobserved()
+
+
+class Metrics:
+    """An Observer that counts for Prometheus, of one process and with a registry of its own."""
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        """The same as plain numbers, as far as the history of `web/history.py` shows them."""
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._requests = Counter("labeld_requests", "Requests answered.", ["route", "status"], registry=registry)
+        self._seconds = Histogram(
+            "labeld_request_seconds", "From a request's headers to its reply.", buckets=SECONDS, registry=registry
+        )
+        self._refusals = Counter(
+            "labeld_refusals", "Requests refused with 429, by the limit that was reached.", ["limit"], registry=registry
+        )
+        self._turned_away = Counter(
+            "labeld_turned_away",
+            "Connections and requests refused before a route was looked for.",
+            ["status"],
+            registry=registry,
+        )
+        cache = Counter("labeld_cache_texts", "Texts looked up in the cache.", ["result"], registry=registry)
+        self._memory, self._redis, self._missed = (cache.labels(one) for one in ("memory", "redis", "miss"))
+        self._tokens = Counter("labeld_tokens", "Tokens computed.", registry=registry)
+        self._queue = Histogram(
+            "labeld_queue_seconds", "From a text's arrival to its batch.", buckets=SECONDS, registry=registry
+        )
+        self._compute = Histogram(
+            "labeld_compute_seconds", "What a batch took in the engine.", buckets=SECONDS, registry=registry
+        )
+        self._batch_texts = Histogram("labeld_batch_texts", "Texts of a batch.", buckets=TEXTS, registry=registry)
+        self._batch_tokens = Histogram("labeld_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry)
+        self._answered: dict[tuple[str, int], Counter] = {}  # NOTE: `labels` takes 2 µs, and this look-up 0.1
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Counts it, and its time."""
+        counter = self._answered.get((route, status))
+        if counter is None:
+            counter = self._answered[route, status] = self._requests.labels(route, status)
+        counter.inc()
+        self._seconds.observe(seconds)
+
+    def refused(self, limit: str) -> None:
+        """Counts it by its limit."""
+        self._refusals.labels(limit).inc()
+
+    def turned_away(self, status: int) -> None:
+        """Counts what was refused before it was a request: by its head, its slowness, or the number of connections."""
+        self._turned_away.labels(status).inc()
+
+    def remembered(self, memory: int, redis: int, missed: int) -> None:
+        """Counts texts by where their answer was."""
+        self.totals.hits += memory + redis
+        self.totals.misses += missed
+        for counter, texts in ((self._memory, memory), (self._redis, redis), (self._missed, missed)):
+            if texts:
+                counter.inc(texts)
+
+    def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
+        """Counts tokens, times and sizes."""
+        self.totals.batch(len(waits), tokens)
+        self._tokens.inc(tokens)
+        self._compute.observe(seconds)
+        self._batch_texts.observe(len(waits))
+        self._batch_tokens.observe(tokens)
+        for wait in waits:
+            self._queue.observe(wait)
+
+    def watch(self, state: Collector) -> None:
+        """From now on `exposition` has what this collects as well."""
+        self._registry.register(state)
+
+    def exposition(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)

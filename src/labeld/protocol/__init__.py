@@ -1,0 +1,1 @@
+"""HTTP bodies and headers to plain data, and back. Pure: no framework, no I/O."""

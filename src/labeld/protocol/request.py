@@ -1,0 +1,242 @@
+"""What a client sent -> ClassifyRequest: contract sections 2.3 and 3. Replies are `wire`'s, JSON is `strict_json`'s.
+
+Pure: bytes and headers in, plain data out, and InvalidRequestError (a few relatives of it included) for everything that
+is not a request. Every sentence names the field, what is allowed there, and the way out.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+from urllib.parse import parse_qsl
+
+from labeld.config.settings import InputLimits
+from labeld.errors import BodyTooLargeError, InvalidJsonError, InvalidRequestError, UnsupportedEncodingError
+from labeld.protocol import strict_json
+from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text, TruncationStrategy
+
+PARAMETERS = ("top_k", "function_to_apply", "truncation", "max_length", "return_all_scores")
+"""Parameters that mean something here; all others are ignored, with a warning (contract section 3.3)."""
+
+HEADER_OPTIONS = {"x-use-cache": "use_cache", "x-wait-for-model": "wait_for_model", "x-load-model": "load_model"}
+"""Header -> field of Options (contract section 3.3)."""
+
+BODY_OPTIONS = {
+    "use_cache": ("use_cache", True),
+    "wait_for_model": ("wait_for_model", True),
+    "dont_load_model": ("load_model", False),
+}
+"""Key of `options` -> field of Options, and what the field becomes when the key is true (contract section 3.3)."""
+
+TRUNCATIONS: dict[bool | str, TruncationStrategy | None] = {
+    True: "longest_first",
+    False: None,
+    "do_not_truncate": None,
+    **{strategy: strategy for strategy in get_args(TruncationStrategy)},
+}
+"""Value of `parameters.truncation` -> strategy, as transformers' tokenizers read it (contract section 3.3)."""
+
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
+_RAW_TEXT = ("text/", "application/x-www-form-urlencoded")
+_JSON_STARTS = frozenset('{["-0123456789tfn')
+_KINDS = {str: "a string", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_PAIR = '{"text": "...", "text_pair": "..."}'
+_BIGGEST = 2**31 - 1  # tokens and labels are counted in 32 bits further down
+_DEFAULT_PARAMETERS = Parameters()
+_DEFAULT_OPTIONS = Options()
+
+
+def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: InputLimits) -> ClassifyRequest:
+    """Read one request: contract section 3, and section 2.3 for what old clients send.
+
+    `headers` has lower-cased names; `query` is the raw query string. Raises InvalidRequestError,
+    UnsupportedEncodingError or BodyTooLargeError, and nothing else.
+    """
+    encoding = headers.get("content-encoding", "")
+    if encoding and encoding.strip().lower() != "identity":
+        raise UnsupportedEncodingError(encoding[:60])
+    if len(body) > limits.max_body_bytes:
+        raise BodyTooLargeError(limits.max_body_bytes)
+    value = _value(body, headers.get("content-type", ""), limits)
+    envelope = value if isinstance(value, dict) else {"inputs": _bare_input(value)}
+    ignored: list[str] = []
+    texts = _texts(envelope, limits, ignored)
+    given = _given_parameters(envelope, query)
+    parameters = _parameters(given) if given else _DEFAULT_PARAMETERS
+    ignored += [name for name in given if name not in PARAMETERS]
+    options = _options(headers, _object(envelope, "options"))
+    return ClassifyRequest(texts, parameters, options, tuple(dict.fromkeys(ignored)), _client(headers))
+
+
+def _client(headers: Mapping[str, str]) -> bytes:
+    """Who asks, by the token after `Bearer` or `Bearer:` (contract section 9.2), as a hash."""
+    words = headers.get("authorization", "").split()
+    return hashlib.sha256(words[-1].encode("utf-8", "surrogatepass")).digest() if words else b""
+
+
+def _value(body: bytes, content_type: str, limits: InputLimits) -> Any:
+    """The body as a JSON value, or as the raw text that it is; whatever the Content-Type (contract section 3.1)."""
+    try:
+        text = str(body, "utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(str(error)) from None  # contract section 6.2 records exactly this text
+    if not text or text.isspace():
+        raise InvalidRequestError('The body is empty: send {"inputs": "some text"}.')
+    media_type = content_type.partition(";")[0].strip().lower()
+    raw = not media_type or media_type.startswith(_RAW_TEXT)
+    if raw and text.lstrip()[:1] not in _JSON_STARTS:
+        return text
+    try:
+        return strict_json.loads(text, limits)
+    except InvalidJsonError:
+        if raw:
+            return text
+        raise
+
+
+def _bare_input(value: Any) -> Any:
+    """JSON that is not an object is itself the input, a number as its string (contract section 3.1)."""
+    if value is None or isinstance(value, bool):
+        raise InvalidRequestError(f'The body is {_kind(value)}: send {{"inputs": "some text"}}.')
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _texts(envelope: dict[str, Any], limits: InputLimits, ignored: list[str]) -> tuple[Text, ...]:
+    """The texts of `inputs` (contract section 3.2); keys beside text and text_pair are added to `ignored`."""
+    if "inputs" not in envelope:
+        raise InvalidRequestError('The body has no `inputs`: send {"inputs": "some text"}.')
+    inputs = envelope["inputs"]
+    if not isinstance(inputs, list):
+        return (_text(inputs, "inputs", ignored),)
+    if len(inputs) > limits.max_inputs:
+        raise InvalidRequestError(
+            f"`inputs` has {len(inputs)} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
+            "several requests."
+        )
+    return tuple([_text(item, f"inputs[{index}]", ignored) for index, item in enumerate(inputs)])
+
+
+def _text(item: Any, place: str, ignored: list[str]) -> Text:
+    """One item of `inputs`: a string or a pair (contract section 3.2)."""
+    if isinstance(item, str):
+        return Text(item)
+    if isinstance(item, dict):
+        text, pair = item.get("text"), item.get("text_pair")
+        if not isinstance(text, str):
+            raise _wrong(f"{place}.text", "a string", item.get("text", ...), f"send {_PAIR} for each input")
+        if pair is not None and not isinstance(pair, str):
+            raise _wrong(f"{place}.text_pair", "a string", pair, f"send {_PAIR} for each input")
+        if len(item) > (2 if "text_pair" in item else 1):
+            ignored += [f"inputs.{name}" for name in item if name not in ("text", "text_pair")]
+        return Text(text, pair or None)
+    if isinstance(item, list):
+        raise InvalidRequestError(f"`{place}` is a list, and no text: send {_PAIR} for a pair of texts.")
+    raise _wrong(place, "a string", item, f'send "some text", or {_PAIR} for a pair of texts')
+
+
+def _given_parameters(envelope: dict[str, Any], query: str) -> dict[str, Any]:
+    """`parameters` of the body; without that key, the known names among the query parameters (contract section 3.1)."""
+    if "parameters" in envelope:
+        return _object(envelope, "parameters")
+    given: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True) if query else ():
+        if name in given:
+            raise InvalidRequestError(f"The query parameter {name} is given twice: give it once.")
+        if name in PARAMETERS:
+            given[name] = _literal(value)
+    return given
+
+
+def _literal(value: str) -> int | bool | str:
+    """A query parameter's value as era B read it: numeric -> int, true and false -> bool (contract section 3.1)."""
+    if re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    return {"true": True, "false": False}.get(value.lower(), value)
+
+
+def _parameters(given: dict[str, Any]) -> Parameters:
+    """What `parameters` asks; null is the same as not given (contract section 3.3)."""
+    top_k = _positive(given, "top_k", "null for all labels")
+    return_all_scores = given.get("return_all_scores")
+    if return_all_scores is not None and not isinstance(return_all_scores, bool):
+        raise _wrong("parameters.return_all_scores", "true or false", return_all_scores)
+    if return_all_scores is False and "top_k" not in given:
+        top_k = 1
+    max_length = _positive(given, "max_length", "null for as many as the model takes")
+    truncation = _truncation(given.get("truncation"), max_length)
+    return Parameters(top_k, _function(given.get("function_to_apply")), truncation, max_length if truncation else None)
+
+
+def _positive(given: dict[str, Any], name: str, null: str) -> int | None:
+    """A whole number from 1, or None where it is not given."""
+    value = given.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or value < 1:  # NOTE: type, because True is an int
+        raise _wrong(f"parameters.{name}", f"a whole number from 1, or {null}", value)
+    return min(value, _BIGGEST)
+
+
+def _function(value: Any) -> FunctionName | None:
+    """The name of a function, whatever its case."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or value.lower() not in get_args(FunctionName):
+        raise _wrong(
+            "parameters.function_to_apply", "sigmoid, softmax, none, or null for the model's own default", value
+        )
+    return cast("FunctionName", value.lower())
+
+
+def _truncation(value: Any, max_length: int | None) -> TruncationStrategy | None:
+    """As transformers: `max_length` alone switches truncation on, an explicit false keeps it off."""
+    if value is None:
+        return "longest_first" if max_length else None
+    if not isinstance(value, bool | str) or value not in TRUNCATIONS:
+        raise _wrong(
+            "parameters.truncation", "true, false, longest_first, only_first, only_second or do_not_truncate", value
+        )
+    return TRUNCATIONS[value]
+
+
+def _options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Options:
+    """The options; a header wins over the body, and unknown keys mean nothing (contract section 3.3)."""
+    chosen: dict[str, bool] = {}
+    for key, (name, meaning) in BODY_OPTIONS.items() if body_options else ():
+        if body_options.get(key) is not None:
+            chosen[name] = _switch(body_options[key], f"options.{key}") is meaning
+    for header, name in HEADER_OPTIONS.items():
+        if header in headers:
+            chosen[name] = _switch(headers[header], f"the header {header}")
+    return Options(**chosen) if chosen else _DEFAULT_OPTIONS
+
+
+def _switch(value: Any, place: str) -> bool:
+    """true, false, 1 or 0, however it is spelled."""
+    found = _SWITCH.get(str(value).strip().lower())
+    if found is None:
+        raise _wrong(place, "true, false, 1 or 0", value)
+    return found
+
+
+def _object(envelope: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object under this name; none and null are an empty one."""
+    value = envelope.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong(name, "an object", value)
+    return value
+
+
+def _wrong(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRequestError:
+    """The error for a wrong value at `place`; `...` stands for no value at all."""
+    shown = f"{value[:40]!r}" if isinstance(value, str) else str(value) if type(value) in (int, float) else _kind(value)
+    is_missing = value is ...
+    sentence = f"`{place}` is missing" if is_missing else f"`{place}` must be {allowed}, but is {shown[:60]}"
+    return InvalidRequestError(f"{sentence}: {way_out}." if way_out else f"{sentence}.")
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else _KINDS.get(type(value), "")

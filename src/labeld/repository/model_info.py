@@ -1,0 +1,139 @@
+"""The models of this server as a Hub would describe them: those on this machine, and any one that may be downloaded."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from labeld.checkpoint.config import ModelConfig, read_config
+from labeld.checkpoint.model_card import Card, read_card
+from labeld.errors import FolderError, OverloadedError
+from labeld.repository.folders import BUNDLED
+from labeld.repository.manifest import USED
+from labeld.repository.resolver import Catalogue, Place
+
+QUESTIONS = 4
+"""Questions to the Hub at once."""
+MOST_QUESTIONS = 64
+"""Those that wait for their turn included; one more is refused, so that a slow Hub does not take the place of requests
+that need no Hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is known of a model without loading it."""
+
+    model_id: str
+    is_classifier: bool
+    """Whether its config (or the Hub, of a model that is only there) says that it classifies texts."""
+    config: ModelConfig | None = None
+    """Of a classifier on this machine."""
+    commit: str | None = None
+    """The Hub's, of a model that is from there."""
+    last_modified: float | None = None
+    """Of its files on this machine, in seconds since the epoch."""
+    origin: Literal["bundled", "folder", "store", "hub"] = "hub"
+    """Where its files are: with labeld, in models_dir, downloaded, or not on this machine."""
+    size: int | None = None
+    """Bytes of its files on this machine."""
+    last_used: float | None = None
+    """When it was last opened, of a downloaded model; in seconds since the epoch."""
+    problem: str | None = None
+    """The sentence that says why its files are no classifier, if they are none."""
+    card: Card = field(default_factory=Card)
+
+
+class Listing:
+    """Looks models up on threads of its own, so that neither requests nor downloads wait for it."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._reading = ThreadPoolExecutor(1, "list")
+        self._asking = ThreadPoolExecutor(QUESTIONS, "ask-hub")
+        self._questions = 0
+
+    async def everything(self) -> list[Listed]:
+        """The models on this machine, by id. The Hub's other models are not listed, only looked up."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._all_on_disk)
+
+    async def one(self, name: str) -> Listed:
+        """The model that a caller means by `name`. The Hub is asked if it is not here and may be downloaded.
+
+        Downloads nothing. Raises what `Catalogue.find` raises, what `Hub.snapshot` raises, and OverloadedError.
+        """
+        key, folder = self._catalogue.locate(name)
+        if folder is None:
+            return await self._on_hub(key)
+        return await self._here(key, folder)
+
+    async def here(self, name: str) -> Listed | None:
+        """The same without ever asking the Hub; None for a model that a request would have downloaded."""
+        key, folder = self._catalogue.locate(name)
+        return None if folder is None else await self._here(key, folder)
+
+    async def _here(self, key: str, folder: Path) -> Listed:
+        place = Place(folder, None if key in self._catalogue.folders.ids() else folder.name)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, _on_disk, key, place)
+
+    def shutdown(self) -> None:
+        """Ends the threads, after the look-ups that run."""
+        self._reading.shutdown(cancel_futures=True)
+        self._asking.shutdown(cancel_futures=True)
+
+    async def _on_hub(self, key: str) -> Listed:
+        if self._questions >= MOST_QUESTIONS:
+            raise OverloadedError(
+                f"{self._questions} look-ups wait for the Hub, the limit; try again later.", 2.0, "hub"
+            )
+        self._questions += 1
+        try:
+            snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._catalogue.ask_hub, key)
+        finally:
+            self._questions -= 1
+        return Listed(key, snapshot.is_classifier, commit=snapshot.commit)
+
+    def _all_on_disk(self) -> list[Listed]:
+        return [_on_disk(key, place) for key, place in sorted(self._catalogue.local().items())]
+
+
+def _on_disk(model_id: str, place: Place) -> Listed:
+    folder, config, problem, modified = place.folder, None, None, None
+    try:
+        config = read_config(folder)
+        modified = (folder / "config.json").stat().st_mtime
+    except FolderError as error:  # a model of another task, or a broken one
+        problem = str(error)
+    except OSError:  # it has left the store meanwhile
+        problem = "config.json cannot be read."
+    return Listed(
+        model_id,
+        is_classifier=problem is None,
+        config=None if problem else config,
+        commit=place.commit,
+        last_modified=modified,
+        origin=_origin(place),
+        size=_size(folder),
+        last_used=_last_used(place),
+        problem=problem,
+        card=read_card(folder),
+    )
+
+
+def _origin(place: Place) -> Literal["bundled", "folder", "store"]:
+    if place.commit is not None:
+        return "store"
+    return "bundled" if place.folder.is_relative_to(BUNDLED) else "folder"
+
+
+def _size(folder: Path) -> int | None:
+    with suppress(OSError):
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return None
+
+
+def _last_used(place: Place) -> float | None:
+    with suppress(OSError):
+        return None if place.commit is None else (place.folder / USED).stat().st_mtime
+    return None

@@ -1,0 +1,224 @@
+"""Every model that this server can answer for: the operator's folders, the bundled ones, the store, the Hub."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+
+from labeld.config.settings import Hub as HubSettings
+from labeld.config.settings import Policy
+from labeld.errors import (
+    DownloadTooLargeError,
+    FolderError,
+    HubFailedError,
+    ModelBrokenError,
+    ModelNotFoundError,
+    NotDownloadedError,
+    SettingsError,
+    in_words,
+)
+from labeld.repository.files import ModelFile
+from labeld.repository.folders import LISTING_AGE, Folders, valid_id
+from labeld.repository.hub_client import DEFAULT_REVISION, Hub, Snapshot
+from labeld.repository.manifest import Manifest
+from labeld.repository.store import Store
+
+logger = logging.getLogger(__name__)
+
+REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9_-])?")
+"""A branch, a tag, `refs/pr/1`, or a commit."""
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes of how many have been downloaded."""
+
+
+OFFLINE = "it is offline (HF_HUB_OFFLINE)"
+
+
+def unwatched(_done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model's files are."""
+
+    folder: Path
+    commit: str | None
+    """The Hub's; None for a folder that is not from there."""
+
+
+class Catalogue:
+    """Finds models, and downloads those that may be. For several threads."""
+
+    def __init__(
+        self, folders: Folders, store: Store, settings: HubSettings, policy: Policy, check: Callable[[Path], None]
+    ) -> None:
+        """`check` is given a folder without its weights, and raises FolderError when that can never be served.
+
+        Raises SettingsError when the Hub's address or a pattern is none.
+        """
+        for pattern in settings.hub_allow:
+            if not valid_id(pattern.replace("*", "x")):
+                raise SettingsError(f"hub_allow has {pattern!r}, but must have ids like org/name, or org/*.")
+        self.folders, self.store = folders, store
+        self._settings, self._policy, self._check = settings, policy, check
+        self._hub = Hub(settings)
+        self._stopping = threading.Event()
+        # when, and where: a request costs no look at the disk
+        self._seen: dict[tuple[str, str], tuple[float, Path]] = {}
+
+    def find(self, name: str) -> str:
+        """The key of the model that a caller means by `name`: its id, `id@revision`, or a bare name of a local model.
+
+        Takes no time to speak of and connects to nobody. Raises AmbiguousModelError, ModelNotFoundError, or
+        NotDownloadedError when only a download could help and may not be had.
+        """
+        return self.locate(name)[0]
+
+    def locate(self, name: str) -> tuple[str, Path | None]:
+        """The same with the model's folder, unverified; None when it is to be downloaded first."""
+        with suppress(ModelNotFoundError):
+            return self.folders.find(name)
+        model_id, revision = split(name.strip("/"))
+        looked_at, folder = self._seen.get((model_id, revision), (0.0, None))
+        if time.monotonic() - looked_at >= LISTING_AGE:
+            folder = self.store.folder(model_id, revision)
+            if folder is None:
+                self._require_download(model_id)
+            else:
+                self._seen[model_id, revision] = time.monotonic(), folder
+        return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", folder
+
+    def local(self) -> dict[str, Place]:
+        """Each model that needs no download, by id, unverified; of the store's the default revision. Reads the disk."""
+        places = {
+            one.model_id: Place(one.folder, one.commit)
+            for one in self.store.list()
+            if DEFAULT_REVISION in one.revisions
+        }
+        return places | {model_id: Place(self.folders.find(model_id)[1], None) for model_id in self.folders.ids()}
+
+    def ask_hub(self, key: str) -> Snapshot:
+        """What the Hub says of a model that `find` found; downloads nothing. Raises what `Hub.snapshot` raises."""
+        return self._hub.snapshot(*split(key))
+
+    def fetch(self, key: str, progress: Progress = unwatched) -> Place:
+        """The folder of a model, downloaded first if need be; blocks for as long as that takes.
+
+        The folder is whole and verified, and stays until `release`. Raises what `find` raises, and GatedModelError,
+        DownloadTooLargeError, ModelBrokenError (before the weights are downloaded, where the other files say so),
+        HubFailedError, StoreError, or UnavailableError after `stop`.
+        """
+        with suppress(ModelNotFoundError):
+            return Place(self.folders.find(key)[1], None)
+        model_id, revision = split(key)
+        if found := self.store.open(model_id, revision):
+            return Place(*found)
+        self._require_download(model_id)
+        return self._download(model_id, revision, progress, refresh=False)
+
+    def pull(self, name: str, progress: Progress = unwatched) -> Place:
+        """The same for the operator, who may download anything: asks the Hub whether there is a newer commit."""
+        model_id, revision = split(name)
+        if self._settings.offline:
+            raise NotDownloadedError(model_id, OFFLINE)
+        return self._download(model_id, revision, progress, refresh=True)
+
+    def release(self, place: Place) -> None:
+        """Says that the files of a fetched model are no longer used."""
+        if place.commit is not None:
+            self.store.close(place.folder)
+
+    def close(self) -> None:
+        """Ends all uses, when no model is used any longer."""
+        self.store.close_all()
+
+    def stop(self) -> None:
+        """Ends the downloads that run; the next server goes on with them."""
+        self._stopping.set()
+        self._hub.stop()
+
+    def _require_download(self, model_id: str) -> None:
+        if self._policy == "off":
+            raise ModelNotFoundError(model_id)
+        if self._settings.offline:
+            raise NotDownloadedError(model_id, OFFLINE)
+        allowed = any(fnmatchcase(model_id, pattern) for pattern in self._settings.hub_allow)
+        if self._policy == "allowlist" and not allowed:
+            raise NotDownloadedError(model_id, "hub_allow does not name it")
+
+    def _download(self, model_id: str, revision: str, progress: Progress, *, refresh: bool) -> Place:
+        with self.store.downloading(model_id, self._stopping):
+            found = None if refresh else self.store.open(model_id, revision)
+            if found is None:  # nobody else has downloaded it meanwhile
+                snapshot = self._hub.snapshot(model_id, revision)
+                if (found := self.store.open(model_id, snapshot.commit)) is None:
+                    found = self._fill(model_id, snapshot, progress)
+                self.store.name(model_id, revision, snapshot.commit)
+            return Place(*found)
+
+    def _fill(self, model_id: str, snapshot: Snapshot, progress: Progress) -> tuple[Path, str]:
+        """Downloads what is missing of a commit, and makes it a model of the store."""
+        limit = self.store.amount(self._settings.max_download)
+        if snapshot.size > limit:
+            raise DownloadTooLargeError(model_id, snapshot.size, limit)
+        began, done, checked = time.monotonic(), 0, False
+        logger.info("downloading %s at %s, %s", model_id, snapshot.commit, in_words(snapshot.size))
+        manifest = Manifest(model_id, snapshot.commit, snapshot.files)
+        folder = self.store.begin(manifest)
+        for file in snapshot.files:
+            if file.is_weights and not checked:
+                self._require_servable(model_id, snapshot.commit, folder)
+                checked = True
+            on_bytes = partial(_add, progress, done, snapshot.size)
+            self._obtain(model_id, snapshot.commit, file, folder / file.name, on_bytes)
+            done += file.size
+        logger.info("downloaded %s in %.1f s", model_id, time.monotonic() - began)
+        return self.store.publish(manifest)
+
+    def _require_servable(self, model_id: str, commit: str, folder: Path) -> None:
+        try:
+            self._check(folder)
+        except FolderError as error:
+            self.store.abandon(model_id, commit)
+            raise ModelBrokenError(model_id, str(error)) from None
+
+    def _obtain(self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]) -> None:
+        """Makes `path` the verified file; its bytes lie beside it until then, where a later call goes on."""
+        if not self.store.verifier.is_right(path, file):
+            path.unlink(missing_ok=True)
+            self.store.reuse(model_id, file, path)
+        if self.store.verifier.is_right(path, file):
+            on_bytes(file.size)
+            return
+        path.unlink(missing_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        resumed = part.exists()
+        while True:
+            self._hub.download(model_id, commit, file, part, on_bytes)
+            if self.store.verifier.is_right(part, file):
+                part.replace(path)
+                return
+            part.unlink()
+            if not resumed:
+                raise HubFailedError(model_id, f"sends a {file.name} that is not what its hash says")
+            resumed = False  # what an earlier call has left may be what was wrong
+
+
+def split(name: str) -> tuple[str, str]:
+    """Id and revision of `id` or `id@revision`; raises ModelNotFoundError when it can be neither."""
+    model_id, at, revision = name.partition("@")
+    if not valid_id(model_id) or (at and not (REVISION.fullmatch(revision) and ".." not in revision)):
+        raise ModelNotFoundError(name)
+    return model_id, revision or DEFAULT_REVISION
+
+
+def _add(progress: Progress, done: int, total: int, have: int) -> None:
+    progress(done + have, total)

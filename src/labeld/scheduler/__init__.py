@@ -1,0 +1,1 @@
+"""Which texts run next, and on what."""

@@ -1,0 +1,90 @@
+"""What `protocol` is made of besides the parsing: refusals, the count of connections, and a transport that lingers."""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from labeld.config.settings import ConnectionLimits
+
+
+class RefusedError(Exception):
+    """A request that is not let through: the reply's status and its sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def refusal_reply(refused: RefusedError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The bytes of the reply to a refused request; 429 says when to come back."""
+    body = json.dumps({"error": str(refused)}).encode()
+    headers = [
+        *default_headers,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-error-message", str(refused).encode("latin-1", "replace")),
+        (b"x-request-id", os.urandom(10).hex().encode()),
+        *([(b"retry-after", b"1")] if refused.status == 429 else []),
+        (b"connection", b"close"),
+    ]
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return STATUS_LINE[refused.status] + lines + b"\r\n" + body
+
+
+class Guests:
+    """How many connections each address has open in this process, and how many are being turned away."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self.by_address: Counter[str] = Counter()
+        self.turned_away = 0
+
+    def enter(self, address: str, connections: int) -> RefusedError | None:
+        """Count a new connection of `address`, the `connections`th in all; or say why it is turned away."""
+        limits = self._limits
+        loopback = address == "::1" or address.startswith(("127.", "::ffff:127."))
+        if connections > limits.max_connections:
+            what = f"The server has its limit of {limits.max_connections} connections open (setting max_connections)"
+        elif not loopback and self.by_address[address] >= limits.max_connections_per_address:
+            limit = limits.max_connections_per_address
+            what = f"Your address has its limit of {limit} connections open (setting max_connections_per_address)"
+        else:
+            self.by_address[address] += 1
+            return None
+        self.turned_away += 1
+        return RefusedError(429, f"{what}: close one, or come back later.")
+
+    def leave(self, address: str, *, admitted: bool) -> None:
+        """One connection of `address` has ended; `admitted` is false for one that was turned away."""
+        if not admitted:
+            self.turned_away -= 1
+            return
+        self.by_address[address] -= 1
+        if not self.by_address[address]:
+            del self.by_address[address]
+
+
+class LingeringTransport(asyncio.Transport):
+    """A connection's transport as uvicorn sees it; how it is closed is the protocol's decision."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        super().__init__()
+        self._close = close
+        self.closing = False
+        # NOTE: bound directly because every reply writes twice and a delegating method costs 70 ns.
+        self.write = transport.write  # type: ignore[method-assign]  # same signature, less one call
+        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]  # as above
+        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]  # as above
+        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]  # as above
+
+    def is_closing(self) -> bool:
+        """Whether no further reply can be written."""
+        return self.closing
+
+    def close(self) -> None:
+        """End the connection so that the client still gets what was written."""
+        self._close()

@@ -1,0 +1,215 @@
+"""How a connection begins, idles and ends: admitted or turned away, kept for a while, closed so that nothing is lost.
+
+What a request may bring is `protocol`'s business; this half knows no HTTP beyond where a request begins.
+
+NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from labeld.config.settings import MIB, ConnectionLimits
+from labeld.server.connection_limits import Guests, LingeringTransport, RefusedError, refusal_reply
+
+IDLE, HEAD, BODY = 0, 1, 2
+"""What of a request has arrived: nothing, a part of its head, or its head and perhaps a part of its body."""
+
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 32 * MIB
+"""What a refused client may still send while it reads the reply: closing on unread bytes would reset the connection
+and the client could lose the reply."""
+DRAIN_GRACE = 0.25
+"""Seconds in which an idle connection may still bring the request that was on its way when the drain began."""
+TURNED_AWAY_AT_ONCE = 256
+"""Connections over the limit that get a reply at the same time; a flood beyond that is closed without one."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's HTTP connection, bounded in number and in idle time. Runs on the event loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: ConnectionLimits,
+        guests: Guests,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits, self._guests = limits, guests
+        self._raw: asyncio.Transport
+        self._ours: LingeringTransport
+        self._address = ""
+        self._admitted = False
+        self._phase = self._watched = IDLE
+        self._timer: asyncio.TimerHandle | None = None
+        """Of the phase that is watched, or of the end."""
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        self._discarded = 0
+        self._deaf = self._draining = False
+        self._last_words = b""
+
+    # ---- the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Admit the connection, or turn it away with a 429."""
+        self._raw, self._ours = transport, LingeringTransport(transport, self._leave)
+        super().connection_made(self._ours)
+        self._address = self.client[0] if self.client else ""
+        refused = self._guests.enter(self._address, len(self.connections))
+        if refused is None:
+            self._admitted = True
+            self._wait_for_request()
+            return
+        self.connections.discard(self)
+        if self._guests.turned_away > TURNED_AWAY_AT_ONCE:
+            self._tell(refused)
+            transport.abort()
+        else:
+            self._refuse(refused)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop every timer, and let the next guest in."""
+        self._ours.closing = self._deaf = True
+        self._stop_timer()
+        self._stop_write_timer()
+        self._unset_keepalive_if_required()
+        self._guests.leave(self._address, admitted=self._admitted)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Drain: the request in hand is the last one; an idle connection ends after `DRAIN_GRACE`."""
+        self._draining = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._phase == IDLE and not self._ours.closing:
+            self._wait_for_request()
+
+    def _wait_for_request(self) -> None:
+        """Close the connection if nothing comes within the time that an idle one has."""
+        self._unset_keepalive_if_required()
+        self._idle_since = self.loop.time()
+        self.timeout_keep_alive_task = self.loop.call_later(self._idle_seconds(), self.timeout_keep_alive_handler)
+
+    def _idle_seconds(self) -> float:
+        if self._draining:
+            return DRAIN_GRACE
+        return self._limits.keep_alive_timeout if self.cycle else self._limits.header_timeout
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for its time; else look again when that could be.
+
+        NOTE: uvicorn sets and cancels this timer with every request. Once per connection and then as needed is 2 of
+        its 25 microseconds per request, which pays for the limits.
+        """
+        self.timeout_keep_alive_task = None
+        if self._phase != IDLE or (self.cycle is not None and not self.cycle.response_complete):
+            return  # something came; the end of its reply starts this again
+        left = self._idle_since + self._idle_seconds() - self.loop.time()
+        if left <= 0.001:
+            self._leave()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._watched = IDLE
+
+    def pause_writing(self) -> None:
+        """The client does not read its reply: it has as long as a body has."""
+        super().pause_writing()
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(self._limits.body_timeout, self._raw.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    # ---- refusing and leaving
+
+    def _refuse(self, refused: RefusedError) -> None:
+        """Answer `refused` once the earlier requests of this connection are answered, and end the connection."""
+        self._tell(refused)
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        self._deaf = True
+        self._last_words = refusal_reply(refused, self.server_state.default_headers)
+        cycle = self.cycle
+        if self._phase == BODY and self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()  # not started yet, and never will be
+            return
+        if cycle is not None and not cycle.response_complete:
+            if self._phase != BODY:
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self._phase == BODY and cycle.response_started:
+            self._last_words = b""
+        self._linger()
+
+    def _tell(self, refused: RefusedError) -> None:
+        """Tell the application what it does not see, if it wants to know."""
+        on_refused = getattr(self.config.loaded_app, "on_refused", None)
+        if on_refused is not None:
+            on_refused(refused.status)
+
+    def on_response_complete(self) -> None:
+        """uvicorn: a reply is written. With nothing left to answer, a waiting refusal follows."""
+        self.server_state.total_requests += 1
+        if self._ours.closing:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._deaf:
+            self._linger()
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._wait_for_request()
+
+    def _leave(self) -> None:
+        """End the connection: at once, or after what the client is still sending."""
+        if self._ours.closing:
+            return
+        if self._phase == IDLE and not self.flow.read_paused:
+            self._hang_up()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Say the last words and that nothing follows, and read on until the client is done or its time is over."""
+        self._ours.closing = self._deaf = True
+        self._stop_timer()
+        if self._last_words:
+            self._raw.write(self._last_words)
+        self._raw.write_eof()
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self._hang_up)
+
+    def _discard(self, count: int) -> None:
+        self._discarded += count
+        if self._discarded > LINGER_BYTES:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close; a client that does not even take what is already written has as long as a body has."""
+        self._ours.closing = self._deaf = True
+        self._stop_timer()
+        self._raw.close()
+        self._timer = self.loop.call_later(self._limits.body_timeout, self._raw.abort)

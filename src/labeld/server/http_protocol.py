@@ -1,0 +1,214 @@
+"""What a request may bring: how large its head and how slow each of its parts may be.
+
+uvicorn's protocol has none of these. A refusal is written here, at once, without asking the application, whose own
+business is only the size of the body. Nothing here knows what is served.
+
+NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.server import ServerState
+
+from labeld.config.settings import MIB, ConnectionLimits
+from labeld.server.connection_limits import Guests, RefusedError
+from labeld.server.http_connection import BODY, HEAD, IDLE, BoundedConnection
+
+BODY_GRACE = 2.0
+"""Seconds before the rate of a body is looked at."""
+MAX_PIPELINED = 64
+"""Requests that may wait on one connection behind the one that is being answered."""
+
+
+def limited_protocol(limits: ConnectionLimits) -> Any:
+    """What uvicorn's `Config.http` wants: a maker of connections that share one count of guests."""
+    return partial(LimitedProtocol, limits=limits, guests=Guests(limits))
+
+
+class LimitedProtocol(BoundedConnection):
+    """uvicorn's HTTP connection, bounded by `ConnectionLimits`. Runs on the event loop.
+
+    A request that arrives whole in one read creates no timer; anything slower has one running at a time.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: ConnectionLimits,
+        guests: Guests,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop, limits=limits, guests=guests)
+        self._max_head, self._max_fields = limits.max_header_bytes, limits.max_header_fields
+        self._since = 0.0
+        """When the watched phase began, by the loop's clock."""
+        self._fed = 0
+        """Bytes read since the request began, and at most one read more if others came in the same read."""
+        self._begun = 0
+        """Requests that had a part in the latest read."""
+        self._body_bytes = self._chunks = 0
+
+    # ---- reading
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, and watch the clock if the request is not complete with it."""
+        if self._deaf:
+            self._discard(len(data))
+            return
+        if self._phase == IDLE:
+            self._begun, self._fed = 0, len(data)
+        else:
+            self._begun, self._fed = 1, self._fed + len(data)
+        while data:
+            try:
+                self.parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                # NOTE: nothing but HTTP/1.1 is spoken, so the offer is passed over, as the standard allows. Java's
+                # client makes it with every first request; the parser would take the body for another request.
+                data = self._head_without_offer() + data[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                why = error.__context__
+                self._refuse(why if isinstance(why, RefusedError) else RefusedError(400, "This is not valid HTTP/1.1."))
+                return
+        if self._phase != IDLE:
+            self._after_part()
+        elif self.cycle is None or self.cycle.response_complete:  # a stray line, or the rest of an answered request
+            self._wait_for_request()
+
+    def _after_part(self) -> None:
+        """A read ended within a request: look at its size and start its clock."""
+        if self._phase == HEAD and self._fed > self._max_head:
+            if self._begun > 1:
+                self._fed = self._head_bytes()
+            if self._fed > self._max_head:
+                self._refuse(self._head_too_large())
+                return
+        elif self._chunks and self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + MIB:
+            self._refuse(RefusedError(413, "The chunked body has more framing than data: send a Content-Length."))
+            return
+        if self._phase != self._watched:
+            self._stop_timer()
+            self._watched, self._since = self._phase, self.loop.time()
+            limits = self._limits
+            if self._phase == HEAD:
+                self._timer = self.loop.call_later(limits.header_timeout, self._check_head)
+            else:
+                self._timer = self.loop.call_later(min(BODY_GRACE, limits.body_timeout), self._check_body)
+
+    def on_message_begin(self) -> None:
+        """httptools: the first byte of a request."""
+        self._phase = HEAD
+        self._begun += 1
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: one header or trailer field. The base class's own few lines, and the limit."""
+        if len(self.headers) >= self._max_fields:
+            limit = self._max_fields
+            raise RefusedError(431, f"The request has more than {limit} header fields (setting max_header_fields).")
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """httptools: the head is complete."""
+        if self._fed > self._max_head and self._head_bytes() > self._max_head:
+            raise self._head_too_large()
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise RefusedError(400, "This is no proxy: CONNECT is not supported.")
+            return  # the parser stops here, and gets the head again without the offer
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise RefusedError(
+                429, f"More than {MAX_PIPELINED} requests wait on this connection: read the replies first."
+            )
+        if self.cycle is None:  # the first request ends the time of a fresh connection, which may be the longer one
+            self._unset_keepalive_if_required()
+        super().on_headers_complete()
+        self._phase = BODY
+        self._body_bytes = self._chunks = 0
+        self.headers = []  # NOTE: trailers land here, where nobody reads them; the scope keeps the list of the head
+        if self._draining:
+            self.cycle.keep_alive = False
+
+    def on_chunk_header(self) -> None:
+        """httptools: the size of one more chunk; the closing one of size 0 counts too, hence the one more."""
+        self._chunks += 1
+        if self._chunks > self._limits.max_chunks + 1:
+            limit = self._limits.max_chunks
+            raise RefusedError(413, f"The body has more than {limit} chunks (setting max_chunks): send larger ones.")
+
+    def on_body(self, body: bytes) -> None:
+        """httptools: a piece of the body. As the base class, without its questions about upgrades."""
+        cycle = self.cycle
+        self._body_bytes += len(body)
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """httptools: the request is complete."""
+        if self._phase == HEAD:  # it offers an upgrade
+            return
+        self._phase = IDLE
+        if self._timer is not None:
+            self._stop_timer()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
+
+    def _head_without_offer(self) -> bytes:
+        fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        version = self.parser.get_http_version().encode()
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
+
+    def _head_bytes(self) -> int:
+        """Bytes of the head as far as it was parsed, counted as `name: value` lines."""
+        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.parser.get_method()) + 1 + len(self.url) + len(" HTTP/1.1\r\n") + fields + 2
+
+    def _head_too_large(self) -> RefusedError:
+        limit = self._max_head
+        return RefusedError(431, f"The request line and headers exceed {limit} bytes (setting max_header_bytes).")
+
+    # ---- the clock
+
+    def _check_head(self) -> None:
+        if self.flow.read_paused:  # NOTE: it is we who do not read, because of an earlier request on this connection
+            self._timer = self.loop.call_later(self._limits.header_timeout, self._check_head)
+            return
+        limit = self._limits.header_timeout
+        late = f"The headers did not arrive within {limit:g} seconds (setting header_timeout)."
+        self._refuse(RefusedError(408, late))
+
+    def _check_body(self) -> None:
+        """Refuse the body if it is late or too slow; else look again when it could be."""
+        limits, now = self._limits, self.loop.time()
+        if self.flow.read_paused:
+            self._since = now
+        elapsed = now - self._since
+        rate = limits.min_body_rate
+        if elapsed >= limits.body_timeout:
+            limit = limits.body_timeout
+            late = f"The body did not arrive within {limit:g} seconds (setting body_timeout)."
+            self._refuse(RefusedError(408, late))
+        elif elapsed >= BODY_GRACE and self._body_bytes < rate * elapsed:
+            slow = f"The body arrives with less than {rate} bytes per second (setting min_body_rate)."
+            self._refuse(RefusedError(408, slow))
+        else:
+            next_look = max(BODY_GRACE, self._body_bytes / rate if rate else limits.body_timeout, elapsed + 0.25)
+            self._timer = self.loop.call_later(min(next_look, limits.body_timeout) - elapsed, self._check_body)

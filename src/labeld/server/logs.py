@@ -1,0 +1,111 @@
+"""What is written to stderr: warnings for people, or everything as lines of JSON, one of them for each request.
+
+Whatever a client has sent stays inside its line: control characters are escaped, and what looks like an access token is
+blanked, wherever it stands. The texts of requests are written only if the settings say so.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from labeld.system.printable import printable
+
+if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
+    from labeld.auth.records import Key
+    from labeld.types import ClassifyReply, ClassifyRequest
+
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
+"""What looks like an access token, of this server or of another."""
+BLANKED = "hf_***"
+
+logger = logging.getLogger("labeld.requests")
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people; what an exception adds stands indented below it, so that no line can be forged."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the traceback if there is one."""
+        record.message = record.getMessage()
+        record.asctime = self.formatTime(record)
+        lines = [self.formatMessage(record)]
+        if record.exc_info:
+            lines += [f"  {line}" for line in self.formatException(record.exc_info).split("\n")]
+        return TOKEN.sub(BLANKED, "\n".join(printable(line) for line in lines))
+
+
+class JsonFormatter(logging.Formatter):
+    """A line of JSON, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level, logger, message, the fields of a request, and the traceback if there is one."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return TOKEN.sub(BLANKED, json.dumps(line).replace("\x7f", "\\u007f"))  # NOTE: JSON leaves DEL as it is
+
+
+def configure(log_format: str) -> None:
+    """Begins to write to stderr in this process: warnings and errors and, as JSON, requests."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    if log_format == "json":
+        logging.captureWarnings(capture=True)
+        logger.setLevel(logging.INFO)
+
+
+class RequestLog:
+    """Writes a line for each request."""
+
+    def __init__(self, *, texts: bool) -> None:
+        self._texts = texts
+
+    def answered(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
+        """One request: who asked what of which model, and how it went. `scope["state"]` has what became known."""
+        state = scope["state"]
+        key: Key | None = state.get("key")
+        asked: ClassifyRequest | None = state.get("asked")
+        reply: ClassifyReply | None = state.get("reply")
+        fields = {
+            "request_id": state["request_id"],
+            "method": scope["method"],
+            "route": state["route"],
+            "model": state.get("model"),
+            "status": status,
+            "milliseconds": round(seconds * 1000, 3),
+            "key_id": key and key.key_id,
+            "key_name": key and key.name,
+        }
+        if asked is not None:
+            fields |= {"texts": len(asked.texts), "characters": asked.characters}
+            if self._texts:
+                fields["inputs"] = [text if pair is None else [text, pair] for text, pair in asked.texts]
+        if reply is not None:
+            fields["compute_type"] = reply.compute_type
+        logger.info("request", extra={"fields": fields})
+
+    def refused(self, status: int) -> None:
+        """One that the connection has refused before it was a request."""
+        logger.info("refused by the connection", extra={"fields": {"status": status}})
+
+
+def announce(sentence: str, log_format: str) -> None:
+    """Says on stdout that the server is there, in the form of the log."""
+    if log_format == "json":
+        record = logging.LogRecord(logger.name, logging.INFO, "", 0, sentence, None, None)
+        sentence = JsonFormatter().format(record)
+    print(sentence, file=sys.stdout, flush=True)  # noqa: T201  # it is what the command prints

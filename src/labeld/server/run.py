@@ -1,0 +1,76 @@
+"""The way in: take the port and serve on it. What runs where is in `supervisor` and `worker`."""
+
+import errno
+import logging
+import resource
+import socket
+
+from labeld.config.settings import ConnectionLimits, Listen
+from labeld.server import logs
+from labeld.server.supervisor import Supervisor
+from labeld.server.worker import BACKLOG, Address, AppFactory, ServerConfig
+
+OTHER_FILES = 256
+"""File descriptors besides those of the connections."""
+
+logger = logging.getLogger("labeld")
+
+
+def serve(
+    app_factory: AppFactory,
+    listen: Listen,
+    connections: ConnectionLimits,
+    drain_timeout: float,
+    log_format: str = "text",
+) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends everything at once. SIGHUP replaces the workers.
+
+    Returns the exit code: 0 after an orderly end; 1 if the port cannot be had, the application does not start, or a
+    worker had to be killed after its drain (a sentence says which). A second signal does not return: the process
+    exits with 128 + its number. `drain_timeout` is in seconds. Call it in the main thread.
+    """
+    logs.configure(log_format)
+    try:
+        listener = bind(listen)
+    except OSError as error:
+        logger.error("%s", _why_not(listen, error))  # noqa: TRY400  # its sentence says all
+        return 1
+    _allow_files(connections.max_connections + OTHER_FILES)
+    address = Address(listen.host, listener.getsockname()[1])
+    config = ServerConfig(app_factory, address, connections, drain_timeout, log_format)
+    config.workers = listen.workers
+    return Supervisor(config, listener, drain_timeout).run()
+
+
+def bind(listen: Listen) -> socket.socket:
+    """A socket that listens; connections wait in it until a worker is ready. Raises OSError."""
+    family, kind, protocol, _, where = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        # NOTE: here and not only in the worker, so that of two servers started at once the second one fails here.
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _why_not(listen: Listen, error: OSError) -> str:
+    where = f"port {listen.port} of {listen.host}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Cannot listen: {where} is already in use. Stop what listens there, or choose another --port."
+    if error.errno == errno.EACCES:
+        return f"Cannot listen: {where} needs privileges. Choose a --port above 1023."
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"Cannot listen: {listen.host} is not an address of this machine. Choose another --host."
+    return f"Cannot listen on {where}: {error.strerror}."
+
+
+def _allow_files(count: int) -> None:
+    """Raise this process's own limit of open files, which the workers inherit, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

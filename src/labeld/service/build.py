@@ -1,0 +1,144 @@
+"""Settings -> a running Service."""
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from labeld.auth.authenticator import Keyring
+from labeld.auth.database_url import locate
+from labeld.autotune.texts import read_probe
+from labeld.cache.answers import AnswerCache
+from labeld.cache.memory import MemoryStore
+from labeld.config.precision import AskedPrecisions, parse_precisions
+from labeld.config.settings import Answers, Compute, Policy, Settings
+from labeld.errors import LabeldError, SettingsError
+from labeld.lifecycle.loader import ModelLoader
+from labeld.lifecycle.model import LoadOptions, check_without_weights
+from labeld.metrics.prometheus import UNOBSERVED, Observer
+from labeld.repository.folders import Folders
+from labeld.repository.resolver import Catalogue
+from labeld.repository.store import Store
+from labeld.scheduler.dispatcher import Dispatcher
+from labeld.service.service import Service
+from labeld.system import memory
+
+logger = logging.getLogger(__name__)
+
+THREADS_PER_LANE = 8
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its CPU affinity, or its control group's quota if that is less."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(cores, _quota() or cores))
+
+
+def _quota() -> int | None:
+    """Whole cores of the control group's CPU quota (cgroup v2, then v1); None when there is none."""
+    for quota_file, period_file in (
+        ("/sys/fs/cgroup/cpu.max", None),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            with open(quota_file, encoding="ascii") as file:  # noqa: PTH123
+                words = file.read().split()
+            if period_file:
+                with open(period_file, encoding="ascii") as file:  # noqa: PTH123
+                    words += file.read().split()
+            quota, period = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):
+            continue
+        if quota > 0 and period > 0:
+            return max(1, round(quota / period))
+    return None
+
+
+def lanes_and_threads(compute: Compute) -> tuple[int, int]:
+    """How many batches run at once, and how many threads they share in all."""
+    threads = compute.threads or usable_cores()
+    return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
+
+
+def open_catalogue(settings: Settings, policy: Policy) -> Catalogue:
+    """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
+    folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
+    return Catalogue(folders, store, settings.hub, policy, check_without_weights)
+
+
+def load_options(settings: Settings) -> LoadOptions:
+    """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
+    lanes, threads = lanes_and_threads(settings.compute)
+    probe = settings.precisions.probe
+    return LoadOptions(
+        threads,
+        lanes,
+        settings.inputs.max_text_characters,
+        settings.inputs.max_tokens_per_text,
+        settings.folders.cache_dir.expanduser(),
+        parse_precisions(settings.precisions.precision),
+        settings.precisions,
+        None if probe is None else read_probe(probe.expanduser()),
+    )
+
+
+def warn_of_unknown(catalogue: Catalogue, precisions: AskedPrecisions) -> None:
+    """Logs a warning for each model that the setting precision names and that is not here by that id."""
+    for name in precisions.by_model:
+        try:
+            model_id, folder = catalogue.locate(name)
+        except LabeldError as error:
+            logger.warning("precision names %s, which counts for no model: %s", name, str(error).rstrip("."))
+            continue
+        if model_id != name:
+            logger.warning("precision names %s, which counts for no model: its id is %s", name, model_id)
+        elif folder is None:
+            logger.warning("precision names %s, which is not here yet: it counts once it is downloaded", name)
+
+
+async def open_cache(answers: Answers) -> AnswerCache:
+    """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
+    memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
+    if answers.cache is None:
+        return AnswerCache(memory, per_client=answers.cache_scope == "key")
+    try:
+        from labeld.cache.redis import RedisStore  # noqa: PLC0415  # redis is an extra
+    except ModuleNotFoundError:
+        raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
+    shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
+    await shared.open()
+    return AnswerCache(memory, shared, per_client=answers.cache_scope == "key")
+
+
+@asynccontextmanager
+async def open_keyring(settings: Settings) -> AsyncIterator[Keyring]:
+    """The access tokens that count, kept up to date until the context ends. Raises SettingsError naming the setting."""
+    access = settings.access
+    keyring = Keyring(locate(access.keys), access.keys_secret, settings.listen.workers)
+    try:
+        await keyring.open()
+        yield keyring
+    finally:
+        await keyring.close()
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, observer: Observer = UNOBSERVED) -> AsyncIterator[Service]:
+    """A service that answers, and tells the observer what happens; what it took is answered before the context ends.
+
+    Raises SettingsError naming the setting.
+    """
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+    memory.keep_large_blocks_apart()
+    lanes, threads = lanes_and_threads(settings.compute)
+    dispatcher = Dispatcher(settings.compute, settings.queue, lanes, observer, max(1, threads // lanes))
+    catalogue, options = open_catalogue(settings, settings.hub.policy(settings.listen)), load_options(settings)
+    warn_of_unknown(catalogue, options.precisions)
+    cache = await open_cache(settings.answers)
+    loader = ModelLoader(catalogue, dispatcher, options)
+    service = Service(catalogue, dispatcher, loader, cache, settings, observer=observer)
+    dispatcher.start()
+    try:
+        yield service
+    finally:
+        await service.close()

@@ -1,0 +1,288 @@
+"""The story of one request: what HTTP and the command line both call."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from labeld.cache.answers import AnswerCache, Lookup
+from labeld.cache.keys import Identity
+from labeld.config.settings import Settings
+from labeld.errors import (
+    ModelLoadingError,
+    ModelNotLoadedError,
+    ModelTooBusyError,
+    ModelTooLargeError,
+    NotFiniteError,
+    OverloadedError,
+    UnavailableError,
+)
+from labeld.lifecycle.identity import Revisions
+from labeld.lifecycle.loader import Loaded, ModelLoader
+from labeld.lifecycle.registry import Counts, Registry, Resident
+from labeld.metrics.prometheus import UNOBSERVED, Observer
+from labeld.protocol.response import encode_ranking
+from labeld.repository.folders import DEFAULT_MODEL
+from labeld.repository.model_info import Listing
+from labeld.repository.resolver import Catalogue
+from labeld.scheduler.dispatcher import Dispatcher, retry_after
+from labeld.service.state import ModelState, Usage
+from labeld.system import memory
+from labeld.tokenization.encoder import rank
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options
+
+DEFAULT_OPTIONS = Options()
+
+LEAST_ESTIMATE = 0.2
+"""Seconds that a load is said to need still, at least, also when it takes longer than expected."""
+
+
+class Service:
+    """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
+        self,
+        catalogue: Catalogue,
+        dispatcher: Dispatcher,
+        loader: ModelLoader,
+        cache: AnswerCache,
+        settings: Settings,
+        measure: Callable[[], int] = memory.used,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
+        self.listing, self._observer = Listing(catalogue), observer
+        self._catalogue, self._dispatcher, self._loader = catalogue, dispatcher, loader
+        self._cache, self._revisions = cache, Revisions()
+        self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
+        self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
+        self.default_model = self._preloaded[0]
+        """What answers where a request names no model."""
+        self._in_flight = 0
+        self._stopping = False
+        budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
+        self._registry: Registry[Loaded] = Registry(loader, settings.residency, budget, measure)
+        self._tokenisers = ThreadPoolExecutor(2, "tokenise")
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """Counts a request from before its body is read until its reply; raises OverloadedError when full.
+
+        Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
+        that are loaded.
+        """
+        in_flight = self._in_flight - self.waiting
+        if in_flight >= self._max_in_flight:
+            raise OverloadedError(
+                f"{in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
+                retry_after(1.0),
+                "max_in_flight",
+            )
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    async def preload(self) -> list[str]:
+        """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""
+        ids = [self._catalogue.find(name) for name in self._preloaded]
+        for model_id in (*ids, *(self._catalogue.find(name) for name in self._residency.pin)):
+            self._registry.pin(model_id)
+        for model_id in ids:
+            async with self._registry.lease(model_id):
+                pass
+        self.default_model = ids[0]
+        return ids
+
+    async def check_others(self) -> None:
+        """Logs a warning for each model that is not loaded and whose files cannot be served."""
+        for model_id in self._catalogue.folders.ids():
+            if not self._registry.resident(model_id):
+                await self._loader.check(model_id)
+
+    async def classify(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply:
+        """One ranking per text, by this model; None is the default model.
+
+        Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
+        """
+        identity = self._identity(model_id)
+        lookup = await self._cache.find(identity, request)
+        if identity and (reply := self._cached(identity, lookup, request)):
+            return reply
+        async with self.lease(model_id, request.options) as loaded:
+            model = loaded.model
+            if model.identity != identity:  # its first request, or its files have changed since it was loaded
+                self._revisions.remember(model.model_id, model.identity, model.files)
+                lookup = await self._cache.find(model.identity, request)
+                if reply := self._cached(model.identity, lookup, request):
+                    return reply
+            answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
+        self._observe(lookup)
+        rankings = [answer.ranking for answer in answers]
+        new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
+        seconds = max(new, default=0.0)
+        return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
+
+    def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
+        """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
+        identity = self._identity(model_id)
+        return self._cached(identity, self._cache.recall(identity, request), request) if identity else None
+
+    def _cached(self, identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
+        """The reply, if every answer is remembered; it took what the slowest answer took (contract section 8)."""
+        if not lookup.complete:
+            return None
+        self._observe(lookup)
+        answers = [answer for answer in lookup.answers if answer]
+        seconds = max(answer.seconds for answer in answers)
+        rankings = [answer.ranking for answer in answers]
+        return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
+
+    def _observe(self, lookup: Lookup) -> None:
+        """Says where a request's answers were; once per request, and only of those that look in the cache."""
+        if lookup.shares:
+            missed = lookup.answers.count(None)
+            here = len(lookup.answers) - missed - lookup.from_shared
+            self._observer.remembered(here, lookup.from_shared, missed)
+
+    async def _compute(self, loaded: Loaded, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
+        """The answers to the texts at these positions of a request."""
+        began = time.perf_counter()
+        model, parameters = loaded.model, request.parameters
+        texts = await asyncio.get_running_loop().run_in_executor(
+            self._tokenisers, model.encoder.encode, [request.texts[index] for index in positions], parameters, positions
+        )
+        rows = await self._dispatcher.run(loaded.queue, texts)
+        function = parameters.function_to_apply or model.config.default_function
+        rankings = []
+        for index, row in zip(positions, rows, strict=True):
+            if not np.isfinite(row).all():
+                raise NotFiniteError(index)
+            rankings.append(encode_ranking(rank(row, model.config.labels, function, parameters.top_k)))
+        seconds = time.perf_counter() - began
+        return [Answer(ranking, seconds) for ranking in rankings]
+
+    def find(self, model_id: str | None) -> str:
+        """The id of the model that a caller means; raises what `Catalogue.find` raises."""
+        return self._catalogue.find(self.default_model if model_id is None else model_id)
+
+    def _identity(self, model_id: str | None) -> Identity | None:
+        """Who answers under this id, as far as it is known without loading the model."""
+        return self._revisions.identity(*self._catalogue.locate(self.default_model if model_id is None else model_id))
+
+    @asynccontextmanager
+    async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[Loaded]:
+        """The model that a caller means by this id or bare name, loaded, for as long as the context.
+
+        A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
+        ModelTooBusyError, ModelNotLoadedError, or what loading raised.
+        """
+        name = self.default_model if model_id is None else model_id.strip("/")
+        found = self._catalogue.find(name)
+        if not options.load_model and not self._registry.resident(found):
+            raise ModelNotLoadedError(name)
+        wait = self._residency.max_wait if options.wait_for_model else self._residency.load_grace
+        async with AsyncExitStack() as stack:
+            try:
+                loaded = await stack.enter_async_context(self._registry.lease(found, wait))
+            except TimeoutError:
+                if options.wait_for_model:
+                    raise ModelTooBusyError(wait) from None
+                raise ModelLoadingError(name, self._estimated_time(found)) from None
+            yield loaded
+
+    def state(self, model_id: str | None) -> ModelState:
+        """Where a model stands; raises ModelNotFoundError or AmbiguousModelError."""
+        found = self._catalogue.find(self.default_model if model_id is None else model_id)
+        if self._registry.resident(found):
+            return ModelState("Loaded")
+        if found in self._registry.loads():
+            return ModelState("Loading", self._estimated_time(found))
+        if error := self._registry.failure(found):
+            return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=str(error))
+        return ModelState("Loadable", self._estimated_time(found))
+
+    def failure(self, key: str) -> Exception | None:
+        """Why the model of this key could not be loaded, for as long as that is the answer."""
+        return self._registry.failure(key)
+
+    def usage(self) -> Usage:
+        """How much is in use now."""
+        registry = self._registry
+        return Usage(
+            self._in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, self._cache.use()
+        )
+
+    def residents(self) -> list[Resident[Loaded]]:
+        """The loaded models, the least recently used first."""
+        return self._registry.residents()
+
+    @property
+    def counts(self) -> Counts:
+        """Loads, evictions and failed loads so far."""
+        return self._registry.counts
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a model to be loaded."""
+        return self._registry.waiting
+
+    def _estimated_time(self, found: str) -> float:
+        """Seconds until the model will be loaded: what those before it and itself still need."""
+        loads = self._registry.loads()
+        before = list(loads)[: list(loads).index(found)] if found in loads else list(loads)
+        remaining = (self._loader.expected_seconds(one) - (loads.get(one) or 0.0) for one in (*before, found))
+        return max(LEAST_ESTIMATE, sum(max(0.0, seconds) for seconds in remaining))
+
+    async def info(self, model_id: str | None) -> dict[str, Any]:
+        """What a model is, for `/info`: ids, labels and limits."""
+        async with self.lease(model_id) as loaded:
+            model = loaded.model
+        return {
+            "model_id": model.model_id,
+            "model_sha": model.revision,
+            "model_dtype": model.engine.precision,
+            "precision_trial": None if model.verdict is None else asdict(model.verdict),
+            "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
+            "architecture": model.config.architecture,
+            "max_input_length": model.encoder.max_tokens,
+            "max_text_characters": model.encoder.max_characters,
+            "function_to_apply": model.config.default_function,
+        }
+
+    def ready(self) -> bool:
+        """Whether requests are taken and answered: not stopping, and no lane hangs."""
+        return not self._stopping and not self.hung()
+
+    def hung(self) -> bool:
+        """Whether the engine hangs, so that this process must be replaced."""
+        return self._dispatcher.hung()
+
+    def give_up(self) -> None:
+        """Before a hung process is replaced: tells everybody who waits to try again, and takes nothing more."""
+        self._stopping = True
+        error = UnavailableError("The engine hangs and is being replaced: try again in a moment.")
+        self._registry.close(error)
+        self._dispatcher.close(error)
+
+    def stop_loading(self) -> None:
+        """Ends a trial of precisions that runs: whoever waits for it is told that the server stops."""
+        self._loader.stop_trial()
+
+    async def close(self) -> None:
+        """Answers what was taken, then ends the threads."""
+        self._stopping = True
+        self.stop_loading()
+        self._registry.close(UnavailableError("This server is stopping: try again in a moment."))
+        self._dispatcher.close()
+        await self._dispatcher.join()
+        await self._cache.close()
+        self._tokenisers.shutdown()
+        self._loader.shutdown()
+        self.listing.shutdown()

@@ -1,0 +1,1 @@
+"""The machine: memory, disk, cores, locks between processes."""

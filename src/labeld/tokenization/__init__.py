@@ -1,0 +1,1 @@
+"""Text to token ids, as transformers' tokenizers do it."""

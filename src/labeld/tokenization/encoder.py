@@ -1,0 +1,135 @@
+"""What "text classification" means: text -> token ids, logits -> ranking, as transformers' pipeline does both."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from labeld.errors import InvalidRequestError, TextTooLongError, TextTooManyCharactersError
+from labeld.types import EncodedText, FunctionName, LabelScore, Parameters, Ranking, Text, TruncationStrategy
+
+Row = NDArray[np.float32]
+"""Logits or scores of one text, float32 [labels]."""
+
+CHARACTERS_PER_TOKEN = 250
+"""A text of more characters per token the model takes is not tokenised: a tokenizer's time grows with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """Tokenises texts for one model. Thread-safe: nothing in it changes."""
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    """Tokens of a text, special tokens included."""
+    max_characters: int
+    """Characters of a text that are tokenised at all."""
+    truncation_side: Literal["left", "right"] = "right"
+    token_types: bool = True
+    """Whether the model gets the tokenizer's token types; else they are all 0."""
+
+    def encode(
+        self, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int] | None = None
+    ) -> list[EncodedText]:
+        """Token ids of each text; `positions` is where they stand in their request, if that has others too.
+
+        Raises TextTooManyCharactersError or TextTooLongError when a text is too long and truncation was not asked
+        for, InvalidRequestError when it was asked for in a way that leaves nothing.
+        """
+        if parameters.truncation is not None:
+            keep = min(parameters.max_length or self.max_tokens, self.max_tokens)
+            return [self._encoded(self._truncated(text, parameters.truncation, keep)) for text in texts]
+        positions = positions or range(len(texts))
+        for index, text in zip(positions, texts, strict=True):
+            longest = max(len(text.text), len(text.pair or ""))
+            if longest > self.max_characters:
+                raise TextTooManyCharactersError(index, longest, self.max_characters)
+        encodings = self.tokenizer.encode_batch_fast(
+            [text.text if text.pair is None else (text.text, text.pair) for text in texts]
+        )
+        for index, encoding in zip(positions, encodings, strict=True):
+            if len(encoding) > self.max_tokens:
+                raise TextTooLongError(index, len(encoding), self.max_tokens)
+        return [self._encoded(encoding) for encoding in encodings]
+
+    def _truncated(self, text: Text, strategy: TruncationStrategy, keep: int) -> Encoding:
+        """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it."""
+        room = keep - self.tokenizer.num_special_tokens_to_add(text.pair is not None)
+        if room < 0:
+            raise InvalidRequestError(
+                f"`parameters.max_length` is {keep}, but the special tokens alone need {keep - room}: ask for more."
+            )
+        parts = [self.tokenizer.encode(self._cut(part), add_special_tokens=False) for part in text if part is not None]
+        lengths = _shortened([len(part) for part in parts], strategy, room)
+        for part, length in zip(parts, lengths, strict=True):
+            part.truncate(length, direction=self.truncation_side)
+        return self.tokenizer.post_process(parts[0], parts[1] if len(parts) == 2 else None)
+
+    def _cut(self, text: str) -> str:
+        if self.truncation_side == "left":
+            return text[-self.max_characters :]
+        return text[: self.max_characters]
+
+    def _encoded(self, encoding: Encoding) -> EncodedText:
+        if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
+            raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
+        ids = np.array(encoding.ids, np.int32)
+        return EncodedText(ids, np.array(encoding.type_ids, np.int32) if self.token_types else np.zeros_like(ids))
+
+
+def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> list[int]:
+    """Lengths of a text, or of a pair's two parts, that fit into `room` tokens.
+
+    `longest_first` is the rule of the tokenizers library (utils/truncation.rs): the shorter part is kept whole while
+    it is at most half of the room.
+    """
+    excess = sum(lengths) - room
+    if excess <= 0:
+        return lengths
+    if strategy == "longest_first":
+        if len(lengths) == 1:
+            return [room]
+        shorter = min(lengths)
+        if 2 * shorter > room:
+            shorter = room // 2
+        return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
+    which = 0 if strategy == "only_first" else 1
+    if which >= len(lengths) or lengths[which] <= excess:
+        raise InvalidRequestError(
+            f"`parameters.truncation` {strategy} cannot make this text short enough: use longest_first."
+        )
+    return [length - excess if index == which else length for index, length in enumerate(lengths)]
+
+
+def rank(logits: Row, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
+    """The ranking of one text from its logits, float32 [labels], in float32 arithmetic as transformers' pipeline.
+
+    Equal scores keep the order of the label ids. `top_k` None gives all labels. The logits must be finite.
+    """
+    with np.errstate(over="ignore"):  # exp overflows to inf, and the score is exactly 0, as in transformers
+        scores = FUNCTIONS[function](logits)
+    order = np.argsort(-scores, kind="stable")[:top_k]
+    return [
+        LabelScore(labels[index], score) for index, score in zip(order.tolist(), scores[order].tolist(), strict=True)
+    ]
+
+
+def _softmax(logits: Row) -> Row:
+    shifted: Row = np.exp(logits - logits.max())
+    result: Row = shifted / shifted.sum()
+    return result
+
+
+def _sigmoid(logits: Row) -> Row:
+    return np.divide(np.float32(1), np.float32(1) + np.exp(-logits))
+
+
+FUNCTIONS: dict[FunctionName, Callable[[Row], Row]] = {
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "none": lambda logits: logits,
+}
+"""How logits become scores, by the names of `function_to_apply`."""

@@ -1,0 +1,208 @@
+"""The tokenizers of XLM-RoBERTa, CamemBERT and DeBERTa-v2 from a bare sentencepiece file.
+
+Ids and added tokens are those of transformers' classes; a text between two added tokens is encoded as the sentencepiece
+library encodes it (normalizer.cc, unigram_model.cc), which transformers 5 itself does not quite do.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, NormalizedString, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
+
+from labeld.errors import FolderError
+from labeld.tokenization.charsmap import CharacterMap
+from labeld.tokenization.sentencepiece_model import Kind, Piece, SentencePieceModel, read_sentencepiece_model
+from labeld.tokenization.special_tokens import (
+    FAIRSEQ_DEFAULTS,
+    SpecialTokens,
+    Token,
+    bert_template,
+    fairseq_template,
+    read_special_tokens,
+)
+from labeld.tokenization.unigram import CAMEMBERT_DEFAULTS, DEBERTA_DEFAULTS
+
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+"""How pieces write a space."""
+
+EVERYTHING = Regex(r"(?m)\A.*\z")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a family puts its own tokens around a file's pieces."""
+
+    file: str
+    defaults: Mapping[str, Token]
+    before: tuple[str, ...] = ()
+    """Roles, or names of tokens that are never used, in front of the file's pieces."""
+    without: tuple[str, ...] = ()
+    """The file's first pieces, which give way to `before`."""
+
+
+LAYOUTS = {
+    "XLMRobertaTokenizer": Layout(
+        "sentencepiece.bpe.model",
+        FAIRSEQ_DEFAULTS,
+        ("bos_token", "pad_token", "eos_token", "unk_token"),
+        ("<unk>", "<s>", "</s>"),
+    ),
+    "CamembertTokenizer": Layout(
+        "sentencepiece.bpe.model",
+        CAMEMBERT_DEFAULTS,
+        ("<s>NOTUSED", "pad_token", "</s>NOTUSED", "unk_token", "<unk>NOTUSED"),
+        ("<unk>",),
+    ),
+    "DebertaV2Tokenizer": Layout("spm.model", DEBERTA_DEFAULTS),
+}
+"""By transformers class; the fairseq families also have their mask token after the pieces."""
+
+
+def read_sentencepiece(folder: Path, config: Mapping[str, Any], class_name: str) -> Tokenizer:
+    """The tokenizer of a folder with a sentencepiece file; raises FolderError naming the file that is broken."""
+    layout = LAYOUTS[class_name]
+    model = read_sentencepiece_model(folder / layout.file)
+    tokens = _matched_first(read_special_tokens(folder, config, layout.defaults))
+    pieces = _arranged(model.pieces, layout, tokens)
+    tokenizer = Tokenizer(
+        models.Unigram(
+            [_entry(piece) for piece in pieces],
+            next(index for index, piece in enumerate(pieces) if piece.kind == Kind.UNKNOWN),
+            byte_fallback=model.byte_fallback,
+        )
+    )
+    tokenizer.normalizer = _normalizer(model, config, layout.file)
+    tokenizer.pre_tokenizer = _pre_tokenizer(model, pieces, config)
+    tokenizer.decoder = decoders.Metaspace()
+    control = [piece.text for piece in model.pieces if piece.kind == Kind.CONTROL]
+    tokens.add_to(tokenizer, [AddedToken(text, normalized=False, special=True) for text in control])
+    template, roles = (
+        (fairseq_template, ("bos_token", "eos_token")) if layout.before else (bert_template, ("cls_token", "sep_token"))
+    )
+    first, separator = (tokens.place(tokenizer, role, layout.file) for role in roles)
+    tokenizer.post_processor = template(first, separator)
+    return tokenizer
+
+
+def _arranged(pieces: list[Piece], layout: Layout, tokens: SpecialTokens) -> list[Piece]:
+    """The file's pieces, at the ids that the family gives them (transformers' `convert_from_spm`)."""
+    if not layout.before:
+        return pieces
+    if tuple(piece.text for piece in pieces[: len(layout.without)]) != layout.without:
+        raise FolderError(f"{layout.file} does not begin with {', '.join(layout.without)}, as this family's files do.")
+    before = [
+        Piece(
+            tokens.text(name) if name.endswith("_token") else name,
+            0.0,
+            Kind.UNKNOWN if name == "unk_token" else Kind.CONTROL,
+        )
+        for name in layout.before
+    ]
+    return [*before, *pieces[len(layout.without) :], Piece(tokens.text("mask_token"), 0.0, Kind.CONTROL)]
+
+
+def _entry(piece: Piece) -> tuple[str, float]:
+    """A piece for the Unigram model, where only NORMAL pieces may decide how unlikely the unknown is."""
+    if piece.kind == Kind.UNUSED:
+        return f"{piece.text} ", 0.0  # no text has a space any more when it comes to the model
+    return piece.text, piece.score if piece.kind == Kind.NORMAL else 0.0
+
+
+def _matched_first(tokens: SpecialTokens) -> SpecialTokens:
+    """Added tokens are looked for in the text as it came, so that each stretch between two is encoded on its own."""
+    return replace(
+        tokens,
+        added={
+            number: AddedToken(
+                token.content,
+                single_word=token.single_word,
+                lstrip=token.lstrip,
+                rstrip=token.rstrip,
+                normalized=False,
+                special=token.special,
+            )
+            for number, token in tokens.added.items()
+        },
+    )
+
+
+class SpaceNormalizer:
+    """sentencepiece's Normalizer but for the mark in front and the marks for spaces, which Metaspace writes."""
+
+    def __init__(self, model: SentencePieceModel) -> None:
+        self._map = CharacterMap(model.character_map) if model.character_map else str
+        own = _longest_first(model.pieces)
+        self._own = re.compile(f"({'|'.join(map(re.escape, own))})") if own else None
+        self._squeeze = model.remove_extra_whitespaces
+        self._prefix = model.add_dummy_prefix
+
+    def normalize(self, normalized: NormalizedString) -> None:
+        """Changes the text in place, as `Normalizer.custom` wants it."""
+        before = normalized.normalized
+        after = self.apply(before)
+        if after != before:
+            normalized.replace(EVERYTHING, after)
+
+    def apply(self, text: str) -> str:
+        """The text after the character map, without spaces at its ends and next to others."""
+        if self._own:  # the file's own symbols stay as they are
+            text = "".join(
+                part if odd else self._map(part)
+                for part, odd in zip(self._own.split(text), cycle((False, True)), strict=False)
+            )
+        else:
+            text = self._map(text)
+        if self._squeeze:
+            text = re.sub("  +", " ", text).lstrip(" ").rstrip(f" {SPACE}")
+        if self._prefix and text.startswith((SPACE, " ")):
+            return SPACE + text  # Metaspace would take the text's own for the mark
+        return text
+
+
+def _normalizer(model: SentencePieceModel, config: Mapping[str, Any], file: str) -> Normalizer:
+    try:
+        own = Normalizer.custom(SpaceNormalizer(model))
+    except ValueError:
+        raise FolderError(f"{file} has a character map that cannot be read.") from None
+    return normalizers.Sequence([normalizers.Lowercase(), own]) if config.get("do_lower_case", False) else own
+
+
+def _pre_tokenizer(model: SentencePieceModel, pieces: list[Piece], config: Mapping[str, Any]) -> PreTokenizer:
+    steps: list[PreTokenizer] = []
+    if config.get("split_by_punct", False):
+        steps.append(pre_tokenizers.Punctuation(behavior="isolated"))
+    scheme = "always" if model.add_dummy_prefix else "never"
+    steps.append(pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False))
+    own = _longest_first(pieces)
+    if own:
+        steps.append(pre_tokenizers.Split(Regex("|".join(map(_escaped, own))), "isolated"))
+    hidden = {piece.text for piece in pieces if piece.kind not in (Kind.NORMAL, Kind.USER_DEFINED, Kind.UNUSED)}
+    steps.append(pre_tokenizers.Split(Regex(_behind_first_character(hidden)), "merged_with_previous"))
+    return pre_tokenizers.Sequence(steps)
+
+
+def _longest_first(pieces: list[Piece]) -> list[str]:
+    """The symbols that the file's author defined, which sentencepiece always takes whole."""
+    return sorted((piece.text for piece in pieces if piece.kind == Kind.USER_DEFINED), key=len, reverse=True)
+
+
+def _behind_first_character(names: Iterable[str]) -> str:
+    """Matches the first character of each name: cut there, a text never matches a piece that only added tokens give.
+
+    sentencepiece finds such pieces in no text, tokenizers' Unigram in every one.
+    """
+    rests: dict[str, list[str]] = {}
+    for name in sorted(names):
+        rests.setdefault(name[0], []).append(_escaped(name[1:]))
+    return "|".join(f"{_escaped(first)}(?={'|'.join(rest)})" for first, rest in rests.items())
+
+
+def _escaped(text: str) -> str:
+    """Literal in a regular expression of Oniguruma."""
+    return "".join(one if one.isalnum() or ord(one) > 127 else f"\\x{ord(one):02x}" for one in text)

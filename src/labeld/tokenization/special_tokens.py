@@ -1,0 +1,234 @@
+"""tokenizer_config.json, special_tokens_map.json, added_tokens.json -> the tokens a tokenizer has beside its model's.
+
+The order of the files and of the tokens is that of transformers 5 (`PreTrainedTokenizerBase._from_pretrained` and
+`TokenizersBackend.__init__`); it decides the id of a token that the vocabulary does not have, and which of two
+descriptions of one token counts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, processors
+from tokenizers.processors import PostProcessor
+
+from labeld.checkpoint.config import read_json
+from labeld.errors import FolderError
+
+CONFIG_FILE = "tokenizer_config.json"
+MAP_FILE = "special_tokens_map.json"
+ADDED_FILE = "added_tokens.json"
+
+ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""transformers' SPECIAL_TOKENS_ATTRIBUTES, in its order."""
+
+Token = str | AddedToken
+FAIRSEQ_DEFAULTS: Mapping[str, Token] = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+"""What RoBERTa's and XLM-RoBERTa's tokens are where no file says otherwise."""
+
+Placed = tuple[str, int]
+"""A token and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """What a folder's files say of added tokens."""
+
+    named: Mapping[str, Token]
+    """By role, those of `ROLES` first, in its order."""
+    added: Mapping[int, AddedToken]
+    """By the id that the files give; the tokenizer gives a token the id of its vocabulary, or the next one."""
+    extra: Sequence[Token] | None
+    """None when the files do not speak of extra tokens."""
+
+    def text(self, role: str) -> str:
+        """The token of a role, such as `cls_token`; raises FolderError when the files say there is none."""
+        if role not in self.named:
+            raise FolderError(f"{CONFIG_FILE} says that there is no {role}, which this tokenizer needs.")
+        return _text(self.named[role])
+
+    def add_to(self, tokenizer: Tokenizer, extra: Sequence[Token] = ()) -> None:
+        """Adds all of them; `extra` are the tokenizer's own where the files do not speak of extra tokens."""
+        wanted: list[Token] = [token for _, token in sorted(self.added.items())]
+        known = {_text(token) for token in (*tokenizer.get_added_tokens_decoder().values(), *wanted)}
+        for token in (*self.named.values(), *(extra if self.extra is None else self.extra)):
+            if _text(token) not in known and token not in wanted:
+                wanted.append(token)
+        names = {_text(token) for token in self.named.values()}
+        tokenizer.add_tokens([_added(token, special=_text(token) in names) for token in wanted])
+
+    def place(self, tokenizer: Tokenizer, role: str, file: str) -> Placed:
+        """The token of a role and its id; raises FolderError naming the vocabulary's `file` when no file has it."""
+        text = self.text(role)
+        number = tokenizer.token_to_id(text)
+        of_model = tokenizer.get_vocab_size(with_added_tokens=False)
+        if number is None or (number >= of_model and text not in map(_text, self.added.values())):
+            raise FolderError(f"{file} has no {text} token.")
+        return text, number
+
+
+def bert_template(first: Placed, separator: Placed) -> PostProcessor:
+    """[CLS] A [SEP] and [CLS] A [SEP] B [SEP], where B and what follows is of type 1."""
+    one, other = first[0], separator[0]
+    single = [f"{one}:0", "$A:0", f"{other}:0"]
+    return _template(single, [*single, "$B:1", f"{other}:1"], first, separator)
+
+
+def fairseq_template(first: Placed, separator: Placed) -> PostProcessor:
+    """<s> A </s> and <s> A </s></s> B </s>, all of type 0."""
+    one, other = first[0], separator[0]
+    single = [f"{one}:0", "$A:0", f"{other}:0"]
+    return _template(single, [*single, f"{other}:0", "$B:0", f"{other}:0"], first, separator)
+
+
+def _template(single: list[str], pair: list[str], first: Placed, separator: Placed) -> PostProcessor:
+    try:
+        return processors.TemplateProcessing(single, pair, [first, separator])
+    except (ValueError, TypeError):
+        raise FolderError(f"{first[0]!r} and {separator[0]!r} cannot be the tokens around a text.") from None
+
+
+def read_special_tokens(
+    folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Token], serialized: Iterable[Any] = ()
+) -> SpecialTokens:
+    """What the folder says, with a tokenizer class's `defaults` for roles nobody speaks of.
+
+    `config` is the content of tokenizer_config.json, `serialized` the `added_tokens` of tokenizer.json. Raises
+    FolderError naming the file that is broken.
+    """
+    stated: dict[str, Any] = {
+        key: _read_any(value, CONFIG_FILE) for key, value in config.items() if _speaks_of_tokens(key, value)
+    }
+    if "additional_special_tokens" in stated and not stated.get("extra_special_tokens"):
+        stated["extra_special_tokens"] = stated.pop("additional_special_tokens")
+    added: dict[int, AddedToken] = {}
+    if "added_tokens_decoder" in config:
+        added = _numbered(_pairs(config["added_tokens_decoder"]), CONFIG_FILE)
+    else:
+        stated |= _from_map(folder / MAP_FILE, stated)
+        added = _legacy(folder / ADDED_FILE, stated)
+        added |= _numbered(((one.get("id"), one) for one in serialized if isinstance(one, dict)), "tokenizer.json")
+    return _combined(stated, added, defaults)
+
+
+def _combined(stated: Mapping[str, Any], added: dict[int, AddedToken], defaults: Mapping[str, Token]) -> SpecialTokens:
+    named: dict[str, Token] = {}
+    for role in ROLES:
+        token = stated.get(role, defaults.get(role))
+        if token is not None:
+            named[role] = token
+    named |= {role: token for role, token in stated.items() if _is_other_role(role) and token is not None}
+    extra = stated.get("extra_special_tokens", stated.get("additional_special_tokens"))
+    if isinstance(extra, dict):
+        named |= extra
+        extra = None
+    return SpecialTokens(named, added, extra)
+
+
+def _from_map(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """special_tokens_map.json, whose lists of extra tokens go after those of tokenizer_config.json."""
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = {}
+    for key, value in read_json(path).items():
+        if not _speaks_of_tokens(key, value):
+            continue
+        found[key] = _read_any({**value, "special": True} if _is_token(value) else value, MAP_FILE)
+    before = stated.get("extra_special_tokens")
+    if isinstance(before, list) and isinstance(found.get("extra_special_tokens"), list):
+        found["extra_special_tokens"] = before + [one for one in found["extra_special_tokens"] if one not in before]
+    return found
+
+
+def _legacy(path: Path, stated: Mapping[str, Any]) -> dict[int, AddedToken]:
+    """added_tokens.json: a token is special when a role or the extra tokens name it."""
+    if not path.exists():
+        return {}
+    extra = stated.get("extra_special_tokens")
+    special = {_text(stated[role]) for role in ROLES if stated.get(role)} | {_text(one) for one in extra or ()}
+    return _numbered(
+        (
+            (number, {"content": text, "normalized": text not in special, "special": text in special})
+            for text, number in read_json(path).items()
+        ),
+        ADDED_FILE,
+    )
+
+
+def _numbered(pairs: Iterable[tuple[Any, Any]], file: str) -> dict[int, AddedToken]:
+    try:
+        return {int(number): _token(value, file) for number, value in pairs}
+    except (TypeError, ValueError):
+        raise FolderError(f"{file}: an added token's id is not a whole number.") from None
+
+
+def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
+    if not isinstance(value, dict):
+        raise FolderError(f"{CONFIG_FILE}: added_tokens_decoder is not an object.")
+    return value.items()
+
+
+def _speaks_of_tokens(key: str, value: Any) -> bool:
+    """Whether transformers takes this key for tokens; `add_bos_token` and the like are switches."""
+    if key in ROLES or key in ("extra_special_tokens", "additional_special_tokens"):
+        return True
+    return _is_other_role(key) and (isinstance(value, str) or _is_token(value))
+
+
+def _is_other_role(key: str) -> bool:
+    """A role that only one model has, such as `image_token`."""
+    return key.endswith("_token") and key not in ROLES
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, dict) and "content" in value
+
+
+def _read_any(value: Any, file: str) -> Any:
+    """One token, a list or an object of them, or null."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [_token(one, file) if isinstance(one, dict) else _plain(one, file) for one in value]
+    if _is_token(value):
+        return _token(value, file)
+    if isinstance(value, dict):
+        return {key: _read_any(one, file) for key, one in value.items()}
+    return _plain(value, file)
+
+
+def _plain(value: Any, file: str) -> str:
+    if not isinstance(value, str):
+        raise FolderError(f"{file}: {value!r} is not a token.")
+    return value
+
+
+def _token(value: Any, file: str) -> AddedToken:
+    """A token with its rules, as the files write it."""
+    switches = ("single_word", "lstrip", "rstrip", "normalized", "special")
+    if not _is_token(value) or not isinstance(value["content"], str):
+        raise FolderError(f"{file}: {value!r} is not a token.")
+    if any(not isinstance(value.get(switch, False), bool) for switch in switches):
+        raise FolderError(f"{file}: a rule of the token {value['content']!r} is not true or false.")
+    return AddedToken(value["content"], **{switch: value[switch] for switch in switches if switch in value})
+
+
+def _added(token: Token, *, special: bool) -> AddedToken:
+    if isinstance(token, str):
+        return AddedToken(token, special=True)
+    if special:
+        token.special = True  # as TokenizersBackend does; its `normalized` stays
+    return token
+
+
+def _text(token: Token) -> str:
+    return token if isinstance(token, str) else token.content

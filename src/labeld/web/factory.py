@@ -1,0 +1,30 @@
+"""The ASGI application that a worker serves, made from the settings."""
+
+from functools import partial
+from importlib.metadata import version
+from multiprocessing.synchronize import Semaphore
+from typing import Any
+
+from labeld.config.settings import Settings
+from labeld.server.worker import Address
+
+
+def application(settings: Settings, first: Semaphore, address: Address) -> Any:
+    """The application; made in the worker process, so that the supervisor never loads an engine.
+
+    The worker that takes `first` is the one that prints the link to sign in with.
+    """
+    from labeld.metrics.prometheus import Metrics  # noqa: PLC0415
+    from labeld.server.logs import announce  # noqa: PLC0415
+    from labeld.service.build import open_keyring, open_service  # noqa: PLC0415
+    from labeld.web.app import App  # noqa: PLC0415
+
+    def on_ready(models: list[str], code: str | None) -> None:
+        sentence = f"labeld {version('labeld')} answers at {address.url} with {', '.join(models)}"
+        announce(sentence, settings.logs.log_format)
+        if code is not None and first.acquire(block=False):
+            link = f"{address.url}/sign-in?code={code}"
+            announce(f"Make access tokens in a browser (once, within an hour): {link}", settings.logs.log_format)
+
+    metrics = Metrics()
+    return App(settings, partial(open_service, observer=metrics), open_keyring, on_ready, metrics)

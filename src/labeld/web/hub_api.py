@@ -1,0 +1,208 @@
+"""What clients ask the Hub before they ask for an answer, so that their look-ups work with HF_ENDPOINT pointed here.
+
+The shapes are the Hub's (contract sections 1.1, 1.4, 8, 9.2). What this server does not know (downloads, likes, cards)
+it does not say. All of it is answered without an access token, as clients ask without one; only `whoami` needs one.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from labeld.auth.errors import AnonymousError
+from labeld.auth.records import Key, Role
+from labeld.errors import InvalidRequestError, ModelNotFoundError, NotDownloadedError, RepositoryNotFoundError
+from labeld.repository.model_info import Listed
+from labeld.service.service import Service
+from labeld.web.security.authorization import INFERENCE, PUBLIC, Needs, bearer_token
+
+TASK = "text-classification"
+PROVIDER = "hf-inference"
+FRAMEWORK = "transformers"
+PAGE = 1000
+"""Models of a page, at most; the Hub's own limit."""
+BY_TIME = ("lastModified", "last_modified", "createdAt", "created_at")
+OTHER_ORDERS = ("trendingScore", "trending_score", "trending", "likes", "downloads")
+"""Orders that are accepted and mean nothing here: the models then stand by id."""
+MAPPING = "inferenceProviderMapping"
+HUB_ROLES: dict[Role, str] = {"inference": "read", "admin": "write"}
+"""What the Hub would call them (contract section 9.2)."""
+
+Body = dict[str, Any] | list[Any]
+Reply = tuple[Body, dict[str, str]]
+"""What is answered, and header fields beside the usual ones."""
+LookUp = Callable[[Service, Request], Awaitable[Reply]]
+
+
+async def models(service: Service, request: Request) -> Reply:
+    """`/api/models`: the models on this machine that the query asks for, page by page."""
+    query = request.query_params
+    limit, start = _number(query, "limit", PAGE), _number(query, "cursor", 0)
+    listed = [one for one in await service.listing.everything() if _wanted(one, query, live=_live(service, one))]
+    sort = query.get("sort")
+    if sort in BY_TIME:
+        listed.sort(key=lambda one: -(one.last_modified or 0.0))
+    elif sort is not None and sort not in OTHER_ORDERS:
+        raise InvalidRequestError(f"sort is {sort!r}, but must be one of {', '.join((*BY_TIME, *OTHER_ORDERS))}.")
+    end = start + min(limit, PAGE)
+    revisions = _revisions(service)
+    page = [_chosen(_described(one, revisions, live=_live(service, one)), query) for one in listed[start:end]]
+    following = request.url.include_query_params(cursor=end)
+    if request.headers.get("x-forwarded-proto") == "https":  # NOTE: clients need the whole address, as they see it
+        following = following.replace(scheme="https")
+    return page, {"link": f'<{following}>; rel="next"'} if end < len(listed) and limit else {}
+
+
+async def model(service: Service, request: Request) -> Reply:
+    """`/api/models/{id}`: one model, also one that is only on the Hub if it may be downloaded from there."""
+    try:
+        listed = await service.listing.one(request.path_params["model_id"].strip("/"))
+    except (ModelNotFoundError, NotDownloadedError) as error:
+        raise RepositoryNotFoundError(error) from None
+    described = _described(listed, _revisions(service), live=_live(service, listed))
+    return _chosen(described, request.query_params), {}
+
+
+async def tasks(service: Service, _: Request) -> Reply:
+    """`/api/tasks`: the one task, with the default model as what clients take when none is named."""
+    task = {
+        "id": TASK,
+        "label": "Text Classification",
+        "libraries": [FRAMEWORK],
+        "models": [{"id": service.default_model, "description": "The default model of this server."}],
+        "widgetModels": [service.default_model],
+    }
+    return {TASK: task}, {}
+
+
+async def status(service: Service, request: Request) -> Reply:
+    """`/status/{id}`: whether a model is loaded, in the words of contract section 8; one that loads is not yet."""
+    name = request.path_params["model_id"].strip("/")
+    await service.listing.one(name)  # raises where there is no such model
+    state = service.state(name)
+    error = {"error": state.error} if state.state == "error" else {}
+    shown = "Loadable" if state.state == "Loading" else state.state
+    loaded = state.state == "Loaded"
+    return {"loaded": loaded, "state": shown, "compute_type": "cpu", "framework": FRAMEWORK, **error}, {}
+
+
+async def framework(service: Service, request: Request) -> Reply:
+    """`/framework/{framework}`: the models on this machine that answer with it, loaded or by their first request."""
+    if request.path_params["framework"] != FRAMEWORK:
+        return [], {}
+    listed = [one for one in await service.listing.everything() if _live(service, one)]
+    facts = {"task": TASK, "framework": FRAMEWORK, "compute_type": "cpu"}
+    return [{"model_id": one.model_id, **facts} for one in listed], {}
+
+
+async def whoami(_: Service, request: Request) -> Reply:
+    """`/api/whoami-v2`: the facts of the caller's key; on an open server whoever has any token is the same user."""
+    key: Key | None = request.state.key
+    if key is None:
+        if bearer_token(request.headers.get("authorization")) is None:
+            raise AnonymousError
+        token: dict[str, Any] = {"displayName": "any", "role": "read"}
+        user = {"type": "user", "id": "anonymous", "name": "anonymous", "fullname": "Anonymous", "isPro": False}
+    else:
+        token = {
+            "displayName": key.name,
+            "role": HUB_ROLES[key.role],
+            "createdAt": _time(key.created),
+            "expiresAt": key.expires and _time(key.expires),
+            "models": list(key.models),
+            "requestsPerMinute": key.per_minute,
+        }
+        user = {"type": "user", "id": key.key_id, "name": key.name, "fullname": key.name, "isPro": False}
+    return {**user, "canPay": False, "orgs": [], "auth": {"type": "access_token", "accessToken": token}}, {}
+
+
+class LookUpRoute(NamedTuple):
+    """A look-up with its path; each is a GET."""
+
+    path: str
+    answer: LookUp
+    needs: Needs = PUBLIC
+
+
+LOOK_UPS = (
+    LookUpRoute("/api/models", models),
+    LookUpRoute("/api/models/{model_id:path}", model),
+    LookUpRoute("/api/tasks", tasks),
+    LookUpRoute("/api/whoami-v2", whoami, INFERENCE),
+    LookUpRoute("/status/{model_id:path}", status),
+    LookUpRoute("/framework/{framework}", framework),
+)
+
+
+def _live(service: Service, listed: Listed) -> bool:
+    """Whether a request for this model may expect an answer."""
+    return listed.is_classifier and service.failure(listed.model_id) is None
+
+
+def _revisions(service: Service) -> dict[str, str]:
+    """Of the loaded models; those of other folders are not known without reading them whole."""
+    return {one.key: one.model.model.revision for one in service.residents()}
+
+
+def _described(listed: Listed, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
+    """All that is known of a model, in the Hub's words."""
+    model_id = listed.model_id
+    mapping = {"providerId": model_id, "status": "live" if live else "error", "task": TASK}
+    described = {
+        "id": model_id,
+        "modelId": model_id,
+        "author": model_id.partition("/")[0] if "/" in model_id else None,
+        "sha": revisions.get(model_id, listed.commit),
+        "lastModified": listed.last_modified and _time(listed.last_modified),
+        "private": False,
+        "gated": False,
+        "disabled": False,
+        "library_name": FRAMEWORK,
+        "pipeline_tag": TASK if listed.is_classifier else None,
+        "tags": _tags(listed),
+        "inference": "warm" if live else None,
+        MAPPING: {PROVIDER: mapping} if listed.is_classifier else {},
+    }
+    return {name: value for name, value in described.items() if value is not None}
+
+
+def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
+    """What `expand` or `expand[]` names of it and the id; without either all but the mapping, as on the Hub."""
+    asked = {*query.getlist("expand"), *query.getlist("expand[]")}
+    wanted = asked | {"id"} if asked else described.keys() - {MAPPING}
+    return {name: value for name, value in described.items() if name in wanted}
+
+
+def _tags(listed: Listed) -> list[str]:
+    classifier = [TASK] if listed.is_classifier else []
+    return [FRAMEWORK, *([listed.config.model_type] if listed.config else []), *classifier]
+
+
+def _wanted(listed: Listed, query: QueryParams, *, live: bool) -> bool:
+    """Whether a model passes every filter of the query; filters of what is not known here let everything through."""
+    tasks = query.getlist("pipeline_tag")
+    providers = {name for value in query.getlist("inference_provider") for name in value.split(",")}
+    return (
+        query.get("search", "").lower() in listed.model_id.lower()
+        and {tag for value in query.getlist("filter") for tag in value.split(",") if tag} <= {*_tags(listed)}
+        and ("author" not in query or listed.model_id.startswith(f"{query['author']}/"))
+        and (not tasks or (TASK in tasks and listed.is_classifier))
+        and ("inference" not in query or (query["inference"] == "warm" and live))
+        and (not providers or (bool(providers & {PROVIDER, "all"}) and live))
+        and query.get("gated") != "true"
+    )
+
+
+def _number(query: QueryParams, name: str, default: int) -> int:
+    value = query.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise InvalidRequestError(f"{name} is {value[:20]!r}, but must be a whole number.")
+    return int(value)
+
+
+def _time(seconds: float) -> str:
+    """As the Hub writes times."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

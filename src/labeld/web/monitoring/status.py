@@ -1,0 +1,116 @@
+"""What this process says of itself at one moment: `/status` as JSON, and the part of `/metrics` that is no event."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from labeld.config.settings import Settings
+from labeld.lifecycle.loader import Loaded
+from labeld.lifecycle.registry import Resident
+from labeld.service.service import Service
+from labeld.web.monitoring.history import History
+
+ONE_OF_SEVERAL = (
+    "Each worker has its own models and its own numbers, and whichever took the connection answers: these are of the "
+    "process `pid`."
+)
+SHOWN = ("residency", "compute", "queue", "inputs", "connections")
+"""Groups of settings that are shown: limits. The others have addresses, folders and secrets."""
+
+
+class Status(Collector):
+    """The state of a service, read anew each time. Use it on the service's event loop."""
+
+    def __init__(self, service: Service, settings: Settings, history: History) -> None:
+        self._service, self._settings, self._history = service, settings, history
+        self._began = time.monotonic()
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON of `/status`: no path, no secret, nothing that a client sent."""
+        service, workers = self._service, self._settings.listen.workers
+        usage = service.usage()
+        return {
+            "version": version("labeld"),
+            "uptime": round(time.monotonic() - self._began, 3),
+            "ready": service.ready(),
+            "pid": os.getpid(),
+            "workers": {"count": workers, **({"note": ONE_OF_SEVERAL} if workers > 1 else {})},
+            "default_model": service.default_model,
+            "models": [_model(one) for one in reversed(service.residents())],
+            "loading": [{"model_id": key, "seconds": seconds} for key, seconds in usage.loading.items()],
+            "counts": asdict(service.counts),
+            "memory": {"used": usage.memory, "budget": usage.memory_budget},
+            "requests": {"in_flight": usage.in_flight, "waiting_for_models": usage.waiting},
+            "cache": asdict(usage.cache),
+            "settings": {group: asdict(getattr(self._settings, group)) for group in SHOWN},
+            "recent": self._history.recent(),
+            "history": self._history.columns(),
+        }
+
+    def collect(self) -> Iterator[Metric]:
+        """The same for Prometheus. The label `model` has the ids of loaded models only, and goes with them."""
+        service = self._service
+        usage, counts, residents = service.usage(), service.counts, service.residents()
+        yield InfoMetricFamily("labeld", "What runs.", {"version": version("labeld")})
+        yield CounterMetricFamily("labeld_model_loads", "Models loaded.", counts.loads)
+        yield CounterMetricFamily("labeld_model_load_failures", "Loads that failed.", counts.failures)
+        yield CounterMetricFamily("labeld_model_evictions", "Models evicted or unloaded.", counts.evictions)
+        for name, help_text, value in (
+            ("labeld_workers", "Processes, of which this is one.", self._settings.listen.workers),
+            ("labeld_uptime_seconds", "Since the service was opened.", time.monotonic() - self._began),
+            ("labeld_requests_in_flight", "Requests being answered, waiting ones included.", usage.in_flight),
+            ("labeld_requests_waiting", "Requests that wait for a model to be loaded.", usage.waiting),
+            ("labeld_models_loaded", "Loaded models.", len(residents)),
+            ("labeld_models_loading", "Models being loaded.", len(usage.loading)),
+            ("labeld_memory_bytes", "Memory that counts against the budget.", usage.memory),
+            ("labeld_memory_budget_bytes", "The budget.", usage.memory_budget),
+            ("labeld_cache_answers", "Answers remembered in this process.", usage.cache.answers),
+            ("labeld_cache_bytes", "What they take.", usage.cache.bytes),
+        ):
+            yield GaugeMetricFamily(name, help_text, value)
+        yield from _of_models(residents)
+
+
+def _of_models(residents: list[Resident[Loaded]]) -> Iterator[Metric]:
+    labels = ["model"]
+    texts = CounterMetricFamily("labeld_model_texts", "Texts computed since the model was loaded.", labels=labels)
+    tokens = CounterMetricFamily("labeld_model_tokens", "Tokens computed since the model was loaded.", labels=labels)
+    size = GaugeMetricFamily("labeld_model_bytes", "Memory that a loaded model takes.", labels=labels)
+    leases = GaugeMetricFamily("labeld_model_leases", "Requests that use a model.", labels=labels)
+    waiting = GaugeMetricFamily("labeld_model_waiting_tokens", "Tokens that wait in a model's queue.", labels=labels)
+    precision = InfoMetricFamily("labeld_model", "How a loaded model computes.", labels=labels)
+    for one in residents:
+        queue, name = one.model.queue, [one.key]
+        texts.add_metric(name, queue.texts)
+        tokens.add_metric(name, queue.tokens)
+        size.add_metric(name, one.bytes)
+        leases.add_metric(name, one.leases)
+        waiting.add_metric(name, queue.waiting_tokens)
+        precision.add_metric(name, {"precision": one.model.model.engine.precision})
+    yield from (texts, tokens, size, leases, waiting, precision)
+
+
+def _model(resident: Resident[Loaded]) -> dict[str, Any]:
+    model, queue = resident.model.model, resident.model.queue
+    idle = 0.0 if resident.leases else asyncio.get_running_loop().time() - resident.last_used
+    return {
+        "model_id": resident.key,
+        "sha": model.revision,
+        "architecture": model.config.architecture,
+        "precision": model.engine.precision,
+        "verdict": None if model.verdict is None else model.verdict.sentence(),
+        "bytes": resident.bytes,
+        "leases": resident.leases,
+        "idle": round(idle, 3),
+        "texts": queue.texts,
+        "tokens": queue.tokens,
+        "tokens_per_second": round(queue.rate, 1),
+        "waiting": {"texts": len(queue.waiting), "tokens": queue.waiting_tokens},
+    }

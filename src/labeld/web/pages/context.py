@@ -1,0 +1,41 @@
+"""What pages are made from, and what a page is to the router."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from labeld.config.settings import Settings
+from labeld.service.service import Service
+from labeld.web.monitoring.status import Status
+from labeld.web.security.authorization import PAGE, Access, Needs
+from labeld.web.security.sessions import Sessions, Tries
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts of a running server that pages show."""
+
+    service: Service
+    settings: Settings
+    status: Status
+    access: Access
+    sessions: Sessions
+    tries: Tries
+
+    def needs_token(self) -> bool:
+        """Whether requests must bring an access token now."""
+        return not self.access.is_open
+
+
+class Page(NamedTuple):
+    """A route of the site."""
+
+    path: str
+    answer: Callable[[Site, Request], Awaitable[Response]]
+    method: str = "GET"
+    needs: Needs = PAGE
+    always: bool = False
+    """Whether it is answered also when more requests are in flight than the limit, as what shows the load must be."""

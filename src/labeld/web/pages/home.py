@@ -1,0 +1,28 @@
+"""`/`: the task."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from labeld.web.pages.context import Site
+from labeld.web.pages.model_view import STATES, of_all
+from labeld.web.pages.recommended_models import BUNDLED, LANGUAGE_NAMES, RECOMMENDED, USE_CASES
+from labeld.web.pages.rendering import as_json, page, wants_html
+
+
+async def task(site: Site, request: Request) -> Response:
+    """What text classification is, what it is used for, and with which models."""
+    if not wants_html(request.headers.get("accept")):
+        recommended = [one.model_id for one in (*BUNDLED, *RECOMMENDED)]
+        return as_json(
+            {"task": "text-classification", "default_model": site.service.default_model, "recommended": recommended}
+        )
+    return await page(
+        "task.html",
+        here="/",
+        models={one.model_id: one for one in await of_all(site.service)},
+        bundled=BUNDLED,
+        recommended=RECOMMENDED,
+        use_cases=USE_CASES,
+        states=STATES,
+        language_names=LANGUAGE_NAMES,
+    )

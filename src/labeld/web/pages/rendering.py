@@ -1,0 +1,142 @@
+"""Templates -> HTML responses with the headers that every page has."""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from labeld.errors import in_words
+from labeld.types import Text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
+TEMPLATES = Path(__file__).parent / "templates"
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",
+    "vary": "accept",
+}
+"""Of every page: nothing from elsewhere is loaded, nothing inline is run, and nobody puts it into a frame."""
+
+
+def wants_html(accept: str | None) -> bool:
+    """Whether the value of an Accept header names text/html, as browsers do for pages and clients of an API do not."""
+    return accept is not None and any(one.partition(";")[0].strip().lower() == "text/html" for one in accept.split(","))
+
+
+async def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
+    """A page of this template; every value is escaped. `headers` are added to those of every page, or replace them.
+
+    Rendered on another thread, because the first page imports Jinja2 and compiles its template.
+    """
+    text = await asyncio.to_thread(_rendered, template, values)
+    # NOTE: half a surrogate pair, which a label of config.json can hold, has no UTF-8
+    body = text.encode("utf-8", "replace")
+    return Response(body, status, {**HEADERS, **(headers or {})}, media_type="text/html; charset=utf-8")
+
+
+def as_json(value: Any) -> Response:
+    """What a page is for whoever does not ask for HTML."""
+    return json_response(value, {"vary": "accept"})
+
+
+def json_response(value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """The value as JSON, with header fields beside the usual ones."""
+    # NOTE: a label may hold half a surrogate pair; backslashreplace writes it as JSON's own \\ud800
+    body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(body, headers=headers, media_type="application/json")
+
+
+async def error_page(error: Response) -> Response:
+    """What a browser is shown in place of `{"error": "<sentence>"}`, with the same status and headers."""
+    sentence = json.loads(bytes(error.body))["error"]
+    kept = {name: value for name, value in error.headers.items() if not name.startswith("content-")}
+    return await page(
+        "error.html",
+        error.status_code,
+        kept,
+        name=f"{error.status_code} {HTTPStatus(error.status_code).phrase}",
+        sentence=sentence,
+    )
+
+
+def model_address(model_id: str, text: Text | None = None) -> str:
+    """The address of a model's page, with this text in its widget."""
+    query = {} if text is None else {"text": text.text} | ({"text_pair": text.pair} if text.pair else {})
+    return f"/models/{quote(model_id)}" + (f"?{urlencode(query)}" if query else "")
+
+
+def origin(request: Request) -> str:
+    """This server's address as the browser sees it; the socket's own where the Host field is missing or strange."""
+    scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else request.url.scheme
+    host = request.headers.get("host", "")
+    if not HOST.fullmatch(host):
+        name, port = request.scope.get("server") or ("localhost", 80)
+        host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return f"{scheme}://{host}"
+
+
+def ago(moment: float) -> str:
+    """How long ago a moment (seconds since the epoch) was, for people."""
+    seconds = max(0.0, time.time() - moment)
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def day(seconds: float) -> str:
+    """The date of a moment (seconds since the epoch), in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def moment(seconds: float) -> str:
+    """Date and time of a moment (seconds since the epoch), in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> "Environment":
+    # NOTE: imported at the first page, so that a server whose pages nobody opens starts as fast and stays as small
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals["version"] = version("labeld")
+    environment.globals["model_address"] = model_address
+    environment.filters["size"] = in_words
+    environment.filters["ago"] = ago
+    environment.filters["day"] = day
+    environment.filters["moment"] = moment
+    return environment

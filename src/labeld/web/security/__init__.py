@@ -1,0 +1,1 @@
+"""Who may ask: access tokens, sessions, Host and Origin headers, forms."""

@@ -1,0 +1,228 @@
+"""The parts of the benchmarks that could make a figure wrong without anybody noticing."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from benchmarks.lib import open_loop, plot, synthetic_models
+from benchmarks.lib.client import Connection, post
+from benchmarks.lib.texts import Measured, evenly
+from benchmarks.suites.peak import operations
+from benchmarks.suites.stages import STAGES, TracedServer
+from labeld.types import EncodedText
+
+BODIES = [b'{"inputs": "one"}', b'{"inputs": "two"}']
+
+
+@contextmanager
+def answering(answer: Callable[[BaseHTTPRequestHandler], tuple[int, dict[str, str]]]) -> Iterator[int]:
+    """The port of a server whose status and headers for each request `answer` decides, in as long as it takes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # the whole answer in one packet
+
+        def do_POST(self) -> None:
+            assert self.rfile.read(int(self.headers["content-length"])) in BODIES
+            status, headers = answer(self)
+            self.send_response(status)
+            for name, value in {"Content-Length": "2", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_arrivals_are_at_the_rate_and_at_random() -> None:
+    """The same seed gives the same times, as many as the rate says, not evenly spaced."""
+    times = list(open_loop._arrivals(1000, 10, 1))
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+
+    assert 9700 <= len(times) <= 10300
+    assert times == list(open_loop._arrivals(1000, 10, 1)) != list(open_loop._arrivals(1000, 10, 2))
+    assert sum(gap > 0.001 for gap in gaps) / len(gaps) < 0.45  # 1/e of an exponential distribution
+
+
+def test_a_stall_is_charged_to_all_who_were_due_meanwhile() -> None:
+    """A server that stands still for half a second has percentiles that say so, though few requests met it."""
+    began = time.perf_counter()
+    lock = threading.Lock()
+
+    def stalls_once(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
+        with lock:
+            since = time.perf_counter() - began
+            if 0.7 <= since <= 0.9:
+                time.sleep(0.5)
+        return 200, {}
+
+    with answering(stalls_once) as port:
+        found = open_loop.run(port, "/models/x", BODIES, 100, 2.0, connections=8)
+
+    slow = sum(one.latency > 0.1 for one in found.accepted)
+    assert found.errors == 0
+    assert 20 <= slow <= 90  # about 40 were due in the first 400 ms of it, on 8 connections
+    assert found.latency_ms(50) < 50
+    assert 250 <= found.latency_ms(99) <= 900
+    assert not found.kept_its_clock  # all connections were taken, so that requests left late
+    assert "VOID" in found.detail()
+
+
+def test_connections_are_opened_as_needed_and_kept() -> None:
+    """A slow answer holds nobody up who comes on another connection, and connections are used again."""
+    peers = set()
+
+    def slow(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
+        peers.add(request.client_address)
+        time.sleep(0.05)
+        return 200, {}
+
+    with answering(slow) as port:
+        found = open_loop.run(port, "/models/x", BODIES, 100, 1.0)
+
+    assert len(found.accepted) == len(found.answers) > 70
+    assert 50 <= found.latency_ms(50) <= 95
+    assert 2 <= len(peers) < len(found.answers) / 2
+
+
+def test_refusals_are_counted_and_must_say_when() -> None:
+    """A 429 or a 503 is a refusal, with or without Retry-After; anything else that is not 200 is an error."""
+    numbers = iter(range(1000))
+    kinds = [
+        (200, {}),
+        (429, {"Retry-After": "1"}),
+        (503, {"retry-after": "2"}),
+        (500, {"Retry-After": "1"}),
+        (200, {"Connection": "close"}),
+    ]
+
+    with answering(lambda _: kinds[next(numbers) % 5]) as port:
+        found = open_loop.run(port, "/models/x", BODIES, 200, 0.5)
+
+    parts = len(found.answers) / 5
+    assert abs(len(found.accepted) - 2 * parts) <= 2
+    assert abs(len(found.refused) - 2 * parts) <= 2
+    assert abs(found.errors - parts) <= 2
+    assert found.refusals_say_when
+    with answering(lambda _: (429, {})) as port:
+        silent = open_loop.run(port, "/models/x", BODIES, 50, 0.2)
+    assert silent.refused
+    assert not silent.refusals_say_when
+
+
+def test_nobody_is_forgotten() -> None:
+    """Requests without an answer are errors: the connection broke, nobody listens, or patience ended."""
+
+    def hangs_up(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
+        request.close_connection = True
+        raise ConnectionResetError
+
+    def waits(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
+        time.sleep(1.5)
+        return 200, {}
+
+    for patience, answer in ((5.0, hangs_up), (0.2, waits)):
+        with answering(answer) as port:
+            found = open_loop.run(port, "/models/x", BODIES, 50, 0.3, connections=4, patience=patience)
+        assert found.errors == len(found.answers) == len(list(open_loop._arrivals(50, 0.3, open_loop.SEED)))
+    nobody = open_loop.run(port, "/models/x", BODIES, 50, 0.3)
+    assert nobody.errors == len(nobody.answers) > 0
+
+
+def test_goodput_counts_what_came_in_time() -> None:
+    """Answers after the deadline, or after the arrivals have ended, are not goodput."""
+    answers = [
+        open_loop.Answer(0.0, 0.0, 0.1, 200, retry_after=False),
+        open_loop.Answer(0.0, 0.0, 0.9, 200, retry_after=False),
+        open_loop.Answer(1.9, 1.9, 2.1, 200, retry_after=False),
+        open_loop.Answer(0.0, 0.0, 0.1, 429, retry_after=True),
+    ]
+    found = open_loop.OpenLoop(2.0, 2.0, answers)
+
+    assert found.goodput() == 1.0
+    assert found.goodput(within=0.5) == 0.5
+
+
+def test_pictures_are_well_formed_and_name_everything() -> None:
+    """Names from outside are escaped, every row has its name and value, and a point without a place is left out."""
+    bars = plot.bars("Peers <A & B>", [("labeld", 1234.0, 1200.0, 1300.0), ("<other>", 0.0, 0.0, 0.0)], "requests/s")
+    parts = plot.stacked("Stages", {"1 connection": {"run": 3.0, "queue": 1.0}, "32": {"run": 5.0}}, "ms")
+    points = {"labeld": [(1.0, 10.0), (10.0, 0.0), (100.0, float("nan")), (1000.0, 30.0)], "empty": []}
+    curves = plot.curves("Growth", points, "connections", "p99, ms", log="xy")
+
+    assert ["Peers <A & B> (requests/s)", "labeld", "1,234", "<other>", "0"] == texts_of(bars)
+    assert {"run", "queue", "1 connection", "32", "4", "5"} <= set(texts_of(parts))
+    assert {"labeld", "empty", "connections", "p99, ms", "1", "1,000", "10"} <= set(texts_of(curves))
+    assert curves.count("<circle") == 2
+    assert "nan" not in curves
+
+
+def texts_of(svg: str) -> list[str]:
+    """What a picture says."""
+    return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0"), (1234.5, "1,234"), (12.34, "12.3"), (0.01234, "0.0123"), (100, "100"), (250000, "250,000")],
+)
+def test_numbers_have_three_digits(value: float, shown: str) -> None:
+    """And thousands are apart; zeros before the point stay."""
+    assert shown == plot.number(value)
+
+
+def test_operations_are_those_of_the_products() -> None:
+    """Counted by hand for one token of DistilBERT: six blocks of 4 x 768 x 768 and 2 x 768 x 3072, and attention."""
+    done, whole = operations(synthetic_models.DISTILBERT.config, 1)
+    assert 2 * 6 * (4 * 768**2 + 2 * 768 * 3072 + 2 * 768) == whole == done
+    done, whole = operations(synthetic_models.DISTILBERT.config, 128)
+    assert 0.85 < done / whole < 0.9  # most of one of six blocks is left out
+
+
+def test_each_stretch_of_texts_has_all_lengths() -> None:
+    """Nothing is lost, and the first texts are as long on average as all of them."""
+    ids = np.arange(1000, dtype=np.int32)
+    texts = [Measured(str(size), EncodedText(ids[:size], ids[:size])) for size in range(1, 401)]
+    found = evenly(texts)
+    assert sorted(one.tokens for one in found) == list(range(1, 401))
+    for begin in (0, 40, 360):
+        mean = sum(one.tokens for one in found[begin : begin + 40]) / 40
+        assert mean == pytest.approx(200.5, abs=5)
+
+
+def test_the_traced_server_answers_as_labeld_and_adds_up_each_stage(tmp_path: Path) -> None:
+    """Every stage of a request takes time, all together less than the request, and asking begins anew."""
+    with TracedServer(cache=tmp_path) as server:
+        with Connection(server.port) as connection:
+            for _ in range(3):
+                status, body = connection.ask(post("/", "The kettle works."))
+                assert status == 200
+                assert b"POSITIVE" in body
+        found, after = server.stages(), server.stages()
+
+    assert (3, 0) == (found["requests"], after["requests"])
+    assert all(found["seconds"][stage] > 0 for stage in STAGES)
+    assert sum(found["seconds"][stage] for stage in STAGES) < found["seconds"]["total"]
+    assert found["cpu"]["event loop"] > 0

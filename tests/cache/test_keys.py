@@ -1,0 +1,156 @@
+"""A key stands for one question and no other, and what Redis keeps is believed only as it was written."""
+
+import hashlib
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labeld.cache.keys import Identity, answer_keys
+from labeld.cache.signing import seal, unseal
+from labeld.config.settings import InputLimits
+from labeld.protocol.request import parse_request
+from labeld.types import Answer, ClassifyRequest, Options, Parameters, Text
+
+IDENTITY = Identity("0" * 40, "float32", 512, 128_000)
+ASKED = ClassifyRequest((Text("good", "bad"),))
+CHANGED: dict[str, Any] = {"top_k": 1, "function_to_apply": "none", "truncation": "longest_first", "max_length": 9}
+
+identities = st.builds(Identity, st.text(max_size=3), st.text(max_size=3), st.integers(1, 9), st.integers(1, 9))
+texts = st.builds(Text, st.text(max_size=3), st.none() | st.text(max_size=3))
+parameters = st.builds(
+    Parameters,
+    st.none() | st.integers(1, 3),
+    st.sampled_from([None, "softmax", "none"]),
+    st.sampled_from([None, "longest_first", "only_first"]),
+    st.none() | st.integers(1, 3),
+)
+questions = st.tuples(identities, texts, parameters, st.binary(max_size=3))
+
+
+def key(identity: Identity, text: Text, asked: Parameters, scope: bytes) -> bytes:
+    """The key of one text."""
+    [only] = answer_keys(identity, ClassifyRequest((text,), asked), scope)
+    return only
+
+
+@given(questions, questions)
+def test_two_questions_have_one_key_only_if_they_are_the_same(one: Any, other: Any) -> None:
+    """Whatever differs, and wherever one field could run into the next."""
+    assert (one == other) is (key(*one) == key(*other))
+
+
+@given(st.lists(texts, max_size=4), questions)
+def test_a_text_has_the_same_key_alone_and_among_others(several: list[Text], question: Any) -> None:
+    """So a request finds what another one of other texts has left."""
+    identity, _, asked, scope = question
+
+    together = answer_keys(identity, ClassifyRequest(tuple(several), asked), scope)
+
+    assert [key(identity, one, asked, scope) for one in several] == together
+
+
+@pytest.mark.parametrize("name", Identity._fields)
+def test_every_part_of_the_identity_is_in_the_key(name: str) -> None:
+    """Another revision, precision or limit is another question."""
+    value = getattr(IDENTITY, name)
+    other = IDENTITY._replace(**{name: value + value if isinstance(value, str) else value + 1})
+
+    assert answer_keys(IDENTITY, ASKED, b"") != answer_keys(other, ASKED, b"")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Parameters)])
+def test_every_parameter_is_in_the_key(name: str) -> None:
+    """Also one that will be added."""
+    other = replace(ASKED, parameters=replace(ASKED.parameters, **{name: CHANGED[name]}))
+
+    assert answer_keys(IDENTITY, ASKED, b"") != answer_keys(IDENTITY, other, b"")
+
+
+def test_what_does_not_decide_an_answer_is_not_in_the_key() -> None:
+    """Options, ignored parameters and, unless it is the scope, who asks."""
+    other = replace(ASKED, options=Options(use_cache=False, wait_for_model=True), ignored=("x",), client=b"somebody")
+
+    assert answer_keys(IDENTITY, ASKED, b"") == answer_keys(IDENTITY, other, b"")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Text("ab", "c"), Text("a", "bc")),
+        (Text("as", "b"), Text("a", "sb")),
+        (Text("a", None), Text("a", "")),
+        (Text("", "a"), Text("a", "")),
+        (Text("é"), Text("e\u0301")),
+        (Text("\ud800"), Text("\udc00")),
+        (Text("a\0b"), Text("a", "b")),
+    ],
+)
+def test_texts_that_look_alike_are_different_questions(one: Text, other: Text) -> None:
+    """Pairs cut elsewhere, empty and missing parts, composed and decomposed letters, halves of characters."""
+    assert key(IDENTITY, one, Parameters(), b"") != key(IDENTITY, other, Parameters(), b"")
+
+
+def test_a_key_says_nothing_else() -> None:
+    """32 bytes."""
+    assert [32] == [len(one) for one in answer_keys(IDENTITY, ASKED, b"")]
+
+
+@pytest.mark.parametrize("header", ["Bearer hf_secret", "Bearer: hf_secret", "bearer  hf_secret ", "hf_secret"])
+def test_who_asks_is_kept_as_a_hash(header: str) -> None:
+    """However the header is written; the token itself is not in the request."""
+    request = parse_request(b'{"inputs": "a"}', {"authorization": header}, "", InputLimits())
+
+    assert hashlib.sha256(b"hf_secret").digest() == request.client
+    assert "hf_secret" not in repr(request)
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": ""}, {"authorization": "  "}])
+def test_nobody_is_nobody(headers: dict[str, str]) -> None:
+    """Without a token there is no hash."""
+    assert b"" == parse_request(b'{"inputs": "a"}', headers, "", InputLimits()).client
+
+
+answers = st.builds(Answer, st.binary(max_size=40), st.floats(0, 1e6))
+keys = st.binary(min_size=32, max_size=32)
+
+
+@given(keys, answers, st.binary(max_size=8))
+def test_what_was_sealed_is_read_back(one: bytes, answer: Answer, secret: bytes) -> None:
+    """With the same key and secret."""
+    assert answer == unseal(one, seal(one, answer, secret), secret)
+
+
+@given(keys, answers, st.binary(max_size=8), st.data())
+def test_a_flipped_bit_or_a_missing_end_is_a_miss(one: bytes, answer: Answer, secret: bytes, data: Any) -> None:
+    """Wherever it is."""
+    sealed = seal(one, answer, secret)
+    at = data.draw(st.integers(0, 8 * len(sealed) - 1))
+    flipped = (int.from_bytes(sealed, "big") ^ (1 << at)).to_bytes(len(sealed), "big")
+
+    assert unseal(one, flipped, secret) is None
+    assert unseal(one, sealed[: at // 8], secret) is None
+
+
+@given(keys, keys, answers)
+def test_another_keys_answer_and_another_secrets_are_misses(one: bytes, other: bytes, answer: Answer) -> None:
+    """Values that were swapped, or written by somebody who does not know the secret."""
+    sealed = seal(one, answer, b"ours")
+
+    assert unseal(other, sealed, b"ours") == (answer if one == other else None)
+    assert unseal(one, seal(one, answer, b""), b"ours") is None
+    assert unseal(one, sealed, b"") is None
+
+
+@given(keys, st.binary(max_size=200))
+def test_anything_else_is_a_miss(one: bytes, value: bytes) -> None:
+    """Bytes that nobody sealed."""
+    assert unseal(one, value, b"") is None
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_a_time_that_is_no_number_is_a_miss(seconds: float) -> None:
+    """It could not be written into a header."""
+    assert unseal(b"k" * 32, seal(b"k" * 32, Answer(b"[]", seconds), b""), b"") is None

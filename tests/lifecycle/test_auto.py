@@ -1,0 +1,266 @@
+"""Precision `auto`: one trial per revision, machine, probe and tolerances; its verdict is used, told and remembered."""
+
+import json
+import logging
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeld.autotune.accuracy import Cost, Variety
+from labeld.autotune.results import VerdictFile
+from labeld.autotune.texts import LEAST
+from labeld.autotune.trial import Measured, Verdict
+from labeld.config.precision import parse_precisions
+from labeld.config.settings import Precisions
+from labeld.errors import UnavailableError
+from labeld.lifecycle.model import LoadOptions, Model, load_model
+from labeld.types import Text
+from tests.support.server_process import LABELD, run_labeld, serving, wait_until
+
+PROBE = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(LEAST))
+TRIES = "trying its precisions"
+
+
+@pytest.fixture
+def load(models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Callable[..., tuple[Model, str]]:
+    """Loads a small model with precision auto; gives it and what was logged."""
+
+    def loaded(name: str = "org/bert", **options: Any) -> tuple[Model, str]:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            model = load_model(
+                name,
+                models_dir / name,
+                LoadOptions(1, 1, 1000, 4096, tmp_path, parse_precisions("auto"), **{"probe": PROBE, **options}),
+            )
+        return model, caplog.text
+
+    return loaded
+
+
+def verdicts(tmp_path: Path) -> list[Path]:
+    """The files of remembered verdicts."""
+    return sorted(tmp_path.glob("verdicts/*"))
+
+
+def test_a_verdict_is_reached_once_and_remembered(load: Callable[..., tuple[Model, str]], tmp_path: Path) -> None:
+    """The second load runs no trial, uses the same precision, and says so again."""
+    first, log = load()
+    (file,) = verdicts(tmp_path)
+    content, written = file.read_bytes(), file.stat().st_mtime_ns
+    second, second_log = load()
+
+    assert TRIES in log
+    assert TRIES not in second_log
+    assert f"org/bert answers in {first.engine.precision} by a trial on {len(PROBE)} texts" in second_log
+    assert (first.engine.precision, first.verdict) == (second.engine.precision, second.verdict)
+    assert (content, written) == (file.read_bytes(), file.stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize("change", [{"probe": PROBE[1:]}, {"tolerances": Precisions(probe_agreement=0.5)}])
+def test_another_probe_or_tolerance_needs_another_verdict(
+    load: Callable[..., tuple[Model, str]], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """The old one is kept for who goes back."""
+    load()
+    _, log = load(**change)
+
+    assert TRIES in log
+    assert 2 == len(verdicts(tmp_path))
+
+
+def test_a_broken_verdict_is_ignored_and_replaced(load: Callable[..., tuple[Model, str]], tmp_path: Path) -> None:
+    """A file that was cut off costs a trial."""
+    load()
+    (file,) = verdicts(tmp_path)
+    file.write_bytes(file.read_bytes()[:100])
+    _, log = load()
+
+    assert TRIES in log
+    assert [file] == verdicts(tmp_path)
+    assert json.loads(file.read_bytes())["verdict"]["texts"] == len(PROBE)
+
+
+@pytest.mark.parametrize(
+    ("part", "spoilt"),
+    [
+        ('"texts": 150', '"texts": 150, "more": 1'),
+        ('"precision": "int8", "texts"', '"precision": "int4", "texts"'),
+        ('"float32"', '"float16"'),
+        ('"spread": 0.5', '"spread": "much"'),
+        ('"refused": {"bfloat16": "no"}', '"refused": []'),
+        ('"refused": {"bfloat16": "no"}', '"refused": {"bfloat16": 1}'),
+        ('"agreement": 1.0, ', ""),
+        ('"probe": "a"', '"probe": "b"'),
+        ('{"verdict"', '[{"verdict"'),
+    ],
+)
+def test_a_verdict_that_makes_no_sense_is_none(tmp_path: Path, part: str, spoilt: str) -> None:
+    """Whatever is wrong with its file."""
+    memory = VerdictFile(tmp_path, "0" * 40, "a", Precisions())
+    measured = (
+        Measured("float32", 1.0, 1.0, 1, Cost(1.0, 0.0, 0.0)),
+        Measured("int8", 2.0, 1.0, 1, Cost(1.0, 0.0, 0.0)),
+    )
+    verdict = Verdict("int8", 150, Variety(0.5, 0.5), measured, {"bfloat16": "no"})
+    memory.write(verdict)
+    (file,) = verdicts(tmp_path)
+    before = memory.read()
+    content = file.read_text()
+    file.write_text(content.replace(part, spoilt))
+
+    assert verdict == before
+    assert part in content
+    assert memory.read() is None
+
+
+def test_no_change_allowed_means_float32(load: Callable[..., tuple[Model, str]]) -> None:
+    """Whatever the speed."""
+    model, log = load(tolerances=Precisions(probe_agreement=1.0, probe_mean_change=0.0, probe_p99_change=0.0))
+
+    assert "float32" == model.engine.precision
+    assert "org/bert answers in float32" in log
+
+
+def test_texts_that_say_nothing_leave_float32_and_are_called_so(load: Callable[..., tuple[Model, str]]) -> None:
+    """One text over and over agrees with itself in every precision."""
+    model, log = load(probe=(Text("the film was good"),) * LEAST)
+
+    assert "float32" == model.engine.precision
+    assert "100% of them with the same answer); their answers are not varied enough to judge by" in log
+
+
+def test_a_process_that_stops_ends_the_trial(load: Callable[..., tuple[Model, str]], tmp_path: Path) -> None:
+    """Nothing of it is remembered."""
+    stopping = threading.Event()
+    stopping.set()
+
+    with pytest.raises(UnavailableError, match="stopping"):
+        load(stopping=stopping)
+    assert [] == verdicts(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["org/one-label", "org/multi-label"])
+def test_every_kind_of_model_is_tried_on_the_shipped_texts(load: Callable[..., tuple[Model, str]], name: str) -> None:
+    """Pairs for one label; sides of 0.5 for several."""
+    verdict = load(name, probe=None)[0].verdict
+
+    assert verdict is not None
+    assert verdict.texts >= 300
+    assert "float32" == verdict.measured[0].precision
+    assert all(one.tokens_per_second > 0 for one in verdict.measured)
+    assert (name == "org/one-label") is (verdict.variety.most_frequent is None)
+
+
+def test_a_server_says_which_precision_answers(models_dir: Path, tmp_path: Path) -> None:
+    """In its log and in /info, for each model by its own part of the setting."""
+    setting = "bare=float32,auto"
+    patient = ("--load-grace", "60")  # a trial takes a while, and /info waits no longer than that
+    with serving(tmp_path, "bare", "--models-dir", str(models_dir), "--precision", setting, *patient) as server:
+        exact, tried = (server.get(f"/models/{name}/info").json() for name in ("bare", "org/bert"))
+        log = server.log.read_text()
+
+    assert ("float32", None) == (exact["model_dtype"], exact["precision_trial"])
+    assert tried["model_dtype"] == tried["precision_trial"]["precision"]
+    assert f"org/bert answers in {tried['model_dtype']}" in log
+    assert "bare answers in" not in log
+
+
+def test_a_server_that_is_told_to_stop_during_the_trial_stops(models_dir: Path, tmp_path: Path) -> None:
+    """At once and in order, also at its start; the trial of that many texts leaves no verdict."""
+    probe = tmp_path / "probe"
+    probe.write_text("".join(f"the film was good {number}\n" for number in range(12_000)))
+    command = [LABELD, "serve", "org/bert", "--port", "0", "--models-dir", str(models_dir), "--precision", "auto"]
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen([*command, "--probe", str(probe), "--cache-dir", str(tmp_path)], stderr=stderr) as process,
+    ):
+        assert wait_until(lambda: TRIES in log.read_text(), 60), log.read_text()
+        process.terminate()
+        code = process.wait(60)
+
+    assert (0, []) == (code, verdicts(tmp_path)), log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_an_impossible_precision_stops_the_start() -> None:
+    """In one sentence, before anything is loaded."""
+    done = run_labeld("serve", LABELD_PRECISION="auto,org/name=int4")
+
+    assert done.returncode != 0
+    assert "precision has 'org/name=int4', but each part must be one of float32, bfloat16, int8, auto" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_precision_for_a_model_that_is_not_there_is_a_warning(models_dir: Path) -> None:
+    """At the start, one for each, with what helps; a model that is there is no news."""
+    known, others = "org/bert=float32", "org/nothing=int8,sentiment-en=int8,a/b/c=int8"
+    variables = {"LABELD_PRECISION": f"{known},{others}", "LABELD_MODELS_DIR": str(models_dir)}
+    warned = run_labeld("classify", "a", LABELD_HUB="any", **variables).stderr
+    alone = run_labeld("classify", "a", LABELD_HUB="any", **variables | {"LABELD_PRECISION": known}).stderr
+
+    for part in (
+        "precision names org/nothing, which is not here yet: it counts once it is downloaded",
+        "precision names sentiment-en, which counts for no model: its id is labeld/sentiment-en",
+        "precision names a/b/c, which counts for no model: Model a/b/c does not exist",
+    ):
+        assert part in warned
+    assert 3 == warned.count("precision names")
+    assert "precision" not in alone
+
+
+def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_path: Path) -> None:
+    """Of a bundled model by its id; what it found is what a server then uses without a trial."""
+    done = run_labeld("models", "check", "labeld/language-20", "--json", LABELD_CACHE_DIR=str(tmp_path))
+    found = json.loads(done.stdout)
+    later = run_labeld(
+        "classify",
+        "--model",
+        "labeld/language-20",
+        "Guten Tag",
+        LABELD_CACHE_DIR=str(tmp_path),
+        LABELD_PRECISION="auto",
+    )
+
+    assert ("BertForSequenceClassification", 20, 512) == (
+        found["architecture"],
+        len(found["labels"]),
+        found["max_input_length"],
+    )
+    float32, *faster = found["precisions"]
+    assert (1.0, 0.0, 0.0) == tuple(float32["cost"].values())
+    assert {"float32", "bfloat16", "int8"} == {one["precision"] for one in found["precisions"]} | set(found["refused"])
+    assert all(0.9 < one["cost"]["agreement"] <= 1 and one["cost"]["mean_change"] > 0 for one in faster)
+    assert all(one["memory_bytes"] > 1e6 and one["load_seconds"] > 0 for one in found["precisions"])
+    assert found["probe"]["varied_enough"]
+    assert f"labeld/language-20 answers in {found['auto']}" in later.stderr
+    assert TRIES not in later.stderr
+
+
+def test_models_check_shows_a_folder_as_tables(models_dir: Path) -> None:
+    """Every precision has a row; the progress bar is no part of the output."""
+    done = run_labeld("models", "check", str(models_dir / "org/multi-label"))
+
+    assert 0 == done.returncode, done.stderr
+    for word in (
+        "BertForSequenceClassification (bert)",
+        "3: negative, neutral, positive",
+        "sigmoid",
+        "float32",
+        "auto",
+    ):
+        assert word in done.stdout, word
+
+
+def test_models_check_refuses_what_is_no_model(tmp_path: Path) -> None:
+    """In one sentence."""
+    done = run_labeld("models", "check", str(tmp_path / "nothing"))
+
+    assert 1 == done.returncode
+    assert "does not exist" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,513 @@
+"""Models are loaded once, stay while they are leased, and leave in the right order when room is needed.
+
+The loader is a small one that counts; the clock jumps, so that an hour of back-off takes no time.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+
+from labeld.config.settings import Residency
+from labeld.errors import FolderError, ModelTooLargeError, OverloadedError, UnavailableError
+from labeld.lifecycle.registry import Registry
+from tests.support.virtual_time import run
+
+
+@dataclass(eq=False)
+class Thing:
+    """A loaded model of the test."""
+
+    key: str
+    bytes: int
+    closed: bool = False
+
+
+@dataclass(eq=False)
+class CountingLoader:
+    """Loads a Thing in one second, or fails; remembers what happened and what is in memory."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of a model; 10 where nothing is said."""
+    surprises: dict[str, int] = field(default_factory=dict)
+    """Bytes that a model takes beyond what was expected."""
+    broken: set[str] = field(default_factory=set)
+    base: int = 100
+    leak: int = 0
+    """Bytes of each model that closing does not give back."""
+    loads: list[str] = field(default_factory=list)
+    closes: list[str] = field(default_factory=list)
+    alive: set[Thing] = field(default_factory=set)
+    peak: int = 0
+    loading: int = 0
+
+    def measure(self) -> int:
+        """Bytes that are in use."""
+        return self.base + sum(one.bytes for one in self.alive)
+
+    async def prepare(self, key: str) -> int:
+        """What the model is expected to take."""
+        return self.sizes.get(key, 10)
+
+    async def load(self, key: str) -> Thing:
+        """Takes a second."""
+        self.loads.append(key)
+        self.loading += 1
+        assert self.loading == 1, "two loads at once"
+        await asyncio.sleep(1)
+        self.loading -= 1
+        if key in self.broken:
+            raise FolderError(f"config.json of {key} is missing.")
+        thing = Thing(key, self.sizes.get(key, 10) + self.surprises.get(key, 0))
+        self.alive.add(thing)
+        self.peak = max(self.peak, self.measure())
+        return thing
+
+    def size(self, model: Thing) -> int:
+        """Less than what it takes, so that measuring matters."""
+        return model.bytes // 2
+
+    async def close(self, model: Thing) -> None:
+        """Takes a tenth of a second."""
+        assert not model.closed
+        model.closed = True
+        await asyncio.sleep(0.1)
+        self.closes.append(model.key)
+        self.alive.remove(model)
+        self.base += self.leak
+
+
+def registry(loader: CountingLoader, budget: int = 10**9, **limits: float) -> Registry[Thing]:
+    """A registry of this loader."""
+    return Registry(loader, Residency(**limits), budget, loader.measure)
+
+
+async def use(models: Registry[Thing], key: str, seconds: float = 0.0, wait: float | None = None) -> str:
+    """Leases a model for some time and looks whether it stayed."""
+    async with models.lease(key, wait) as thing:
+        await asyncio.sleep(seconds)
+        assert not thing.closed
+        assert thing in models._loader.alive
+        return thing.key
+
+
+def leases(models: Registry[Thing]) -> int:
+    """All leases there are."""
+    return sum(one.leases for one in models.residents())
+
+
+def keys(models: Registry[Thing]) -> list[str]:
+    """The loaded models, the least recently used first."""
+    return [one.key for one in models.residents()]
+
+
+async def outcomes(callers: Iterable[asyncio.Future[str]]) -> list[type]:
+    """What became of each caller: str, or the type of its exception."""
+    return [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)]
+
+
+def now() -> float:
+    """Seconds on the virtual clock."""
+    return asyncio.get_running_loop().time()
+
+
+def test_a_thousand_callers_share_one_load() -> None:
+    """One load, a thousand leases at the same moment, and none at the end."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader)
+        callers = [asyncio.create_task(use(models, "a", 5)) for _ in range(1000)]
+        await asyncio.sleep(3)
+        assert (1000, 0) == (leases(models), models.waiting)
+
+        assert ["a"] * 1000 == await asyncio.gather(*callers)
+        assert (["a"], 0, ["a"]) == (loader.loads, leases(models), keys(models))
+
+    run(story())
+
+
+def test_a_leased_model_stays_and_the_next_waits_for_it() -> None:
+    """Room for one: the second is loaded when the first lease has ended, not before."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, budget=115)
+        began = now()
+        first = asyncio.create_task(use(models, "a", 50))
+        await asyncio.sleep(2)
+
+        assert "b" == await use(models, "b")
+        assert now() - began == pytest.approx(1 + 50 + 0.1 + 1)
+        assert ("a", ["a"], ["b"]) == (await first, loader.closes, keys(models))
+        assert 110 == loader.peak
+
+    run(story())
+
+
+def test_who_waits_for_room_gives_up_at_its_own_deadline() -> None:
+    """The load is abandoned with its last waiter, is no failure, and blocks no other model."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"small": 4})
+        models = registry(loader, budget=115)
+        first = asyncio.create_task(use(models, "a", 50))
+        await asyncio.sleep(2)
+        with pytest.raises(TimeoutError):
+            await use(models, "b", wait=3)
+        await asyncio.sleep(0.1)
+        assert ({}, 0, 0) == (models.loads(), models.waiting, models.counts.failures)
+
+        assert "small" == await use(models, "small", wait=2)
+        assert "a" == await first
+        assert "b" == await use(models, "b")
+        assert ["a", "small", "b"] == loader.loads
+
+    run(story())
+
+
+def test_the_least_recently_used_leaves_first() -> None:
+    """In the order of their last use, no more than are needed."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"big": 20})
+        models = registry(loader, budget=140)
+        for key in ("a", "b", "c", "d", "a", "c"):
+            await use(models, key)
+        assert ["b", "d", "a", "c"] == keys(models)
+        await use(models, "e")
+        assert ["b"] == loader.closes
+        await use(models, "big")
+        assert ["b", "d", "a"] == loader.closes
+        assert (["c", "e", "big"], 3) == (keys(models), models.counts.evictions)
+
+    run(story())
+
+
+def test_a_pinned_model_is_never_evicted() -> None:
+    """Neither for room nor for idleness; who does not fit beside it is told both sizes."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"big": 35})
+        models = registry(loader, budget=140, idle_timeout=5)
+        models.pin("a")
+        for key in ("a", "b", "c", "d"):
+            await use(models, key)
+        with pytest.raises(ModelTooLargeError) as refused:
+            await use(models, "big")
+        assert (35, 30) == (refused.value.needed, refused.value.room)
+        assert ([], ["a", "b", "c"]) == (loader.closes, [*keys(models)][:3])
+        await use(models, "e")
+        assert (["b"], ["a", "c", "d", "e"]) == (loader.closes, keys(models))
+        await asyncio.sleep(100)
+
+        assert ["a"] == keys(models)
+
+    run(story())
+
+
+def test_what_can_never_fit_evicts_nobody() -> None:
+    """Both sizes are in the error, and the models that are loaded stay."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"big": 31})
+        models = registry(loader, budget=130)
+        await use(models, "a")
+        with pytest.raises(ModelTooLargeError) as refused:
+            await use(models, "big")
+
+        assert (31, 30, ["a"], ["a"]) == (refused.value.needed, refused.value.room, loader.loads, keys(models))
+
+    run(story())
+
+
+def test_what_took_more_than_expected_is_made_up_for() -> None:
+    """Sizes are measured: the others leave until it fits again, the new one is served."""
+
+    async def story() -> None:
+        loader = CountingLoader(surprises={"c": 12})
+        models = registry(loader, budget=140)
+        for key in ("a", "b", "c"):
+            await use(models, key)
+
+        assert (["b", "c"], 22) == (keys(models), models.residents()[-1].bytes)
+
+    run(story())
+
+
+def test_memory_that_does_not_come_back_counts() -> None:
+    """The sum follows what is measured, so that leaks mean fewer models and not more memory."""
+
+    async def story() -> None:
+        loader = CountingLoader(leak=2)
+        models = registry(loader, budget=130)
+        for turn in range(8):
+            await use(models, f"model-{turn}")
+
+        assert (1, 130) >= (len(keys(models)), loader.peak)
+        assert models.used() == loader.measure()
+
+    run(story())
+
+
+def test_memory_that_others_use_counts() -> None:
+    """What the process takes beside its models leaves less room for them; once that is known, nobody leaves in vain."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"big": 25})
+        models = registry(loader, budget=140)
+        for key in ("a", "b"):
+            await use(models, key)
+        loader.base += 20
+        await use(models, "c")
+        assert (["a"], ["b", "c"], 140) == (loader.closes, keys(models), loader.peak)
+
+        with pytest.raises(ModelTooLargeError) as refused:
+            await use(models, "big")
+        assert (20, ["b", "c"]) == (refused.value.room, keys(models))
+
+    run(story())
+
+
+def test_a_failed_load_is_told_to_everyone_and_tried_again_ever_later() -> None:
+    """One try for a thousand callers; then after 1, 2, 4 ... 60 seconds; forgotten by the first success."""
+
+    async def story() -> None:
+        loader = CountingLoader(broken={"a"})
+        models = registry(loader, idle_timeout=1)
+        callers = [asyncio.create_task(use(models, "a")) for _ in range(1000)]
+        assert [FolderError] * 1000 == await outcomes(callers)
+        assert ["a"] == loader.loads
+        reason = models.failure("a")
+        with pytest.raises(FolderError) as again:
+            await use(models, "a")
+        assert again.value is reason
+
+        pauses = []
+        for _ in range(9):
+            failed = now()
+            tries = len(loader.loads)
+            while len(loader.loads) == tries:
+                await asyncio.sleep(0.25)
+                began = now()
+                await outcomes([asyncio.create_task(use(models, "a"))])
+            pauses.append(began - failed)
+        assert [1, 2, 4, 8, 16, 32, 60, 60, 60] == pauses
+
+        loader.broken.clear()
+        await asyncio.sleep(60)
+        assert "a" == await use(models, "a")
+        assert (None, 10, 1) == (models.failure("a"), models.counts.failures, models.counts.loads)
+        await asyncio.sleep(2)
+        loader.broken.add("a")
+        assert [FolderError] == await outcomes([asyncio.create_task(use(models, "a"))])
+        await asyncio.sleep(1)
+        assert (None, []) == (models.failure("a"), keys(models))
+
+    run(story())
+
+
+def test_a_failed_load_does_not_keep_others_waiting() -> None:
+    """The next in line has its turn, and nothing is left of the first."""
+
+    async def story() -> None:
+        loader = CountingLoader(broken={"a"})
+        models = registry(loader)
+        callers = [asyncio.create_task(use(models, key)) for key in ("a", "b")]
+
+        assert [FolderError, str] == await outcomes(callers)
+        assert (["b"], {}, 0) == (keys(models), models.loads(), leases(models))
+
+    run(story())
+
+
+def test_a_caller_that_leaves_does_not_stop_the_load() -> None:
+    """The next one finds the model loaded, without a lease."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader)
+        leaving = asyncio.create_task(use(models, "a"))
+        await asyncio.sleep(0.5)
+        assert 1 == models.waiting
+        leaving.cancel()
+        assert [asyncio.CancelledError] == await outcomes([leaving])
+        assert 0 == models.waiting
+        await asyncio.sleep(1)
+
+        assert (["a"], 0) == (keys(models), leases(models))
+        assert ("a", ["a"]) == (await use(models, "a"), loader.loads)
+
+    run(story())
+
+
+def test_a_caller_that_leaves_as_the_load_ends_leaves_no_lease() -> None:
+    """Its lease was counted already, and is given back."""
+
+    async def story() -> None:
+        models = registry(CountingLoader())
+        callers = [asyncio.create_task(use(models, "a")) for _ in range(3)]
+        await asyncio.sleep(1)
+        while not leases(models):
+            await asyncio.sleep(0)
+        assert 3 == leases(models)
+        callers[1].cancel()
+
+        assert [str, asyncio.CancelledError, str] == await outcomes(callers)
+        assert 0 == leases(models)
+
+    run(story())
+
+
+def test_the_wait_is_the_callers_own() -> None:
+    """One gives up after half a second, one is served; a wait of none begins the load all the same."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader)
+        waits = (0, 0.5, 2, None)
+
+        assert [TimeoutError, TimeoutError, str, str] == await outcomes(
+            [asyncio.create_task(use(models, "a", wait=wait)) for wait in waits]
+        )
+        assert ["a"] == loader.loads
+        with pytest.raises(TimeoutError):
+            await use(models, "b", wait=0)
+        await asyncio.sleep(2)
+        assert "b" in keys(models)
+
+    run(story())
+
+
+def test_waiters_are_bounded() -> None:
+    """One more is refused at once; who asks for a loaded model does not wait and is not."""
+
+    async def story() -> None:
+        models = registry(CountingLoader(), max_waiting=3)
+        await use(models, "loaded")
+        callers = [asyncio.create_task(use(models, key)) for key in ("a", "a", "b", "b")]
+
+        assert "loaded" == await use(models, "loaded")
+        assert [str, str, str, OverloadedError] == await outcomes(callers)
+        assert (0, "b") == (models.waiting, await use(models, "b"))
+
+    run(story())
+
+
+def test_an_idle_model_is_unloaded_after_its_timeout() -> None:
+    """Counted from the end of its last use; a lease keeps it; 0 keeps it for ever."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, idle_timeout=10)
+        await use(models, "a")
+        await asyncio.sleep(9)
+        await use(models, "a", seconds=30)
+        await asyncio.sleep(9)
+        assert ["a"] == keys(models)
+        await asyncio.sleep(1.5)
+        assert ([], ["a"]) == (keys(models), loader.closes)
+        with pytest.raises(TimeoutError):
+            await use(models, "unused", wait=0)
+        await asyncio.sleep(20)
+        assert ["a", "unused"] == loader.closes
+
+        forever = registry(loader)
+        await use(forever, "a")
+        await asyncio.sleep(10**6)
+        assert ["a"] == keys(forever)
+
+    run(story())
+
+
+def test_a_model_that_is_used_again_while_it_waits_to_be_unloaded_stays() -> None:
+    """Its time is over while another model loads, and it is used before the turn to unload it comes."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, idle_timeout=10)
+        await use(models, "a")
+        await asyncio.sleep(9.5)
+        other = asyncio.create_task(use(models, "b"))
+        await asyncio.sleep(0.75)
+        await use(models, "a")
+        await other
+        await asyncio.sleep(1)
+
+        assert ({"a", "b"}, []) == ({*keys(models)}, loader.closes)
+
+    run(story())
+
+
+def test_loads_tell_how_far_they_are() -> None:
+    """In the order they were asked for; None before its turn."""
+
+    async def story() -> None:
+        models = registry(CountingLoader())
+        callers = [asyncio.create_task(use(models, key)) for key in "abc"]
+        await asyncio.sleep(1.25)
+
+        assert {"b": pytest.approx(0.25), "c": None} == models.loads()
+        assert (["a"], True, False) == (keys(models), models.resident("a"), models.resident("b"))
+        await asyncio.gather(*callers)
+        assert {} == models.loads()
+
+    run(story())
+
+
+def test_closing_tells_everyone_who_waits() -> None:
+    """Now and later; nothing is loaded any more."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader)
+        callers = [asyncio.create_task(use(models, key)) for key in "ab"]
+        await asyncio.sleep(0.5)
+        models.close(UnavailableError("This server is stopping."))
+
+        assert [UnavailableError] * 2 == await outcomes(callers)
+        with pytest.raises(UnavailableError):
+            await use(models, "c")
+        assert (["a"], {}) == (loader.loads, models.loads())
+
+    run(story())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_callers_at_random_find_what_they_asked_for(seed: int) -> None:
+    """Callers that stay, give up or leave, models that are broken or leak: none is closed in use, memory stays within.
+
+    Looked at after each of 3,000 requests: no more memory than the budget, no lease at the end.
+    """
+    dice = random.Random(seed)
+
+    async def story() -> None:
+        sizes = {f"model-{index}": dice.randint(1, 30) for index in range(20)}
+        loader = CountingLoader(sizes=sizes, broken={"model-3"})
+        models = registry(loader, budget=180, idle_timeout=dice.choice([0, 3]))
+        models.pin("model-0")
+
+        async def client() -> None:
+            for _ in range(375):
+                key = dice.choice(list(sizes))
+                asking = asyncio.create_task(use(models, key, dice.choice([0, 0.1, 2]), dice.choice([0, 0.5, 30])))
+                if dice.random() < 0.1:
+                    await asyncio.sleep(dice.random() * 3)
+                    asking.cancel()
+                (outcome,) = await outcomes([asking])
+                served = FolderError if key in loader.broken else str
+                assert outcome in (served, TimeoutError, asyncio.CancelledError)
+                assert loader.measure() <= 180
+
+        await asyncio.gather(*(client() for _ in range(8)))
+        await asyncio.sleep(100)
+
+        assert (0, 0, {}) == (leases(models), models.waiting, models.loads())
+        assert loader.peak <= 180
+        assert {one.key for one in loader.alive} == set(keys(models))
+        assert min(len(loader.closes), models.counts.evictions) > 20
+        assert "model-3" not in keys(models)
+
+    run(story())

@@ -1,0 +1,209 @@
+"""What clients send is read as contract sections 2 and 3 say: recorded bodies, shapes of `inputs`, raw text."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeld.config.settings import InputLimits
+from labeld.errors import BodyTooLargeError, InvalidRequestError, UnsupportedEncodingError
+from labeld.protocol.request import parse_request
+from labeld.types import ClassifyRequest, Options, Parameters, Text
+
+LIMITS = InputLimits()
+JSON = {"content-type": "application/json"}
+RECORDED = json.loads(Path(__file__).with_name("contract").joinpath("requests.json").read_text())
+RAW_TYPES = ["", "text/plain", "text/plain;charset=UTF-8", "Text/CSV", "application/x-www-form-urlencoded"]
+
+
+def parse(value: Any, headers: dict[str, str] = JSON, limits: InputLimits = LIMITS) -> ClassifyRequest:
+    """The request whose body is `value`: bytes as they are, anything else as JSON."""
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return parse_request(body, headers, "", limits)
+
+
+def refusal(value: Any, headers: dict[str, str] = JSON, limits: InputLimits = LIMITS) -> str:
+    """The sentence with which the body is refused."""
+    with pytest.raises(InvalidRequestError) as caught:
+        parse(value, headers, limits)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["client"])
+def test_recorded_clients_are_understood(case: dict[str, Any]) -> None:
+    """Every body that a client is known to send means what that client meant, and nothing in it is warned about."""
+    expected = ClassifyRequest(
+        (Text("hi"),), Parameters(**case.get("parameters", {})), Options(**case.get("options", {}))
+    )
+
+    assert expected == parse_request(case["body"].encode(), case["headers"], "", LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "texts"),
+    [
+        ("s", [Text("s")]),
+        ("", [Text("")]),
+        ("a\0b", [Text("a\0b")]),
+        (["s"], [Text("s")]),
+        (["s1", "s2"], [Text("s1"), Text("s2")]),
+        ({"text": "a", "text_pair": "b"}, [Text("a", "b")]),
+        ({"text": "a"}, [Text("a")]),
+        ({"text": "a", "text_pair": ""}, [Text("a")]),
+        ({"text": "a", "text_pair": None}, [Text("a")]),
+        ([{"text": "a", "text_pair": "b"}, {"text": "c", "text_pair": "d"}], [Text("a", "b"), Text("c", "d")]),
+        (["a", {"text": "b", "text_pair": "c"}], [Text("a"), Text("b", "c")]),
+        ([], []),
+    ],
+)
+def test_shapes_of_inputs(inputs: Any, texts: list[Text]) -> None:
+    """A string, a pair, or a list of either becomes that many texts (contract section 3.2)."""
+    assert ClassifyRequest(tuple(texts)) == parse({"inputs": inputs})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([["a", "b"]], ["`inputs[0]`", '{"text": "...", "text_pair": "..."}']),
+        ([[["a", "b"]]], ["`inputs[0]`", '{"text": "...", "text_pair": "..."}']),
+        ({"text": ["a", "b"]}, ["`inputs.text`", "a string", "a list"]),
+        ({"query": "a", "texts": ["b"]}, ["`inputs.text` is missing"]),
+        ({}, ["`inputs.text` is missing"]),
+        ({"text": None}, ["`inputs.text`", "null"]),
+        ({"text": "a", "text_pair": ["b"]}, ["`inputs.text_pair`", "a list"]),
+        (["a", "b", "c", {"text": "d", "text_pair": 7}], ["`inputs[3].text_pair`", "7"]),
+        ([{"text_pair": "b"}], ["`inputs[0].text` is missing"]),
+        (["a", None], ["`inputs[1]`", "null"]),
+        ([True], ["`inputs[0]`", "true"]),
+        (["a", 1.5], ["`inputs[1]`", "1.5"]),
+        (5, ["`inputs`", "5"]),
+        (None, ["`inputs`", "null"]),
+        (False, ["`inputs`", "false"]),
+    ],
+)
+def test_shapes_that_are_refused_name_the_place(inputs: Any, words: list[str]) -> None:
+    """What is no text is refused with its place, what it is, and what to send instead."""
+    sentence = refusal({"inputs": inputs})
+
+    assert [] == [word for word in words if word not in sentence]
+
+
+def test_number_of_texts_is_limited() -> None:
+    """One text less than the limit and the limit itself pass; one more is refused with both numbers and the setting."""
+    limits = replace(LIMITS, max_inputs=3)
+
+    assert [2, 3] == [len(parse({"inputs": ["a"] * count}, limits=limits).texts) for count in (2, 3)]
+    assert "`inputs` has 4 texts, more than the limit of 3 (setting max_inputs): send several requests." == refusal(
+        {"inputs": ["a"] * 4}, limits=limits
+    )
+
+
+def test_body_size_is_limited() -> None:
+    """A body of the limit passes; one byte more is refused."""
+    limits = replace(LIMITS, max_body_bytes=20)
+
+    assert ClassifyRequest((Text("a" * 20),)) == parse(b"a" * 20, {}, limits)
+    with pytest.raises(BodyTooLargeError, match="max_body_bytes"):
+        parse(b"a" * 21, {}, limits)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'"I like you"', "I like you"),
+        (b"42", "42"),
+        (b"-1.50", "-1.5"),
+        (b'\xef\xbb\xbf{"inputs":"bom"}', "bom"),
+        (b' \n{"inputs":"space"}\r\n', "space"),
+        (b'{"inputs":"\\ud83d\\ude00 \\\\ud800"}', "\U0001f600 \\ud800"),
+    ],
+)
+@pytest.mark.parametrize("media_type", ["application/json", "text/plain", "application/octet-stream", ""])
+def test_json_is_json_whatever_its_type(body: bytes, text: str, media_type: str) -> None:
+    """A body that is JSON is read as JSON under every Content-Type, and without one."""
+    assert ClassifyRequest((Text(text),)) == parse(body, {"content-type": media_type})
+
+
+def test_a_list_is_itself_the_inputs() -> None:
+    """JSON without an object around it is itself the input."""
+    assert ClassifyRequest((Text("a"), Text("b", "c"))) == parse(["a", {"text": "b", "text_pair": "c"}])
+
+
+@pytest.mark.parametrize("media_type", RAW_TYPES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Some",
+        " keeps its spaces\n",
+        '{"inputs": "broken',
+        "[1, 2",
+        "true story",
+        "007",
+        "NaN",
+        "-Infinity",
+        "é 😀",
+        "[" * 20,
+        "a" + "[" * 50,
+        "x" + '"' * 50_000,
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_raw_text_is_the_input(text: str, media_type: str) -> None:
+    """What is not JSON is the text itself where the Content-Type allows it, unchanged."""
+    headers = {"content-type": media_type} if media_type else {}
+
+    assert ClassifyRequest((Text(text),)) == parse(text.encode(), headers)
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "image/png"])
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"Some", "line 1, column 1"),
+        (b'{"inputs": "a",}', "line 1, column 16"),
+        (b'{\n"inputs": }', "line 2, column 11"),
+        (b'{"inputs":"a"} b', "line 1, column 16"),
+        (b'{"inputs":"a\nb"}', "line 1, column 13"),
+        (b'{"inputs":NaN}', "NaN is not a JSON number"),
+        (b"[-Infinity]", "-Infinity is not a JSON number"),
+    ],
+)
+def test_broken_json_is_refused_with_its_place(body: bytes, where: str, media_type: str) -> None:
+    """Under a type that is not text, broken JSON is refused, saying where it breaks."""
+    sentence = refusal(body, {"content-type": media_type})
+
+    assert f'The body is not valid JSON ({where}): send {{"inputs": "some text"}}.' == sentence
+
+
+@pytest.mark.parametrize("headers", [JSON, {}, {"content-type": "text/plain"}])
+@pytest.mark.parametrize("body", [b"", b" ", b"\n\t ", b"\xef\xbb\xbf", "\u00a0\u2003".encode()])
+def test_an_empty_body_is_refused(body: bytes, headers: dict[str, str]) -> None:
+    """Nothing, or nothing but white space, is no request under any type."""
+    assert 'The body is empty: send {"inputs": "some text"}.' == refusal(body, headers)
+
+
+@pytest.mark.parametrize("value", [{}, {"text": "a", "text_pair": "b"}, {"parameters": {}}])
+def test_an_object_without_inputs_is_refused(value: dict[str, Any]) -> None:
+    """An object must have `inputs`; the legacy InferenceApi leaves it out for an empty text and is told so."""
+    assert 'The body has no `inputs`: send {"inputs": "some text"}.' == refusal(value)
+
+
+@pytest.mark.parametrize("body", [b"null", b"true", b"false"])
+def test_a_bare_constant_is_refused(body: bytes) -> None:
+    """null, true and false are no texts."""
+    assert f'The body is {body.decode()}: send {{"inputs": "some text"}}.' == refusal(body)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "Identity, gzip"])
+def test_compressed_bodies_are_refused(encoding: str) -> None:
+    """A Content-Encoding is refused before the body is looked at."""
+    with pytest.raises(UnsupportedEncodingError, match="send the body uncompressed"):
+        parse(b"\x1f\x8b", JSON | {"content-encoding": encoding})
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+def test_identity_is_no_compression(encoding: str) -> None:
+    """Content-Encoding identity means nothing."""
+    assert ClassifyRequest((Text("a"),)) == parse({"inputs": "a"}, JSON | {"content-encoding": encoding})

@@ -1,0 +1,75 @@
+"""Access tokens for tests of a server, made in its database as another process would."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labeld.auth.database_url import locate
+from labeld.auth.records import Key, Wanted
+from labeld.auth.secret import open_secret
+from labeld.auth.store import KeyStore
+from labeld.auth.token_format import new_token
+
+HOUR = 3600.0
+
+
+@dataclass
+class Keys:
+    """A database of access tokens, with one of each kind in it."""
+
+    path: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+    """By name."""
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def store(self, ago: float = 0.0) -> Iterator[KeyStore]:
+        """The database, seen so many seconds ago."""
+        location = locate(str(self.path))
+        store = KeyStore(location, open_secret(location, None), lambda: time.time() - ago)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def make(self, name: str, ago: float = 0.0, **wanted: Any) -> str:
+        """A new token."""
+        with self.store(ago) as store:
+            key, token = store.create(Wanted(name, **wanted))
+        self.tokens[name], self.ids[name] = token, key.key_id
+        return token
+
+    def revoke(self, name: str) -> Key:
+        """Ends it."""
+        with self.store() as store:
+            return store.revoke(self.ids[name])
+
+    @property
+    def dead(self) -> dict[str, str]:
+        """Tokens that count no longer, or never did, by what is wrong with them."""
+        other = "hf_" + "".join(reversed(self.tokens["user"][3:]))
+        return {
+            "unknown": new_token(),
+            "malformed": other,
+            "short": "hf_abc",
+            "revoked": self.tokens["revoked"],
+            "expired": self.tokens["expired"],
+            "rotated": self.tokens["rotated"],
+        }
+
+
+def some_keys(folder: Path) -> Keys:
+    """`user` and `admin` count; `revoked`, `expired` and `rotated` do no longer."""
+    keys = Keys(folder / "some-keys.sqlite3")
+    keys.make("user")
+    keys.make("admin", role="admin")
+    keys.make("revoked")
+    keys.revoke("revoked")
+    keys.make("expired", ago=2 * HOUR, expires=time.time() - HOUR)
+    keys.make("rotated")
+    with keys.store() as store:
+        store.rotate(keys.ids["rotated"])
+    return keys

@@ -1,0 +1,179 @@
+"""Text to token ids and logits to rankings, against transformers."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.pipelines.text_classification import sigmoid, softmax
+
+from labeld.errors import FolderError, InvalidRequestError, TextTooLongError, TextTooManyCharactersError
+from labeld.repository.folders import BUNDLED
+from labeld.tokenization.encoder import TextEncoder, rank
+from labeld.tokenization.loader import read_tokenizer
+from labeld.types import LabelScore, Parameters, Text
+
+SENTIMENT = BUNDLED / "labeld/sentiment-en"
+SENTENCES = [
+    "",
+    " ",
+    "I like you. I love you",
+    "Çà et là — naïve café, Ωμέγα!",
+    "日本語のテキスト and English",
+    "ทดสอบภาษาไทย",
+    "مرحبا بالعالم",
+    "nul\x00 and bell\x07 inside",
+    "emoji 👩‍👩‍👧 and ﬁ ligature",
+    "a [SEP] b [MASK] [CLS]",
+    "x" * 150,
+    "it's o'clock, isn't it?! (yes...) #tag @user https://a.b/c?d=e&f",
+]
+
+
+@pytest.fixture(scope="module", params=["tokenizer.json", "vocab.txt"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sentiment model's tokenizer in each form that a BERT folder can have."""
+    copy = tmp_path_factory.mktemp("tokenizer") / "model"
+    shutil.copytree(SENTIMENT, copy, ignore=shutil.ignore_patterns("*.safetensors"))
+    other = {"tokenizer.json": "vocab.txt", "vocab.txt": "tokenizer.json"}[request.param]
+    (copy / other).unlink()
+    if request.param == "vocab.txt":
+        (copy / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": true}')
+    return copy
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer that transformers reads from the same folder."""
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path) -> TextEncoder:
+    """Ours."""
+    files = read_tokenizer(folder)
+    return TextEncoder(files.tokenizer, 512, 128_000, files.truncation_side)
+
+
+PAIRS = [Text(one, other) for one, other in zip(SENTENCES, reversed(SENTENCES), strict=True) if other]
+
+
+@pytest.mark.parametrize("text", [*map(Text, SENTENCES), *PAIRS], ids=repr)
+def test_ids_and_types_are_those_of_transformers(
+    text: Text, encoder: TextEncoder, reference: PreTrainedTokenizerBase
+) -> None:
+    """Single texts and pairs, special tokens included."""
+    expected = reference(text.text, text.pair, return_token_type_ids=True)
+    actual = encoder.encode([text], Parameters())[0]
+
+    assert expected["input_ids"] == actual.ids.tolist()
+    assert expected["token_type_ids"] == actual.type_ids.tolist()
+
+
+LONG = "one two three four five six seven eight nine ten"
+SHORT = "alpha beta"
+
+
+@pytest.mark.parametrize("text", [Text(LONG), Text(LONG, SHORT), Text(SHORT, LONG), Text(LONG, LONG)], ids=repr)
+@pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
+@pytest.mark.parametrize("length", [5, 6, 8, 9, 13, 14, 20, 100])
+def test_truncation_is_that_of_transformers(
+    text: Text, strategy: str, length: int, encoder: TextEncoder, reference: PreTrainedTokenizerBase
+) -> None:
+    """Every strategy and length; what transformers cannot cut is refused."""
+    parameters = Parameters(truncation=strategy, max_length=length)
+    try:
+        expected = reference(text.text, text.pair, truncation=strategy, max_length=length)["input_ids"]
+    except Exception:  # noqa: BLE001  # transformers raises the tokenizers library's bare Exception
+        with pytest.raises(InvalidRequestError, match="longest_first"):
+            encoder.encode([text], parameters)
+    else:
+        assert expected == encoder.encode([text], parameters)[0].ids.tolist()
+
+
+def test_truncation_keeps_at_most_what_the_model_takes(encoder: TextEncoder) -> None:
+    """Whatever max_length says."""
+    ids = encoder.encode([Text("a " * 1000)], Parameters(truncation="longest_first", max_length=900))[0].ids
+
+    assert 512 == len(ids)
+
+
+def test_a_max_length_below_the_special_tokens_is_refused(encoder: TextEncoder) -> None:
+    """With both numbers."""
+    with pytest.raises(InvalidRequestError, match=r"max_length` is 2, but the special tokens alone need 3"):
+        encoder.encode([Text("a", "b")], Parameters(truncation="longest_first", max_length=2))
+
+
+def test_a_text_that_is_too_long_is_refused_with_both_lengths(encoder: TextEncoder) -> None:
+    """512 tokens are taken, 513 are not."""
+    assert 512 == len(encoder.encode([Text("a " * 510)], Parameters())[0].ids)
+    with pytest.raises(TextTooLongError, match=r"^Text 1 of `inputs` is 513 tokens long, .* at most 512"):
+        encoder.encode([Text("a"), Text("a " * 511)], Parameters())
+
+
+def test_too_many_characters_are_refused_before_they_are_tokenised() -> None:
+    """The limit itself is taken; with truncation the text is cut there, from the side that is kept."""
+    files = read_tokenizer(SENTIMENT)
+    encoder = TextEncoder(files.tokenizer, 512, 10)
+    left = TextEncoder(files.tokenizer, 512, 10, "left")
+
+    assert 1 == len(encoder.encode([Text("a" * 10)], Parameters()))
+    with pytest.raises(TextTooManyCharactersError, match="has 11 characters, more than the limit of 10"):
+        encoder.encode([Text("a", "b" * 11)], Parameters())
+    cut = Parameters(truncation="longest_first")
+    assert encoder.encode([Text("good day")], cut)[0].ids.tolist() == (
+        encoder.encode([Text("good day  " + "x" * 50)], cut)[0].ids.tolist()
+    )
+    assert left.encode([Text("good day")], cut)[0].ids.tolist() == (
+        left.encode([Text("x" * 50 + "  good day")], cut)[0].ids.tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda folder: (folder / "tokenizer.json").write_text("{"), "tokenizer.json is not a tokenizer"),
+        (lambda folder: (folder / "tokenizer.json").write_text('{"model": 1}'), "tokenizer.json is not a tokenizer"),
+        (
+            lambda folder: (folder / "tokenizer_config.json").write_text("[]"),
+            "tokenizer_config.json is not a JSON object",
+        ),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "There is no tokenizer.json"),
+    ],
+)
+def test_a_broken_tokenizer_is_refused_by_its_file(tmp_path: Path, spoil: object, expected: str) -> None:
+    """The sentence names the file."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(SENTIMENT / name, tmp_path)
+    spoil(tmp_path)  # type: ignore[operator]
+
+    with pytest.raises(FolderError, match=expected):
+        read_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("logits", [[0.5, -1.25, 3.0], [1000.0, -1000.0], [0.0, 0.0, 0.0], [-90.0], [3e38, -3e38]])
+def test_scores_are_those_of_transformers_bit_for_bit(logits: list[float]) -> None:
+    """Float32 arithmetic, widened to float64."""
+    row = np.array(logits, np.float32)
+    labels = [f"L{index}" for index in range(len(row))]
+    with np.errstate(over="ignore"):
+        expected = {"softmax": softmax(row[None])[0], "sigmoid": sigmoid(row), "none": row}
+
+    for function, scores in expected.items():
+        assert sorted(scores.tolist(), reverse=True) == [one.score for one in rank(row, labels, function, None)]
+
+
+def test_the_best_label_comes_first_and_ties_keep_the_label_order() -> None:
+    """As Python's stable sort does in transformers."""
+    row = np.array([1.0, 2.0, 1.0, 2.0], np.float32)
+
+    assert ["b", "d", "a", "c"] == [one.label for one in rank(row, "abcd", "none", None)]
+
+
+def test_top_k_cuts_the_ranking() -> None:
+    """More than there are gives all."""
+    row = np.array([1.0, 2.0], np.float32)
+
+    assert [LabelScore("b", 2.0)] == rank(row, "ab", "none", 1)
+    assert 2 == len(rank(row, "ab", "none", 5))

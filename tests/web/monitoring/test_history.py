@@ -1,0 +1,166 @@
+"""The history: what happened in the last ten minutes, in bounded memory."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeld.config.settings import Settings
+from labeld.metrics.prometheus import Metrics
+from labeld.service.build import open_service
+from labeld.service.service import Service
+from labeld.types import ClassifyRequest, Text
+from labeld.web.monitoring.history import KEPT, History
+from tests.support.server_process import Server, serving, wait_until
+
+
+class Clock:
+    """A monotonic clock that moves when it is told to."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def with_service(story: Callable[[Service, Metrics], Awaitable[None]]) -> None:
+    """Runs a story with the bundled models."""
+
+    async def run() -> None:
+        metrics = Metrics()
+        async with open_service(Settings(), metrics) as service:
+            await story(service, metrics)
+
+    asyncio.run(run())
+
+
+def test_an_interval_is_what_happened_in_it() -> None:
+    """Rates per second, the median and the slowest of its own requests, batches as the lanes ran them."""
+
+    async def story(service: Service, metrics: Metrics) -> None:
+        clock = Clock()
+        history = History(metrics.totals, service, clock)
+        await service.classify(None, ClassifyRequest((Text("good"), Text("bad"))))
+        for seconds in (0.010, 0.010, 0.010, 0.5):
+            metrics.totals.classified(2, 200, seconds)
+        metrics.totals.classified(1, 429, 0.001)
+        clock.now += 2
+        history.note()
+        clock.now += 4
+        history.note()
+        clock.now += 1
+        columns = history.columns()
+
+        assert [5.0, 1.0] == columns["ago"]
+        assert [2.5, 0] == columns["requests"]
+        assert [4, 0] == columns["texts"]
+        assert [0.5, 0] == columns["refused"]
+        assert [0, 0] == columns["failed"]
+        assert [0, None] == columns["cached"]
+        assert pytest.approx(0.010, rel=0.05) == columns["p50"][0]
+        assert pytest.approx(0.5, rel=0.05) == columns["p99"][0]
+        assert [None, None] == [columns[name][1] for name in ("p50", "batch_texts")]
+        assert 2 == columns["batches"][0] * 2 * columns["batch_texts"][0]  # both texts, in one batch or two
+        assert columns["tokens"][0] > 0
+        assert min(columns["memory"]) > 0
+
+    with_service(story)
+
+
+def test_the_windows_sum_up_what_they_cover() -> None:
+    """The last ten seconds do not know what the last minute saw."""
+
+    async def story(service: Service, metrics: Metrics) -> None:
+        clock = Clock()
+        history = History(metrics.totals, service, clock)
+        metrics.totals.classified(1, 200, 1.0)
+        for _ in range(20):
+            clock.now += 2
+            history.note()
+        ten, minute, all_of_it = history.recent()
+
+        assert (10, 60, 600) == tuple(one["seconds"] for one in (ten, minute, all_of_it))
+        assert (0, None) == (ten["requests"], ten["p50"])
+        assert pytest.approx(1 / 40) == minute["requests"]
+        assert pytest.approx(1.0, rel=0.05) == minute["p99"]
+        assert {**minute, "seconds": 600} == all_of_it
+
+    with_service(story)
+
+
+def test_ten_minutes_are_kept_and_no_more() -> None:
+    """However long the process runs; the document stays below 40 KB with every number as long as it gets."""
+
+    async def story(service: Service, metrics: Metrics) -> None:
+        clock = Clock()
+        history = History(metrics.totals, service, clock)
+        for _ in range(KEPT + 50):
+            metrics.batch(123_457, 0.1, [0.0] * 17)
+            metrics.remembered(12_345, 0, 67_891)
+            for seconds in (0.001234, 1.2345):
+                metrics.totals.classified(12_345, 200, seconds)
+            clock.now += 2.345
+            history.note()
+        columns = history.columns()
+
+        assert {KEPT} == {len(column) for name, column in columns.items() if name != "interval"}
+        assert len(json.dumps(columns)) < 40_000
+
+    with_service(story)
+
+
+def test_nothing_yet_is_no_division_by_zero() -> None:
+    """Before the first interval, and for one that took no time."""
+
+    async def story(service: Service, metrics: Metrics) -> None:
+        history = History(metrics.totals, service, Clock())
+
+        assert [] == history.recent()
+        assert [] == history.columns()["ago"]
+        history.note()
+        assert [0] == history.columns()["requests"]
+
+    with_service(story)
+
+
+def test_counting_costs_a_request_a_microsecond() -> None:
+    """At most five on a busy machine; the best of ten tries."""
+    totals, rounds = Metrics().totals, 10_000
+
+    def once() -> float:
+        began = time.perf_counter()
+        for _ in range(rounds):
+            totals.classified(1, 200, 0.0123)
+        return (time.perf_counter() - began) / rounds
+
+    assert min(once() for _ in range(10)) < 5e-6
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server of the bundled models."""
+    with serving(tmp_path_factory.mktemp("history")) as running:
+        yield running
+
+
+def test_a_server_keeps_its_history(watched: Server, tmp_path: Path) -> None:
+    """A request that classifies shows up within the interval; looking at the status is none."""
+    for _ in range(3):
+        assert 200 == watched.post("/models/labeld/sentiment-en", json={"inputs": ["one", "two"]}).status_code
+        watched.get("/status")
+
+    def recent() -> dict[str, Any]:
+        found = watched.get("/status").json()["recent"]
+        return found[-1] if found else {}
+
+    assert wait_until(lambda: recent().get("requests"))
+    seen = recent()
+    length = 3 / seen["requests"]
+    assert pytest.approx(6 / length, rel=0.01) == seen["texts"]
+    assert pytest.approx(4 / 6, rel=0.01) == seen["cached"]
+    assert 0 < seen["p50"] <= seen["p99"] < 60

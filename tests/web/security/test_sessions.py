@@ -1,0 +1,243 @@
+"""Sessions: only a cookie that this server has signed counts, for no longer than the key behind it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeld.auth.authenticator import TRUSTED_SECONDS, Keyring
+from labeld.auth.database_url import Location
+from labeld.auth.errors import KeyStoreUnavailableError
+from labeld.auth.records import Key
+from labeld.web.security.sessions import (
+    COOKIE,
+    LINK_SECONDS,
+    SESSION_SECONDS,
+    TRIES,
+    TRIES_SECONDS,
+    Sessions,
+    Tries,
+    end_session,
+    first_code,
+)
+
+HOUR = 3600.0
+
+
+class Clock:
+    """Seconds, which pass when told."""
+
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+class World:
+    """A key ring, sessions, their clock, and the one by which the store is looked at."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, ticks: Clock) -> None:
+        self.keyring, self.clock, self.ticks, self.sessions = keyring, clock, ticks, Sessions(keyring, clock)
+
+    async def admin(self, **wanted: Any) -> Key:
+        """A new key that may sign in."""
+        key, _ = await self.keyring.create("me", "admin", **wanted)
+        return key
+
+    def value(self, key: Key | None) -> str:
+        """The cookie's value of a session that begins now."""
+        found = re.match(rf"{COOKIE}=([^;]+); ", self.sessions.begin(key, secure=False))
+        assert found
+        return found[1]
+
+    def who(self, *values: str) -> str | None:
+        """The name of who sends these cookies."""
+        cookies = "; ".join(f"{COOKIE}={value}" for value in values)
+        key = self.sessions.caller({"cookie": cookies})
+        return key and key.name
+
+
+@asynccontextmanager
+async def world(folder: Path, secret: str = "0f" * 32) -> AsyncIterator[World]:
+    """One whose keys are in this folder."""
+    clock, ticks = Clock(), Clock()
+    keyring = Keyring(Location(folder / "keys.sqlite3"), secret, now=clock, ticks=ticks)
+    await keyring.open()
+    try:
+        yield World(keyring, clock, ticks)
+    finally:
+        await keyring.close()
+
+
+def tell(tmp_path: Path, story: Callable[[World], Coroutine[Any, Any, None]]) -> None:
+    """Runs a story in a new world."""
+
+    async def run() -> None:
+        async with world(tmp_path) as new:
+            await story(new)
+
+    asyncio.run(run())
+
+
+def test_who_has_signed_in_is_known_for_twelve_hours(tmp_path: Path) -> None:
+    """With a token or by the link, and not a second longer."""
+
+    async def story(world: World) -> None:
+        by_token, by_link = world.value(await world.admin()), world.value(None)
+        world.clock.now += SESSION_SECONDS - 1
+
+        assert ("me", "the one-time link") == (world.who(by_token), world.who(by_link))
+        world.clock.now += 1
+        assert (None, None) == (world.who(by_token), world.who(by_link))
+
+    tell(tmp_path, story)
+
+
+def test_a_forged_cookie_is_nobody(tmp_path: Path) -> None:
+    """Any character changed, cut, doubled, of another secret, or of a time that has not come."""
+
+    async def story(new: World) -> None:
+        key = await new.admin()
+        value = new.value(key)
+        changed = [f"{value[:at]}{'1' if one != '1' else '2'}{value[at + 1 :]}" for at, one in enumerate(value)]
+        others = ["", "x", value[:-1], value + "0", value.upper(), f"{value}.{value}", "\N{SNOWMAN}", value * 100]
+        new.clock.now += 10
+        late = new.value(key)
+        new.clock.now -= 10
+
+        assert [] == [one for one in [*changed, *others, late] if new.who(one) is not None]
+        assert "me" == new.who(value)
+
+    async def elsewhere() -> None:
+        async with world(tmp_path / "one", "1f" * 32) as one, world(tmp_path / "two", "2f" * 32) as two:
+            assert two.who(one.value(None)) is None
+
+    tell(tmp_path, story)
+    asyncio.run(elsewhere())
+
+
+@pytest.mark.parametrize("end", ["revoke", "rotate", "expire"])
+def test_a_session_ends_with_its_token(tmp_path: Path, end: str) -> None:
+    """At once when it is revoked or rotated here, and at the moment when it expires."""
+
+    async def story(world: World) -> None:
+        key = await world.admin(expires=world.clock.now + HOUR)
+        value = world.value(key)
+        assert "me" == world.who(value)
+        if end == "revoke":
+            await world.keyring.revoke(key.key_id)
+        elif end == "rotate":
+            world.clock.now += 1
+            await world.keyring.rotate(key.key_id)
+        else:
+            world.clock.now += HOUR
+
+        assert world.who(value) is None
+
+    tell(tmp_path, story)
+
+
+def test_a_rotated_key_has_new_sessions(tmp_path: Path) -> None:
+    """Signing in with the new token counts."""
+
+    async def story(world: World) -> None:
+        key = await world.admin()
+        world.clock.now += 1
+        rotated, _ = await world.keyring.rotate(key.key_id)
+
+        assert (None, "me") == (world.who(world.value(key)), world.who(world.value(rotated)))
+
+    tell(tmp_path, story)
+
+
+def test_an_inference_key_has_no_session(tmp_path: Path) -> None:
+    """Not even one that is signed."""
+
+    async def story(world: World) -> None:
+        key, _ = await world.keyring.create("program", "inference")
+
+        assert world.who(world.value(key)) is None
+
+    tell(tmp_path, story)
+
+
+def test_other_cookies_are_overlooked(tmp_path: Path) -> None:
+    """A server on another port may have set one of our name; what is endless is not read."""
+
+    async def story(world: World) -> None:
+        value = world.value(None)
+
+        assert world.who("other", value) == "the one-time link"
+        assert world.sessions.caller({"cookie": f"a=b; {COOKIE}={value}; theme=dark"})
+        assert world.sessions.caller({"cookie": f"{COOKIE}-2={value}"}) is None
+        assert world.sessions.caller({"cookie": f"a={'x' * 9000}; {COOKIE}={value}"}) is None
+        assert world.sessions.caller({}) is None
+
+    tell(tmp_path, story)
+
+
+def test_a_store_that_is_away_ends_no_session(tmp_path: Path) -> None:
+    """Nobody is told to sign in again, when nobody can tell whether they must."""
+
+    async def story(world: World) -> None:
+        value = world.value(await world.admin())
+        world.ticks.now += TRUSTED_SECONDS + 1
+        with pytest.raises(KeyStoreUnavailableError):
+            world.who(value)
+
+    tell(tmp_path, story)
+
+
+def test_the_cookie_is_for_this_server_only(tmp_path: Path) -> None:
+    """No script reads it, no other site sends it, and over https it never leaves https."""
+
+    async def story(world: World) -> None:
+        plain, secure = (world.sessions.begin(None, secure=one) for one in (False, True))
+
+        assert plain.endswith("; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict")
+        assert secure.endswith("; HttpOnly; SameSite=Strict; Secure")
+        assert f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict" == end_session(secure=False)
+
+    tell(tmp_path, story)
+
+
+def test_a_code_is_for_a_server_without_an_admin(tmp_path: Path) -> None:
+    """None as soon as somebody can sign in with a token; another one when that token is revoked."""
+
+    async def story(world: World) -> None:
+        first = await first_code(world.keyring)
+        assert first
+        await world.keyring.create("program", "inference")
+        assert await first_code(world.keyring)
+        key = await world.admin()
+        assert await first_code(world.keyring) is None
+        await world.keyring.revoke(key.key_id)
+        assert await first_code(world.keyring)
+        assert await world.keyring.use_sign_in(first)
+        assert not await world.keyring.use_sign_in(first)
+        late = await world.keyring.new_sign_in(LINK_SECONDS)
+        world.clock.now += LINK_SECONDS
+        assert not await world.keyring.use_sign_in(late)
+
+    tell(tmp_path, story)
+
+
+def test_guessing_is_slow() -> None:
+    """Ten wrong ones within a minute, then the oldest must be a minute old."""
+    clock = Clock()
+    tries = Tries(clock)
+    for _ in range(TRIES):
+        assert 0 == tries.seconds_to_wait()
+        tries.wrong()
+        clock.now += 1
+
+    assert TRIES_SECONDS - TRIES == tries.seconds_to_wait()
+    clock.now += TRIES_SECONDS - TRIES
+    assert 0 == tries.seconds_to_wait()
+    tries.wrong()
+    assert 1 == tries.seconds_to_wait()
