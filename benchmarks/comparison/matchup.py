@@ -26,9 +26,8 @@ from benchmarks.comparison.schedule import DRAIN_SECONDS, MANY, PEER, Load, Pace
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib import open_loop
 from benchmarks.lib.server import free_port
-from labeld.config.precision import Precision
-from labeld.service.build import usable_cores
-from labeld.types import Text
+from labeld.system.cpu import usable_cores
+from labeld.types import Precision, Text
 
 PATIENCE = 10.0
 """Seconds for which the open loop waits for answers after its arrivals have ended."""

@@ -11,8 +11,7 @@ from benchmarks.comparison.process import RunningServer
 from benchmarks.comparison.replies import Scores, difference, rankings
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib.server import clean_environment, free_port, serve_command
-from labeld.config.precision import Precision
-from labeld.types import Text
+from labeld.types import Precision, Text
 
 READY_WITHIN = 60.0
 QUEUE_SECONDS = "10"

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labeld.config.precision import Precision
-from labeld.types import Text
+from labeld.types import Precision, Text
 
 PEERS = Path(__file__).parents[1] / "peers"
 BLOCK = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")

@@ -8,10 +8,9 @@ from pathlib import Path
 from threading import Lock
 
 from labeld.checkpoint.config import read_config
-from labeld.config.precision import Precision
 from labeld.engines import open_engine
 from labeld.scheduler import batching
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import gmtime, strftime
 from typing import Any
 
-from labeld.service.build import usable_cores
+from labeld.system.cpu import usable_cores
 
 PACKAGES = ("labeld", "openvino", "numpy", "tokenizers", "uvicorn", "torch", "transformers")
 BUSY = 0.5

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.lib.report import Figure, Plan
-from labeld.config.settings import Settings, load
+from labeld.config.load import load
+from labeld.config.settings import Settings
 from labeld.errors import HubFailedError, LabeldError
 from labeld.repository.folders import BUNDLED
 from labeld.service.build import open_service

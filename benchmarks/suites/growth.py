@@ -20,7 +20,7 @@ from benchmarks.lib.server import Server, unshared
 from benchmarks.lib.texts import Measured, encoder_of, english, mixed_lengths, of_length
 from benchmarks.lib.variants import variant
 from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
-from labeld.service.build import usable_cores
+from labeld.system.cpu import usable_cores
 from labeld.tokenization.encoder import TextEncoder
 
 CLIENTS = (1, 2, 8, 32, 128, 512, 1024)

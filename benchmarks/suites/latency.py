@@ -10,7 +10,7 @@ from benchmarks.lib.engine_only import BareEngine
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import english, of_length
-from labeld.service.build import usable_cores
+from labeld.system.cpu import usable_cores
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 

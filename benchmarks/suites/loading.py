@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks.lib import synthetic_models
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import peak
-from labeld.config.precision import Precision
+from labeld.types import Precision
 
 FACTOR, EXTRA = 1.6, 150e6
 SECONDS = {6: 1.0, 12: 2.5}
@@ -64,7 +64,7 @@ def _run(folder: Path, precision: Precision, cache: Path) -> dict[str, float]:
 
 def _load_once(folder: Path, precision: str, cache: Path) -> dict[str, float]:
     """What the process of its own does."""
-    from labeld.config.settings import load  # noqa: PLC0415
+    from labeld.config.load import load  # noqa: PLC0415
     from labeld.lifecycle.model import load_model  # noqa: PLC0415  # loads the engine
     from labeld.service.build import load_options  # noqa: PLC0415
     from labeld.types import Parameters, Text  # noqa: PLC0415

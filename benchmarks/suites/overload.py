@@ -10,8 +10,8 @@ from benchmarks.lib.load import CONNECTIONS, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import Measured, encoder_of, english, mixed_lengths
-from labeld.config.precision import Precision
 from labeld.config.settings import Queue
+from labeld.types import Precision
 
 LOAD, QUICK_LOAD = 1.2, 3.0
 """Arrivals, as a multiple of the capacity; few seconds do not fill the queue by 20 %."""

@@ -18,8 +18,8 @@ from benchmarks.lib.seeded_faults import DEFECTS, planted
 from benchmarks.lib.texts import pairs, sentences
 from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.repository.folders import BUNDLED
-from labeld.service.build import usable_cores
-from labeld.tokenization.encoder import FUNCTIONS
+from labeld.scoring import FUNCTIONS
+from labeld.system.cpu import usable_cores
 from labeld.types import EncodedText, Parameters, Text
 
 BAR = 1e-5

@@ -9,10 +9,10 @@ from benchmarks.lib.load import CONNECTIONS, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import Measured, english, mixed_lengths
-from labeld.config.precision import Precision
-from labeld.service.build import usable_cores
+from labeld.system.cpu import usable_cores
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
+from labeld.types import Precision
 
 BARS: dict[Precision, float] = {"float32": 0.95, "int8": 0.90}
 BUDGETS = (64, 128, 256, 512)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 FunctionName = Literal["sigmoid", "softmax", "none"]
 """How logits become scores (`function_to_apply`)."""
 
+Precision = Literal["float32", "bfloat16", "int8"]
+"""How a model computes; int8: the matrices of its blocks in 8 bits, the rest in float32."""
+
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
 """Which text of a pair is shortened; the names are those of transformers' tokenizers."""
 

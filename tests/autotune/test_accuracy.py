@@ -9,10 +9,9 @@ import pytest
 
 from labeld.autotune.accuracy import Cost, Logits, Variety, cost, fastest, kendall_tau, variety
 from labeld.autotune.texts import LEAST, SHIPPED, digest, read_probe, shipped_probe
-from labeld.config.precision import Precision
 from labeld.config.settings import Precisions
 from labeld.errors import SettingsError
-from labeld.types import FunctionName
+from labeld.types import FunctionName, Precision
 
 TEXTS = 200
 RNG = np.random.default_rng(5)

@@ -12,7 +12,7 @@ import redis
 import requests
 
 from labeld.cache.redis import MOST_WAITING, RedisStore
-from labeld.config.settings import load
+from labeld.config.load import load
 from labeld.errors import SettingsError
 from labeld.service.build import open_cache
 from labeld.types import Answer

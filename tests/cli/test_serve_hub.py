@@ -12,7 +12,7 @@ import pytest
 import requests
 from huggingface_hub import InferenceClient
 
-from labeld.config.settings import load
+from labeld.config.load import load
 from labeld.errors import StoreError
 from labeld.repository.store import Store
 from labeld.service.build import open_service

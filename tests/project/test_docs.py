@@ -6,7 +6,8 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from labeld.cli.main import cli
-from labeld.config.settings import Settings, every_setting, variable
+from labeld.config.load import every_setting, variable
+from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
 from labeld.web.openapi import openapi

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from labeld.errors import AmbiguousModelError, ModelNotFoundError, SettingsError
-from labeld.repository.folders import BUNDLED, Folders, valid_id
+from labeld.model_id import valid_id
+from labeld.repository.folders import BUNDLED, Folders
 
 
 @pytest.fixture

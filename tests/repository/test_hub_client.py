@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labeld.config.settings import load
+from labeld.config.load import load
 from labeld.errors import (
     DownloadTooLargeError,
     GatedModelError,

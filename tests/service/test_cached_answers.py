@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from labeld.checkpoint.revision import folder_revision
-from labeld.config.settings import InputLimits, load
+from labeld.config.load import load
+from labeld.config.settings import InputLimits
 from labeld.errors import FolderError, UnavailableError
 from labeld.lifecycle.model import LoadOptions, load_model
 from labeld.protocol.request import parse_request

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from labeld.config.settings import load
+from labeld.config.load import load
 from labeld.repository.resolver import Catalogue
 from labeld.service.build import open_catalogue
 from tests.support.local_hub import LocalHub

@@ -10,7 +10,8 @@ from transformers.pipelines.text_classification import sigmoid, softmax
 
 from labeld.errors import FolderError, InvalidRequestError, TextTooLongError, TextTooManyCharactersError
 from labeld.repository.folders import BUNDLED
-from labeld.tokenization.encoder import TextEncoder, rank
+from labeld.scoring import rank
+from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import LabelScore, Parameters, Text
 

@@ -15,7 +15,8 @@ import pytest
 import uvicorn
 
 from labeld.cache.answers import CacheUse
-from labeld.config.settings import Compute, ConnectionLimits, Queue, Settings, load
+from labeld.config.load import load
+from labeld.config.settings import Compute, ConnectionLimits, Queue, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.response import encode_ranking
 from labeld.scheduler.dispatcher import Dispatcher

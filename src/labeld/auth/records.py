@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 from labeld.auth.errors import KeyRequestError
-from labeld.repository.folders import SEGMENT, valid_id
+from labeld.model_id import SEGMENT, valid_id
 
 Role = Literal["inference", "admin"]
 """What a key may do: classify, or also see and change the settings page."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labeld.config.precision import Precision
 from labeld.config.settings import Precisions
-from labeld.tokenization.encoder import FUNCTIONS
-from labeld.types import FunctionName
+from labeld.scoring import FUNCTIONS
+from labeld.types import FunctionName, Precision
 
 Logits = NDArray[np.float32]
 """float32 [texts, labels]."""

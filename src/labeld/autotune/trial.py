@@ -8,12 +8,12 @@ from statistics import median
 import numpy as np
 
 from labeld.autotune import accuracy
-from labeld.config.precision import FASTER, Precision
+from labeld.config.precision import FASTER
 from labeld.config.settings import Precisions
 from labeld.engines.base import Engine, Logits
 from labeld.errors import PrecisionError
 from labeld.system import memory
-from labeld.types import EncodedText, FunctionName
+from labeld.types import EncodedText, FunctionName, Precision
 
 BATCH_TOKENS = 256
 """Tokens of a batch, at most; a longer text runs alone."""

@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from labeld.config.precision import FASTER, Precision
+from labeld.config.precision import FASTER
 from labeld.config.settings import Settings
 from labeld.engines.base import Engine
 from labeld.lifecycle.model import ModelFolder
 from labeld.repository.resolver import Place
 from labeld.service.build import load_options
+from labeld.types import Precision
 
 LABELS_SHOWN = 12
 

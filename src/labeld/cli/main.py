@@ -15,6 +15,7 @@ from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import keys
 from labeld.config import settings
+from labeld.config.load import load
 from labeld.errors import LabeldError, SettingsError
 from labeld.repository.url_policy import require_other_address
 
@@ -79,7 +80,7 @@ def serve(
     Without MODEL the bundled labeld/sentiment-en is loaded at start and answers POST / too; every other model is
     loaded by its first request. Each setting is a flag or an environment variable; the flag wins.
     """
-    chosen = settings.load({**flags, "models": models or None})
+    chosen = load({**flags, "models": models or None})
     if not (chosen.listen.is_loopback or chosen.listen.allow_anonymous or _any_key(chosen.access)):
         raise SettingsError(
             f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
@@ -118,5 +119,5 @@ def classify(
     """
     from labeld.cli.classify import classify_texts  # noqa: PLC0415  # loads the engine
 
-    chosen = settings.load({**flags, "models": [model] if model else None})
+    chosen = load({**flags, "models": [model] if model else None})
     classify_texts(texts, chosen, {"top_k": top_k, "function_to_apply": function}, as_json=as_json)

@@ -12,8 +12,10 @@ import typer
 
 from labeld.cli.options import with_settings
 from labeld.config import settings
+from labeld.config.load import load
 from labeld.errors import ModelNotFoundError, in_words
-from labeld.repository.folders import BUNDLED, Folders, valid_id
+from labeld.model_id import valid_id
+from labeld.repository.folders import BUNDLED, Folders
 
 if TYPE_CHECKING:
     from labeld.repository.resolver import Progress
@@ -35,7 +37,7 @@ def pull(
     """Download a model into the store, or bring it up to date; goes on where an earlier download was cut."""
     from labeld.service.build import open_catalogue  # noqa: PLC0415  # loads the engine
 
-    catalogue = open_catalogue(settings.load(flags), "any")
+    catalogue = open_catalogue(load(flags), "any")
     with _bar(model, shown=not as_json) as progress:
         place = catalogue.pull(model, progress)
     catalogue.close()
@@ -60,7 +62,7 @@ def check(
     from labeld.repository.resolver import Place  # noqa: PLC0415  # loads the engine, as do these
     from labeld.service.build import open_catalogue  # noqa: PLC0415
 
-    chosen = settings.load(flags)
+    chosen = load(flags)
     if (Path(model) / "config.json").exists():
         check_model(model, Place(Path(model), None), chosen, as_json=as_json)
         return
@@ -92,14 +94,14 @@ def verify(
     from labeld.cli.reference_scores import SHIPPED  # noqa: PLC0415  # imports numpy, as no supervisor does
     from labeld.cli.verify import verify_models  # noqa: PLC0415  # loads the engine
 
-    raise typer.Exit(verify_models(ids or [], answers or SHIPPED, settings.load(flags), as_json=as_json))
+    raise typer.Exit(verify_models(ids or [], answers or SHIPPED, load(flags), as_json=as_json))
 
 
 @models.command("list")
 @with_settings(settings.Folders, settings.Hub)
 def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
     """List the models that are on this machine."""
-    chosen = settings.load(flags)
+    chosen = load(flags)
     rows = [*_in_folders(Folders(chosen.folders.models_dir)), *_in_store(_store(chosen))]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -119,7 +121,7 @@ def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
 @with_settings(settings.Folders, settings.Hub)
 def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store.")], **flags: Any) -> None:
     """Remove a model, with all its revisions, from the store."""
-    store = _store(settings.load(flags))
+    store = _store(load(flags))
     freed = store.remove(model, threading.Event()) if valid_id(model) else 0
     if not freed:
         raise ModelNotFoundError(model)

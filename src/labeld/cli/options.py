@@ -6,8 +6,8 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
-from labeld.config import settings
 from labeld.config.fields import Amount
+from labeld.config.load import every_setting, variable
 
 ARGUMENT_SETTINGS = {"models"}
 """Settings that are not flags because a command takes them as arguments."""
@@ -19,12 +19,12 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command)
         parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        for group, one, kind in settings.every_setting():
+        for group, one, kind in every_setting():
             if group not in groups or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:
                 continue
             flag = f"--{one.name.replace('_', '-')}"
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
-            text = f"{one.metadata['help']} (default {one.default}; {settings.variable(one.name)})"
+            text = f"{one.metadata['help']} (default {one.default}; {variable(one.name)})"
             option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
             typed = str if kind is Amount or get_origin(kind) is tuple else kind  # typer knows neither
             hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot

@@ -14,6 +14,7 @@ from labeld.auth.records import Key, Role, Wanted, read_expiry
 from labeld.auth.secret import open_secret
 from labeld.cli.options import with_settings
 from labeld.config import settings
+from labeld.config.load import load
 
 if TYPE_CHECKING:
     from labeld.auth.store import KeyStore
@@ -113,7 +114,7 @@ def rotate(key_id: KeyId, *, as_json: AsJson = False, **flags: Any) -> None:
 
 
 def _location(flags: dict[str, Any]) -> Location:
-    return locate(settings.load(flags).access.keys)
+    return locate(load(flags).access.keys)
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def _store(flags: dict[str, Any]) -> "Iterator[KeyStore]":
     from labeld.auth.store import KeyStore  # noqa: PLC0415  # loads SQLAlchemy
 
     location = _location(flags)
-    store = KeyStore(location, open_secret(location, settings.load(flags).access.keys_secret))
+    store = KeyStore(location, open_secret(location, load(flags).access.keys_secret))
     try:
         yield store
     finally:

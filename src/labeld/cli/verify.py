@@ -25,8 +25,8 @@ from labeld.lifecycle.loader import named
 from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.repository.resolver import Catalogue, Place
 from labeld.repository.resolver import Progress as OnBytes
+from labeld.scoring import rank
 from labeld.service.build import load_options, open_catalogue
-from labeld.tokenization.encoder import rank
 
 Outcome = Literal["PASS", "FAIL", "NOT REACHED"]
 

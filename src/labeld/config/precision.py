@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from labeld.errors import SettingsError
-
-Precision = Literal["float32", "bfloat16", "int8"]
-"""How a model computes. int8: the matrices of its blocks in 8 bits, the rest in float32."""
+from labeld.types import Precision
 
 FASTER: tuple[Precision, ...] = ("bfloat16", "int8")
 

@@ -5,21 +5,15 @@ variable, then the default here. A setting that people already have by another n
 labeld is given its own group only.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from labeld.config.fields import Amount, checked, setting
-from labeld.config.web_settings import Logs, Sites
+from labeld.config.fields import Amount, setting
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
-
-FOREIGN = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
-"""Settings whose variable is huggingface_hub's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +196,32 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Sites:
+    """Under which names it may be asked, and by which web pages."""
+
+    hosts: tuple[str, ...] = setting(
+        (),
+        "Names of this server, beside localhost and its IP addresses; a request to any other name is refused (a comma "
+        "between two).",
+    )
+    origins: tuple[str, ...] = setting(
+        (),
+        "Sites whose web pages may ask the API from their visitors' browsers: https://example.org (a comma between "
+        "two).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """What is written down."""
+
+    log_format: Literal["text", "json"] = setting(
+        "text", "text: warnings for people; json: all as lines of JSON, and one line for each request."
+    )
+    log_texts: bool = setting(False, "Write the texts of requests into the lines of JSON, too.")
+
+
+@dataclass(frozen=True, slots=True)
 class InputLimits:
     """What one request may bring."""
 
@@ -262,35 +282,3 @@ class Settings:
 
 
 GROUPS: dict[str, type[Any]] = {group.name: get_type_hints(Settings)[group.name] for group in fields(Settings)}
-
-
-def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
-    """Each setting's group, its field (name, default, `metadata["help"]`) and its type."""
-    for group in GROUPS.values():
-        hints = get_type_hints(group)
-        for one in fields(group):
-            yield group, one, hints[one.name]
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return FOREIGN.get(name, f"LABELD_{name.upper()}")
-
-
-def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from flags (those not `None`), then the environment, then the defaults.
-
-    Raises SettingsError naming the first setting with an impossible value.
-    """
-    environ = os.environ if environ is None else environ
-    groups = {}
-    for name, group in GROUPS.items():
-        hints = get_type_hints(group)
-        values = {}
-        for one in fields(group):
-            if flags.get(one.name) is not None:
-                values[one.name] = checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
-            elif variable(one.name) in environ:
-                values[one.name] = checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
-        groups[name] = group(**values)
-    return Settings(**groups)

@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from labeld.checkpoint.config import ModelConfig
-from labeld.config.precision import Precision
 from labeld.engines.base import Engine
 from labeld.errors import FolderError, PrecisionError, UnsupportedArchitectureError
+from labeld.types import Precision
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from labeld.config.precision import Precision
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Precision
 
 Logits = NDArray[np.float32]
 """float32 [texts, labels]."""

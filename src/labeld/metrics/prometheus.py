@@ -6,7 +6,6 @@ a client sends makes a series. What simply is (loaded models, queues, memory) is
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.registry import Collector
@@ -16,45 +15,6 @@ from labeld.metrics.totals import Totals
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-
-
-class Observer(Protocol):
-    """Is told what happens. Called on the event loop, but for `batch`; never raises, and takes microseconds."""
-
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered; `route` is the template, or empty where no route has the path."""
-        ...
-
-    def refused(self, limit: str) -> None:
-        """A request was refused with 429 because this limit, named by its setting, was reached."""
-        ...
-
-    def remembered(self, memory: int, redis: int, missed: int) -> None:
-        """How many texts of a request had a remembered answer, by where it was, and how many had none."""
-        ...
-
-    def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
-        """A lane has run a batch for so long; `waits` are the seconds that each of its texts waited before."""
-        ...
-
-
-class Unobserved:
-    """Nobody looks: the command line, and most tests."""
-
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """Forgets it."""
-
-    def refused(self, limit: str) -> None:
-        """Forgets it."""
-
-    def remembered(self, memory: int, redis: int, missed: int) -> None:
-        """Forgets it."""
-
-    def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
-        """Forgets it."""
-
-
-UNOBSERVED = Unobserved()
 
 
 class Metrics:

@@ -3,25 +3,15 @@
 An id from a request is only ever compared with the ids of folders that were found; it never becomes part of a path.
 """
 
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from labeld.errors import AmbiguousModelError, ModelNotFoundError, SettingsError
+from labeld.model_id import valid_id
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 DEFAULT_MODEL = "labeld/sentiment-en"
-
-SEGMENT = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
-MODEL_ID = re.compile(rf"(?:{SEGMENT}/)?{SEGMENT}")
-"""Our own pattern, not the Hub client's, which lets a trailing newline and look-alike letters through."""
-
-
-def valid_id(model_id: str) -> bool:
-    """Whether this can be a model's id, `org/name` or `name`."""
-    return bool(MODEL_ID.fullmatch(model_id)) and ".." not in model_id and "--" not in model_id
-
 
 LISTING_AGE = 1.0
 """Seconds for which a listing of the folders is used: a request costs no look at the disk."""

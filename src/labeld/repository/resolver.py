@@ -23,8 +23,9 @@ from labeld.errors import (
     SettingsError,
     in_words,
 )
+from labeld.model_id import valid_id
 from labeld.repository.files import ModelFile
-from labeld.repository.folders import LISTING_AGE, Folders, valid_id
+from labeld.repository.folders import LISTING_AGE, Folders
 from labeld.repository.hub_client import DEFAULT_REVISION, Hub, Snapshot
 from labeld.repository.manifest import Manifest
 from labeld.repository.store import Store

@@ -18,7 +18,7 @@ from itertools import islice
 from labeld.config.settings import Compute, Queue
 from labeld.engines.base import Engine, Logits
 from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
-from labeld.metrics.prometheus import UNOBSERVED, Observer
+from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
 from labeld.scheduler.queue import Item, ModelQueue, Row
 from labeld.types import EncodedText

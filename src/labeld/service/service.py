@@ -26,15 +26,15 @@ from labeld.errors import (
 from labeld.lifecycle.identity import Revisions
 from labeld.lifecycle.loader import Loaded, ModelLoader
 from labeld.lifecycle.registry import Counts, Registry, Resident
-from labeld.metrics.prometheus import UNOBSERVED, Observer
+from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
 from labeld.repository.resolver import Catalogue
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
+from labeld.scoring import rank
 from labeld.service.state import ModelState, Usage
 from labeld.system import memory
-from labeld.tokenization.encoder import rank
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options
 
 DEFAULT_OPTIONS = Options()

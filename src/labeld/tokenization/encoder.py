@@ -1,18 +1,14 @@
 """What "text classification" means: text -> token ids, logits -> ranking, as transformers' pipeline does both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from labeld.errors import InvalidRequestError, TextTooLongError, TextTooManyCharactersError
-from labeld.types import EncodedText, FunctionName, LabelScore, Parameters, Ranking, Text, TruncationStrategy
-
-Row = NDArray[np.float32]
-"""Logits or scores of one text, float32 [labels]."""
+from labeld.types import EncodedText, Parameters, Text, TruncationStrategy
 
 CHARACTERS_PER_TOKEN = 250
 """A text of more characters per token the model takes is not tokenised: a tokenizer's time grows with them."""
@@ -102,34 +98,3 @@ def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> l
             f"`parameters.truncation` {strategy} cannot make this text short enough: use longest_first."
         )
     return [length - excess if index == which else length for index, length in enumerate(lengths)]
-
-
-def rank(logits: Row, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
-    """The ranking of one text from its logits, float32 [labels], in float32 arithmetic as transformers' pipeline.
-
-    Equal scores keep the order of the label ids. `top_k` None gives all labels. The logits must be finite.
-    """
-    with np.errstate(over="ignore"):  # exp overflows to inf, and the score is exactly 0, as in transformers
-        scores = FUNCTIONS[function](logits)
-    order = np.argsort(-scores, kind="stable")[:top_k]
-    return [
-        LabelScore(labels[index], score) for index, score in zip(order.tolist(), scores[order].tolist(), strict=True)
-    ]
-
-
-def _softmax(logits: Row) -> Row:
-    shifted: Row = np.exp(logits - logits.max())
-    result: Row = shifted / shifted.sum()
-    return result
-
-
-def _sigmoid(logits: Row) -> Row:
-    return np.divide(np.float32(1), np.float32(1) + np.exp(-logits))
-
-
-FUNCTIONS: dict[FunctionName, Callable[[Row], Row]] = {
-    "softmax": _softmax,
-    "sigmoid": _sigmoid,
-    "none": lambda logits: logits,
-}
-"""How logits become scores, by the names of `function_to_apply`."""

@@ -22,7 +22,7 @@ from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.errors import FolderError
 from labeld.lifecycle.model import LoadOptions, load_model
 from labeld.repository.folders import BUNDLED
-from labeld.tokenization.encoder import FUNCTIONS
+from labeld.scoring import FUNCTIONS
 from labeld.types import EncodedText
 
 BASE = {

@@ -15,7 +15,8 @@ from labeld.auth.authenticator import Keyring
 from labeld.auth.database_url import locate
 from labeld.auth.errors import AnonymousError, ForbiddenKeyError, ForeignOriginError
 from labeld.auth.records import Key
-from labeld.config.settings import Listen, Settings, load
+from labeld.config.load import load
+from labeld.config.settings import Listen, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labeld.config.settings import load
+from labeld.config.load import load
 from labeld.errors import SettingsError
 from labeld.web.security.origins import Origins, is_same
 from tests.support.raw_http import raw

@@ -11,14 +11,13 @@ import openvino as ov
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig
-from labeld.config.precision import Precision
 from labeld.engines.base import Logits
 from labeld.engines.openvino import architectures
 from labeld.engines.openvino.layers import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.engines.openvino.passes.int8 import quantise
 from labeld.engines.openvino.passes.unfuse_gelu import keep_apart
 from labeld.engines.openvino.precision import compile_options, require_in_force
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Precision
 
 WARM_UP_TOKENS = 16
 WIDTHS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 4}

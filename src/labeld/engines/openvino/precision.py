@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from openvino import PartialShape, Type
 from openvino import opset13 as op
 
-from labeld.config.precision import Precision
 from labeld.errors import PrecisionError
+from labeld.types import Precision
 
 GROUPS = (128, 64, 32, 16)
 """Activations that share a scale, best size first: larger ones are a little faster but cost twice as many changed

@@ -16,11 +16,10 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, 
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_json
-from labeld.config.precision import Precision
 from labeld.engines.base import Logits
 from labeld.engines.torch.model import build_model, refusals
 from labeld.errors import FolderError
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Precision
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,48 @@
+"""Flags and the environment -> settings: the only place that reads the environment.
+
+A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
+variable, then the default. A setting that people already have by another name keeps it (`HF_VARIABLES`).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, fields
+from typing import Any, get_type_hints
+
+from labeld.config.fields import checked
+from labeld.config.settings import GROUPS, Settings
+
+HF_VARIABLES = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
+"""Settings whose variable is huggingface_hub's."""
+
+
+def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
+    """Each setting's group, its field (name, default, `metadata["help"]`) and its type."""
+    for group in GROUPS.values():
+        hints = get_type_hints(group)
+        for one in fields(group):
+            yield group, one, hints[one.name]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return HF_VARIABLES.get(name, f"LABELD_{name.upper()}")
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags (those not `None`), then the environment, then the defaults.
+
+    Raises SettingsError naming the first setting with an impossible value.
+    """
+    environ = os.environ if environ is None else environ
+    groups = {}
+    for name, group in GROUPS.items():
+        hints = get_type_hints(group)
+        values = {}
+        for one in fields(group):
+            if flags.get(one.name) is not None:
+                values[one.name] = checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
+            elif variable(one.name) in environ:
+                values[one.name] = checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+        groups[name] = group(**values)
+    return Settings(**groups)

@@ -1,0 +1,42 @@
+"""Logits -> ranking, in float32 arithmetic as transformers' text-classification pipeline computes it."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labeld.types import FunctionName, LabelScore, Ranking
+
+Row = NDArray[np.float32]
+"""Logits or scores of one text, float32 [labels]."""
+
+
+def rank(logits: Row, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
+    """The ranking of one text from its logits, float32 [labels], in float32 arithmetic as transformers' pipeline.
+
+    Equal scores keep the order of the label ids. `top_k` None gives all labels. The logits must be finite.
+    """
+    with np.errstate(over="ignore"):  # exp overflows to inf, and the score is exactly 0, as in transformers
+        scores = FUNCTIONS[function](logits)
+    order = np.argsort(-scores, kind="stable")[:top_k]
+    return [
+        LabelScore(labels[index], score) for index, score in zip(order.tolist(), scores[order].tolist(), strict=True)
+    ]
+
+
+def _softmax(logits: Row) -> Row:
+    shifted: Row = np.exp(logits - logits.max())
+    result: Row = shifted / shifted.sum()
+    return result
+
+
+def _sigmoid(logits: Row) -> Row:
+    return np.divide(np.float32(1), np.float32(1) + np.exp(-logits))
+
+
+FUNCTIONS: dict[FunctionName, Callable[[Row], Row]] = {
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "none": lambda logits: logits,
+}
+"""How logits become scores, by the names of `function_to_apply`."""
