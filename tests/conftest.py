@@ -27,7 +27,7 @@ NO_CACHE = ("--cache-bytes", "0")
 def _no_access_tokens_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the access tokens of whoever runs it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LABELD_KEYS", str(tmp_path_factory.mktemp("keys") / "keys.sqlite3"))
+        patch.setenv("LABELD_TOKENS_DB", str(tmp_path_factory.mktemp("keys") / "tokens.sqlite3"))
         yield
 
 
@@ -91,5 +91,5 @@ def postgres() -> Iterator[Postgres]:
 def key_location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     """Where access tokens can be kept: a SQLite file that is not there yet, then an empty PostgreSQL database."""
     if request.param == "sqlite":
-        return locate(str(tmp_path / "new" / "keys.sqlite3"))
+        return locate(str(tmp_path / "new" / "tokens.sqlite3"))
     return locate(request.getfixturevalue("postgres").database())

@@ -51,8 +51,8 @@ def our_body(text: Text) -> str:
 @contextmanager
 def labelds(traffic: Traffic, expected: list[Scores], cache: Path) -> Iterator[dict[Precision, Ours]]:
     """A labeld with this model in each precision; raises PeerError when it does not answer."""
-    alone = cache / "alone" / traffic.model  # a server looks at the files of every model that it has
-    link = alone / traffic.model_id
+    exclusive = cache / "alone" / traffic.model  # a server looks at the files of every model that it has
+    link = exclusive / traffic.model_id
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(traffic.folder)
@@ -60,9 +60,9 @@ def labelds(traffic: Traffic, expected: list[Scores], cache: Path) -> Iterator[d
     with ExitStack() as stack:
         found: dict[Precision, Ours] = {}
         for precision in get_args(Precision):
-            with _server(traffic, precision, alone, cache) as server:  # brings files into memory
+            with _server(traffic, precision, exclusive, cache) as server:  # brings files into memory
                 server.first_answer(bodies[0], READY_WITHIN)
-            server = stack.enter_context(_server(traffic, precision, alone, cache))
+            server = stack.enter_context(_server(traffic, precision, exclusive, cache))
             first_answer_s = server.first_answer(bodies[0], READY_WITHIN)
             replies = [server.ask(body, READY_WITHIN) for body in bodies]
             if {status for status, _ in replies} != {200}:

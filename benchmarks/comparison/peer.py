@@ -76,14 +76,14 @@ def read_peer(script: Path) -> Peer:
     lines = [line.removeprefix("#").removeprefix(" ") for line in found["content"].splitlines()]
     try:
         metadata = tomllib.loads("\n".join(lines))
-        told = dict(metadata["tool"]["compare"])
-        variants = tuple(_variant(one) for one in told.pop("variants"))
+        payload = dict(metadata["tool"]["compare"])
+        variants = tuple(_variant(one) for one in payload.pop("variants"))
         peer = Peer(
             script,
             requires_python=metadata["requires-python"],
             dependencies=tuple(metadata["dependencies"]),
             variants=variants,
-            **told,
+            **payload,
         )
     except KeyError as error:
         raise PeerError(f"{script.name}: its metadata lack {error}.") from error
@@ -99,8 +99,8 @@ def all_peers(folder: Path = PEERS) -> list[Peer]:
     return [read_peer(script) for script in sorted(folder.glob("*.py")) if not script.name.startswith("_")]
 
 
-def _variant(told: Mapping[str, Any]) -> Variant:
-    variant = Variant(**{**told, "arguments": tuple(told.get("arguments", ()))})
+def _variant(payload: Mapping[str, Any]) -> Variant:
+    variant = Variant(**{**payload, "arguments": tuple(payload.get("arguments", ()))})
     for value, choices in ((variant.name, How), (variant.precision, Precision), (variant.engine, Engine)):
         if value not in get_args(choices):
             raise ValueError(f"{value!r} is not one of {', '.join(get_args(choices))}")

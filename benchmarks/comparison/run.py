@@ -69,8 +69,8 @@ class Run:
             installed = environment(peer, self._plan.cache, self._plan.progress)
         except PeerError as error:
             for variant in peer.variants:
-                told = {"variant": variant.name, "precision": variant.precision, "model": "every model"}
-                self._absent({"peer": peer.name, "title": peer.title, **told}, error)
+                payload = {"variant": variant.name, "precision": variant.precision, "model": "every model"}
+                self._absent({"peer": peer.name, "title": peer.title, **payload}, error)
             return []
         return [Entry(peer, variant, installed) for variant in peer.variants]
 

@@ -28,7 +28,7 @@ def batches(texts: Sequence[EncodedText], budget: int) -> list[list[EncodedText]
     waiting = [_Waiting(text, len(text.ids)) for text in texts]
     found = []
     while waiting:
-        head = waiting[: 2 * batching.REACH]
+        head = waiting[: 2 * batching.LOOKAHEAD]
         chosen = set(batching.next_batch(head, budget, 0.0).batch)
         found.append([one.text for index, one in enumerate(head) if index in chosen])
         waiting[: len(head)] = [one for index, one in enumerate(head) if index not in chosen]
@@ -38,17 +38,17 @@ def batches(texts: Sequence[EncodedText], budget: int) -> list[list[EncodedText]
 class BareEngine:
     """One model on `threads` threads, `lanes` batches at once."""
 
-    def __init__(self, folder: Path, threads: int, lanes: int, precision: Precision = "float32") -> None:
-        self.threads, self.lanes = threads, lanes
-        self._engine = open_engine(folder, read_config(folder), threads, lanes, precision)
+    def __init__(self, folder: Path, threads: int, streams: int, precision: Precision = "float32") -> None:
+        self.threads, self.streams = threads, streams
+        self._engine = open_engine(folder, read_config(folder), threads, streams, precision)
 
     def seconds(self, texts: Sequence[EncodedText], budget: int) -> float:
         """Time for all texts; the forming of batches is not counted."""
         work, lock = iter(batches(texts, budget)), Lock()
         began = time.perf_counter()
-        with ThreadPoolExecutor(self.lanes) as pool:
-            for lane in [pool.submit(self._lane, work, lock, lane) for lane in range(self.lanes)]:
-                lane.result()
+        with ThreadPoolExecutor(self.streams) as pool:
+            for stream in [pool.submit(self._stream, work, lock, stream) for stream in range(self.streams)]:
+                stream.result()
         return time.perf_counter() - began
 
     def seconds_alone(self, text: EncodedText) -> float:
@@ -57,10 +57,10 @@ class BareEngine:
         self._engine.run([text], 0)
         return time.perf_counter() - began
 
-    def _lane(self, work: Iterator[list[EncodedText]], lock: Lock, lane: int) -> None:
+    def _stream(self, work: Iterator[list[EncodedText]], lock: Lock, stream: int) -> None:
         while True:
             with lock:
                 batch = next(work, None)
             if batch is None:
                 return
-            self._engine.run(batch, lane)
+            self._engine.run(batch, stream)

@@ -97,7 +97,7 @@ def serve_command(port: int, cache: Path) -> list[str]:
     if command is None:
         sys.exit("The labeld command is not installed: pip install -e .")
     own = cache / "labeld"
-    folders = ["--cache-dir", str(own), "--keys", str(own / "no-keys.sqlite3")]
+    folders = ["--cache-dir", str(own), "--tokens-db", str(own / "no-tokens.sqlite3")]
     return [command, "serve", "--port", str(port), *folders, "--cache-bytes", "0"]
 
 

@@ -158,7 +158,7 @@ def models_dir(plan: Plan) -> Path:
     return plan.cache / "models"
 
 
-def alone(plan: Plan, model: StandIn) -> Path:
+def exclusive(plan: Plan, model: StandIn) -> Path:
     """A `--models-dir` with this stand-in only: a server looks at the files of every model that it has."""
     place = plan.cache / "alone" / model.name
     link = place / model.model_id

@@ -54,12 +54,12 @@ class _Watches:
         """Seconds of tokenising, by the list that came of it."""
         self._batches: dict[int, tuple[float, float, float]] = {}
         """When a text's batch began, for how long it was packed, and when it ended, by the text."""
-        self._lane = threading.local()
+        self._stream = threading.local()
         self.inference = 0.0
         """CPU seconds of lanes within the engine, but for packing."""
         for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
             setattr(web_app, name, _watched(getattr(web_app, name), stage))
-        service.Service.recall = _watched(service.Service.recall, LOOK_UP)  # type: ignore[method-assign]
+        service.Service.get_cached = _watched(service.Service.get_cached, LOOK_UP)  # type: ignore[method-assign]
         for name in ("rank", "encode_ranking"):
             setattr(service, name, _watched(getattr(service, name), RANK))
         AnswerCache.find = _awaited(AnswerCache.find, LOOK_UP)  # type: ignore[method-assign]
@@ -81,18 +81,20 @@ class _Watches:
         def watched(graph: PackedGraph, *arguments: Any) -> Any:
             began, used = time.perf_counter(), time.thread_time()
             inputs = pack(graph, *arguments)
-            self._lane.packed, self._lane.used = time.perf_counter() - began, time.thread_time() - used
+            self._stream.packed, self._stream.used = time.perf_counter() - began, time.thread_time() - used
             return inputs
 
         return watched
 
     def _run(self, run_batch: Callable[..., Any]) -> Any:
-        def watched(engine: OpenVinoEngine, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Any:
+        def watched(
+            engine: OpenVinoEngine, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True
+        ) -> Any:
             began, used = time.perf_counter(), time.thread_time()
-            rows = run_batch(engine, texts, lane, alone=alone)
+            rows = run_batch(engine, texts, stream, exclusive=exclusive)
             ended = time.perf_counter()
-            self.inference += time.thread_time() - used - self._lane.used
-            self._batches.update(dict.fromkeys(map(id, texts), (began, self._lane.packed, ended)))
+            self.inference += time.thread_time() - used - self._stream.used
+            self._batches.update(dict.fromkeys(map(id, texts), (began, self._stream.packed, ended)))
             return rows
 
         return watched

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.lib.report import Figure, Plan, summary
-from labeld.auth.authenticator import Keyring
+from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
 
 BAR_MICROSECONDS = 10.0
@@ -24,18 +24,18 @@ def measure(plan: Plan) -> list[Figure]:
 
 async def _rounds(count: int, times: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
-        keyring = Keyring(locate(str(Path(folder, "keys.sqlite3"))), None)
-        await keyring.open()
-        made = [await keyring.create(f"key {number}", per_minute=1_000_000) for number in range(KEYS)]
+        authenticator = Authenticator(locate(str(Path(folder, "tokens.sqlite3"))), None)
+        await authenticator.open()
+        made = [await authenticator.create(f"key {number}", per_minute=1_000_000) for number in range(KEYS)]
         tokens = [token for _, token in made]
         rounds = []
         for _ in range(count):
             began = time.process_time()
             for _ in range(times):
                 for token in tokens:
-                    key = keyring.find(token)
-                    keyring.admit(key)
-                    keyring.used(key)
+                    key = authenticator.find(token)
+                    authenticator.admit(key)
+                    authenticator.used(key)
             rounds.append((time.process_time() - began) / (times * KEYS) * 1e6)
-        await keyring.close()
+        await authenticator.close()
     return rounds

@@ -65,13 +65,13 @@ def _bare_route(port: int) -> Iterator[int]:
         if reply.headers["x-compute-type"] != "cache":
             sys.exit("The server does not remember its answers.")
         headers = {name: value for name, value in reply.headers.items() if name not in OF_UVICORN}
-        told = json.dumps({"headers": headers, "body": reply.read().decode()})
+        payload = json.dumps({"headers": headers, "body": reply.read().decode()})
     bare_port = free_port()
     command = [*on_core(SERVER_CORE), sys.executable, "-m", "benchmarks.lib.bare_route", str(bare_port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdin is not None
-            process.stdin.write(told)
+            process.stdin.write(payload)
             process.stdin.close()
             _wait_for(bare_port)
             yield bare_port

@@ -34,8 +34,8 @@ def _measure(plan: Plan, precision: Precision) -> Figure:
     models = ("--models-dir", str(synthetic_models.models_dir(plan)))
     with Server(synthetic_models.DISTILBERT.model_id, *models, "--precision", precision, cache=plan.cache) as server:
         engines = [
-            BareEngine(folder, threads, lanes, precision)
-            for threads, lanes in sorted({(1, 1), (cores, 1), (cores, cores)})
+            BareEngine(folder, threads, streams, precision)
+            for threads, streams in sorted({(1, 1), (cores, 1), (cores, cores)})
         ]
         finalists = _sweep(plan, engines, texts)
         path = f"/models/{synthetic_models.DISTILBERT.model_id}"
@@ -51,7 +51,7 @@ def _measure(plan: Plan, precision: Precision) -> Figure:
     detail = {
         "served_tokens_per_s": summary(served),
         "bare_tokens_per_s": summary(speeds),
-        "bare_best": f"{engine.threads} threads, {engine.lanes} at once, budget {budget}",
+        "bare_best": f"{engine.threads} threads, {engine.streams} at once, budget {budget}",
         "requests_per_s": summary([answer["answers"] / answer["seconds"] for answer in answers]),
         "median_ms": summary([answer["median_ms"] for answer in answers]),
         "p99_ms": summary([answer["p99_ms"] for answer in answers]),

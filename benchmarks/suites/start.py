@@ -30,7 +30,7 @@ def measure(plan: Plan) -> list[Figure]:
             ready.append(server.seconds_to_ready)
             first.append(1e3 * took)
     stand_in = synthetic_models.folder(plan, synthetic_models.DISTILBERT)
-    ours = ("--models-dir", str(synthetic_models.alone(plan, synthetic_models.DISTILBERT)))
+    ours = ("--models-dir", str(synthetic_models.exclusive(plan, synthetic_models.DISTILBERT)))
     return [
         _median("to ready", ready, "s", BAR_SECONDS),
         _median("first answer after ready", first, "ms", BAR_FIRST_MS),

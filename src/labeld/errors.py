@@ -116,7 +116,7 @@ class ModelTooLargeError(LabeldError):
     def __init__(self, model_id: str, needed: int, room: int) -> None:
         super().__init__(
             f"The model {model_id} is too large to be loaded automatically "
-            f"({in_words(needed)} > {in_words(max(room, 0))}): raise memory_budget, or pin fewer models."
+            f"({format_bytes(needed)} > {format_bytes(max(room, 0))}): raise memory_budget, or pin fewer models."
         )
         self.model_id, self.needed, self.room = model_id, needed, room
 
@@ -145,8 +145,8 @@ class DownloadTooLargeError(LabeldError):
 
     def __init__(self, model_id: str, size: int, limit: int) -> None:
         super().__init__(
-            f"The model {model_id} is too large to be loaded automatically ({in_words(size)} > {in_words(limit)}, "
-            "setting max_download): let `labeld models pull` get it with a higher limit."
+            f"The model {model_id} is too large to be loaded automatically ({format_bytes(size)} > "
+            f"{format_bytes(limit)}, setting max_download): let `labeld models pull` get it with a higher limit."
         )
         self.model_id, self.size, self.limit = model_id, size, limit
 
@@ -155,7 +155,7 @@ class StoreError(LabeldError):
     """The store of downloaded models cannot take a model; the sentence says what is missing."""
 
 
-def in_words(size: int) -> str:
+def format_bytes(size: int) -> str:
     """A number of bytes for people: 1.34GB, 268MB."""
     return f"{size / 1e9:.3g}GB" if size >= 1e9 else f"{size / 1e6:.3g}MB"
 

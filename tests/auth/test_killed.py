@@ -12,34 +12,34 @@ from pathlib import Path
 import pytest
 
 from labeld.auth.database_url import Location
-from labeld.auth.records import Wanted
-from labeld.auth.store import KeyStore, digest_of
+from labeld.auth.records import NewToken
+from labeld.auth.store import TokenStore, digest_of
 
 SECRET = bytes(range(32))
 KILLS = 24
 
 CHANGES = """
 import sys
-from labeld.auth.location import locate
-from labeld.auth.records import Wanted
-from labeld.auth.store import KeyStore
+from labeld.auth.database_url import locate
+from labeld.auth.records import NewToken
+from labeld.auth.store import TokenStore
 
-store = KeyStore(locate(sys.argv[1]), bytes(range(32)))
+store = TokenStore(locate(sys.argv[1]), bytes(range(32)))
 store.snapshot()
 print("ready", flush=True)
 number = 0
 while True:
     number += 1
-    key, token = store.create(Wanted(f"{sys.argv[2]} {number}"))
-    print("created", key.key_id, token, flush=True)
+    key, token = store.create(NewToken(f"{sys.argv[2]} {number}"))
+    print("created", key.token_id, token, flush=True)
     if number % 2:
-        print("rotating", key.key_id, token, flush=True)
-        _, token = store.rotate(key.key_id)
-        print("rotated", key.key_id, token, flush=True)
+        print("rotating", key.token_id, token, flush=True)
+        _, token = store.rotate(key.token_id)
+        print("rotated", key.token_id, token, flush=True)
     if number % 3 == 0:
-        print("revoking", key.key_id, token, flush=True)
-        store.revoke(key.key_id)
-        print("revoked", key.key_id, token, flush=True)
+        print("revoking", key.token_id, token, flush=True)
+        store.revoke(key.token_id)
+        print("revoked", key.token_id, token, flush=True)
 """
 
 
@@ -59,18 +59,18 @@ class Acknowledged:
         """Takes in what one process printed; a last line that was cut off is no acknowledgement."""
         self.begun = None
         for line in lines:
-            done, key_id, token = line.split()
+            done, token_id, token = line.split()
             if done in ("rotating", "revoking"):
-                self.begun = (done, key_id)
+                self.begun = (done, token_id)
                 continue
             self.begun = None
             self.operations += 1
-            if key_id in self.tokens:
-                self.refused.append(self.tokens.pop(key_id))
+            if token_id in self.tokens:
+                self.refused.append(self.tokens.pop(token_id))
             if done == "revoked":
                 self.refused.append(token)
             else:
-                self.tokens[key_id] = token
+                self.tokens[token_id] = token
 
 
 def killed_after(where: str, name: str, seconds: float) -> list[str]:
@@ -88,32 +88,32 @@ def killed_after(where: str, name: str, seconds: float) -> list[str]:
 def test_what_was_acknowledged_counts_after_every_kill(key_location: Location) -> None:
     """Creates are valid, revokes refused, a rotation is whole or did not happen, and the database is sound."""
     where = str(key_location.path or key_location.url).replace("+psycopg", "")
-    told, moments = Acknowledged(), random.Random(6)
-    store = KeyStore(key_location, SECRET)
+    payload, moments = Acknowledged(), random.Random(6)
+    store = TokenStore(key_location, SECRET)
     for kill in range(KILLS):
-        told.read(killed_after(where, f"run {kill}", moments.uniform(0.0, 0.15)))
+        payload.read(killed_after(where, f"run {kill}", moments.uniform(0.0, 0.15)))
         snapshot = store.snapshot()
         assert snapshot is not None
-        live = {key.key_id: digest for digest, key in snapshot.keys.items()}
+        live = {key.token_id: digest for digest, key in snapshot.access_tokens.items()}
         unsure = None
-        if told.begun is not None:  # nobody was told how it ended: both ends are right
-            what, unsure = told.begun
-            old = told.tokens[unsure]
+        if payload.begun is not None:  # nobody was told how it ended: both ends are right
+            what, unsure = payload.begun
+            old = payload.tokens[unsure]
             if what == "revoking" and unsure not in live:
-                told.refused.append(told.tokens.pop(unsure))
+                payload.refused.append(payload.tokens.pop(unsure))
             elif live[unsure] != digest_of(SECRET, old):
                 assert what == "rotating"
-                told.refused.append(told.tokens.pop(unsure))
-        assert all(live.get(key_id) == digest_of(SECRET, token) for key_id, token in told.tokens.items())
-        assert not {digest_of(SECRET, token) for token in told.refused} & set(snapshot.keys)
+                payload.refused.append(payload.tokens.pop(unsure))
+        assert all(live.get(token_id) == digest_of(SECRET, token) for token_id, token in payload.tokens.items())
+        assert not {digest_of(SECRET, token) for token in payload.refused} & set(snapshot.access_tokens)
         rows = store.everything()
         assert len({key.name for key in rows}) == len(rows)
         if key_location.path is not None:
             assert integrity(key_location.path) == "ok"
-    store.create(Wanted("afterwards"))
+    store.create(NewToken("afterwards"))
     store.close()
 
-    assert told.operations > KILLS
+    assert payload.operations > KILLS
 
 
 def integrity(path: Path) -> str:
@@ -128,7 +128,7 @@ def integrity(path: Path) -> str:
 @pytest.mark.parametrize("lines", [["created a t1", "rotating a t1", "rotated a t2", "revoking a t2", "revoked a t2"]])
 def test_the_reading_of_acknowledgements(lines: list[str]) -> None:
     """The bookkeeping above, on a story whose end is known."""
-    told = Acknowledged()
-    told.read(lines)
+    payload = Acknowledged()
+    payload.read(lines)
 
-    assert (told.tokens, sorted(set(told.refused)), told.begun) == ({}, ["t1", "t2"], None)
+    assert (payload.tokens, sorted(set(payload.refused)), payload.begun) == ({}, ["t1", "t2"], None)

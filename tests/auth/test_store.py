@@ -13,11 +13,11 @@ from subprocess import PIPE
 import pytest
 
 from labeld.auth.database_url import Location, locate
-from labeld.auth.errors import KeyNotFoundError, KeyRequestError, KeyStoreUnavailableError
-from labeld.auth.records import Wanted
+from labeld.auth.errors import TokenNotFoundError, TokenRequestError, TokenStoreUnavailableError
+from labeld.auth.records import NewToken
 from labeld.auth.secret import open_secret
 from labeld.auth.sign_in_codes import new_code
-from labeld.auth.store import KeyStore, digest_of
+from labeld.auth.store import TokenStore, digest_of
 from labeld.errors import LabeldError, SettingsError
 from tests.support.postgres_process import Postgres
 
@@ -42,149 +42,149 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(key_location: Location, clock: Clock) -> Iterator[KeyStore]:
+def store(key_location: Location, clock: Clock) -> Iterator[TokenStore]:
     """A store that is empty."""
-    with_clock = KeyStore(key_location, SECRET, clock)
+    with_clock = TokenStore(key_location, SECRET, clock)
     yield with_clock
     with_clock.close()
 
 
-def live(store: KeyStore) -> dict[bytes, str]:
+def live(store: TokenStore) -> dict[bytes, str]:
     """Ids of the keys that a server would know, by digest."""
     snapshot = store.snapshot()
     assert snapshot is not None
-    return {digest: key.key_id for digest, key in snapshot.keys.items()}
+    return {digest: key.token_id for digest, key in snapshot.access_tokens.items()}
 
 
-def test_a_new_key_is_found_by_its_token(store: KeyStore, clock: Clock) -> None:
+def test_a_new_key_is_found_by_its_token(store: TokenStore, clock: Clock) -> None:
     """With all that was asked for, and with nothing that was not."""
-    wanted = Wanted(" laptop ", "admin", ("org/*", "org/name", "org/*"), clock.now + 60, 500)
+    wanted = NewToken(" laptop ", "admin", ("org/*", "org/name", "org/*"), clock.now + 60, 500)
     key, token = store.create(wanted)
-    plain, _ = store.create(Wanted("plain"))
+    plain, _ = store.create(NewToken("plain"))
 
-    assert live(store)[digest_of(SECRET, token)] == key.key_id
+    assert live(store)[digest_of(SECRET, token)] == key.token_id
     assert (key.name, key.role, key.models, key.expires) == ("laptop", "admin", ("org/*", "org/name"), clock.now + 60)
     assert (key.per_minute, key.created, key.last_used, key.revoked) == (500, clock.now, None, None)
     assert (plain.role, plain.models, plain.expires, plain.per_minute) == ("inference", (), None, None)
     assert sorted(store.everything(), key=repr) == sorted([key, plain], key=repr)
 
 
-def test_a_revoked_key_stays_in_the_list_only(store: KeyStore, clock: Clock) -> None:
+def test_a_revoked_key_stays_in_the_list_only(store: TokenStore, clock: Clock) -> None:
     """Revoking it once more changes nothing."""
-    key, _ = store.create(Wanted("laptop"))
-    revoked = store.revoke(key.key_id)
+    key, _ = store.create(NewToken("laptop"))
+    revoked = store.revoke(key.token_id)
     clock.now += 5
 
     assert revoked.revoked == clock.now - 5
-    assert store.revoke(key.key_id) == revoked
+    assert store.revoke(key.token_id) == revoked
     assert live(store) == {}
     assert store.everything() == [revoked]
 
 
-def test_rotating_changes_the_token_only(store: KeyStore, clock: Clock) -> None:
+def test_rotating_changes_the_token_only(store: TokenStore, clock: Clock) -> None:
     """The old one is gone at the same moment."""
-    key, old = store.create(Wanted("laptop", "admin", ("org/name",), clock.now + 60, 7))
-    store.touch({key.key_id: clock.now})
+    key, old = store.create(NewToken("laptop", "admin", ("org/name",), clock.now + 60, 7))
+    store.touch({key.token_id: clock.now})
     clock.now += 5
-    renewed, new = store.rotate(key.key_id)
+    renewed, new = store.rotate(key.token_id)
 
     assert old != new
-    assert live(store) == {digest_of(SECRET, new): key.key_id}
+    assert live(store) == {digest_of(SECRET, new): key.token_id}
     assert (renewed.name, renewed.role, renewed.models) == (key.name, key.role, key.models)
     assert (renewed.expires, renewed.per_minute, renewed.created) == (key.expires, 7, clock.now)
     assert renewed.last_used is None
 
 
-def test_what_counts_no_longer_is_not_rotated(store: KeyStore, clock: Clock) -> None:
+def test_what_counts_no_longer_is_not_rotated(store: TokenStore, clock: Clock) -> None:
     """Neither a revoked nor an expired key comes to life again."""
-    revoked, _ = store.create(Wanted("revoked"))
-    store.revoke(revoked.key_id)
-    expired, _ = store.create(Wanted("expired", expires=clock.now + 1))
+    revoked, _ = store.create(NewToken("revoked"))
+    store.revoke(revoked.token_id)
+    expired, _ = store.create(NewToken("expired", expires=clock.now + 1))
     clock.now += 1
     before = store.everything()
 
     for key in (revoked, expired):
-        with pytest.raises(KeyRequestError, match="cannot be rotated: create another"):
-            store.rotate(key.key_id)
+        with pytest.raises(TokenRequestError, match="cannot be rotated: create another"):
+            store.rotate(key.token_id)
     assert store.everything() == before
 
 
 UNKNOWN = ["", "0" * 12, "nope", "' OR ''='", "\0", "\ud800", "٣" * 12, "a" * 1_000_000]
 
 
-def test_an_unknown_id_is_said(store: KeyStore) -> None:
+def test_an_unknown_id_is_said(store: TokenStore) -> None:
     """Also one that no database takes as text; nothing changes."""
-    store.create(Wanted("laptop"))
+    store.create(NewToken("laptop"))
     before = store.everything()
 
-    for key_id in UNKNOWN:
+    for token_id in UNKNOWN:
         for act in (store.revoke, store.rotate):
-            with pytest.raises(KeyNotFoundError, match="There is no access token with this id"):
-                act(key_id)
+            with pytest.raises(TokenNotFoundError, match="There is no access token with this id"):
+                act(token_id)
     assert store.everything() == before
 
 
-BAD: list[tuple[Wanted, str]] = [
-    (Wanted(""), "1 to 100 printable"),
-    (Wanted("  "), "1 to 100 printable"),
-    (Wanted("x" * 101), "1 to 100 printable"),
-    (Wanted("x" * 1_000_000), "1 to 100 printable"),
-    (Wanted("a\nb"), "1 to 100 printable"),
-    (Wanted("a\x1b[31mb"), "1 to 100 printable"),
-    (Wanted("a\0"), "1 to 100 printable"),
-    (Wanted("a\u202eb"), "1 to 100 printable"),
-    (Wanted("a\ud800"), "1 to 100 printable"),
-    (Wanted("x", "root"), "inference or admin"),  # type: ignore[arg-type]
-    (Wanted("x", models=("org/name", "../etc")), "Model 2 of"),
-    (Wanted("x", models=("*",)), "Model 1 of"),
-    (Wanted("x", models=("org/*/x",)), "Model 1 of"),
-    (Wanted("x", models=("",)), "Model 1 of"),
-    (Wanted("x", models=("org/name",) * 101), "at most 100 models"),
-    (Wanted("x", expires=1_800_000_000.0), "in the future"),
-    (Wanted("x", expires=math.nan), "in the future"),
-    (Wanted("x", expires=math.inf), "in the future"),
-    (Wanted("x", per_minute=0), "1 to 1000000 requests"),
-    (Wanted("x", per_minute=10**30), "1 to 1000000 requests"),
+BAD: list[tuple[NewToken, str]] = [
+    (NewToken(""), "1 to 100 printable"),
+    (NewToken("  "), "1 to 100 printable"),
+    (NewToken("x" * 101), "1 to 100 printable"),
+    (NewToken("x" * 1_000_000), "1 to 100 printable"),
+    (NewToken("a\nb"), "1 to 100 printable"),
+    (NewToken("a\x1b[31mb"), "1 to 100 printable"),
+    (NewToken("a\0"), "1 to 100 printable"),
+    (NewToken("a\u202eb"), "1 to 100 printable"),
+    (NewToken("a\ud800"), "1 to 100 printable"),
+    (NewToken("x", "root"), "inference or admin"),  # type: ignore[arg-type]
+    (NewToken("x", models=("org/name", "../etc")), "Model 2 of"),
+    (NewToken("x", models=("*",)), "Model 1 of"),
+    (NewToken("x", models=("org/*/x",)), "Model 1 of"),
+    (NewToken("x", models=("",)), "Model 1 of"),
+    (NewToken("x", models=("org/name",) * 101), "at most 100 models"),
+    (NewToken("x", expires=1_800_000_000.0), "in the future"),
+    (NewToken("x", expires=math.nan), "in the future"),
+    (NewToken("x", expires=math.inf), "in the future"),
+    (NewToken("x", per_minute=0), "1 to 1000000 requests"),
+    (NewToken("x", per_minute=10**30), "1 to 1000000 requests"),
 ]
 
 
-def test_a_key_that_cannot_be_is_refused_with_a_sentence(store: KeyStore) -> None:
+def test_a_key_that_cannot_be_is_refused_with_a_sentence(store: TokenStore) -> None:
     """And none is made."""
     for wanted, sentence in BAD:
-        with pytest.raises(KeyRequestError, match=sentence) as caught:
+        with pytest.raises(TokenRequestError, match=sentence) as caught:
             store.create(wanted)
         assert len(str(caught.value)) < 200
 
     assert store.everything() == []
 
 
-def test_a_name_comes_back_as_it_was_given(store: KeyStore) -> None:
+def test_a_name_comes_back_as_it_was_given(store: TokenStore) -> None:
     """Whatever it looks like."""
-    names = ["x", "x" * 100, "日本語", "<b>&'\"</b>", "'; DROP TABLE labeld_keys; --", "🙂 é"]
+    names = ["x", "x" * 100, "日本語", "<b>&'\"</b>", "'; DROP TABLE labeld_tokens; --", "🙂 é"]
     for name in names:
-        store.create(Wanted(name))
+        store.create(NewToken(name))
 
     assert sorted(names) == sorted(key.name for key in store.everything())
 
 
-def test_a_name_is_free_again_once_its_key_is_revoked(store: KeyStore) -> None:
+def test_a_name_is_free_again_once_its_key_is_revoked(store: TokenStore) -> None:
     """Two keys that count never have the same."""
-    key, _ = store.create(Wanted("laptop"))
-    with pytest.raises(KeyRequestError, match="the name laptop already"):
-        store.create(Wanted("laptop "))
-    store.revoke(key.key_id)
-    store.create(Wanted("laptop"))
+    key, _ = store.create(NewToken("laptop"))
+    with pytest.raises(TokenRequestError, match="the name laptop already"):
+        store.create(NewToken("laptop "))
+    store.revoke(key.token_id)
+    store.create(NewToken("laptop"))
 
     assert [one.name for one in store.everything()] == ["laptop", "laptop"]
 
 
-def test_only_one_of_many_at_once_gets_a_name(store: KeyStore) -> None:
+def test_only_one_of_many_at_once_gets_a_name(store: TokenStore) -> None:
     """The others are told."""
 
     def create(_: int) -> bool:
         try:
-            store.create(Wanted("laptop"))
-        except KeyRequestError:
+            store.create(NewToken("laptop"))
+        except TokenRequestError:
             return False
         return True
 
@@ -195,58 +195,58 @@ def test_only_one_of_many_at_once_gets_a_name(store: KeyStore) -> None:
     assert len(store.everything()) == 1
 
 
-def test_nothing_is_lost_when_many_create_revoke_and_rotate_at_once(store: KeyStore) -> None:
+def test_nothing_is_lost_when_many_create_revoke_and_rotate_at_once(store: TokenStore) -> None:
     """Each key ends as its own thread left it."""
 
     def live_through(number: int) -> tuple[str, str | None]:
-        key, token = store.create(Wanted(f"key {number}"))
+        key, token = store.create(NewToken(f"key {number}"))
         if number % 3 == 1:
-            _, token = store.rotate(key.key_id)
+            _, token = store.rotate(key.token_id)
         if number % 3 == 2:
-            store.revoke(key.key_id)
-            return key.key_id, None
-        return key.key_id, token
+            store.revoke(key.token_id)
+            return key.token_id, None
+        return key.token_id, token
 
     with ThreadPoolExecutor(4) as pool:
         ended = list(pool.map(live_through, range(24)))
 
-    assert live(store) == {digest_of(SECRET, token): key_id for key_id, token in ended if token}
+    assert live(store) == {digest_of(SECRET, token): token_id for token_id, token in ended if token}
     assert len(store.everything()) == 24
 
 
-def test_a_snapshot_is_read_again_only_after_a_change(store: KeyStore) -> None:
+def test_a_snapshot_is_read_again_only_after_a_change(store: TokenStore) -> None:
     """Create, rotate and revoke are changes; when a key was used is none."""
     first = store.snapshot()
     assert first is not None
-    assert (dict(first.keys), first.any_made) == ({}, False)
-    assert store.snapshot(first.mark) is None
+    assert (dict(first.access_tokens), first.any_made) == ({}, False)
+    assert store.snapshot(first.version) is None
 
-    seen = {first.mark}
-    key, _ = store.create(Wanted("laptop"))
-    for change in (lambda: None, lambda: store.rotate(key.key_id), lambda: store.revoke(key.key_id)):
+    seen = {first.version}
+    key, _ = store.create(NewToken("laptop"))
+    for change in (lambda: None, lambda: store.rotate(key.token_id), lambda: store.revoke(key.token_id)):
         change()
-        snapshot = store.snapshot(first.mark)
+        snapshot = store.snapshot(first.version)
         assert snapshot is not None
         assert snapshot.any_made
-        assert snapshot.mark not in seen
-        seen.add(snapshot.mark)
-        store.touch({key.key_id: 1.0})
-        assert store.snapshot(snapshot.mark) is None
+        assert snapshot.version not in seen
+        seen.add(snapshot.version)
+        store.touch({key.token_id: 1.0})
+        assert store.snapshot(snapshot.version) is None
 
 
-def test_last_used_never_goes_back(store: KeyStore) -> None:
+def test_last_used_never_goes_back(store: TokenStore) -> None:
     """Workers write it in any order."""
-    key, _ = store.create(Wanted("laptop"))
+    key, _ = store.create(NewToken("laptop"))
     for when in (20.0, 10.0):
-        store.touch({key.key_id: when, "0" * 12: when})
+        store.touch({key.token_id: when, "0" * 12: when})
 
     assert [one.last_used for one in store.everything()] == [20.0]
 
 
-def test_a_sign_in_code_counts_once(store: KeyStore, key_location: Location, clock: Clock) -> None:
+def test_a_sign_in_code_counts_once(store: TokenStore, key_location: Location, clock: Clock) -> None:
     """In all processes together, and not after its end; two that are used at once do not both count."""
     code, late = new_code(SECRET, clock.now + 60), new_code(SECRET, clock.now + 60)
-    other = KeyStore(key_location, SECRET, clock)
+    other = TokenStore(key_location, SECRET, clock)
     with ThreadPoolExecutor(4) as pool:
         counted = list(pool.map(lambda one: one.use_sign_in(code), [store, other] * 4))
     clock.now += 60
@@ -256,7 +256,7 @@ def test_a_sign_in_code_counts_once(store: KeyStore, key_location: Location, clo
     other.close()
 
 
-def test_a_made_up_sign_in_code_does_not_count(store: KeyStore, clock: Clock) -> None:
+def test_a_made_up_sign_in_code_does_not_count(store: TokenStore, clock: Clock) -> None:
     """Nor one that was made with another secret, or with one letter changed."""
     code = new_code(SECRET, clock.now + 60)
     made_up = ["", "x", "A" * 39, "é" * 39, "-" * 39, code + "A", code[:-1], new_code(bytes(32), clock.now + 60)]
@@ -268,40 +268,40 @@ def test_a_made_up_sign_in_code_does_not_count(store: KeyStore, clock: Clock) ->
 
 def test_no_token_is_in_the_database(tmp_path: Path) -> None:
     """Neither it nor a part of it."""
-    store = KeyStore(locate(str(tmp_path / "keys.sqlite3")), SECRET)
-    _, token = store.create(Wanted("laptop"))
+    store = TokenStore(locate(str(tmp_path / "tokens.sqlite3")), SECRET)
+    _, token = store.create(NewToken("laptop"))
 
-    assert token[3:20].encode() not in (tmp_path / "keys.sqlite3").read_bytes()
+    assert token[3:20].encode() not in (tmp_path / "tokens.sqlite3").read_bytes()
     store.close()
 
 
-def test_another_secret_is_noticed(store: KeyStore, key_location: Location) -> None:
+def test_another_secret_is_noticed(store: TokenStore, key_location: Location) -> None:
     """Instead of refusing every token."""
-    store.create(Wanted("laptop"))
-    other = KeyStore(key_location, bytes(32))
+    store.create(NewToken("laptop"))
+    other = TokenStore(key_location, bytes(32))
 
     with pytest.raises(SettingsError, match="made with another secret"):
         other.snapshot()
     with pytest.raises(SettingsError, match="made with another secret"):
-        other.create(Wanted("x"))
+        other.create(NewToken("x"))
     other.close()
     assert len(store.everything()) == 1
 
 
 OPENS = """
 import sys
-from labeld.auth.location import locate
-from labeld.auth.records import Wanted
-from labeld.auth.store import KeyStore
-store = KeyStore(locate(sys.argv[1]), bytes(range(32)))
+from labeld.auth.database_url import locate
+from labeld.auth.records import NewToken
+from labeld.auth.store import TokenStore
+store = TokenStore(locate(sys.argv[1]), bytes(range(32)))
 print(flush=True)
 sys.stdin.readline()
-store.create(Wanted(sys.argv[2]))
+store.create(NewToken(sys.argv[2]))
 """
 
 
 def test_processes_that_open_it_first_at_the_same_moment(
-    key_location: Location, postgres: Postgres, store: KeyStore
+    key_location: Location, postgres: Postgres, store: TokenStore
 ) -> None:
     """Make one set of tables between them."""
     where = str(key_location.path or key_location.url).replace("+psycopg", "")
@@ -329,26 +329,26 @@ def test_processes_that_open_it_first_at_the_same_moment(
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A SQLite file with one key, made with the secret beside it."""
-    path = tmp_path / "keys.sqlite3"
+    path = tmp_path / "tokens.sqlite3"
     location = locate(str(path))
-    store = KeyStore(location, open_secret(location, None))
-    store.create(Wanted("laptop"))
+    store = TokenStore(location, open_secret(location, None))
+    store.create(NewToken("laptop"))
     store.close()
     return path
 
 
-def opened(path: Path) -> KeyStore:
+def opened(path: Path) -> TokenStore:
     """The store of a file, by the secret beside it."""
-    return KeyStore(locate(str(path)), open_secret(locate(str(path)), None))
+    return TokenStore(locate(str(path)), open_secret(locate(str(path)), None))
 
 
 def test_the_files_are_for_their_owner_only(file: Path) -> None:
     """The database and its secret; a folder that was made for them too."""
-    made = file.parent / "new" / "keys.sqlite3"
+    made = file.parent / "new" / "tokens.sqlite3"
     opened(made).snapshot()
 
     assert [stat.S_IMODE(path.stat().st_mode) for path in (file, made, made.parent)] == [0o600, 0o600, 0o700]
-    assert stat.S_IMODE(file.with_name("keys.sqlite3.secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.with_name("tokens.sqlite3.secret").stat().st_mode) == 0o600
 
 
 def test_the_journal_is_no_wal(file: Path) -> None:
@@ -357,7 +357,7 @@ def test_the_journal_is_no_wal(file: Path) -> None:
         other.execute("PRAGMA journal_mode=WAL")
     other.close()
     store = opened(file)
-    store.create(Wanted("second"))
+    store.create(NewToken("second"))
 
     with sqlite3.connect(file) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("delete",)
@@ -399,10 +399,10 @@ def test_a_file_that_is_harmed_is_unavailable_and_not_made_anew(file: Path, harm
     store.snapshot()
     harm(file)
 
-    with pytest.raises(KeyStoreUnavailableError):
+    with pytest.raises(TokenStoreUnavailableError):
         store.snapshot()
-    with pytest.raises(KeyStoreUnavailableError):
-        store.create(Wanted("second"))
+    with pytest.raises(TokenStoreUnavailableError):
+        store.create(NewToken("second"))
     assert harm is not remove or not file.exists()
 
 
@@ -412,7 +412,7 @@ def test_a_file_that_is_locked_is_unavailable(file: Path) -> None:
     other = sqlite3.connect(file)
     other.execute("BEGIN EXCLUSIVE")
 
-    with pytest.raises(KeyStoreUnavailableError, match="locked by another program"):
+    with pytest.raises(TokenStoreUnavailableError, match="locked by another program"):
         store.snapshot()
     other.close()
     assert store.snapshot() is not None
@@ -420,10 +420,10 @@ def test_a_file_that_is_locked_is_unavailable(file: Path) -> None:
 
 def test_a_lost_secret_is_said_and_none_is_made(file: Path) -> None:
     """A new one would make all tokens worthless in silence."""
-    secret = file.with_name("keys.sqlite3.secret")
+    secret = file.with_name("tokens.sqlite3.secret")
     secret.unlink()
 
-    with pytest.raises(SettingsError, match=r"keys\.sqlite3\.secret is missing"):
+    with pytest.raises(SettingsError, match=r"tokens\.sqlite3\.secret is missing"):
         opened(file)
     assert not secret.exists()
 
@@ -431,20 +431,20 @@ def test_a_lost_secret_is_said_and_none_is_made(file: Path) -> None:
 @pytest.mark.parametrize("content", ["", "x" * 64, "00" * 31, "é"])
 def test_a_damaged_secret_is_said(file: Path, content: str) -> None:
     """By its file's name."""
-    file.with_name("keys.sqlite3.secret").write_text(content)
+    file.with_name("tokens.sqlite3.secret").write_text(content)
 
-    with pytest.raises(SettingsError, match=r"keys\.sqlite3\.secret .* is damaged"):
+    with pytest.raises(SettingsError, match=r"tokens\.sqlite3\.secret .* is damaged"):
         opened(file)
 
 
 def test_many_threads_make_one_secret(tmp_path: Path) -> None:
     """Whoever comes first; nothing else is left beside it."""
-    location = locate(str(tmp_path / "new" / "keys.sqlite3"))
+    location = locate(str(tmp_path / "new" / "tokens.sqlite3"))
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: open_secret(location, None), range(32)))
 
     assert len(found) == 1
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["keys.sqlite3.secret"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["tokens.sqlite3.secret"]
 
 
 # ---- where it is
@@ -452,7 +452,7 @@ def test_many_threads_make_one_secret(tmp_path: Path) -> None:
 
 def test_a_url_without_a_secret_is_refused(postgres: Postgres) -> None:
     """All servers of one database need the same."""
-    with pytest.raises(SettingsError, match="set LABELD_KEYS_SECRET"):
+    with pytest.raises(SettingsError, match="set LABELD_TOKENS_SECRET"):
         open_secret(locate(postgres.database()), None)
 
 
@@ -469,7 +469,7 @@ def test_a_url_without_a_secret_is_refused(postgres: Postgres) -> None:
 def test_a_place_that_cannot_be_one_is_said(keys: str, sentence: str) -> None:
     """Without the URL, which may have a password."""
     with pytest.raises(SettingsError, match=sentence) as caught:
-        KeyStore(locate(keys), SECRET)
+        TokenStore(locate(keys), SECRET)
 
     assert "secret" not in str(caught.value)
 
@@ -477,7 +477,7 @@ def test_a_place_that_cannot_be_one_is_said(keys: str, sentence: str) -> None:
 @pytest.mark.parametrize("secret", ["", "00", "x" * 64, "00" * 33])
 def test_a_secret_that_is_none_is_refused(tmp_path: Path, secret: str) -> None:
     """Without saying it."""
-    with pytest.raises(SettingsError, match="LABELD_KEYS_SECRET must be 64 hexadecimal digits"):
+    with pytest.raises(SettingsError, match="LABELD_TOKENS_SECRET must be 64 hexadecimal digits"):
         open_secret(locate(str(tmp_path / "keys")), secret)
 
 
@@ -485,9 +485,9 @@ def test_a_postgres_that_refuses_is_said(postgres: Postgres) -> None:
     """A database that is not there, and a server that is not."""
     there = postgres.database()
     missing, away = there.rsplit("/", 1)[0] + "/nothing", there.replace(str(postgres.port), "1")
-    with pytest.raises(KeyStoreUnavailableError) as caught:
-        KeyStore(locate(missing), SECRET).snapshot()
-    with pytest.raises(KeyStoreUnavailableError, match="does not answer") as refused:
-        KeyStore(locate(away), SECRET).snapshot()
+    with pytest.raises(TokenStoreUnavailableError) as caught:
+        TokenStore(locate(missing), SECRET).snapshot()
+    with pytest.raises(TokenStoreUnavailableError, match="does not answer") as refused:
+        TokenStore(locate(away), SECRET).snapshot()
 
     assert all("nothing" not in str(one.value) and isinstance(one.value, LabeldError) for one in (caught, refused))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeld.cache.keys import Identity, answer_keys
-from labeld.cache.signing import seal, unseal
+from labeld.cache.signing import sign, verify
 from labeld.config.settings import InputLimits
 from labeld.protocol.request import parse_request
 from labeld.types import Answer, ClassifyRequest, Options, Parameters, Text
@@ -120,37 +120,37 @@ keys = st.binary(min_size=32, max_size=32)
 @given(keys, answers, st.binary(max_size=8))
 def test_what_was_sealed_is_read_back(one: bytes, answer: Answer, secret: bytes) -> None:
     """With the same key and secret."""
-    assert answer == unseal(one, seal(one, answer, secret), secret)
+    assert answer == verify(one, sign(one, answer, secret), secret)
 
 
 @given(keys, answers, st.binary(max_size=8), st.data())
 def test_a_flipped_bit_or_a_missing_end_is_a_miss(one: bytes, answer: Answer, secret: bytes, data: Any) -> None:
     """Wherever it is."""
-    sealed = seal(one, answer, secret)
+    sealed = sign(one, answer, secret)
     at = data.draw(st.integers(0, 8 * len(sealed) - 1))
     flipped = (int.from_bytes(sealed, "big") ^ (1 << at)).to_bytes(len(sealed), "big")
 
-    assert unseal(one, flipped, secret) is None
-    assert unseal(one, sealed[: at // 8], secret) is None
+    assert verify(one, flipped, secret) is None
+    assert verify(one, sealed[: at // 8], secret) is None
 
 
 @given(keys, keys, answers)
 def test_another_keys_answer_and_another_secrets_are_misses(one: bytes, other: bytes, answer: Answer) -> None:
     """Values that were swapped, or written by somebody who does not know the secret."""
-    sealed = seal(one, answer, b"ours")
+    sealed = sign(one, answer, b"ours")
 
-    assert unseal(other, sealed, b"ours") == (answer if one == other else None)
-    assert unseal(one, seal(one, answer, b""), b"ours") is None
-    assert unseal(one, sealed, b"") is None
+    assert verify(other, sealed, b"ours") == (answer if one == other else None)
+    assert verify(one, sign(one, answer, b""), b"ours") is None
+    assert verify(one, sealed, b"") is None
 
 
 @given(keys, st.binary(max_size=200))
 def test_anything_else_is_a_miss(one: bytes, value: bytes) -> None:
     """Bytes that nobody sealed."""
-    assert unseal(one, value, b"") is None
+    assert verify(one, value, b"") is None
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
 def test_a_time_that_is_no_number_is_a_miss(seconds: float) -> None:
     """It could not be written into a header."""
-    assert unseal(b"k" * 32, seal(b"k" * 32, Answer(b"[]", seconds), b""), b"") is None
+    assert verify(b"k" * 32, sign(b"k" * 32, Answer(b"[]", seconds), b""), b"") is None

@@ -13,7 +13,7 @@ from labeld.cache.keys import Identity
 from labeld.cache.memory import MemoryStore
 from labeld.checkpoint.revision import folder_state
 from labeld.errors import NotFiniteError
-from labeld.lifecycle.identity import LOOK_EVERY, Revisions
+from labeld.lifecycle.identity import LOOK_EVERY, ModelIdentities
 from labeld.types import Answer, ClassifyRequest, Options, Text
 
 MIB = 1024 * 1024
@@ -103,9 +103,9 @@ def test_what_is_remembered_is_known_without_waiting() -> None:
     async def test(cache: AnswerCache, computer: Computer) -> None:
         await ask(cache, computer, request("a", "b"))
 
-        assert [True, False] == [cache.recall(IDENTITY, request(*texts)).complete for texts in ("ab", "abc")]
-        assert not cache.recall(None, request("a")).complete
-        assert not cache.recall(IDENTITY, request()).complete
+        assert [True, False] == [cache.get_cached(IDENTITY, request(*texts)).complete for texts in ("ab", "abc")]
+        assert not cache.get_cached(None, request("a")).complete
+        assert not cache.get_cached(IDENTITY, request()).complete
         assert [] == await ask(cache, computer, request())
 
     run(test)
@@ -267,8 +267,8 @@ def test_without_the_cache_everything_is_computed_and_still_kept() -> None:
 
         assert [b"A", b"A", b"B"] == await fresh[0] == await fresh[1]
         assert [b"A"] == await normal
-        assert not cache.recall(IDENTITY, asked).complete
-        assert cache.recall(IDENTITY, request("b")).complete
+        assert not cache.get_cached(IDENTITY, asked).complete
+        assert cache.get_cached(IDENTITY, request("b")).complete
 
     run(test, gate=False)
 
@@ -310,7 +310,7 @@ def test_answers_are_shared_between_clients_unless_told_otherwise() -> None:
 def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
     """Without loading the model; a change is noticed a second later at most, and coming back is too."""
     now = 0.0
-    revisions = Revisions(lambda: now)
+    revisions = ModelIdentities(lambda: now)
     (tmp_path / "config.json").write_text("{}")
     old = folder_state(tmp_path)
     assert revisions.identity("org/name", tmp_path) is None
@@ -333,7 +333,7 @@ def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
 
 def test_a_folder_that_changed_before_the_first_question_is_not_believed(tmp_path: Path) -> None:
     """What was loaded is not what is there, however soon somebody asks; nor is a folder that has gone."""
-    revisions = Revisions(lambda: 0.0)
+    revisions = ModelIdentities(lambda: 0.0)
     (tmp_path / "config.json").write_text("{}")
     loaded = folder_state(tmp_path)
     (tmp_path / "config.json").unlink()

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from labeld.cli.main import cli
-from tests.support.hub_models import NEEDED, catalogue, pulling
+from tests.support.hub_models import NEEDED, pulling, resolver
 from tests.support.local_hub import LocalHub
 
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_done_is_said(hub: LocalHub, tmp_path: Path, arguments: l
 
 def test_a_model_in_use_is_not_removed(hub: LocalHub, tmp_path: Path) -> None:
     """Until it is used no longer."""
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
     place = found.fetch("org/model")
 
     assert "in use" in str(labeld(hub, tmp_path, "remove", "org/model").exception)

@@ -18,7 +18,7 @@ from labeld.repository.store import Store
 from labeld.service.build import open_service
 from labeld.types import ClassifyRequest, Text
 from tests.conftest import same
-from tests.support.hub_models import catalogue, classifier
+from tests.support.hub_models import classifier, resolver
 from tests.support.local_hub import Fault, LocalHub, local_hub
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import TEXTS, VOCABULARY_ONLY
@@ -95,7 +95,7 @@ def test_a_failing_hub_is_a_502(hub_server: Server, full_hub: LocalHub) -> None:
 
 def test_a_store_serves_without_the_hub(full_hub: LocalHub, tmp_path: Path) -> None:
     """A server that is offline connects to nobody."""
-    store = catalogue(full_hub, tmp_path)
+    store = resolver(full_hub, tmp_path)
     commit = store.fetch("org/bert").commit
     asked = len(full_hub.requests)
     variables = {"HF_ENDPOINT": full_hub.url, "LABELD_STORE_DIR": str(tmp_path / "store"), "LABELD_HUB": "any"}

@@ -1,4 +1,4 @@
-"""`labeld keys`: real processes make, show, revoke and renew access tokens."""
+"""`labeld tokens`: real processes make, show, revoke and renew access tokens."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from labeld.auth.database_url import locate
 from labeld.auth.secret import open_secret
-from labeld.auth.store import KeyStore, digest_of
+from labeld.auth.store import TokenStore, digest_of
 from labeld.auth.token_format import well_formed
 from tests.support.postgres_process import Postgres
 from tests.support.server_process import LABELD
@@ -21,16 +21,21 @@ SECRET = "0f" * 32
 
 
 class Commands:
-    """`labeld keys` on one store."""
+    """`labeld tokens` on one store."""
 
     def __init__(self, keys: str, **variables: str) -> None:
         self.keys = keys
-        self._environment = {**os.environ, "LABELD_KEYS": keys, "COLUMNS": "120", **variables}
+        self._environment = {**os.environ, "LABELD_TOKENS_DB": keys, "COLUMNS": "120", **variables}
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """One command, however it ends; it never shows a traceback."""
         done = subprocess.run(
-            [LABELD, "keys", *arguments], capture_output=True, text=True, timeout=60, check=False, env=self._environment
+            [LABELD, "tokens", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=self._environment,
         )
         assert "Traceback" not in done.stderr
         return done
@@ -58,17 +63,17 @@ class Commands:
 @pytest.fixture
 def commands(tmp_path: Path) -> Commands:
     """On a file that is not there yet."""
-    return Commands(str(tmp_path / "new" / "keys.sqlite3"))
+    return Commands(str(tmp_path / "new" / "tokens.sqlite3"))
 
 
 def counts(commands: Commands, token: str) -> bool:
     """Whether a server would know the token."""
     location = locate(commands.keys)
     secret = open_secret(location, None)
-    store = KeyStore(location, secret)
+    store = TokenStore(location, secret)
     snapshot = store.snapshot()
     store.close()
-    return snapshot is not None and digest_of(secret, token) in snapshot.keys
+    return snapshot is not None and digest_of(secret, token) in snapshot.access_tokens
 
 
 def test_create_prints_the_token_and_nothing_else(commands: Commands) -> None:
@@ -87,25 +92,25 @@ def test_create_prints_the_token_and_nothing_else(commands: Commands) -> None:
 def test_create_keeps_what_was_asked_for(commands: Commands) -> None:
     """Role, models, expiry and limit, as --json tells them."""
     wanted = ["--role", "admin", "--model", "org/*", "--model", "org/name", "--expires", "30d", "--per-minute", "500"]
-    told = json.loads(commands.says("create", "laptop", *wanted, "--json"))
-    token = told.pop("token")
+    payload = json.loads(commands.says("create", "laptop", *wanted, "--json"))
+    token = payload.pop("token")
 
     assert counts(commands, token)
-    assert commands.listed() == [told]
-    assert (told["role"], told["models"], told["per_minute"]) == ("admin", ["org/*", "org/name"], 500)
-    assert (told["state"], told["last_used"], told["revoked"]) == ("live", None, None)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told["expires"])
+    assert commands.listed() == [payload]
+    assert (payload["role"], payload["models"], payload["per_minute"]) == ("admin", ["org/*", "org/name"], 500)
+    assert (payload["state"], payload["last_used"], payload["revoked"]) == ("live", None, None)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", payload["expires"])
 
 
 def test_revoke_ends_a_token(commands: Commands) -> None:
     """Its row stays, so that one can see what there was."""
     token = commands.says("create", "laptop").strip()
-    key_id = commands.listed()[0]["id"]
+    token_id = commands.listed()[0]["id"]
 
-    assert commands.says("revoke", key_id) == f"Revoked laptop, {key_id}.\n"
+    assert commands.says("revoke", token_id) == f"Revoked laptop, {token_id}.\n"
     assert not counts(commands, token)
     assert [key["state"] for key in commands.listed()] == ["revoked"]
-    assert json.loads(commands.says("revoke", key_id, "--json")) == commands.listed()[0]
+    assert json.loads(commands.says("revoke", token_id, "--json")) == commands.listed()[0]
 
 
 def test_rotate_gives_new_characters(commands: Commands) -> None:
@@ -122,7 +127,7 @@ def test_rotate_gives_new_characters(commands: Commands) -> None:
 
 def test_list_is_a_table_for_people(commands: Commands) -> None:
     """With names as they are, and a sentence when there are none."""
-    assert commands.says("list") == "There are no access tokens yet: labeld keys create NAME makes one.\n"
+    assert commands.says("list") == "There are no access tokens yet: labeld tokens create NAME makes one.\n"
     assert commands.listed() == []
     assert not Path(commands.keys).exists()
 
@@ -145,9 +150,9 @@ REFUSED = [
     (["create", "x", "--expires", "30d" * 1000], "must be a duration like 30d or 12h"),
     (["create", "x", "--per-minute", "0"], "The limit of an access token must be 1 to 1000000 requests per minute"),
     (["create", "x", "--model", "../../etc/passwd"], "Model 1 of the access token is neither an id like org/name"),
-    (["revoke", "laptop"], "There is no access token with this id: `labeld keys list` shows the ids."),
-    (["revoke", "\x1b[31m"], "There is no access token with this id: `labeld keys list` shows the ids."),
-    (["rotate", "0" * 12], "There is no access token with this id: `labeld keys list` shows the ids."),
+    (["revoke", "laptop"], "There is no access token with this id: `labeld tokens list` shows the ids."),
+    (["revoke", "\x1b[31m"], "There is no access token with this id: `labeld tokens list` shows the ids."),
+    (["rotate", "0" * 12], "There is no access token with this id: `labeld tokens list` shows the ids."),
 ]
 
 
@@ -192,27 +197,29 @@ def test_a_place_that_cannot_be_used_is_said(tmp_path: Path, commands: Commands)
     """A folder, a file that is no database, a folder that is a file, a URL of something else, a lost secret."""
     (tmp_path / "text").write_text("no database " * 1000)
     (tmp_path / "text.secret").write_text(SECRET)
-    assert "keys is a folder" in commands.refuses("list", "--keys", str(tmp_path))
-    assert "is no SQLite database" in commands.refuses("list", "--keys", str(tmp_path / "text"))
-    assert "cannot be" in commands.refuses("create", "x", "--keys", str(tmp_path / "text" / "keys"))
-    assert "must be a file, or postgresql://" in commands.refuses("list", "--keys", "mysql://user:password@host/db")
+    assert "tokens_db is a folder" in commands.refuses("list", "--tokens-db", str(tmp_path))
+    assert "is no SQLite database" in commands.refuses("list", "--tokens-db", str(tmp_path / "text"))
+    assert "cannot be" in commands.refuses("create", "x", "--tokens-db", str(tmp_path / "text" / "keys"))
+    assert "must be a file, or postgresql://" in commands.refuses(
+        "list", "--tokens-db", "mysql://user:password@host/db"
+    )
     commands.says("create", "laptop")
     Path(f"{commands.keys}.secret").unlink()
-    assert "keys.sqlite3.secret is missing" in commands.refuses("create", "x")
-    assert "must be 64 hexadecimal digits" in Commands(commands.keys, LABELD_KEYS_SECRET="short").refuses("list")
-    assert "made with another secret" in Commands(commands.keys, LABELD_KEYS_SECRET=SECRET).refuses("list")
+    assert "tokens.sqlite3.secret is missing" in commands.refuses("create", "x")
+    assert "must be 64 hexadecimal digits" in Commands(commands.keys, LABELD_TOKENS_SECRET="short").refuses("list")
+    assert "made with another secret" in Commands(commands.keys, LABELD_TOKENS_SECRET=SECRET).refuses("list")
 
 
 def test_postgres_keeps_tokens_too(postgres: Postgres) -> None:
     """With a secret that all servers share, and not without."""
     url = postgres.database()
-    commands = Commands(url, LABELD_KEYS_SECRET=SECRET)
+    commands = Commands(url, LABELD_TOKENS_SECRET=SECRET)
     token = commands.says("create", "laptop").strip()
 
     assert well_formed(token)
     assert [key["name"] for key in commands.listed()] == ["laptop"]
-    assert "set LABELD_KEYS_SECRET to 64 hexadecimal digits" in Commands(url).refuses("list")
-    away = Commands(url.replace(str(postgres.port), "1"), LABELD_KEYS_SECRET=SECRET)
+    assert "set LABELD_TOKENS_SECRET to 64 hexadecimal digits" in Commands(url).refuses("list")
+    away = Commands(url.replace(str(postgres.port), "1"), LABELD_TOKENS_SECRET=SECRET)
     assert away.refuses("list") == "The database of access tokens does not answer: try again in a moment."
 
 
@@ -221,8 +228,8 @@ def test_postgres_without_its_package_says_what_to_install(tmp_path: Path) -> No
     script = """
 import sys
 sys.modules["psycopg"] = None
-from labeld.cli import run
-sys.argv = ["labeld", "keys", "list", "--keys", "postgresql://user:password@host/db"]
+from labeld.cli.main import run
+sys.argv = ["labeld", "tokens", "list", "--tokens-db", "postgresql://user:password@host/db"]
 run()
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
@@ -238,7 +245,7 @@ def test_help_teaches(commands: Commands) -> None:
     one = commands.says("create", "--help")
 
     assert all(name in every for name in ("create", "list", "revoke", "rotate", "Authorization: Bearer"))
-    assert "TOKEN=$(labeld keys create laptop" in one
+    assert "TOKEN=$(labeld tokens create laptop" in one
     assert all(
-        name in one for name in ("--role", "--model", "--expires", "--per-minute", "LABELD_KEYS", "30d", "org/*")
+        name in one for name in ("--role", "--model", "--expires", "--per-minute", "LABELD_TOKENS_DB", "30d", "org/*")
     )

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from typer.testing import CliRunner, Result
 
 from labeld.cli.main import cli
-from labeld.cli.reference_scores import SHIPPED, read_known_answers, tolerance
+from labeld.cli.reference_scores import SHIPPED, read_reference_scores, tolerance
 from labeld.errors import SettingsError
 from tests.support.local_hub import LocalHub, local_hub
 from tests.support.server_process import run_labeld
@@ -227,7 +227,7 @@ def test_the_tolerance_fits_the_digits(published: str, expected: float) -> None:
 
 def test_the_shipped_answers_can_be_read() -> None:
     """13 scores of four models; probabilities of all labels add up to one."""
-    shipped = read_known_answers(SHIPPED)
+    shipped = read_reference_scores(SHIPPED)
 
     assert (4, 13) == (len({one.model for one in shipped}), sum(len(one.scores) for one in shipped))
     assert [1, 1] == [round(sum(one.scores.values()), 4) for one in shipped if len(one.scores) == 3]

@@ -301,7 +301,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 def keyed(keys: Keys, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the small models that wants to see one of these tokens."""
     arguments = ("org/bert", "--models-dir", str(models_dir))
-    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_KEYS=str(keys.path)) as running:
+    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_TOKENS_DB=str(keys.path)) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
     """Precedence, for one setting in each place."""
     loaded = load({"port": 1, "threads": None}, {"LABELD_PORT": "2", "LABELD_THREADS": "3"})
 
-    assert (1, 3, 0) == (loaded.listen.port, loaded.compute.threads, loaded.compute.lanes)
+    assert (1, 3, 0) == (loaded.listen.port, loaded.compute.threads, loaded.compute.streams)
 
 
 def test_values_get_the_type_of_their_setting() -> None:

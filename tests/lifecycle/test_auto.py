@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from labeld.autotune.accuracy import Cost, Variety
-from labeld.autotune.results import VerdictFile
+from labeld.autotune.accuracy import AccuracyLoss, Diversity
+from labeld.autotune.results import ChoiceFile
 from labeld.autotune.texts import LEAST
-from labeld.autotune.trial import Measured, Verdict
+from labeld.autotune.trial import Measured, PrecisionChoice
 from labeld.config.precision import parse_precisions
 from labeld.config.settings import Precisions
 from labeld.errors import UnavailableError
@@ -35,33 +35,37 @@ def load(models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
             model = load_model(
                 name,
                 models_dir / name,
-                LoadOptions(1, 1, 1000, 4096, tmp_path, parse_precisions("auto"), **{"probe": PROBE, **options}),
+                LoadOptions(
+                    1, 1, 1000, 4096, tmp_path, parse_precisions("auto"), **{"evaluation_texts": PROBE, **options}
+                ),
             )
         return model, caplog.text
 
     return loaded
 
 
-def verdicts(tmp_path: Path) -> list[Path]:
+def choices(tmp_path: Path) -> list[Path]:
     """The files of remembered verdicts."""
-    return sorted(tmp_path.glob("verdicts/*"))
+    return sorted(tmp_path.glob("precision-choices/*"))
 
 
 def test_a_verdict_is_reached_once_and_remembered(load: Callable[..., tuple[Model, str]], tmp_path: Path) -> None:
     """The second load runs no trial, uses the same precision, and says so again."""
     first, log = load()
-    (file,) = verdicts(tmp_path)
+    (file,) = choices(tmp_path)
     content, written = file.read_bytes(), file.stat().st_mtime_ns
     second, second_log = load()
 
     assert TRIES in log
     assert TRIES not in second_log
     assert f"org/bert answers in {first.engine.precision} by a trial on {len(PROBE)} texts" in second_log
-    assert (first.engine.precision, first.verdict) == (second.engine.precision, second.verdict)
+    assert (first.engine.precision, first.choice) == (second.engine.precision, second.choice)
     assert (content, written) == (file.read_bytes(), file.stat().st_mtime_ns)
 
 
-@pytest.mark.parametrize("change", [{"probe": PROBE[1:]}, {"tolerances": Precisions(probe_agreement=0.5)}])
+@pytest.mark.parametrize(
+    "change", [{"evaluation_texts": PROBE[1:]}, {"tolerances": Precisions(precision_agreement=0.5)}]
+)
 def test_another_probe_or_tolerance_needs_another_verdict(
     load: Callable[..., tuple[Model, str]], tmp_path: Path, change: dict[str, Any]
 ) -> None:
@@ -70,19 +74,19 @@ def test_another_probe_or_tolerance_needs_another_verdict(
     _, log = load(**change)
 
     assert TRIES in log
-    assert 2 == len(verdicts(tmp_path))
+    assert 2 == len(choices(tmp_path))
 
 
 def test_a_broken_verdict_is_ignored_and_replaced(load: Callable[..., tuple[Model, str]], tmp_path: Path) -> None:
     """A file that was cut off costs a trial."""
     load()
-    (file,) = verdicts(tmp_path)
+    (file,) = choices(tmp_path)
     file.write_bytes(file.read_bytes()[:100])
     _, log = load()
 
     assert TRIES in log
-    assert [file] == verdicts(tmp_path)
-    assert json.loads(file.read_bytes())["verdict"]["texts"] == len(PROBE)
+    assert [file] == choices(tmp_path)
+    assert json.loads(file.read_bytes())["choice"]["texts"] == len(PROBE)
 
 
 @pytest.mark.parametrize(
@@ -95,32 +99,34 @@ def test_a_broken_verdict_is_ignored_and_replaced(load: Callable[..., tuple[Mode
         ('"refused": {"bfloat16": "no"}', '"refused": []'),
         ('"refused": {"bfloat16": "no"}', '"refused": {"bfloat16": 1}'),
         ('"agreement": 1.0, ', ""),
-        ('"probe": "a"', '"probe": "b"'),
-        ('{"verdict"', '[{"verdict"'),
+        ('"evaluation_texts": "a"', '"evaluation_texts": "b"'),
+        ('{"choice"', '[{"choice"'),
     ],
 )
 def test_a_verdict_that_makes_no_sense_is_none(tmp_path: Path, part: str, spoilt: str) -> None:
     """Whatever is wrong with its file."""
-    memory = VerdictFile(tmp_path, "0" * 40, "a", Precisions())
+    memory = ChoiceFile(tmp_path, "0" * 40, "a", Precisions())
     measured = (
-        Measured("float32", 1.0, 1.0, 1, Cost(1.0, 0.0, 0.0)),
-        Measured("int8", 2.0, 1.0, 1, Cost(1.0, 0.0, 0.0)),
+        Measured("float32", 1.0, 1.0, 1, AccuracyLoss(1.0, 0.0, 0.0)),
+        Measured("int8", 2.0, 1.0, 1, AccuracyLoss(1.0, 0.0, 0.0)),
     )
-    verdict = Verdict("int8", 150, Variety(0.5, 0.5), measured, {"bfloat16": "no"})
-    memory.write(verdict)
-    (file,) = verdicts(tmp_path)
+    choice = PrecisionChoice("int8", 150, Diversity(0.5, 0.5), measured, {"bfloat16": "no"})
+    memory.write(choice)
+    (file,) = choices(tmp_path)
     before = memory.read()
     content = file.read_text()
     file.write_text(content.replace(part, spoilt))
 
-    assert verdict == before
+    assert choice == before
     assert part in content
     assert memory.read() is None
 
 
 def test_no_change_allowed_means_float32(load: Callable[..., tuple[Model, str]]) -> None:
     """Whatever the speed."""
-    model, log = load(tolerances=Precisions(probe_agreement=1.0, probe_mean_change=0.0, probe_p99_change=0.0))
+    model, log = load(
+        tolerances=Precisions(precision_agreement=1.0, precision_mean_change=0.0, precision_p99_change=0.0)
+    )
 
     assert "float32" == model.engine.precision
     assert "org/bert answers in float32" in log
@@ -128,7 +134,7 @@ def test_no_change_allowed_means_float32(load: Callable[..., tuple[Model, str]])
 
 def test_texts_that_say_nothing_leave_float32_and_are_called_so(load: Callable[..., tuple[Model, str]]) -> None:
     """One text over and over agrees with itself in every precision."""
-    model, log = load(probe=(Text("the film was good"),) * LEAST)
+    model, log = load(evaluation_texts=(Text("the film was good"),) * LEAST)
 
     assert "float32" == model.engine.precision
     assert "100% of them with the same answer); their answers are not varied enough to judge by" in log
@@ -141,19 +147,19 @@ def test_a_process_that_stops_ends_the_trial(load: Callable[..., tuple[Model, st
 
     with pytest.raises(UnavailableError, match="stopping"):
         load(stopping=stopping)
-    assert [] == verdicts(tmp_path)
+    assert [] == choices(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["org/one-label", "org/multi-label"])
 def test_every_kind_of_model_is_tried_on_the_shipped_texts(load: Callable[..., tuple[Model, str]], name: str) -> None:
     """Pairs for one label; sides of 0.5 for several."""
-    verdict = load(name, probe=None)[0].verdict
+    choice = load(name, evaluation_texts=None)[0].choice
 
-    assert verdict is not None
-    assert verdict.texts >= 300
-    assert "float32" == verdict.measured[0].precision
-    assert all(one.tokens_per_second > 0 for one in verdict.measured)
-    assert (name == "org/one-label") is (verdict.variety.most_frequent is None)
+    assert choice is not None
+    assert choice.texts >= 300
+    assert "float32" == choice.measured[0].precision
+    assert all(one.tokens_per_second > 0 for one in choice.measured)
+    assert (name == "org/one-label") is (choice.diversity.most_frequent is None)
 
 
 def test_a_server_says_which_precision_answers(models_dir: Path, tmp_path: Path) -> None:
@@ -178,13 +184,15 @@ def test_a_server_that_is_told_to_stop_during_the_trial_stops(models_dir: Path, 
     log = tmp_path / "log"
     with (
         log.open("wb") as stderr,
-        subprocess.Popen([*command, "--probe", str(probe), "--cache-dir", str(tmp_path)], stderr=stderr) as process,
+        subprocess.Popen(
+            [*command, "--evaluation-texts", str(probe), "--cache-dir", str(tmp_path)], stderr=stderr
+        ) as process,
     ):
         assert wait_until(lambda: TRIES in log.read_text(), 60), log.read_text()
         process.terminate()
         code = process.wait(60)
 
-    assert (0, []) == (code, verdicts(tmp_path)), log.read_text()
+    assert (0, []) == (code, choices(tmp_path)), log.read_text()
     assert "Traceback" not in log.read_text()
 
 
@@ -233,11 +241,11 @@ def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_p
         found["max_input_length"],
     )
     float32, *faster = found["precisions"]
-    assert (1.0, 0.0, 0.0) == tuple(float32["cost"].values())
+    assert (1.0, 0.0, 0.0) == tuple(float32["loss"].values())
     assert {"float32", "bfloat16", "int8"} == {one["precision"] for one in found["precisions"]} | set(found["refused"])
-    assert all(0.9 < one["cost"]["agreement"] <= 1 and one["cost"]["mean_change"] > 0 for one in faster)
+    assert all(0.9 < one["loss"]["agreement"] <= 1 and one["loss"]["mean_change"] > 0 for one in faster)
     assert all(one["memory_bytes"] > 1e6 and one["load_seconds"] > 0 for one in found["precisions"])
-    assert found["probe"]["varied_enough"]
+    assert found["evaluation_texts"]["varied_enough"]
     assert f"labeld/language-20 answers in {found['auto']}" in later.stderr
     assert TRIES not in later.stderr
 

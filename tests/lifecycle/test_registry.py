@@ -20,7 +20,7 @@ from tests.support.virtual_time import run
 class Thing:
     """A loaded model of the test."""
 
-    key: str
+    model_id: str
     bytes: int
     closed: bool = False
 
@@ -47,20 +47,20 @@ class CountingLoader:
         """Bytes that are in use."""
         return self.base + sum(one.bytes for one in self.alive)
 
-    async def prepare(self, key: str) -> int:
+    async def prepare(self, model_id: str) -> int:
         """What the model is expected to take."""
-        return self.sizes.get(key, 10)
+        return self.sizes.get(model_id, 10)
 
-    async def load(self, key: str) -> Thing:
+    async def load(self, model_id: str) -> Thing:
         """Takes a second."""
-        self.loads.append(key)
+        self.loads.append(model_id)
         self.loading += 1
         assert self.loading == 1, "two loads at once"
         await asyncio.sleep(1)
         self.loading -= 1
-        if key in self.broken:
-            raise FolderError(f"config.json of {key} is missing.")
-        thing = Thing(key, self.sizes.get(key, 10) + self.surprises.get(key, 0))
+        if model_id in self.broken:
+            raise FolderError(f"config.json of {model_id} is missing.")
+        thing = Thing(model_id, self.sizes.get(model_id, 10) + self.surprises.get(model_id, 0))
         self.alive.add(thing)
         self.peak = max(self.peak, self.measure())
         return thing
@@ -74,7 +74,7 @@ class CountingLoader:
         assert not model.closed
         model.closed = True
         await asyncio.sleep(0.1)
-        self.closes.append(model.key)
+        self.closes.append(model.model_id)
         self.alive.remove(model)
         self.base += self.leak
 
@@ -84,13 +84,13 @@ def registry(loader: CountingLoader, budget: int = 10**9, **limits: float) -> Re
     return Registry(loader, Residency(**limits), budget, loader.measure)
 
 
-async def use(models: Registry[Thing], key: str, seconds: float = 0.0, wait: float | None = None) -> str:
+async def use(models: Registry[Thing], model_id: str, seconds: float = 0.0, wait: float | None = None) -> str:
     """Leases a model for some time and looks whether it stayed."""
-    async with models.lease(key, wait) as thing:
+    async with models.lease(model_id, wait) as thing:
         await asyncio.sleep(seconds)
         assert not thing.closed
         assert thing in models._loader.alive
-        return thing.key
+        return thing.model_id
 
 
 def leases(models: Registry[Thing]) -> int:
@@ -100,7 +100,7 @@ def leases(models: Registry[Thing]) -> int:
 
 def keys(models: Registry[Thing]) -> list[str]:
     """The loaded models, the least recently used first."""
-    return [one.key for one in models.residents()]
+    return [one.model_id for one in models.residents()]
 
 
 async def outcomes(callers: Iterable[asyncio.Future[str]]) -> list[type]:
@@ -174,8 +174,8 @@ def test_the_least_recently_used_leaves_first() -> None:
     async def story() -> None:
         loader = CountingLoader(sizes={"big": 20})
         models = registry(loader, budget=140)
-        for key in ("a", "b", "c", "d", "a", "c"):
-            await use(models, key)
+        for model_id in ("a", "b", "c", "d", "a", "c"):
+            await use(models, model_id)
         assert ["b", "d", "a", "c"] == keys(models)
         await use(models, "e")
         assert ["b"] == loader.closes
@@ -193,8 +193,8 @@ def test_a_pinned_model_is_never_evicted() -> None:
         loader = CountingLoader(sizes={"big": 35})
         models = registry(loader, budget=140, idle_timeout=5)
         models.pin("a")
-        for key in ("a", "b", "c", "d"):
-            await use(models, key)
+        for model_id in ("a", "b", "c", "d"):
+            await use(models, model_id)
         with pytest.raises(ModelTooLargeError) as refused:
             await use(models, "big")
         assert (35, 30) == (refused.value.needed, refused.value.room)
@@ -229,8 +229,8 @@ def test_what_took_more_than_expected_is_made_up_for() -> None:
     async def story() -> None:
         loader = CountingLoader(surprises={"c": 12})
         models = registry(loader, budget=140)
-        for key in ("a", "b", "c"):
-            await use(models, key)
+        for model_id in ("a", "b", "c"):
+            await use(models, model_id)
 
         assert (["b", "c"], 22) == (keys(models), models.residents()[-1].bytes)
 
@@ -258,8 +258,8 @@ def test_memory_that_others_use_counts() -> None:
     async def story() -> None:
         loader = CountingLoader(sizes={"big": 25})
         models = registry(loader, budget=140)
-        for key in ("a", "b"):
-            await use(models, key)
+        for model_id in ("a", "b"):
+            await use(models, model_id)
         loader.base += 20
         await use(models, "c")
         assert (["a"], ["b", "c"], 140) == (loader.closes, keys(models), loader.peak)
@@ -315,7 +315,7 @@ def test_a_failed_load_does_not_keep_others_waiting() -> None:
     async def story() -> None:
         loader = CountingLoader(broken={"a"})
         models = registry(loader)
-        callers = [asyncio.create_task(use(models, key)) for key in ("a", "b")]
+        callers = [asyncio.create_task(use(models, model_id)) for model_id in ("a", "b")]
 
         assert [FolderError, str] == await outcomes(callers)
         assert (["b"], {}, 0) == (keys(models), models.loads(), leases(models))
@@ -387,7 +387,7 @@ def test_waiters_are_bounded() -> None:
     async def story() -> None:
         models = registry(CountingLoader(), max_waiting=3)
         await use(models, "loaded")
-        callers = [asyncio.create_task(use(models, key)) for key in ("a", "a", "b", "b")]
+        callers = [asyncio.create_task(use(models, model_id)) for model_id in ("a", "a", "b", "b")]
 
         assert "loaded" == await use(models, "loaded")
         assert [str, str, str, OverloadedError] == await outcomes(callers)
@@ -446,7 +446,7 @@ def test_loads_tell_how_far_they_are() -> None:
 
     async def story() -> None:
         models = registry(CountingLoader())
-        callers = [asyncio.create_task(use(models, key)) for key in "abc"]
+        callers = [asyncio.create_task(use(models, model_id)) for model_id in "abc"]
         await asyncio.sleep(1.25)
 
         assert {"b": pytest.approx(0.25), "c": None} == models.loads()
@@ -463,7 +463,7 @@ def test_closing_tells_everyone_who_waits() -> None:
     async def story() -> None:
         loader = CountingLoader()
         models = registry(loader)
-        callers = [asyncio.create_task(use(models, key)) for key in "ab"]
+        callers = [asyncio.create_task(use(models, model_id)) for model_id in "ab"]
         await asyncio.sleep(0.5)
         models.close(UnavailableError("This server is stopping."))
 
@@ -491,13 +491,13 @@ def test_many_callers_at_random_find_what_they_asked_for(seed: int) -> None:
 
         async def client() -> None:
             for _ in range(375):
-                key = dice.choice(list(sizes))
-                asking = asyncio.create_task(use(models, key, dice.choice([0, 0.1, 2]), dice.choice([0, 0.5, 30])))
+                model_id = dice.choice(list(sizes))
+                asking = asyncio.create_task(use(models, model_id, dice.choice([0, 0.1, 2]), dice.choice([0, 0.5, 30])))
                 if dice.random() < 0.1:
                     await asyncio.sleep(dice.random() * 3)
                     asking.cancel()
                 (outcome,) = await outcomes([asking])
-                served = FolderError if key in loader.broken else str
+                served = FolderError if model_id in loader.broken else str
                 assert outcome in (served, TimeoutError, asyncio.CancelledError)
                 assert loader.measure() <= 180
 
@@ -506,7 +506,7 @@ def test_many_callers_at_random_find_what_they_asked_for(seed: int) -> None:
 
         assert (0, 0, {}) == (leases(models), models.waiting, models.loads())
         assert loader.peak <= 180
-        assert {one.key for one in loader.alive} == set(keys(models))
+        assert {one.model_id for one in loader.alive} == set(keys(models))
         assert min(len(loader.closes), models.counts.evictions) > 20
         assert "model-3" not in keys(models)
 

@@ -17,14 +17,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
 from labeld.config.precision import parse_precisions
-from labeld.config.settings import Amount, Queue, Residency, Settings
+from labeld.config.settings import ByteSize, Queue, Residency, Settings
 from labeld.config.settings import Folders as FolderSettings
 from labeld.errors import ModelLoadingError, ModelNotFoundError, OverloadedError
-from labeld.lifecycle.loader import PEAK, Loaded, ModelLoader
+from labeld.lifecycle.loader import PEAK, LoadedModel, ModelLoader
 from labeld.lifecycle.model import LoadOptions, weight_bytes
-from labeld.repository.resolver import Catalogue
+from labeld.repository.resolver import Resolver
 from labeld.scheduler.dispatcher import Dispatcher
-from labeld.service.build import open_catalogue
+from labeld.service.build import open_resolver
 from labeld.service.service import Service
 from labeld.system import memory
 from labeld.types import ClassifyRequest, Options, Text
@@ -40,12 +40,12 @@ MIB = 1024 * 1024
 class GatedLoader(ModelLoader):
     """The loader, which begins a load only while its gate is open."""
 
-    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher, options: LoadOptions) -> None:
-        super().__init__(catalogue, dispatcher, options)
+    def __init__(self, resolver: Resolver, dispatcher: Dispatcher, options: LoadOptions) -> None:
+        super().__init__(resolver, dispatcher, options)
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def load(self, key: str) -> Loaded:
+    async def load(self, key: str) -> LoadedModel:
         """The model, when the gate is open."""
         await self.gate.wait()
         return await super().load(key)
@@ -62,13 +62,13 @@ async def opened(
 ) -> AsyncIterator[tuple[Service, GatedLoader]]:
     """A service of the models in a folder, of whose memory only what its models are known to take counts."""
     settings = Settings(
-        residency=Residency(memory_budget=Amount(f"{budget}"), **limits), queue=Queue(max_in_flight=max_in_flight)
+        residency=Residency(memory_budget=ByteSize(f"{budget}"), **limits), queue=Queue(max_in_flight=max_in_flight)
     )
     dispatcher = Dispatcher(settings.compute, settings.queue, 1)
-    catalogue = open_catalogue(Settings(folders=FolderSettings(models_dir=root, cache_dir=cache_dir)), "off")
-    loader = GatedLoader(catalogue, dispatcher, LoadOptions(1, 1, MIB, 4096, cache_dir))
+    resolver = open_resolver(Settings(folders=FolderSettings(models_dir=root, cache_dir=cache_dir)), "off")
+    loader = GatedLoader(resolver, dispatcher, LoadOptions(1, 1, MIB, 4096, cache_dir))
     cache = AnswerCache(MemoryStore(cache_bytes, 60.0))
-    service = Service(catalogue, dispatcher, loader, cache, settings, measure=lambda: 0)
+    service = Service(resolver, dispatcher, loader, cache, settings, measure=lambda: 0)
     dispatcher.start()
     try:
         yield service, loader
@@ -85,7 +85,7 @@ async def until(condition) -> None:
 
 def loaded(service: Service) -> list[str]:
     """The loaded models, the least recently used first."""
-    return [one.key for one in service.residents()]
+    return [one.model_id for one in service.residents()]
 
 
 def mapped_files(folder: Path) -> set[str]:
@@ -217,7 +217,7 @@ def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:
                 service.state("no/such")
             assert (1, 2, 0) == (service.counts.loads, service.counts.failures, service.counts.evictions)
             (resident,) = service.residents()
-            assert ("org/bert", 0) == (resident.key, resident.leases)
+            assert ("org/bert", 0) == (resident.model_id, resident.leases)
             words = 4 * BERT["vocab_size"] * BERT["hidden_size"]  # which stay in their file
             assert resident.bytes == weight_bytes(tmp_path / "org/bert") - words
         async with opened(tmp_path, tmp_path / "cache", load_grace=0) as (service, _):
@@ -228,12 +228,12 @@ def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:
 
 def test_a_precision_reserves_what_it_needs(models_dir: Path, tmp_path: Path) -> None:
     """A model in int8 less than one in float32, by its own id; where a trial may come, as much as float32."""
-    catalogue = open_catalogue(Settings(folders=FolderSettings(models_dir=models_dir)), "off")
+    resolver = open_resolver(Settings(folders=FolderSettings(models_dir=models_dir)), "off")
     dispatcher = Dispatcher(Settings().compute, Queue(), 1)
 
     async def reserved(setting: str) -> int:
         options = LoadOptions(1, 1, MIB, 4096, tmp_path, parse_precisions(setting))
-        loader = ModelLoader(catalogue, dispatcher, options)
+        loader = ModelLoader(resolver, dispatcher, options)
         try:
             return await loader.prepare("org/bert")
         finally:

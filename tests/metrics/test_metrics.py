@@ -176,7 +176,7 @@ def test_the_status_says_what_runs(counted: Server) -> None:
     assert {
         "architecture": "BertForSequenceClassification",
         "precision": "float32",
-        "verdict": None,
+        "precision_choice": None,
         "leases": 0,
         "waiting": {"texts": 0, "tokens": 0},
     }.items() <= model.items()

@@ -1,4 +1,4 @@
-"""The documents say what is true. `python tests/test_docs.py` writes docs/settings.md anew."""
+"""The documents say what is true. `python -m tests.project.test_docs` writes docs/settings.md anew."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def settings_page() -> str:
         "# Settings",
         "",
         "A flag of `labeld serve` wins over the environment variable, and that over the default. Written by",
-        "`python tests/test_docs.py` from `src/labeld/settings.py`.",
+        "`python -m tests.project.test_docs` from `src/labeld/config/settings.py`.",
     ]
     group = None
     for its_group, one, _ in every_setting():
@@ -84,7 +84,9 @@ def test_the_description_names_every_route() -> None:
 def test_the_page_of_metrics_names_every_one() -> None:
     """docs/http-api.md has each family that a server counts or shows."""
     page = (ROOT / "docs/http-api.md").read_text()
-    sources = "".join((ROOT / "src/labeld" / name).read_text() for name in ("metrics.py", "web/status.py"))
+    sources = "".join(
+        (ROOT / "src/labeld" / name).read_text() for name in ("metrics/prometheus.py", "web/monitoring/status.py")
+    )
 
     assert [] == [name for name in re.findall(r'"(labeld_[a-z_]+)"', sources) if f"`{name}" not in page]
 

@@ -13,6 +13,7 @@ from labeld import errors
 from labeld.auth import errors as access_errors
 from labeld.config.settings import InputLimits
 from labeld.protocol import response
+from labeld.protocol.request import parse_request
 from labeld.types import ClassifyReply, LabelScore
 
 CONTRACT = Path(__file__).with_name("contract")
@@ -113,7 +114,7 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
     error: Exception = errors.ModelNotFoundError(case.get("model_id", ""))
     if "request_hex" in case:
         with pytest.raises(errors.InvalidRequestError) as caught:
-            response.parse_request(bytes.fromhex(case["request_hex"]), {}, "", InputLimits())
+            parse_request(bytes.fromhex(case["request_hex"]), {}, "", InputLimits())
         error = caught.value
 
     status, _, body = response.encode_error(error, "an-id")
@@ -133,12 +134,12 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.RouteNotFoundError(), 404, {}),
         (errors.RepositoryNotFoundError(errors.ModelNotFoundError("a")), 404, {"x-error-code": "RepoNotFound"}),
         (access_errors.AnonymousError(), 401, {"www-authenticate": SCHEME}),
-        (access_errors.UnknownKeyError(), 401, {"www-authenticate": SCHEME}),
-        (access_errors.ForbiddenKeyError("No."), 403, {}),
+        (access_errors.UnknownTokenError(), 401, {"www-authenticate": SCHEME}),
+        (access_errors.ForbiddenTokenError("No."), 403, {}),
         (access_errors.BadHostError(), 400, {}),
         (access_errors.ForeignHostError("a"), 403, {}),
         (access_errors.ForeignOriginError("https://a"), 403, {}),
-        (access_errors.KeyStoreUnavailableError(), 503, {"retry-after": "2"}),
+        (access_errors.TokenStoreUnavailableError(), 503, {"retry-after": "2"}),
         (
             access_errors.RateLimitedError(60, 29.5),
             429,

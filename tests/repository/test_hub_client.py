@@ -20,7 +20,7 @@ from labeld.errors import (
 )
 from labeld.protocol.response import encode_error
 from labeld.repository.url_policy import redirected, require_other_address
-from tests.support.hub_models import NEEDED, catalogue, classifier, start
+from tests.support.hub_models import NEEDED, classifier, resolver, start
 from tests.support.local_hub import Fault, LocalHub, local_hub
 
 ELSEWHERE = [
@@ -44,18 +44,18 @@ def weights(hub: LocalHub) -> bytes:
 
 def test_a_model_is_downloaded_once_with_only_the_files_it_needs(hub: LocalHub, tmp_path: Path) -> None:
     """One form of weights, nothing of other frameworks, at the commit that main is; and no second time."""
-    found = catalogue(hub, tmp_path)
-    told: list[tuple[int, int]] = []
+    found = resolver(hub, tmp_path)
+    payload: list[tuple[int, int]] = []
 
-    place = found.fetch(found.find("org/model"), lambda done, total: told.append((done, total)))
-    again = catalogue(hub, tmp_path).fetch("org/model")
+    place = found.fetch(found.find("org/model"), lambda done, total: payload.append((done, total)))
+    again = resolver(hub, tmp_path).fetch("org/model")
 
     files = hub.repositories["org/model"].files
     assert hub.repositories["org/model"].branches["main"] == place.commit
     assert {name: files[name] for name in NEEDED} == {name: (place.folder / name).read_bytes() for name in NEEDED}
     assert (place, dict.fromkeys(NEEDED, 1)) == (again, dict(hub.downloads()))
     total = sum(len(files[name]) for name in NEEDED)
-    assert (sorted(told), (total, total)) == (told, told[-1])
+    assert (sorted(payload), (total, total)) == (payload, payload[-1])
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_one_form_of_weights_is_downloaded(
     files = {name: data for name, data in classifier().items() if not name.endswith((".safetensors", ".bin"))}
     hub.add("org/weights", files | {name: name.encode() for name in (*forms, "model-x.safetensors")})
 
-    catalogue(hub, tmp_path).fetch("org/weights")
+    resolver(hub, tmp_path).fetch("org/weights")
 
     assert expected == sorted(name for name in hub.downloads() if "model" in name)
 
@@ -88,7 +88,7 @@ def test_revisions_are_commits(hub: LocalHub, tmp_path: Path) -> None:
     repository.files = classifier(1)
     second = repository.commit("refs/pr/1")
     repository.files = classifier(2)
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
 
     commits = [
         found.fetch(found.find(name)).commit for name in ("org/model", "org/model@refs/pr/1", f"org/model@{first}")
@@ -106,15 +106,15 @@ def test_an_old_id_is_found_where_the_hub_has_moved_it(hub: LocalHub, tmp_path: 
     """The Hub answers 307 for an id without an organisation."""
     hub.renamed["classic"] = "org/model"
 
-    assert hub.repositories["org/model"].branches["main"] == catalogue(hub, tmp_path).fetch("classic").commit
+    assert hub.repositories["org/model"].branches["main"] == resolver(hub, tmp_path).fetch("classic").commit
 
 
 def test_only_this_servers_token_is_sent_and_only_to_the_hub(hub: LocalHub, tmp_path: Path) -> None:
     """A private and a gated model need it."""
     hub.add("org/private", classifier(1), private=True, token="hf_own")
     hub.add("org/gated", classifier(2), gated=True, token="hf_own")
-    without, own = catalogue(hub, tmp_path), catalogue(hub, tmp_path, hf_token="hf_own\n")
-    wrong = catalogue(hub, tmp_path, hf_token="hf_other")
+    without, own = resolver(hub, tmp_path), resolver(hub, tmp_path, hf_token="hf_own\n")
+    wrong = resolver(hub, tmp_path, hf_token="hf_other")
 
     with pytest.raises(ModelNotFoundError):
         without.fetch("org/private")
@@ -134,7 +134,7 @@ def test_a_model_that_is_too_large_is_refused_with_both_sizes(hub: LocalHub, tmp
     """Nothing of it is downloaded."""
     sentence = r"too large to be loaded automatically \(0\.3MB > 0\.2MB, setting max_download\)"
     with pytest.raises(DownloadTooLargeError, match=sentence) as no:
-        catalogue(hub, tmp_path, max_download="200KB").fetch("org/model")
+        resolver(hub, tmp_path, max_download="200KB").fetch("org/model")
 
     assert (403, []) == (encode_error(no.value, "")[0], list(hub.downloads()))
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_served_is_known_before_its_weights(
     hub.add("org/other", files)
 
     with pytest.raises(ModelBrokenError, match=sentence):
-        catalogue(hub, tmp_path).fetch("org/other")
+        resolver(hub, tmp_path).fetch("org/other")
 
     assert "model.safetensors" not in hub.downloads()
     assert not (tmp_path / "store/org--other").exists()
@@ -165,15 +165,15 @@ def test_what_cannot_be_served_is_known_before_its_weights(
 def test_a_cut_download_goes_on_where_it_was(hub: LocalHub, tmp_path: Path) -> None:
     """By Range, in the same call after a cut in the middle, and in the next one after more than that."""
     hub.fault = Fault("cut", on="/cdn/", after=100_000, times=1)
-    catalogue(hub, tmp_path / "a").fetch("org/model")
+    resolver(hub, tmp_path / "a").fetch("org/model")
     in_one = [headers.get("range") for _, path, headers in hub.requests if "/cdn/" in path]
 
     hub.requests.clear()
     hub.fault = Fault("cut", on="/cdn/", after=50_000, times=1)
-    stopped = catalogue(hub, tmp_path / "b")
+    stopped = resolver(hub, tmp_path / "b")
     with pytest.raises(LabeldError, match="stopping"):
         stopped.fetch("org/model", lambda done, _: stopped.stop() if done > 20_000 else None)
-    catalogue(hub, tmp_path / "b").fetch("org/model")
+    resolver(hub, tmp_path / "b").fetch("org/model")
     in_two = [headers.get("range") for _, path, headers in hub.requests if "/cdn/" in path]
 
     assert [None, "bytes=100000-"] == in_one
@@ -216,7 +216,7 @@ def test_no_fault_of_the_hub_is_ever_served_and_the_next_call_after_it_succeeds(
     with local_hub() as other:
         fault.headers = {name: value.format(port=other.url.rpartition(":")[2]) for name, value in fault.headers.items()}
         hub.fault = fault
-        found = catalogue(hub, tmp_path)
+        found = resolver(hub, tmp_path)
 
         with pytest.raises(HubFailedError) as failed:
             found.fetch("org/model")
@@ -234,7 +234,7 @@ def test_no_fault_of_the_hub_is_ever_served_and_the_next_call_after_it_succeeds(
 
 def test_a_hub_that_ignores_range_or_has_another_file_now_is_no_trap(hub: LocalHub, tmp_path: Path) -> None:
     """What an earlier call has left is used only if it is right together with the rest."""
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
     hub.fault = Fault("status", on="/cdn/")
     with pytest.raises(HubFailedError):
         found.fetch("org/model")
@@ -249,7 +249,7 @@ def test_a_hub_that_ignores_range_or_has_another_file_now_is_no_trap(hub: LocalH
         (copied / partial.relative_to(tmp_path) / "model.safetensors.part").write_bytes(left)
         hub.fault = fault
 
-        place = catalogue(hub, copied).fetch("org/model")
+        place = resolver(hub, copied).fetch("org/model")
 
         assert weights(hub) == (place.folder / "model.safetensors").read_bytes()
         shutil.rmtree(copied)
@@ -260,14 +260,14 @@ def test_another_commit_than_asked_for_is_refused(hub: LocalHub, tmp_path: Path)
     hub.fault = Fault("wrong commit", on="/api/")
 
     with pytest.raises(HubFailedError, match="another commit"):
-        catalogue(hub, tmp_path).fetch(f"org/model@{hub.repositories['org/model'].branches['main']}")
+        resolver(hub, tmp_path).fetch(f"org/model@{hub.repositories['org/model'].branches['main']}")
 
 
 def test_an_unreachable_hub_is_a_502_for_new_models_only(hub: LocalHub, tmp_path: Path) -> None:
     """What is in the store is served all the same."""
-    catalogue(hub, tmp_path).fetch("org/model")
+    resolver(hub, tmp_path).fetch("org/model")
     with local_hub() as gone:
-        found = catalogue(gone, tmp_path)
+        found = resolver(gone, tmp_path)
 
     assert found.fetch("org/model").commit
     with pytest.raises(HubFailedError, match="cannot be reached"):
@@ -277,23 +277,23 @@ def test_an_unreachable_hub_is_a_502_for_new_models_only(hub: LocalHub, tmp_path
 def test_who_may_cause_a_download(hub: LocalHub, tmp_path: Path) -> None:
     """any, allowlist, off and offline; pulling is the operator's, who needs no permission but the line."""
     hub.add("other/model", classifier(1))
-    allow = catalogue(hub, tmp_path, hub="allowlist", hub_allow="org/*,x")
+    allow = resolver(hub, tmp_path, hub="allowlist", hub_allow="org/*,x")
 
     with pytest.raises(NotDownloadedError, match=r"hub_allow does not name it\.$"):
         allow.find("other/model")
     with pytest.raises(NotDownloadedError):
         allow.fetch("other/model")
     with pytest.raises(ModelNotFoundError, match=r"^Model org/model does not exist$"):
-        catalogue(hub, tmp_path, hub="off").find("org/model")
+        resolver(hub, tmp_path, hub="off").find("org/model")
     with pytest.raises(NotDownloadedError, match="offline") as offline:
-        catalogue(hub, tmp_path, offline=True).find("org/model")
+        resolver(hub, tmp_path, offline=True).find("org/model")
     assert (404, []) == (encode_error(offline.value, "")[0], hub.requests)
 
     allow.fetch(allow.find("org/model"))
-    catalogue(hub, tmp_path, hub="off").pull("other/model")
+    resolver(hub, tmp_path, hub="off").pull("other/model")
     asked = len(hub.requests)
     for flags in ({"hub": "off"}, {"offline": True}, {"hub": "allowlist"}):
-        assert catalogue(hub, tmp_path, **flags).fetch("other/model").commit
+        assert resolver(hub, tmp_path, **flags).fetch("other/model").commit
     assert asked == len(hub.requests)
 
 

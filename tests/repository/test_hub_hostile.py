@@ -133,23 +133,23 @@ def outside(events: list[list[str]], tmp_path: Path) -> list[list[str]]:
 
 def test_hostile_names_open_nothing_and_connect_nowhere(hub: LocalHub, tmp_path: Path) -> None:
     """Each is 404, and the Hub has heard of none."""
-    told = watched(hub, tmp_path, HOSTILE)
+    payload = watched(hub, tmp_path, HOSTILE)
 
-    assert [] == [(name, status) for name, status in told["statuses"] if status != 404]
-    assert [] == [event for event in told["seen"] if event[0].startswith("socket")]
-    assert [] == outside(told["seen"], tmp_path)
-    assert (3 * len(HOSTILE), []) == (len(told["statuses"]), hub.requests)
+    assert [] == [(name, status) for name, status in payload["statuses"] if status != 404]
+    assert [] == [event for event in payload["seen"] if event[0].startswith("socket")]
+    assert [] == outside(payload["seen"], tmp_path)
+    assert (3 * len(HOSTILE), []) == (len(payload["statuses"]), hub.requests)
 
 
 def test_a_download_touches_the_store_and_the_hub_only(hub: LocalHub, tmp_path: Path) -> None:
     """No telemetry, no token of another program, no file of huggingface_hub's; and a name that is fine is fine."""
-    told = watched(hub, tmp_path, ["org/model", "org/model@main", "org/none"])
+    payload = watched(hub, tmp_path, ["org/model", "org/model@main", "org/none"])
 
-    assert [200] * 6 + [200, 404, 404] == [status for _, status in told["statuses"]]
+    assert [200] * 6 + [200, 404, 404] == [status for _, status in payload["statuses"]]
     assert {None} == {headers.get("authorization") for _, _, headers in hub.requests}
     port = int(hub.url.rpartition(":")[2])
-    assert {str(("127.0.0.1", port))} == {event[1] for event in told["seen"] if event[0].startswith("socket")}
-    assert [] == outside(told["seen"], tmp_path)
+    assert {str(("127.0.0.1", port))} == {event[1] for event in payload["seen"] if event[0].startswith("socket")}
+    assert [] == outside(payload["seen"], tmp_path)
     assert ["token"] == [path.name for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 

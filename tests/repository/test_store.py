@@ -13,7 +13,7 @@ import pytest
 
 from labeld.errors import HubFailedError, StoreError, UnavailableError
 from labeld.protocol.response import encode_error
-from tests.support.hub_models import NEEDED, catalogue, classifier, pulling
+from tests.support.hub_models import NEEDED, classifier, pulling, resolver
 from tests.support.local_hub import Fault, LocalHub
 from tests.support.server_process import wait_until
 
@@ -67,15 +67,15 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
 def test_what_is_damaged_is_noticed_and_mended(hub: LocalHub, tmp_path: Path, name: str) -> None:
     """At the next use, and only the files that are wrong are downloaded again; without a Hub it is not served."""
     damage, again = DAMAGE[name]
-    first = catalogue(hub, tmp_path).fetch("org/model")
+    first = resolver(hub, tmp_path).fetch("org/model")
     damage(first.folder)
     hub.requests.clear()
     hub.fault = Fault("status")
     with pytest.raises(HubFailedError):
-        catalogue(hub, tmp_path).fetch("org/model")
+        resolver(hub, tmp_path).fetch("org/model")
     hub.fault = None
 
-    place = catalogue(hub, tmp_path).fetch("org/model")
+    place = resolver(hub, tmp_path).fetch("org/model")
 
     assert (first, dict.fromkeys(again, 1)) == (place, dict(hub.downloads()))
     files = hub.repositories["org/model"].files
@@ -85,7 +85,7 @@ def test_what_is_damaged_is_noticed_and_mended(hub: LocalHub, tmp_path: Path, na
 
 def test_a_change_is_noticed_in_the_same_process(hub: LocalHub, tmp_path: Path) -> None:
     """A file that was verified before is verified again once it has changed."""
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
     place = found.fetch("org/model")
     (place.folder / "model.safetensors").write_bytes(bytes(300_000))
     hub.requests.clear()
@@ -97,11 +97,11 @@ def test_a_change_is_noticed_in_the_same_process(hub: LocalHub, tmp_path: Path) 
 
 def test_a_link_is_no_file_of_the_store(hub: LocalHub, tmp_path: Path) -> None:
     """Even to the same content."""
-    place = catalogue(hub, tmp_path).fetch("org/model")
+    place = resolver(hub, tmp_path).fetch("org/model")
     (place.folder / "vocab.txt").rename(tmp_path / "elsewhere")
     (place.folder / "vocab.txt").symlink_to(tmp_path / "elsewhere")
 
-    again = catalogue(hub, tmp_path).fetch("org/model")
+    again = resolver(hub, tmp_path).fetch("org/model")
 
     assert not (again.folder / "vocab.txt").is_symlink()
     assert 2 == hub.downloads()["vocab.txt"]
@@ -111,19 +111,19 @@ def test_many_threads_and_processes_download_a_model_once(hub: LocalHub, tmp_pat
     """The others wait and find it there."""
     processes = [pulling(hub, tmp_path, "--json") for _ in range(2)]
     with ThreadPoolExecutor(8) as threads:
-        places = set(threads.map(lambda _: catalogue(hub, tmp_path).fetch("org/model"), range(8)))
-    told = [process.communicate(timeout=60) for process in processes]
+        places = set(threads.map(lambda _: resolver(hub, tmp_path).fetch("org/model"), range(8)))
+    payload = [process.communicate(timeout=60) for process in processes]
 
     assert dict.fromkeys(NEEDED, 1) == hub.downloads()
     [place] = places
     expected = {"model_id": "org/model", "revision": place.commit, "folder": str(place.folder)}
-    assert [(expected, b"")] * 2 == [(json.loads(output), error) for output, error in told]
+    assert [(expected, b"")] * 2 == [(json.loads(output), error) for output, error in payload]
 
 
 def test_who_waits_for_anothers_download_can_be_stopped(hub: LocalHub, tmp_path: Path) -> None:
     """Without the download being finished."""
-    found = catalogue(hub, tmp_path)
-    with catalogue(hub, tmp_path).store.downloading("org/model", threading.Event()):
+    found = resolver(hub, tmp_path)
+    with resolver(hub, tmp_path).store.downloading("org/model", threading.Event()):
         threading.Timer(0.1, found.stop).start()
         with pytest.raises(UnavailableError, match="stopping"):
             found.fetch("org/model")
@@ -143,7 +143,7 @@ def test_a_download_that_was_killed_goes_on(hub: LocalHub, tmp_path: Path) -> No
     hub.fault = None
     hub.requests.clear()
 
-    place = catalogue(hub, tmp_path).fetch("org/model")
+    place = resolver(hub, tmp_path).fetch("org/model")
 
     assert [f"bytes={had}-"] == [headers.get("range") for _, path, headers in hub.requests if "/cdn/" in path]
     assert {"model.safetensors": 1} == hub.downloads()
@@ -165,11 +165,11 @@ def test_the_store_stays_within_its_limit(hub: LocalHub, tmp_path: Path) -> None
     """What was unused for longest leaves, and never what is in use: then the download is refused."""
     for number in range(4):
         hub.add(f"org/{number}", classifier(number))
-    found = catalogue(hub, tmp_path, store_limit="700KB")
+    found = resolver(hub, tmp_path, store_limit="700KB")
     found.release(found.fetch("org/0"))
     found.release(found.fetch("org/1"))
     zero = found.fetch("org/0")
-    two = catalogue(hub, tmp_path, store_limit="700KB").fetch("org/2")
+    two = resolver(hub, tmp_path, store_limit="700KB").fetch("org/2")
 
     assert ["org/0", "org/2"] == stored(found)
     with pytest.raises(StoreError, match=r"no room for the 0\.3MB of model org/3.*the other models are in use"):
@@ -184,7 +184,7 @@ def test_the_store_stays_within_its_limit(hub: LocalHub, tmp_path: Path) -> None
 def test_a_model_larger_than_the_limit_is_refused_with_both_sizes(hub: LocalHub, tmp_path: Path) -> None:
     """507, and nothing else was removed for it."""
     hub.add("org/small", classifier(1, 1000))
-    found = catalogue(hub, tmp_path, store_limit="200KB")
+    found = resolver(hub, tmp_path, store_limit="200KB")
     found.release(found.fetch("org/small"))
 
     with pytest.raises(StoreError, match=r"Model org/model needs 0\.3MB, but the store may take 0\.2MB") as refused:
@@ -196,7 +196,7 @@ def test_a_model_larger_than_the_limit_is_refused_with_both_sizes(hub: LocalHub,
 def test_unfinished_downloads_of_others_make_room(hub: LocalHub, tmp_path: Path) -> None:
     """They are worth less than any model."""
     hub.add("org/left", classifier(1))
-    found = catalogue(hub, tmp_path, store_limit="450KB")
+    found = resolver(hub, tmp_path, store_limit="450KB")
     hub.fault = Fault("cut", on="/cdn/", after=30_000)
     with pytest.raises(HubFailedError):
         found.fetch("org/left")
@@ -210,7 +210,7 @@ def test_unfinished_downloads_of_others_make_room(hub: LocalHub, tmp_path: Path)
 
 def test_a_full_disk_is_said_and_recovered_from(hub: LocalHub, tmp_path: Path) -> None:
     """The disk refuses the weights, here by /dev/full; once it takes them, the next call succeeds."""
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
     hub.fault = Fault("status", on="/cdn/")
     with pytest.raises(HubFailedError):
         found.fetch("org/model")
@@ -229,7 +229,7 @@ def test_a_full_disk_is_said_and_recovered_from(hub: LocalHub, tmp_path: Path) -
 def test_a_store_that_cannot_be_written_to_is_said_and_recovered_from(hub: LocalHub, tmp_path: Path) -> None:
     """Without its path."""
     (tmp_path / "store").touch()
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
 
     with pytest.raises(StoreError, match="cannot be written to") as refused:
         found.fetch(found.find("org/model"))
@@ -241,17 +241,17 @@ def test_a_store_that_cannot_be_written_to_is_said_and_recovered_from(hub: Local
 
 def test_a_read_only_store_is_served(hub: LocalHub, tmp_path: Path) -> None:
     """What is in it needs no writing."""
-    catalogue(hub, tmp_path).fetch("org/model")
+    resolver(hub, tmp_path).fetch("org/model")
     for path in (tmp_path / "store").rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     shutil.rmtree(tmp_path / "store/.locks")
 
-    assert catalogue(hub, tmp_path).fetch("org/model").commit
+    assert resolver(hub, tmp_path).fetch("org/model").commit
 
 
 def test_a_commit_that_main_has_left_leaves_when_nobody_uses_it(hub: LocalHub, tmp_path: Path) -> None:
     """Unless it was asked for by another name."""
-    found = catalogue(hub, tmp_path)
+    found = resolver(hub, tmp_path)
     repository = hub.repositories["org/model"]
     place = found.fetch("org/model")
     found.release(place)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeld.scheduler.batching import REACH, Plan, fairest, next_batch
+from labeld.scheduler.batching import LOOKAHEAD, Plan, least_served, next_batch
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Text:
 class Model:
     """A model, as plain data."""
 
-    served: float
+    service_tokens: float
 
 
 def texts(*lengths: int) -> list[Text]:
@@ -62,7 +62,7 @@ def test_expired_and_abandoned_texts_are_dropped_before_they_cost_anything() -> 
 
 def test_reordering_is_bounded() -> None:
     """A text that does not fit is overtaken by those within reach only."""
-    waiting = [Text(60), *texts(*[60] * (REACH - 1)), Text(1)]
+    waiting = [Text(60), *texts(*[60] * (LOOKAHEAD - 1)), Text(1)]
 
     assert [0] == next_batch(waiting, 100, now=0.0).batch
 
@@ -87,4 +87,4 @@ def test_the_model_that_was_served_least_comes_first() -> None:
     """Fairness is by tokens served."""
     least = Model(3.0)
 
-    assert fairest([Model(5.0), least, Model(4.0)]) is least
+    assert least_served([Model(5.0), least, Model(4.0)]) is least

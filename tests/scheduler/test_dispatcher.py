@@ -33,17 +33,17 @@ class AddingEngine:
     def __init__(self, history: list[int] | None = None) -> None:
         self.history = history if history is not None else []
         """First ids of all texts in the order they ran; may be shared between engines."""
-        self.at_once, self.pipelined = 1, False
+        self.max_concurrent_batches, self.pipelined = 1, False
         self.gate = threading.Event()
         self.gate.set()
         self.started = threading.Event()
         self.batches: list[list[int]] = []
-        self.alone: list[bool] = []
+        self.exclusive: list[bool] = []
 
-    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
+    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
         """One logit per text."""
         self.batches.append([int(one.ids[0]) for one in texts])
-        self.alone.append(alone)
+        self.exclusive.append(exclusive)
         self.history += self.batches[-1]
         self.started.set()
         assert self.gate.wait(10)
@@ -57,10 +57,12 @@ class AddingEngine:
 
 @asynccontextmanager
 async def dispatcher(
-    lanes: int = 1, limits: Queue | None = None, compute: Compute | None = None, at_once: int = 1
+    streams: int = 1, limits: Queue | None = None, compute: Compute | None = None, max_concurrent_batches: int = 1
 ) -> AsyncIterator[Dispatcher]:
     """A running dispatcher that is closed at the end."""
-    running = Dispatcher(compute or Compute(), limits or Queue(), lanes, at_once=at_once)
+    running = Dispatcher(
+        compute or Compute(), limits or Queue(), streams, max_concurrent_batches=max_concurrent_batches
+    )
     running.start()
     try:
         yield running
@@ -83,7 +85,7 @@ def test_each_text_gets_its_own_row() -> None:
 
     async def run() -> None:
         engine = AddingEngine()
-        async with dispatcher(lanes=2) as running:
+        async with dispatcher(streams=2) as running:
             queue = running.attach(engine)
             asked = [[text(10 * request + one) for one in range(request % 7)] for request in range(50)]
             answers = await asyncio.gather(*(running.run(queue, texts) for texts in asked))
@@ -138,8 +140,8 @@ def test_an_engine_runs_as_many_batches_at_once_as_it_says() -> None:
 
     async def run() -> None:
         engine = AddingEngine()
-        engine.at_once = 2
-        async with dispatcher(at_once=2) as running:
+        engine.max_concurrent_batches = 2
+        async with dispatcher(max_concurrent_batches=2) as running:
             queue = running.attach(engine)
             first = await blocked(running, engine, queue)
             second = asyncio.create_task(running.run(queue, [text(1)]))
@@ -150,7 +152,7 @@ def test_an_engine_runs_as_many_batches_at_once_as_it_says() -> None:
             assert [[100], [1]] == engine.batches
             engine.gate.set()
             await asyncio.gather(first, second, third)
-            assert [True, False] == engine.alone[:2]
+            assert [True, False] == engine.exclusive[:2]
 
     asyncio.run(run())
 
@@ -160,8 +162,8 @@ def test_another_model_never_runs_beside_one_in_the_same_lane() -> None:
 
     async def run() -> None:
         engine, other = AddingEngine(), AddingEngine()
-        engine.at_once = 2
-        async with dispatcher(at_once=2) as running:
+        engine.max_concurrent_batches = 2
+        async with dispatcher(max_concurrent_batches=2) as running:
             first = await blocked(running, engine, running.attach(engine))
             second = asyncio.create_task(running.run(running.attach(other), [text(1)]))
             await asyncio.sleep(0.05)

@@ -73,7 +73,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 @pytest.fixture
 def logged(keys: Keys, tmp_path: Path) -> Iterator[Server]:
     """A server that writes lines of JSON, and knows these tokens."""
-    with serving(tmp_path, "--log-format", "json", LABELD_KEYS=str(keys.path)) as running:
+    with serving(tmp_path, "--log-format", "json", LABELD_TOKENS_DB=str(keys.path)) as running:
         yield running
 
 
@@ -103,8 +103,8 @@ def test_a_request_is_a_line(logged: Server, keys: Keys) -> None:
         "route": "/pipeline/{task}/{model_id}",
         "model": "labeld/language-20",
         "status": 200,
-        "key_id": keys.ids[name],
-        "key_name": name,
+        "token_id": keys.ids[name],
+        "token_name": name,
         "texts": 2,
         "characters": len(SECRET_TEXT) + 3,
         "compute_type": "cpu",
@@ -139,7 +139,7 @@ def test_refusals_are_lines_too(logged: Server, keys: Keys) -> None:
 def test_a_thousand_hostile_payloads_forge_no_line(keys: Keys, tmp_path: Path) -> None:
     """In the path, the query, the headers, the model's name and the texts: one line each, which is JSON in ASCII."""
     sent = payloads(1000)
-    with serving(tmp_path, "--log-format", "json", "--log-texts", LABELD_KEYS=str(keys.path)) as server:
+    with serving(tmp_path, "--log-format", "json", "--log-texts", LABELD_TOKENS_DB=str(keys.path)) as server:
         server.session.headers["authorization"] = f"Bearer {keys.tokens['user']}"
         for number, payload in enumerate(sent):
             path = quote(payload.encode("utf-8", "replace"), safe="")

@@ -160,8 +160,8 @@ def test_a_remembered_answer_needs_no_model(models_dir: Path, tmp_path: Path) ->
             service.give_up()
 
             assert first.rankings == (await answered(service)).rankings
-            assert service.recall("org/bert", request("good")) is not None
-            assert service.recall("org/bert", request("new")) is None
+            assert service.get_cached("org/bert", request("good")) is not None
+            assert service.get_cached("org/bert", request("new")) is None
             with pytest.raises(UnavailableError):
                 await answered(service, "new")
 
@@ -172,7 +172,7 @@ def test_the_scope_key_keeps_clients_apart(models_dir: Path, tmp_path: Path) -> 
     """Another token is another client, and so is none."""
 
     async def main() -> None:
-        flags = {"models_dir": models_dir, "cache_dir": tmp_path, "threads": 1, "cache_scope": "key"}
+        flags = {"models_dir": models_dir, "cache_dir": tmp_path, "threads": 1, "cache_scope": "token"}
         tokens = [{"authorization": "Bearer hf_a"}, {"authorization": "Bearer hf_b"}, {}]
         async with open_service(load(flags, {})) as service:
             types = [(await answered(service, **token)).compute_type for token in (*tokens, *tokens)]
@@ -204,9 +204,9 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
             folder.rename(tmp_path / "old")
             shutil.copytree(models_dir / "org/multi-label", folder)
 
-            assert await asyncio.to_thread(wait_until, lambda: service.recall("org/bert", request("good")) is None), (
-                "the change goes unnoticed"
-            )
+            assert await asyncio.to_thread(
+                wait_until, lambda: service.get_cached("org/bert", request("good")) is None
+            ), "the change goes unnoticed"
         async with open_service(load(flags, {})) as other:
             new = await answered(other)
             assert ("cpu", True) == (new.compute_type, new.revision != old.revision)

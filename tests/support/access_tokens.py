@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from labeld.auth.database_url import locate
-from labeld.auth.records import Key, Wanted
+from labeld.auth.records import AccessToken, NewToken
 from labeld.auth.secret import open_secret
-from labeld.auth.store import KeyStore
+from labeld.auth.store import TokenStore
 from labeld.auth.token_format import new_token
 
 HOUR = 3600.0
@@ -26,10 +26,10 @@ class Keys:
     ids: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
-    def store(self, ago: float = 0.0) -> Iterator[KeyStore]:
+    def store(self, ago: float = 0.0) -> Iterator[TokenStore]:
         """The database, seen so many seconds ago."""
         location = locate(str(self.path))
-        store = KeyStore(location, open_secret(location, None), lambda: time.time() - ago)
+        store = TokenStore(location, open_secret(location, None), lambda: time.time() - ago)
         try:
             yield store
         finally:
@@ -38,11 +38,11 @@ class Keys:
     def make(self, name: str, ago: float = 0.0, **wanted: Any) -> str:
         """A new token."""
         with self.store(ago) as store:
-            key, token = store.create(Wanted(name, **wanted))
-        self.tokens[name], self.ids[name] = token, key.key_id
+            key, token = store.create(NewToken(name, **wanted))
+        self.tokens[name], self.ids[name] = token, key.token_id
         return token
 
-    def revoke(self, name: str) -> Key:
+    def revoke(self, name: str) -> AccessToken:
         """Ends it."""
         with self.store() as store:
             return store.revoke(self.ids[name])
@@ -63,7 +63,7 @@ class Keys:
 
 def some_keys(folder: Path) -> Keys:
     """`user` and `admin` count; `revoked`, `expired` and `rotated` do no longer."""
-    keys = Keys(folder / "some-keys.sqlite3")
+    keys = Keys(folder / "some-tokens.sqlite3")
     keys.make("user")
     keys.make("admin", role="admin")
     keys.make("revoked")

@@ -85,7 +85,7 @@ class Case(NamedTuple):
 
     def open(self) -> Engine:
         """The engine on the model."""
-        return open_engine(self.folder, read_config(self.folder), threads=2, lanes=1)
+        return open_engine(self.folder, read_config(self.folder), threads=2, streams=1)
 
     def difference(self, logits: Logits) -> tuple[float, float]:
         """The largest of a probability and of a logit."""

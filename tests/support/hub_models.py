@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from labeld.config.load import load
-from labeld.repository.resolver import Catalogue
-from labeld.service.build import open_catalogue
+from labeld.repository.resolver import Resolver
+from labeld.service.build import open_resolver
 from tests.support.local_hub import LocalHub
 from tests.support.server_process import LABELD
 
@@ -34,13 +34,13 @@ NEEDED = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.tx
 """Those of a classifier's files that must be downloaded."""
 
 
-def start(flags: dict[str, Any], environment: dict[str, str]) -> Catalogue:
+def start(flags: dict[str, Any], environment: dict[str, str]) -> Resolver:
     """What a server does with its settings at its start."""
     settings = load(flags, environment)
-    return open_catalogue(settings, settings.hub.policy(settings.listen))
+    return open_resolver(settings, settings.hub.policy(settings.listen))
 
 
-def catalogue(its_hub: LocalHub, tmp_path: Path, **flags: Any) -> Catalogue:
+def resolver(its_hub: LocalHub, tmp_path: Path, **flags: Any) -> Resolver:
     """The models of a store in `tmp_path` and of this Hub."""
     token = flags.pop("hf_token", "")
     environment = {"HF_ENDPOINT": its_hub.url, "HF_TOKEN": token, "LABELD_STORE_DIR": str(tmp_path / "store")}

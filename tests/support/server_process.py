@@ -96,7 +96,10 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
     If it still runs at the end it is stopped, and must end with exit code 0.
     """
     log = tmp_path / "stderr"
-    places = {"LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_KEYS": str(tmp_path / "keys" / "keys.sqlite3")}
+    places = {
+        "LABELD_CACHE_DIR": str(tmp_path / "cache"),
+        "LABELD_TOKENS_DB": str(tmp_path / "keys" / "tokens.sqlite3"),
+    }
     environment = {**os.environ, **places, "LABELD_HUB": "off", **variables}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
@@ -128,7 +131,7 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
 def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
     """A labeld command that ends by itself; on a free port, with an empty cache, without access tokens or a Hub."""
     with tempfile.TemporaryDirectory() as cache:
-        places = {"LABELD_CACHE_DIR": cache, "LABELD_KEYS": f"{cache}/keys.sqlite3"}
+        places = {"LABELD_CACHE_DIR": cache, "LABELD_TOKENS_DB": f"{cache}/tokens.sqlite3"}
         return subprocess.run(
             [LABELD, *arguments],
             input=stdin,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labeld.config.settings import Amount
+from labeld.config.settings import ByteSize
 from labeld.system import memory
 
 MIB = 1024 * 1024
@@ -28,14 +28,14 @@ MIB = 1024 * 1024
 )
 def test_amounts(text: str, whole: int, expected: int) -> None:
     """Bytes with decimal and binary units, and shares."""
-    assert expected == Amount(text).of(whole)
+    assert expected == ByteSize(text).of(whole)
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "-1", "4 apples", "1e9", "nan", "%", "1,5GB", "4IB", "4KiBB", "٤"])
 def test_what_is_no_amount(text: str) -> None:
     """Is refused."""
     with pytest.raises(ValueError, match="neither bytes nor a share"):
-        Amount(text)
+        ByteSize(text)
 
 
 def test_what_is_allocated_is_used_and_comes_back() -> None:
@@ -44,7 +44,7 @@ def test_what_is_allocated_is_used_and_comes_back() -> None:
     block = np.ones(64 * MIB, np.uint8)
     with_block = memory.used()
     del block
-    memory.give_back()
+    memory.trim_heap()
 
     assert 60 * MIB < with_block - before < 80 * MIB
     assert memory.used() < with_block - 50 * MIB
@@ -56,7 +56,7 @@ def test_small_blocks_come_back_too() -> None:
     full = memory.used()
     pin = bytes(1000)
     del blocks
-    memory.give_back()
+    memory.trim_heap()
 
     assert memory.used() < full - 30 * MIB
     assert len(pin) == 1000

@@ -164,7 +164,7 @@ def test_a_sentencepiece_text_is_cut_after_its_tokens_are_known(tmp_path: Path) 
 def test_only_a_sentencepiece_file_loads_protobuf(tmp_path: Path) -> None:
     """And nothing loads the sentencepiece library."""
     program = (
-        "import sys; from pathlib import Path; from labeld.tokenizer_files import read_tokenizer;"
+        "import sys; from pathlib import Path; from labeld.tokenization.loader import read_tokenizer;"
         "read_tokenizer(Path(sys.argv[1])); print('sentencepiece' in sys.modules, 'google.protobuf' in sys.modules)"
     )
     for build, expected in ((word_piece, "False False"), (deberta, "False True")):

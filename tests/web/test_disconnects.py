@@ -22,7 +22,7 @@ from labeld.protocol.response import encode_ranking
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.server.http_protocol import limited_protocol
-from labeld.service.build import open_keyring
+from labeld.service.build import open_authenticator
 from labeld.service.state import Usage
 from labeld.types import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.web.app import App
@@ -33,14 +33,14 @@ class GatedEngine:
     """An engine whose first batch waits until the gate opens, and which remembers the lengths of all texts."""
 
     max_tokens = 512
-    at_once = 1
+    max_concurrent_batches = 1
     pipelined = False
 
     def __init__(self) -> None:
         self.started, self.gate = threading.Event(), threading.Event()
         self.lengths: list[int] = []
 
-    def run(self, texts: list[EncodedText], lane: int, *, alone: bool = True) -> np.ndarray:
+    def run(self, texts: list[EncodedText], stream: int, *, exclusive: bool = True) -> np.ndarray:
         """Logits that are the length of each text."""
         self.lengths += [len(text.ids) for text in texts]
         self.started.set()
@@ -87,7 +87,7 @@ class PlainService:
         rankings = [encode_ranking([LabelScore("length", float(row[0]))]) for row in rows]
         return ClassifyReply(rankings, "0" * 40, 0.0, 0)
 
-    def recall(self, model_id: str | None, request: ClassifyRequest) -> None:
+    def get_cached(self, model_id: str | None, request: ClassifyRequest) -> None:
         """Nothing is remembered."""
 
     def residents(self) -> list[Any]:
@@ -119,7 +119,7 @@ async def served(service: PlainService) -> AsyncIterator[int]:
         await service.close()
 
     ready = asyncio.Event()
-    app = App(load({}), open_service, open_keyring, lambda *_: ready.set(), Metrics())
+    app = App(load({}), open_service, open_authenticator, lambda *_: ready.set(), Metrics())
     config = uvicorn.Config(app, port=0, http=limited_protocol(ConnectionLimits()), lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

@@ -30,7 +30,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.pool import NullPool
 
 from labeld.auth.database_url import Location
-from labeld.auth.errors import KeyStoreUnavailableError
+from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.errors import SettingsError
 
 WAIT_SECONDS = 2
@@ -40,10 +40,10 @@ LOCK_SECONDS = 8
 
 TABLES = MetaData()
 
-KEYS = Table(
-    "labeld_keys",
+TOKENS = Table(
+    "labeld_tokens",
     TABLES,
-    Column("key_id", String(12), primary_key=True),
+    Column("token_id", String(12), primary_key=True),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("name", String(100), nullable=False),
     Column("role", String(16), nullable=False),
@@ -57,10 +57,10 @@ KEYS = Table(
 """One row per key, also of those that are revoked."""
 
 _UNREVOKED = text("revoked IS NULL")
-Index("labeld_keys_name", KEYS.c.name, unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED)
+Index("labeld_tokens_name", TOKENS.c.name, unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED)
 
-FACTS = Table("labeld_facts", TABLES, Column("name", String(16), primary_key=True), Column("value", String(64)))
-"""`schema`, the version of these tables; `secret`, the secret's fingerprint; `mark`, another after every change."""
+METADATA = Table("labeld_metadata", TABLES, Column("name", String(16), primary_key=True), Column("value", String(64)))
+"""`schema`, the version of these tables; `secret`, the secret's fingerprint; `version`, another after every change."""
 
 SIGN_INS = Table(
     "labeld_sign_ins",
@@ -80,7 +80,7 @@ _SQLITE_REASONS = {
     sqlite3.SQLITE_CANTOPEN: "is gone, or its file may not be opened by this user",
     sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_FULL: "cannot be written, because its disk is full",
-    sqlite3.SQLITE_NOTADB: "is no SQLite database: the setting keys names another file",
+    sqlite3.SQLITE_NOTADB: "is no SQLite database: the setting tokens_db names another file",
     sqlite3.SQLITE_PERM: "may not be written by this user",
     sqlite3.SQLITE_READONLY: "may not be written by this user",
 }
@@ -114,7 +114,7 @@ class Database:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
         except OSError as error:
-            raise KeyStoreUnavailableError(f"cannot be made: {error.strerror}") from error
+            raise TokenStoreUnavailableError(f"cannot be made: {error.strerror}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -123,13 +123,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, *, alone: bool = False) -> Iterator[Connection]:
+    def writing(self, *, exclusive: bool = False) -> Iterator[Connection]:
         """A transaction that is on disk when the context ends; `alone`: one at a time, of all processes.
 
         Raises KeyStoreUnavailableError; IntegrityError is passed on.
         """
         with _errors(), self._engine.execution_options(writes=True).begin() as connection:
-            if alone and self._path is None:
+            if exclusive and self._path is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             yield connection
 
@@ -177,10 +177,12 @@ def _postgres(url: str) -> Engine:
         return create_engine(url, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)
     except ImportError:
         raise SettingsError(
-            "The setting keys names PostgreSQL, which needs psycopg: pip install 'labeld[postgres]'."
+            "The setting tokens_db names PostgreSQL, which needs psycopg: pip install 'labeld[postgres]'."
         ) from None
     except (ArgumentError, ValueError):
-        raise SettingsError("keys is a URL that cannot be read: write postgresql://user@host:port/database.") from None
+        raise SettingsError(
+            "tokens_db is a URL that cannot be read: write postgresql://user@host:port/database."
+        ) from None
 
 
 @contextmanager
@@ -191,11 +193,11 @@ def _errors() -> Iterator[None]:
     except IntegrityError:
         raise
     except DBAPIError as error:
-        raise KeyStoreUnavailableError(_reason(error.orig)) from error
+        raise TokenStoreUnavailableError(_reason(error.orig)) from error
     except NoConnectionError as error:  # all of the pool are in use
-        raise KeyStoreUnavailableError from error
+        raise TokenStoreUnavailableError from error
     except sqlite3.Error as error:
-        raise KeyStoreUnavailableError(_reason(error)) from error
+        raise TokenStoreUnavailableError(_reason(error)) from error
 
 
 def _reason(error: BaseException | None) -> str:

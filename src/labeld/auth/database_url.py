@@ -6,7 +6,7 @@ from pathlib import Path
 
 from labeld.errors import SettingsError
 
-DEFAULT = Path("~/.local/share/labeld/keys.sqlite3")
+DEFAULT = Path("~/.local/share/labeld/tokens.sqlite3")
 SCHEMES = ("postgresql", "postgres")
 
 
@@ -23,16 +23,18 @@ class Location:
         return self.path is None or self.path.exists()
 
 
-def locate(keys: str | None) -> Location:
+def locate(tokens_db: str | None) -> Location:
     """The location that the setting names; raises SettingsError when it cannot be one."""
-    if keys is None or "://" not in keys:
-        path = (DEFAULT if keys is None else Path(keys)).expanduser()
+    if tokens_db is None or "://" not in tokens_db:
+        path = (DEFAULT if tokens_db is None else Path(tokens_db)).expanduser()
         if not path.name or path.is_dir():
-            raise SettingsError("keys is a folder, but must be the file of a SQLite database, or postgresql://….")
+            raise SettingsError("tokens_db is a folder, but must be the file of a SQLite database, or postgresql://….")
         return Location(path.absolute())
-    scheme, _, rest = keys.partition("://")
+    scheme, _, rest = tokens_db.partition("://")
     if scheme not in SCHEMES or not rest:
-        raise SettingsError("keys is a URL, but must be a file, or postgresql://user@host/database.")
+        raise SettingsError("tokens_db is a URL, but must be a file, or postgresql://user@host/database.")
     if find_spec("psycopg") is None:
-        raise SettingsError("The setting keys names PostgreSQL, which needs psycopg: pip install 'labeld[postgres]'.")
+        raise SettingsError(
+            "The setting tokens_db names PostgreSQL, which needs psycopg: pip install 'labeld[postgres]'."
+        )
     return Location(None, f"postgresql+psycopg://{rest}")

@@ -15,14 +15,14 @@ class AnonymousError(LabeldError):
         )
 
 
-class UnknownKeyError(LabeldError):
+class UnknownTokenError(LabeldError):
     """The access token is malformed, unknown, revoked or expired; which of these is not said."""
 
     def __init__(self) -> None:
         super().__init__("Invalid username or password.")
 
 
-class ForbiddenKeyError(LabeldError):
+class ForbiddenTokenError(LabeldError):
     """The access token counts, but not for this: its role or its models do not allow it."""
 
 
@@ -77,18 +77,18 @@ class FormTooLargeError(BodyTooLargeError):
         self.limit = limit
 
 
-class KeyRequestError(InvalidRequestError):
+class TokenRequestError(InvalidRequestError):
     """An access token cannot be made or changed like this; the sentence names what is wrong."""
 
 
-class KeyNotFoundError(LabeldError):
+class TokenNotFoundError(LabeldError):
     """No access token has this id."""
 
     def __init__(self) -> None:
-        super().__init__("There is no access token with this id: `labeld keys list` shows the ids.")
+        super().__init__("There is no access token with this id: `labeld tokens list` shows the ids.")
 
 
-class KeyStoreUnavailableError(UnavailableError):
+class TokenStoreUnavailableError(UnavailableError):
     """The database of the access tokens cannot be asked, so nobody can tell whether a token counts.
 
     NOTE: never to be answered with 401, upon which clients throw good tokens away (reliability section 3.10).

@@ -4,7 +4,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from labeld.auth.errors import RateLimitedError
-from labeld.auth.records import Key
+from labeld.auth.records import AccessToken
 
 WINDOW_SECONDS = 60.0
 
@@ -27,18 +27,20 @@ class Limits:
         self._workers, self._ticks = workers, ticks
         self._windows: dict[str, _Window] = {}
 
-    def admit(self, key: Key) -> None:
+    def admit(self, access_token: AccessToken) -> None:
         """Counts a request; raises RateLimitedError when the key has had those of its minute."""
-        if key.per_minute is None:
+        if access_token.per_minute is None:
             return
         ticks = self._ticks()
-        window = self._windows.get(key.key_id)
+        window = self._windows.get(access_token.token_id)
         if window is None or ticks >= window.end:
-            window = self._windows[key.key_id] = _Window(ticks + WINDOW_SECONDS, -(-key.per_minute // self._workers))
+            window = self._windows[access_token.token_id] = _Window(
+                ticks + WINDOW_SECONDS, -(-access_token.per_minute // self._workers)
+            )
         if window.left == 0:
-            raise RateLimitedError(key.per_minute, window.end - ticks)
+            raise RateLimitedError(access_token.per_minute, window.end - ticks)
         window.left -= 1
 
-    def keep(self, key_ids: Container[str]) -> None:
+    def keep(self, token_ids: Container[str]) -> None:
         """Forgets all other keys."""
-        self._windows = {key_id: window for key_id, window in self._windows.items() if key_id in key_ids}
+        self._windows = {token_id: window for token_id, window in self._windows.items() if token_id in token_ids}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-from labeld.auth.errors import KeyRequestError
+from labeld.auth.errors import TokenRequestError
 from labeld.model_id import SEGMENT, valid_id
 
 Role = Literal["inference", "admin"]
@@ -23,10 +23,10 @@ _ALL_OF = re.compile(rf"{SEGMENT}/\*")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class AccessToken:
     """One access token. Times are seconds since the epoch."""
 
-    key_id: str
+    token_id: str
     """12 hexadecimal digits."""
     name: str
     role: Role
@@ -57,16 +57,16 @@ class Key:
 class Snapshot:
     """The keys that are not revoked, as their store had them at one moment."""
 
-    mark: str = ""
+    version: str = ""
     """Another one after every change."""
-    keys: Mapping[bytes, Key] = field(default_factory=dict)
+    access_tokens: Mapping[bytes, AccessToken] = field(default_factory=dict)
     """By the digest of their token."""
     any_made: bool = False
     """Whether a key was ever made, revoked ones included."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NewToken:
     """What a new key is to be like."""
 
     name: str
@@ -75,25 +75,25 @@ class Wanted:
     expires: float | None = None
     per_minute: int | None = None
 
-    def checked(self, now: float) -> "Wanted":
+    def validate(self, now: float) -> "NewToken":
         """The same with spaces around the name gone; raises KeyRequestError with a sentence for what cannot be."""
         name = self.name.strip()
         if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable():
-            raise KeyRequestError(f"The name of an access token must be 1 to {NAME_CHARACTERS} printable characters.")
+            raise TokenRequestError(f"The name of an access token must be 1 to {NAME_CHARACTERS} printable characters.")
         if self.role not in get_args(Role):
-            raise KeyRequestError(f"The role of an access token must be {' or '.join(get_args(Role))}.")
+            raise TokenRequestError(f"The role of an access token must be {' or '.join(get_args(Role))}.")
         if len(self.models) > MOST_MODELS:
-            raise KeyRequestError(f"An access token may name at most {MOST_MODELS} models; org/* names all of org.")
+            raise TokenRequestError(f"An access token may name at most {MOST_MODELS} models; org/* names all of org.")
         for number, model in enumerate(self.models, 1):
             if not (valid_id(model) or _ALL_OF.fullmatch(model)):
-                raise KeyRequestError(f"Model {number} of the access token is neither an id like org/name nor org/*.")
+                raise TokenRequestError(f"Model {number} of the access token is neither an id like org/name nor org/*.")
         if self.expires is not None and not (math.isfinite(self.expires) and self.expires > now):
-            raise KeyRequestError("The expiry of an access token must be in the future.")
+            raise TokenRequestError("The expiry of an access token must be in the future.")
         if self.per_minute is not None and not 1 <= self.per_minute <= MOST_PER_MINUTE:
-            raise KeyRequestError(
+            raise TokenRequestError(
                 f"The limit of an access token must be 1 to {MOST_PER_MINUTE} requests per minute, or none."
             )
-        return Wanted(name, self.role, tuple(dict.fromkeys(self.models)), self.expires, self.per_minute)
+        return NewToken(name, self.role, tuple(dict.fromkeys(self.models)), self.expires, self.per_minute)
 
 
 def read_expiry(text: str, now: float) -> float:
@@ -110,9 +110,9 @@ def read_expiry(text: str, now: float) -> float:
             expires = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
         datetime.fromtimestamp(expires, UTC)  # a year that can be shown
     except (ValueError, OverflowError, OSError):
-        raise KeyRequestError(
+        raise TokenRequestError(
             "The expiry of an access token must be a duration like 30d or 12h (or m, w), or a date like 2027-01-31."
         ) from None
     if expires <= now:
-        raise KeyRequestError("The expiry of an access token must be in the future.")
+        raise TokenRequestError("The expiry of an access token must be in the future.")
     return expires

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from labeld.auth.database_url import Location
-from labeld.auth.errors import KeyStoreUnavailableError
+from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.errors import SettingsError
 
 BYTES = 32
@@ -14,19 +14,19 @@ _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 def open_secret(location: Location, given: str | None) -> bytes:
-    """The secret that the setting keys_secret gives, else the one in the file beside the SQLite file, made if need be.
+    """The secret of the setting tokens_secret, else of the file beside the SQLite file, which is made if need be.
 
     Raises SettingsError when there is none for a database that was made with one, and KeyStoreUnavailableError when
     the file cannot be read or written.
     """
     if given is not None:
         if not _HEXADECIMAL.fullmatch(given.strip()):
-            raise SettingsError("LABELD_KEYS_SECRET must be 64 hexadecimal digits, as `openssl rand -hex 32` prints.")
+            raise SettingsError("LABELD_TOKENS_SECRET must be 64 hexadecimal digits, as `openssl rand -hex 32` prints.")
         return bytes.fromhex(given.strip())
     if location.path is None:
         raise SettingsError(
-            "keys names PostgreSQL, which needs a secret that all its servers share: set LABELD_KEYS_SECRET to 64 "
-            "hexadecimal digits, as `openssl rand -hex 32` prints."
+            "tokens_db names PostgreSQL, which needs a secret that all its servers share: set LABELD_TOKENS_SECRET to "
+            "64 hexadecimal digits, as `openssl rand -hex 32` prints."
         )
     file = location.path.with_name(f"{location.path.name}.secret")
     try:
@@ -40,7 +40,7 @@ def open_secret(location: Location, given: str | None) -> bytes:
         held = file.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         why = f"cannot be used, because its secret, the file {file.name} beside it, cannot be read or made"
-        raise KeyStoreUnavailableError(f"{why}: {error.strerror}") from error
+        raise TokenStoreUnavailableError(f"{why}: {error.strerror}") from error
     if not _HEXADECIMAL.fullmatch(held):
         raise SettingsError(
             f"The file {file.name} beside the access tokens is damaged: bring back 64 hexadecimal digits."

@@ -16,8 +16,8 @@ LENGTH = 39
 
 def new_code(secret: bytes, expires: float) -> str:
     """A code that counts until then (seconds since the epoch)."""
-    told = int(expires).to_bytes(EXPIRY_BYTES, "big") + secrets.token_bytes(RANDOM_BYTES)
-    return base64.urlsafe_b64encode(told + _proof(secret, told)).decode().rstrip("=")
+    payload = int(expires).to_bytes(EXPIRY_BYTES, "big") + secrets.token_bytes(RANDOM_BYTES)
+    return base64.urlsafe_b64encode(payload + _signature(secret, payload)).decode().rstrip("=")
 
 
 def expiry_of(secret: bytes, code: str) -> int | None:
@@ -28,11 +28,13 @@ def expiry_of(secret: bytes, code: str) -> int | None:
         whole = base64.urlsafe_b64decode(code + "=")
     except binascii.Error:
         return None
-    told, proof = whole[:-HMAC_BYTES], whole[-HMAC_BYTES:]
-    if len(whole) != EXPIRY_BYTES + RANDOM_BYTES + HMAC_BYTES or not hmac.compare_digest(proof, _proof(secret, told)):
+    payload, signature = whole[:-HMAC_BYTES], whole[-HMAC_BYTES:]
+    if len(whole) != EXPIRY_BYTES + RANDOM_BYTES + HMAC_BYTES or not hmac.compare_digest(
+        signature, _signature(secret, payload)
+    ):
         return None
-    return int.from_bytes(told[:EXPIRY_BYTES], "big")
+    return int.from_bytes(payload[:EXPIRY_BYTES], "big")
 
 
-def _proof(secret: bytes, told: bytes) -> bytes:
-    return hmac.digest(secret, b"sign in " + told, "sha256")[:HMAC_BYTES]
+def _signature(secret: bytes, payload: bytes) -> bytes:
+    return hmac.digest(secret, b"sign in " + payload, "sha256")[:HMAC_BYTES]

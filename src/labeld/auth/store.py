@@ -15,15 +15,15 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from labeld.auth import sign_in_codes
-from labeld.auth.database import DAMAGED, FACTS, KEYS, SIGN_INS, TABLES, Database
+from labeld.auth.database import DAMAGED, METADATA, SIGN_INS, TABLES, TOKENS, Database
 from labeld.auth.database_url import Location
-from labeld.auth.errors import KeyNotFoundError, KeyRequestError, KeyStoreUnavailableError
-from labeld.auth.records import Key, Snapshot, Wanted
+from labeld.auth.errors import TokenNotFoundError, TokenRequestError, TokenStoreUnavailableError
+from labeld.auth.records import AccessToken, NewToken, Snapshot
 from labeld.auth.token_format import new_token
 from labeld.errors import SettingsError
 
 SCHEMA = "1"
-_KEY_ID = re.compile(r"[0-9a-f]{12}")
+_TOKEN_ID = re.compile(r"[0-9a-f]{12}")
 
 
 def digest_of(secret: bytes, token: str) -> bytes:
@@ -31,7 +31,7 @@ def digest_of(secret: bytes, token: str) -> bytes:
     return hmac.digest(secret, token.encode(), "sha256")
 
 
-class KeyStore:
+class TokenStore:
     """The access tokens of one database, which is made when it is first used.
 
     Every method raises KeyStoreUnavailableError when the database cannot be asked, and SettingsError when it was made
@@ -40,15 +40,15 @@ class KeyStore:
 
     def __init__(self, location: Location, secret: bytes, now: Callable[[], float] = time.time) -> None:
         self._database, self._secret, self._now = Database(location), secret, now
-        self._fingerprint = hmac.digest(secret, b"labeld keys", "sha256").hex()[:32]
+        self._fingerprint = hmac.digest(secret, b"labeld tokens", "sha256").hex()[:32]
         self._ready = False
 
-    def create(self, wanted: Wanted) -> tuple[Key, str]:
+    def create(self, wanted: NewToken) -> tuple[AccessToken, str]:
         """A new key and its token, which is never seen again. Raises KeyRequestError."""
         now = self._now()
-        wanted = wanted.checked(now)
+        wanted = wanted.validate(now)
         token = new_token()
-        key = Key(
+        access_token = AccessToken(
             secrets.token_hex(6),
             wanted.name,
             wanted.role,
@@ -59,31 +59,31 @@ class KeyStore:
             last_used=None,
             revoked=None,
         )
-        row = {name: getattr(key, name) for name in Key.__slots__}
-        row |= {"models": json.dumps(key.models), "digest": digest_of(self._secret, token)}
+        row = {name: getattr(access_token, name) for name in AccessToken.__slots__}
+        row |= {"models": json.dumps(access_token.models), "digest": digest_of(self._secret, token)}
         self._prepare()
         try:
             with self._database.writing() as connection:
-                connection.execute(insert(KEYS).values(row))
+                connection.execute(insert(TOKENS).values(row))
                 self._changed(connection)
         except IntegrityError:
-            raise KeyRequestError(
+            raise TokenRequestError(
                 f"There is an access token with the name {wanted.name} already: take another name, or revoke that one."
             ) from None
-        return key, token
+        return access_token, token
 
-    def revoke(self, key_id: str) -> Key:
+    def revoke(self, token_id: str) -> AccessToken:
         """The key, which counts no longer; once more changes nothing. Raises KeyNotFoundError."""
         self._prepare()
         with self._database.writing() as connection:
-            key = self._key(connection, key_id)
-            if key.revoked is None:
-                unrevoked = (KEYS.c.key_id == key_id) & KEYS.c.revoked.is_(None)
-                connection.execute(update(KEYS).where(unrevoked).values(revoked=self._now()))
+            access_token = self._access_token(connection, token_id)
+            if access_token.revoked is None:
+                unrevoked = (TOKENS.c.token_id == token_id) & TOKENS.c.revoked.is_(None)
+                connection.execute(update(TOKENS).where(unrevoked).values(revoked=self._now()))
                 self._changed(connection)
-            return self._key(connection, key_id)
+            return self._access_token(connection, token_id)
 
-    def rotate(self, key_id: str) -> tuple[Key, str]:
+    def rotate(self, token_id: str) -> tuple[AccessToken, str]:
         """The key with a new token; the old one counts no longer.
 
         Raises KeyNotFoundError, or KeyRequestError when the key is revoked or has expired.
@@ -91,40 +91,44 @@ class KeyStore:
         now, token = self._now(), new_token()
         self._prepare()
         with self._database.writing() as connection:
-            key = self._key(connection, key_id, lock=True)
-            if not key.live(now):
-                raise KeyRequestError("An access token that is revoked or expired cannot be rotated: create another.")
+            access_token = self._access_token(connection, token_id, lock=True)
+            if not access_token.live(now):
+                raise TokenRequestError("An access token that is revoked or expired cannot be rotated: create another.")
             changes = {"digest": digest_of(self._secret, token), "created": now, "last_used": None}
-            connection.execute(update(KEYS).where(KEYS.c.key_id == key_id).values(changes))
+            connection.execute(update(TOKENS).where(TOKENS.c.token_id == token_id).values(changes))
             self._changed(connection)
-            return self._key(connection, key_id), token
+            return self._access_token(connection, token_id), token
 
-    def everything(self) -> list[Key]:
+    def everything(self) -> list[AccessToken]:
         """All keys, also those that count no longer, the newest first."""
         self._prepare()
         with self._database.reading() as connection:
-            rows = connection.execute(select(KEYS).order_by(KEYS.c.created.desc(), KEYS.c.key_id))
-            return [_key(row) for row in rows]
+            rows = connection.execute(select(TOKENS).order_by(TOKENS.c.created.desc(), TOKENS.c.token_id))
+            return [_access_token(row) for row in rows]
 
-    def snapshot(self, known_mark: str | None = None) -> Snapshot | None:
+    def snapshot(self, known_version: str | None = None) -> Snapshot | None:
         """The keys that are not revoked; None when nothing has changed since the snapshot with that mark."""
         self._prepare()
         with self._database.reading() as connection:
-            mark = self._facts(connection).get("mark", "")
-            if mark == known_mark:
+            version = self._metadata(connection).get("version", "")
+            if version == known_version:
                 return None
-            rows = connection.execute(select(KEYS).where(KEYS.c.revoked.is_(None)))
-            keys = {bytes(row.digest): _key(row) for row in rows}
-            any_made = bool(keys) or connection.execute(select(KEYS.c.key_id).limit(1)).first() is not None
-            return Snapshot(mark, keys, any_made)
+            rows = connection.execute(select(TOKENS).where(TOKENS.c.revoked.is_(None)))
+            access_tokens = {bytes(row.digest): _access_token(row) for row in rows}
+            any_made = bool(access_tokens) or connection.execute(select(TOKENS.c.token_id).limit(1)).first() is not None
+            return Snapshot(version, access_tokens, any_made)
 
     def touch(self, used: Mapping[str, float]) -> None:
         """Writes down when keys were last used, if that is later than what is there; to `snapshot` no change."""
         self._prepare()
         with self._database.writing() as connection:
-            for key_id, when in sorted(used.items()):  # NOTE: in one order, so that two processes never wait in a ring
-                earlier = KEYS.c.last_used.is_(None) | (KEYS.c.last_used < when)
-                connection.execute(update(KEYS).where((KEYS.c.key_id == key_id) & earlier).values(last_used=when))
+            for token_id, when in sorted(
+                used.items()
+            ):  # NOTE: in one order, so that two processes never wait in a ring
+                earlier = TOKENS.c.last_used.is_(None) | (TOKENS.c.last_used < when)
+                connection.execute(
+                    update(TOKENS).where((TOKENS.c.token_id == token_id) & earlier).values(last_used=when)
+                )
 
     def use_sign_in(self, code: str) -> bool:
         """Whether the code is one of ours that counts still and that nobody has used; now it is used."""
@@ -150,47 +154,47 @@ class KeyStore:
         if self._ready:
             return
         self._database.make()
-        with self._database.writing(alone=True) as connection:
+        with self._database.writing(exclusive=True) as connection:
             TABLES.create_all(connection)
-            if not connection.execute(select(FACTS.c.name).limit(1)).first():
-                rows = {"schema": SCHEMA, "secret": self._fingerprint, "mark": ""}
-                connection.execute(insert(FACTS), [{"name": name, "value": value} for name, value in rows.items()])
-            self._facts(connection)
+            if not connection.execute(select(METADATA.c.name).limit(1)).first():
+                rows = {"schema": SCHEMA, "secret": self._fingerprint, "version": ""}
+                connection.execute(insert(METADATA), [{"name": name, "value": value} for name, value in rows.items()])
+            self._metadata(connection)
         self._ready = True
 
-    def _facts(self, connection: Connection) -> dict[str, str]:
+    def _metadata(self, connection: Connection) -> dict[str, str]:
         """The facts; raises SettingsError when they are not ours."""
-        facts = {row.name: row.value for row in connection.execute(select(FACTS))}
-        if facts.get("schema") != SCHEMA:
+        metadata = {row.name: row.value for row in connection.execute(select(METADATA))}
+        if metadata.get("schema") != SCHEMA:
             raise SettingsError(
                 "The database of access tokens was made by another version of labeld, which must use it."
             )
-        if not hmac.compare_digest(facts.get("secret", ""), self._fingerprint):
+        if not hmac.compare_digest(metadata.get("secret", ""), self._fingerprint):
             raise SettingsError(
                 "The access tokens were made with another secret: bring back the file with the secret, or the "
-                "LABELD_KEYS_SECRET, that this database was made with."
+                "LABELD_TOKENS_SECRET, that this database was made with."
             )
-        return facts
+        return metadata
 
     def _changed(self, connection: Connection) -> None:
         # NOTE: random, not counted, so that a database brought back from a copy is never taken for unchanged
-        connection.execute(update(FACTS).where(FACTS.c.name == "mark").values(value=secrets.token_hex(8)))
+        connection.execute(update(METADATA).where(METADATA.c.name == "version").values(value=secrets.token_hex(8)))
 
-    def _key(self, connection: Connection, key_id: str, *, lock: bool = False) -> Key:
-        wanted = select(KEYS).where(KEYS.c.key_id == key_id)
+    def _access_token(self, connection: Connection, token_id: str, *, lock: bool = False) -> AccessToken:
+        wanted = select(TOKENS).where(TOKENS.c.token_id == token_id)
         row = (
             connection.execute(wanted.with_for_update() if lock else wanted).first()
-            if _KEY_ID.fullmatch(key_id)
+            if _TOKEN_ID.fullmatch(token_id)
             else None
         )
         if row is None:
-            raise KeyNotFoundError
-        return _key(row)
+            raise TokenNotFoundError
+        return _access_token(row)
 
 
-def _key(row: Row[Any]) -> Key:
-    fields = {name: getattr(row, name) for name in Key.__slots__}
+def _access_token(row: Row[Any]) -> AccessToken:
+    fields = {name: getattr(row, name) for name in AccessToken.__slots__}
     try:
-        return Key(**{**fields, "models": tuple(json.loads(row.models))})
+        return AccessToken(**{**fields, "models": tuple(json.loads(row.models))})
     except (ValueError, TypeError) as error:
-        raise KeyStoreUnavailableError(DAMAGED) from error
+        raise TokenStoreUnavailableError(DAMAGED) from error

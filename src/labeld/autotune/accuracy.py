@@ -22,7 +22,7 @@ LEAST_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class AccuracyLoss:
     """How far answers differ from those in float32."""
 
     agreement: float
@@ -37,14 +37,14 @@ class Cost:
     def within(self, tolerances: Precisions) -> bool:
         """Whether it is small enough."""
         return (
-            self.agreement >= tolerances.probe_agreement
-            and self.mean_change <= tolerances.probe_mean_change
-            and self.p99_change <= tolerances.probe_p99_change
+            self.agreement >= tolerances.precision_agreement
+            and self.mean_change <= tolerances.precision_mean_change
+            and self.p99_change <= tolerances.precision_p99_change
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Variety:
+class Diversity:
     """How varied the answers in float32 are; texts far from what a model was made for can agree for no reason."""
 
     most_frequent: float | None
@@ -58,38 +58,41 @@ class Variety:
         return (self.most_frequent is None or self.most_frequent <= MOST_FREQUENT) and self.spread >= LEAST_SPREAD
 
 
-def cost(reference: Logits, other: Logits, function: FunctionName) -> Cost:
+def loss(reference: Logits, other: Logits, function: FunctionName) -> AccuracyLoss:
     """What `other` costs against the logits in float32. A model that computes no finite number costs everything."""
     if not (np.isfinite(reference).all() and np.isfinite(other).all()):
-        return Cost(0.0, 1.0, 1.0)
+        return AccuracyLoss(0.0, 1.0, 1.0)
     before, after = _scores(reference, function), _scores(other, function)
     changes = np.abs(after - before)
     if function == "none":
         changes = changes / np.maximum(before.std(0), np.finfo(np.float32).tiny)
     largest = changes.max(1)
-    return Cost(_agreement(before, after, function), float(largest.mean()), float(np.percentile(largest, 99)))
+    return AccuracyLoss(_agreement(before, after, function), float(largest.mean()), float(np.percentile(largest, 99)))
 
 
-def variety(reference: Logits, function: FunctionName) -> Variety:
+def diversity(reference: Logits, function: FunctionName) -> Diversity:
     """How varied the answers in float32 are."""
     if not np.isfinite(reference).all():
-        return Variety(1.0, 0.0)
+        return Diversity(1.0, 0.0)
     scores = _scores(reference, function)
     low, high = np.percentile(scores, (10, 90), axis=0)
     if _is_order(scores, function):
-        return Variety(None, float((high - low).max()))
+        return Diversity(None, float((high - low).max()))
     answers = scores.argmax(1)[:, None] if function == "softmax" else scores > 0.5
     _, counts = np.unique(answers, axis=0, return_counts=True)
-    return Variety(float(counts.max() / len(scores)), float((high - low).max()))
+    return Diversity(float(counts.max() / len(scores)), float((high - low).max()))
 
 
 def fastest(
-    speeds: Mapping[Precision, float], costs: Mapping[Precision, Cost], answers: Variety, tolerances: Precisions
+    speeds: Mapping[Precision, float],
+    losses: Mapping[Precision, AccuracyLoss],
+    answers: Diversity,
+    tolerances: Precisions,
 ) -> Precision:
     """The fastest precision whose cost is within the tolerances; float32 when the answers are not varied enough."""
     allowed: list[Precision] = ["float32"]
     if answers.enough:
-        allowed += [precision for precision, its_cost in costs.items() if its_cost.within(tolerances)]
+        allowed += [precision for precision, its_cost in losses.items() if its_cost.within(tolerances)]
     return max(allowed, key=lambda precision: speeds[precision])
 
 

@@ -7,53 +7,57 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from labeld.autotune.accuracy import Cost, Variety
-from labeld.autotune.trial import Measured, Verdict
+from labeld.autotune.accuracy import AccuracyLoss, Diversity
+from labeld.autotune.trial import Measured, PrecisionChoice
 from labeld.config.precision import CHOICES
 from labeld.config.settings import Precisions
 from labeld.system.json_file import read_object, replace_object
 
-FOLDER = "verdicts"
+FOLDER = "precision-choices"
 PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "flags")
 """What of /proc/cpuinfo makes a kind of processor. NOTE: in the cloud the name alone may be just "AMD EPYC"."""
 
 
-class VerdictFile:
+class ChoiceFile:
     """The verdict on one revision on this kind of machine. Losing it costs a trial only, so nothing here fails."""
 
-    def __init__(self, cache_dir: Path, revision: str, probe: str, tolerances: Precisions) -> None:
+    def __init__(self, cache_dir: Path, revision: str, evaluation_texts: str, tolerances: Precisions) -> None:
         """`probe` is the digest of its texts."""
         self._basis = {
             "revision": revision,
-            "probe": probe,
+            "evaluation_texts": evaluation_texts,
             "processor": _processor(),
             "versions": {name: version(name) for name in ("labeld", "openvino")},
-            "tolerances": [tolerances.probe_agreement, tolerances.probe_mean_change, tolerances.probe_p99_change],
+            "tolerances": [
+                tolerances.precision_agreement,
+                tolerances.precision_mean_change,
+                tolerances.precision_p99_change,
+            ],
         }
         name = hashlib.sha256(json.dumps(self._basis, sort_keys=True).encode()).hexdigest()[:32]
         self._path = cache_dir / FOLDER / f"{name}.json"
 
-    def read(self) -> Verdict | None:
+    def read(self) -> PrecisionChoice | None:
         """The verdict; None where there is none, or none that can be understood."""
         stored = read_object(self._path)
         try:
-            return _verdict(stored["verdict"]) if stored["basis"] == self._basis else None
+            return _choice(stored["choice"]) if stored["basis"] == self._basis else None
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
-    def write(self, verdict: Verdict) -> None:
+    def write(self, choice: PrecisionChoice) -> None:
         """Remembers it, beside what it rests on."""
-        replace_object(self._path, {"verdict": asdict(verdict), "basis": self._basis})
+        replace_object(self._path, {"choice": asdict(choice), "basis": self._basis})
 
 
-def _verdict(stored: dict[str, Any]) -> Verdict:
+def _choice(stored: dict[str, Any]) -> PrecisionChoice:
     """Raises KeyError, TypeError or ValueError where something is missing or makes no sense."""
-    measured = tuple(Measured(**{**one, "cost": Cost(**one["cost"])}) for one in stored["measured"])
-    verdict = Verdict(**{**stored, "measured": measured, "variety": Variety(**stored["variety"])})
-    if verdict.precision not in [one.precision for one in measured] or measured[0].precision != CHOICES[0]:
+    measured = tuple(Measured(**{**one, "loss": AccuracyLoss(**one["loss"])}) for one in stored["measured"])
+    choice = PrecisionChoice(**{**stored, "measured": measured, "diversity": Diversity(**stored["diversity"])})
+    if choice.precision not in [one.precision for one in measured] or measured[0].precision != CHOICES[0]:
         raise ValueError("a precision that was not measured")
-    verdict.sentence()  # raises TypeError where a number is none
-    return verdict
+    choice.sentence()  # raises TypeError where a number is none
+    return choice
 
 
 def _processor() -> dict[str, str]:

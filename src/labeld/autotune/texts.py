@@ -14,25 +14,29 @@ LARGEST = 10_000_000
 """Bytes of an operator's file, at most."""
 
 
-def read_probe(path: Path) -> tuple[Text, ...]:
+def read_evaluation_texts(path: Path) -> tuple[Text, ...]:
     """The operator's texts: one per line, a tab between the two of a pair.
 
     Raises SettingsError saying what is wrong with the file.
     """
     try:
         if path.stat().st_size > LARGEST:
-            raise SettingsError(f"The file of the setting probe has more than {LARGEST} bytes: take fewer texts.")
+            raise SettingsError(
+                f"The file of the setting evaluation_texts has more than {LARGEST} bytes: take fewer texts."
+            )
         texts = _texts(path.read_text(encoding="utf-8"))
     except OSError:
-        raise SettingsError("The file of the setting probe cannot be read.") from None
+        raise SettingsError("The file of the setting evaluation_texts cannot be read.") from None
     except UnicodeDecodeError:
-        raise SettingsError("The file of the setting probe is not UTF-8: save it as UTF-8.") from None
+        raise SettingsError("The file of the setting evaluation_texts is not UTF-8: save it as UTF-8.") from None
     if len(texts) < LEAST:
-        raise SettingsError(f"The file of the setting probe has {len(texts)} texts, but must have at least {LEAST}.")
+        raise SettingsError(
+            f"The file of the setting evaluation_texts has {len(texts)} texts, but must have at least {LEAST}."
+        )
     return texts
 
 
-def shipped_probe(labels: int) -> tuple[Text, ...]:
+def shipped_evaluation_texts(labels: int) -> tuple[Text, ...]:
     """The texts that come with labeld; pairs for a model of one label, which is a reranker."""
     return _texts((SHIPPED / ("pairs.tsv" if labels == 1 else "texts.txt")).read_text(encoding="utf-8"))
 

@@ -28,16 +28,16 @@ class Measured:
     load_seconds: float
     memory_bytes: int
     """What the process uses more with this engine than before it."""
-    cost: accuracy.Cost
+    loss: accuracy.AccuracyLoss
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PrecisionChoice:
     """What a trial found: the precision to use, and why."""
 
     precision: Precision
     texts: int
-    variety: accuracy.Variety
+    diversity: accuracy.Diversity
     measured: tuple[Measured, ...]
     """float32 first, then the faster ones that work here."""
     refused: dict[str, str]
@@ -45,16 +45,20 @@ class Verdict:
 
     def sentence(self) -> str:
         """What was chosen and what it costs, for the log."""
-        frequent, spread = self.variety.most_frequent, self.variety.spread
+        frequent, spread = self.diversity.most_frequent, self.diversity.spread
         share = "" if frequent is None else f", {frequent:.0%} of them with the same answer"
-        varied = "" if self.variety.enough else "; their answers are not varied enough to judge by (setting probe)"
+        varied = (
+            ""
+            if self.diversity.enough
+            else "; their answers are not varied enough to judge by (setting evaluation_texts)"
+        )
         return "; ".join(
             [
                 f"{self.precision} by a trial on {self.texts} texts (scores spread over {spread:.2f}{share}){varied}",
                 *(
                     f"{one.precision} {one.tokens_per_second / self.measured[0].tokens_per_second:.1f} times as fast "
-                    f"as float32, agreement {one.cost.agreement:.4f}, change of a score {one.cost.mean_change:.4f} in "
-                    f"the mean and {one.cost.p99_change:.4f} at the 99th percentile"
+                    f"as float32, agreement {one.loss.agreement:.4f}, change of a score {one.loss.mean_change:.4f} in "
+                    f"the mean and {one.loss.p99_change:.4f} at the 99th percentile"
                     for one in self.measured[1:]
                 ),
                 *self.refused.values(),
@@ -63,7 +67,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class TrialTarget:
     """A model as a trial needs it."""
 
     open: Callable[[Precision], Engine]
@@ -78,29 +82,31 @@ Step = Callable[[Precision, Engine, float], None]
 """Called after each batch with the share that is done; may raise, which ends the trial."""
 
 
-def try_precisions(subject: Subject, tolerances: Precisions, step: Step) -> Verdict:
+def try_precisions(target: TrialTarget, tolerances: Precisions, step: Step) -> PrecisionChoice:
     """Runs the probe in every precision. Raises what opening in float32 raises, and what `step` raises."""
-    reference, first = _measure(subject, "float32", step, None)
+    reference, first = _measure(target, "float32", step, None)
     measured = [first]
     refused: dict[str, str] = {}
     for precision in FASTER:
         try:
-            measured.append(_measure(subject, precision, step, reference)[1])
+            measured.append(_measure(target, precision, step, reference)[1])
         except PrecisionError as error:
             refused[precision] = error.reason
-    variety = accuracy.variety(reference, subject.function)
+    diversity = accuracy.diversity(reference, target.function)
     speeds = {one.precision: one.tokens_per_second for one in measured}
-    costs = {one.precision: one.cost for one in measured}
-    chosen = accuracy.fastest(speeds, costs, variety, tolerances)
-    return Verdict(chosen, len(reference), variety, tuple(measured), refused)
+    losses = {one.precision: one.loss for one in measured}
+    chosen = accuracy.fastest(speeds, losses, diversity, tolerances)
+    return PrecisionChoice(chosen, len(reference), diversity, tuple(measured), refused)
 
 
-def _measure(subject: Subject, precision: Precision, step: Step, reference: Logits | None) -> tuple[Logits, Measured]:
-    memory.give_back()  # what the engine before has left
+def _measure(
+    target: TrialTarget, precision: Precision, step: Step, reference: Logits | None
+) -> tuple[Logits, Measured]:
+    memory.trim_heap()  # what the engine before has left
     used_before, began = memory.used(), time.perf_counter()
-    engine = subject.open(precision)
+    engine = target.open(precision)
     load_seconds = time.perf_counter() - began
-    texts = subject.encode(engine)
+    texts = target.encode(engine)
     rows, speeds, done = [], [], 0
     for batch in _batches(texts):
         began = time.perf_counter()
@@ -111,8 +117,8 @@ def _measure(subject: Subject, precision: Precision, step: Step, reference: Logi
         step(precision, engine, done / len(texts))
     used = memory.used()
     logits = np.concatenate(rows)
-    cost = accuracy.cost(logits if reference is None else reference, logits, subject.function)
-    return logits, Measured(precision, median(speeds), load_seconds, used - used_before, cost)
+    loss = accuracy.loss(logits if reference is None else reference, logits, target.function)
+    return logits, Measured(precision, median(speeds), load_seconds, used - used_before, loss)
 
 
 def _batches(texts: Sequence[EncodedText]) -> Iterator[list[EncodedText]]:

@@ -56,7 +56,7 @@ class Lookup:
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class InFlight:
     """Answers that are being computed for whoever waits."""
 
     keys: list[bytes]
@@ -83,9 +83,9 @@ class AnswerCache:
         """With `per_client` only requests with the same access token share answers (setting cache_scope)."""
         self._memory, self._shared, self._per_client = memory, shared, per_client
         self._enabled = memory.limit > 0 or shared is not None
-        self._flights: dict[bytes, Flight] = {}
+        self._in_flight: dict[bytes, InFlight] = {}
 
-    def recall(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
+    def get_cached(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
         """What this process remembers, at once; nothing when it is not known who answers."""
         shares = self._enabled and request.options.use_cache
         if identity is None:
@@ -95,7 +95,7 @@ class AnswerCache:
 
     async def find(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
         """What this process or else the shared store remembers."""
-        lookup = self.recall(identity, request)
+        lookup = self.get_cached(identity, request)
         if self._shared and lookup.shares and None in lookup.answers:
             pairs = list(zip(lookup.keys, lookup.answers, strict=True))
             there = await self._shared.get(dict.fromkeys(key for key, answer in pairs if answer is None))
@@ -137,10 +137,10 @@ class AnswerCache:
 
     async def _computed(self, missing: dict[bytes, int], compute: Compute) -> dict[bytes, Answer]:
         """The answers to these keys, at these positions of the request."""
-        joined = {self._flights[key] for key in missing if key in self._flights}
-        own = {key: index for key, index in missing.items() if key not in self._flights}
+        joined = {self._in_flight[key] for key in missing if key in self._in_flight}
+        own = {key: index for key, index in missing.items() if key not in self._in_flight}
         there: dict[bytes, Answer] = {}
-        flights = [*([self._launch(own, compute)] if own else []), *joined]
+        flights = [*([self._start(own, compute)] if own else []), *joined]
         for flight in flights:
             flight.waiting += 1
         try:
@@ -157,34 +157,34 @@ class AnswerCache:
             there |= dict(zip(left, answers, strict=True))
         return there
 
-    def _launch(self, own: dict[bytes, int], compute: Compute) -> Flight:
+    def _start(self, own: dict[bytes, int], compute: Compute) -> InFlight:
         """Begins to compute."""
-        flight = Flight([*own], asyncio.create_task(self._fly([*own], [*own.values()], compute)))
-        self._flights |= dict.fromkeys(own, flight)
-        flight.task.add_done_callback(lambda _: self._land(flight))
+        flight = InFlight([*own], asyncio.create_task(self._run([*own], [*own.values()], compute)))
+        self._in_flight |= dict.fromkeys(own, flight)
+        flight.task.add_done_callback(lambda _: self._finish(flight))
         return flight
 
-    async def _fly(self, keys: list[bytes], indexes: list[int], compute: Compute) -> list[Answer]:
+    async def _run(self, keys: list[bytes], indexes: list[int], compute: Compute) -> list[Answer]:
         answers = await compute(indexes)
         self._remember(keys, answers)
         return answers
 
-    async def _leave(self, flights: list[Flight]) -> None:
+    async def _leave(self, flights: list[InFlight]) -> None:
         """One who waited goes; the last one stops the work, and stays until it has stopped."""
         stopped = []
         for flight in flights:
             flight.waiting -= 1
             if flight.waiting == 0 and not flight.task.done():
-                self._land(flight)  # nobody may join it any more
+                self._finish(flight)  # nobody may join it any more
                 flight.task.cancel()
                 stopped.append(flight.task)
         if stopped:
             await asyncio.wait(stopped)
 
-    def _land(self, flight: Flight) -> None:
+    def _finish(self, flight: InFlight) -> None:
         for key in flight.keys:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            if self._in_flight.get(key) is flight:
+                del self._in_flight[key]
         if flight.task.done():
             _succeeded(flight.task)  # looks at its exception: whoever began it may have left
 

@@ -19,7 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from labeld.cache.signing import seal, unseal
+from labeld.cache.signing import sign, verify
 from labeld.errors import SettingsError
 from labeld.types import Answer
 
@@ -79,7 +79,7 @@ class RedisStore:
         if not self._reachable():
             return
         for key, answer in answers.items():
-            value = seal(key, answer, self._secret)
+            value = sign(key, answer, self._secret)
             if key not in self._keeps and self._waiting_bytes + len(value) <= MOST_WAITING:
                 self._keeps[key] = value
                 self._waiting_bytes += len(value)
@@ -137,7 +137,7 @@ class RedisStore:
                 async with asyncio.timeout(LIMIT):
                     values = await self._exchanged(client, list(lookups), keeps)
                 for (key, future), value in zip(lookups.items(), values, strict=True):
-                    future.set_result(unseal(key, value, self._secret) if isinstance(value, bytes) else None)
+                    future.set_result(verify(key, value, self._secret) if isinstance(value, bytes) else None)
                 self._answered()
         except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
             self._client = None

@@ -12,13 +12,13 @@ SECONDS = struct.Struct("<d")
 MAC_BYTES = hashlib.sha256().digest_size
 
 
-def seal(key: bytes, answer: Answer, secret: bytes) -> bytes:
+def sign(key: bytes, answer: Answer, secret: bytes) -> bytes:
     """The answer with the key it belongs to, and HMAC-SHA256 over both; with an empty secret that is a checksum."""
     body = MAGIC + key + SECONDS.pack(answer.seconds) + answer.ranking
     return body + hmac.digest(secret, body, "sha256")
 
 
-def unseal(key: bytes, value: bytes, secret: bytes) -> Answer | None:
+def verify(key: bytes, value: bytes, secret: bytes) -> Answer | None:
     """The answer, or None for whatever is not exactly what `seal` made for this key under this secret."""
     body, mac = value[:-MAC_BYTES], value[-MAC_BYTES:]
     start = len(MAGIC) + len(key) + SECONDS.size

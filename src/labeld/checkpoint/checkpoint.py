@@ -55,7 +55,7 @@ class Checkpoint:
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors as float32."""
-        return 4 * self.numbers
+        return 4 * self.numel
 
     def take(self, name: str, *shape: int) -> FloatArray:
         """The tensor as float32, of exactly this shape; a view of the mapped file where it is stored like that.
@@ -75,7 +75,7 @@ class Checkpoint:
                 yield name, tensor.as_float32()
 
     @property
-    def numbers(self) -> int:
+    def numel(self) -> int:
         """Numbers in all tensors together."""
         return sum(math.prod(tensor.shape) for tensor in self._tensors.values())
 

@@ -142,9 +142,9 @@ def in_order(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def all_counts(*numbers: object) -> bool:
+def all_counts(*numel: object) -> bool:
     """Whether all are whole numbers from 0 on that 63 bits hold."""
-    return all(type(number) is int and 0 <= number < LARGEST_NUMBER for number in numbers)
+    return all(type(number) is int and 0 <= number < LARGEST_NUMBER for number in numel)
 
 
 def shown(name: object) -> str:

@@ -19,7 +19,7 @@ SHARING_LIMIT = 4
 """Times the size of the file that its tensors may be, since tensors can share storages: a model with an output layer
 tied to its embeddings has less than 2, a small file that means to fill the memory has thousands."""
 
-Place = Callable[[Storage], int]
+StorageSlice = Callable[[Storage], int]
 """First byte of a storage, once it is certain that the file has all of it."""
 
 
@@ -119,7 +119,7 @@ def _storages_of(file: MappedFile, state: object) -> list[Storage]:
     return list(seen.values())
 
 
-def _tensors(file: MappedFile, state: Any, place: Place) -> dict[str, StoredTensor]:
+def _tensors(file: MappedFile, state: Any, place: StorageSlice) -> dict[str, StoredTensor]:
     begins = {storage.key: place(storage) for storage in _storages_of(file, state)}
     tensors = {name: _tensor(file, name, tensor, begins[tensor.storage.key]) for name, tensor in state.items()}
     total = sum(math.prod(tensor.shape) * state[name].storage.itemsize for name, tensor in tensors.items())
@@ -133,8 +133,8 @@ def _tensor(file: MappedFile, name: str, tensor: Tensor, begin: int) -> StoredTe
     storage, shape, strides = tensor.storage, tensor.shape, tensor.strides
     view: tuple[Any, ...] = storage.view if storage.view and len(storage.view) == 2 else (0, storage.count)
     view_offset, count = view
-    numbers = (*shape, *strides, tensor.offset, view_offset, count)
-    if len(shape) != len(strides) or len(shape) > MAX_AXES or not all_counts(*numbers):
+    numel = (*shape, *strides, tensor.offset, view_offset, count)
+    if len(shape) != len(strides) or len(shape) > MAX_AXES or not all_counts(*numel):
         file.refuse(f"has tensor {shown(name)}, whose shape, strides or offset are not possible")
     reach = tensor.offset + span(shape, strides)  # type: ignore[operator]  # all_counts has seen to it
     if reach > count or view_offset + count > storage.count:

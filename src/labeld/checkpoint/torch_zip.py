@@ -84,20 +84,20 @@ def _directory(file: MappedFile, count: int, at: int, end: int) -> Iterator[tupl
         yield name, local, size, method == 0 and size == packed and not flags & _ENCRYPTED
 
 
-def _in_64_bits(file: MappedFile, extra: bytes, *numbers: int) -> list[int]:
+def _in_64_bits(file: MappedFile, extra: bytes, *numel: int) -> list[int]:
     """The numbers, those that did not fit taken from the zip64 field (id 1), which has them in this order."""
-    if _LATER not in numbers:
-        return list(numbers)
+    if _LATER not in numel:
+        return list(numel)
     field = b""
     while len(extra) >= 4:
         kind, size = struct.unpack_from("<2H", extra)
         if kind == 1:
             field = extra[4 : 4 + size]
         extra = extra[4 + size :]
-    if len(field) < 8 * numbers.count(_LATER):
+    if len(field) < 8 * numel.count(_LATER):
         file.refuse("is a zip archive whose directory is broken")
     later = iter(struct.unpack_from(f"<{len(field) // 8}Q", field))
-    return [next(later) if number == _LATER else number for number in numbers]
+    return [next(later) if number == _LATER else number for number in numel]
 
 
 def _content(file: MappedFile, name: str, at: int) -> int:

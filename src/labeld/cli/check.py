@@ -12,14 +12,14 @@ from labeld.config.precision import FASTER
 from labeld.config.settings import Settings
 from labeld.engines.base import Engine
 from labeld.lifecycle.model import ModelFolder
-from labeld.repository.resolver import Place
+from labeld.repository.resolver import ModelLocation
 from labeld.service.build import load_options
 from labeld.types import Precision
 
 LABELS_SHOWN = 12
 
 
-def check_model(model: str, place: Place, settings: Settings, *, as_json: bool) -> None:
+def check_model(model: str, place: ModelLocation, settings: Settings, *, as_json: bool) -> None:
     """Tries every precision of a model and prints what was found; raises LabeldError when it cannot be loaded."""
     read = ModelFolder(place.folder, load_options(settings), place.commit)
     found = _try(model, read)
@@ -41,7 +41,7 @@ def _try(model: str, read: ModelFolder) -> dict[str, Any]:
             max_tokens = read.encoder(engine).max_tokens
             progress.update(bars[precision], completed=done)
 
-        verdict = read.try_precisions(step)
+        choice = read.try_precisions(step)
     return {
         "model": model,
         "revision": read.revision,
@@ -50,10 +50,14 @@ def _try(model: str, read: ModelFolder) -> dict[str, Any]:
         "labels": list(read.config.labels),
         "function_to_apply": read.config.default_function,
         "max_input_length": max_tokens,
-        "precisions": [asdict(one) for one in verdict.measured],
-        "refused": verdict.refused,
-        "probe": {"texts": verdict.texts, **asdict(verdict.variety), "varied_enough": verdict.variety.enough},
-        "auto": verdict.precision,
+        "precisions": [asdict(one) for one in choice.measured],
+        "refused": choice.refused,
+        "evaluation_texts": {
+            "texts": choice.texts,
+            **asdict(choice.diversity),
+            "varied_enough": choice.diversity.enough,
+        },
+        "auto": choice.precision,
     }
 
 
@@ -76,8 +80,8 @@ def _print(found: dict[str, Any]) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for one in found["precisions"]:
-        cost = one["cost"]
-        figures = (f"{cost['agreement']:.4f}", f"{cost['mean_change']:.4f}", f"{cost['p99_change']:.4f}")
+        loss = one["loss"]
+        figures = (f"{loss['agreement']:.4f}", f"{loss['mean_change']:.4f}", f"{loss['p99_change']:.4f}")
         speed = f"{one['tokens_per_second']:.0f}"
         table.add_row(
             one["precision"], f"{one['load_seconds']:.2f}", f"{one['memory_bytes'] / 1e6:.0f}", speed, *figures
@@ -85,10 +89,12 @@ def _print(found: dict[str, Any]) -> None:
     console.print(table)
     for reason in found["refused"].values():
         console.print(reason, markup=False)
-    probe = found["probe"]
-    frequent = "" if probe["most_frequent"] is None else f"{probe['most_frequent']:.0%} have the same answer, "
-    console.print(f"{probe['texts']} texts: {frequent}scores spread over {probe['spread']:.2f}.")
+    evaluated = found["evaluation_texts"]
+    frequent = "" if evaluated["most_frequent"] is None else f"{evaluated['most_frequent']:.0%} have the same answer, "
+    console.print(f"{evaluated['texts']} texts: {frequent}scores spread over {evaluated['spread']:.2f}.")
     varied = (
-        "" if probe["varied_enough"] else " (the answers are not varied enough to judge by: give texts with --probe)"
+        ""
+        if evaluated["varied_enough"]
+        else " (the answers are not varied enough to judge by: give texts with --evaluation-texts)"
     )
     console.print(f"Precision auto takes {found['auto']}{varied}.")

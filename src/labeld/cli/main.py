@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from labeld.auth.database_url import locate
-from labeld.auth.errors import KeyStoreUnavailableError
+from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.auth.secret import open_secret
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
-from labeld.cli.tokens import keys
+from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.load import load
 from labeld.errors import LabeldError, SettingsError
@@ -27,7 +27,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(models, name="models")
-cli.add_typer(keys, name="keys")
+cli.add_typer(tokens, name="tokens")
 
 
 def run() -> None:
@@ -38,17 +38,17 @@ def run() -> None:
         sys.exit(f"labeld: {error}")
 
 
-def _any_key(access: settings.Access) -> bool:
+def _any_token(access: settings.Access) -> bool:
     """Whether a key was ever made; also when the database is away, because then the server lets nobody in."""
-    location = locate(access.keys)
+    location = locate(access.tokens_db)
     if not location.made():
         return False
-    from labeld.auth.store import KeyStore  # noqa: PLC0415  # loads SQLAlchemy
+    from labeld.auth.store import TokenStore  # noqa: PLC0415  # loads SQLAlchemy
 
-    store = KeyStore(location, open_secret(location, access.keys_secret))
+    store = TokenStore(location, open_secret(location, access.tokens_secret))
     try:
         snapshot = store.snapshot()
-    except KeyStoreUnavailableError:
+    except TokenStoreUnavailableError:
         return True
     finally:
         store.close()
@@ -81,10 +81,10 @@ def serve(
     loaded by its first request. Each setting is a flag or an environment variable; the flag wins.
     """
     chosen = load({**flags, "models": models or None})
-    if not (chosen.listen.is_loopback or chosen.listen.allow_anonymous or _any_key(chosen.access)):
+    if not (chosen.listen.is_loopback or chosen.listen.allow_anonymous or _any_token(chosen.access)):
         raise SettingsError(
             f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
-            "`labeld keys create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
+            "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
         )
     chosen.hub.policy(chosen.listen)
     require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)

@@ -13,7 +13,7 @@ import typer
 from labeld.cli.options import with_settings
 from labeld.config import settings
 from labeld.config.load import load
-from labeld.errors import ModelNotFoundError, in_words
+from labeld.errors import ModelNotFoundError, format_bytes
 from labeld.model_id import valid_id
 from labeld.repository.folders import BUNDLED, Folders
 
@@ -35,14 +35,14 @@ def pull(
     **flags: Any,
 ) -> None:
     """Download a model into the store, or bring it up to date; goes on where an earlier download was cut."""
-    from labeld.service.build import open_catalogue  # noqa: PLC0415  # loads the engine
+    from labeld.service.build import open_resolver  # noqa: PLC0415  # loads the engine
 
-    catalogue = open_catalogue(load(flags), "any")
+    resolver = open_resolver(load(flags), "any")
     with _bar(model, shown=not as_json) as progress:
-        place = catalogue.pull(model, progress)
-    catalogue.close()
-    told = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
-    typer.echo(json.dumps(told) if as_json else f"{model} is in the store, at {place.commit}.")
+        place = resolver.pull(model, progress)
+    resolver.close()
+    payload = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
+    typer.echo(json.dumps(payload) if as_json else f"{model} is in the store, at {place.commit}.")
 
 
 @models.command()
@@ -59,17 +59,17 @@ def check(
     starts without a trial of its own.
     """
     from labeld.cli.check import check_model  # noqa: PLC0415
-    from labeld.repository.resolver import Place  # noqa: PLC0415  # loads the engine, as do these
-    from labeld.service.build import open_catalogue  # noqa: PLC0415
+    from labeld.repository.resolver import ModelLocation  # noqa: PLC0415  # loads the engine, as do these
+    from labeld.service.build import open_resolver  # noqa: PLC0415
 
     chosen = load(flags)
     if (Path(model) / "config.json").exists():
-        check_model(model, Place(Path(model), None), chosen, as_json=as_json)
+        check_model(model, ModelLocation(Path(model), None), chosen, as_json=as_json)
         return
-    with closing(open_catalogue(chosen, "any")) as catalogue:
-        found = catalogue.find(model)
+    with closing(open_resolver(chosen, "any")) as resolver:
+        found = resolver.find(model)
         with _bar(found, shown=not as_json) as progress:
-            place = catalogue.fetch(found, progress)
+            place = resolver.fetch(found, progress)
         check_model(found, place, chosen, as_json=as_json)
 
 
@@ -112,7 +112,7 @@ def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
     table = Table("model", "revision", "size", "last used", "from", box=None, pad_edge=False)
     for row in rows:
         revision = " ".join([*row["revisions"], *([row["commit"][:12]] if row["commit"] else [])])
-        table.add_row(row["model_id"], revision, in_words(row["size"]), (row["last_used"] or "")[:16], row["from"])
+        table.add_row(row["model_id"], revision, format_bytes(row["size"]), (row["last_used"] or "")[:16], row["from"])
     console = Console()
     console.print(table, width=None if console.is_terminal else 200)
 
@@ -125,7 +125,7 @@ def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store
     freed = store.remove(model, threading.Event()) if valid_id(model) else 0
     if not freed:
         raise ModelNotFoundError(model)
-    typer.echo(f"Removed {model}, {in_words(freed)}.")
+    typer.echo(f"Removed {model}, {format_bytes(freed)}.")
 
 
 def _store(chosen: settings.Settings) -> "Store":

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
-from labeld.config.fields import Amount
+from labeld.config.fields import ByteSize
 from labeld.config.load import every_setting, variable
 
 ARGUMENT_SETTINGS = {"models"}
@@ -26,7 +26,7 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
             text = f"{one.metadata['help']} (default {one.default}; {variable(one.name)})"
             option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
-            typed = str if kind is Amount or get_origin(kind) is tuple else kind  # typer knows neither
+            typed = str if kind is ByteSize or get_origin(kind) is tuple else kind  # typer knows neither
             hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
             parameters.append(
                 inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)

@@ -20,7 +20,7 @@ scores are within 4e-7 of transformers'; tanh in place of the exact GELU moves t
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswer:
+class ReferenceScore:
     """What a model is known to answer to one text."""
 
     model: str
@@ -36,7 +36,7 @@ def tolerance(published: Decimal) -> float:
     return float(Decimal(5).scaleb(int(published.as_tuple().exponent) - 1)) + FLOAT32 * max(1.0, abs(float(published)))
 
 
-def read_known_answers(path: Path) -> list[KnownAnswer]:
+def read_reference_scores(path: Path) -> list[ReferenceScore]:
     """The answers in a file like the one that comes with labeld.
 
     Raises SettingsError naming the file and the entry that is wrong; also when there is none, because then nothing
@@ -48,10 +48,10 @@ def read_known_answers(path: Path) -> list[KnownAnswer]:
         raise SettingsError(f"answers is {str(path)!r}, which cannot be read as JSON.") from None
     if not isinstance(entries, list) or not entries:
         raise SettingsError(f"answers is {str(path)!r}, which has no list of answers.")
-    return [_known_answer(path, place, entry) for place, entry in enumerate(entries, 1)]
+    return [_reference_score(path, place, entry) for place, entry in enumerate(entries, 1)]
 
 
-def _known_answer(path: Path, place: int, entry: Any) -> KnownAnswer:
+def _reference_score(path: Path, place: int, entry: Any) -> ReferenceScore:
     get = entry.get if isinstance(entry, dict) else {}.get
     model, text, pair, function, scores = map(get, ("model", "text", "pair", "function_to_apply", "scores"))
     if not (
@@ -67,4 +67,4 @@ def _known_answer(path: Path, place: int, entry: Any) -> KnownAnswer:
             f'Answer {place} of {str(path)!r} must be like {{"model": "org/name", "text": "…", "scores": {{"LABEL": '
             '0.99}}, with "pair" and "function_to_apply" (sigmoid, softmax or none) if need be.'
         )
-    return KnownAnswer(model, Text(text, pair), Parameters(function_to_apply=function), scores)
+    return ReferenceScore(model, Text(text, pair), Parameters(function_to_apply=function), scores)

@@ -17,16 +17,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from labeld.cli.reference_scores import KnownAnswer, read_known_answers, tolerance
+from labeld.cli.reference_scores import ReferenceScore, read_reference_scores, tolerance
 from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError, LabeldError, ModelBrokenError
 from labeld.lifecycle.loader import named
 from labeld.lifecycle.model import LoadOptions, Model, load_model
-from labeld.repository.resolver import Catalogue, Place
+from labeld.repository.resolver import ModelLocation, Resolver
 from labeld.repository.resolver import Progress as OnBytes
 from labeld.scoring import rank
-from labeld.service.build import load_options, open_catalogue
+from labeld.service.build import load_options, open_resolver
 
 Outcome = Literal["PASS", "FAIL", "NOT REACHED"]
 
@@ -73,7 +73,7 @@ class Verified:
 
 def verify_models(ids: Sequence[str], answers: Path, settings: Settings, *, as_json: bool) -> int:
     """Compares the answers in this file, of all models or of these, with ours; prints what was found; the exit code."""
-    found = _verify_each(_chosen(read_known_answers(answers), ids), settings)
+    found = _verify_each(_chosen(read_reference_scores(answers), ids), settings)
     outcomes = [one.outcome for model in found for one in model.comparisons]
     passed, failed, not_reached = outcomes.count("PASS"), outcomes.count("FAIL"), outcomes.count("NOT REACHED")
     counts = {"passed": passed, "failed": failed, "not_reached": not_reached}
@@ -85,9 +85,9 @@ def verify_models(ids: Sequence[str], answers: Path, settings: Settings, *, as_j
     return FAILED if failed else NOT_REACHED if not_reached else 0
 
 
-def _chosen(known: Sequence[KnownAnswer], ids: Sequence[str]) -> dict[str, list[KnownAnswer]]:
+def _chosen(known: Sequence[ReferenceScore], ids: Sequence[str]) -> dict[str, list[ReferenceScore]]:
     """The answers of each model that was asked for."""
-    by_model: dict[str, list[KnownAnswer]] = {}
+    by_model: dict[str, list[ReferenceScore]] = {}
     for answer in known:
         by_model.setdefault(answer.model, []).append(answer)
     for model_id in ids:
@@ -96,13 +96,13 @@ def _chosen(known: Sequence[KnownAnswer], ids: Sequence[str]) -> dict[str, list[
     return {model_id: by_model[model_id] for model_id in dict.fromkeys(ids or by_model)}
 
 
-def _verify_each(chosen: dict[str, list[KnownAnswer]], settings: Settings) -> list[Verified]:
+def _verify_each(chosen: dict[str, list[ReferenceScore]], settings: Settings) -> list[Verified]:
     """One model in memory at a time, in float32 whatever the settings say: that is what was published."""
     options = replace(load_options(settings), precisions=AskedPrecisions("float32"))
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     found = []
     with (
-        closing(open_catalogue(settings, "any")) as catalogue,
+        closing(open_resolver(settings, "any")) as resolver,
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
     ):
         for model_id, answers in chosen.items():
@@ -111,16 +111,16 @@ def _verify_each(chosen: dict[str, list[KnownAnswer]], settings: Settings) -> li
             def on_bytes(done: int, total: int, task: Any = task) -> None:
                 progress.update(task, completed=done, total=total)
 
-            found.append(_verify(model_id, answers, catalogue, options, on_bytes))
+            found.append(_verify(model_id, answers, resolver, options, on_bytes))
             progress.update(task, completed=1, total=1)
     return found
 
 
 def _verify(
-    model_id: str, answers: Sequence[KnownAnswer], catalogue: Catalogue, options: LoadOptions, on_bytes: OnBytes
+    model_id: str, answers: Sequence[ReferenceScore], resolver: Resolver, options: LoadOptions, on_bytes: OnBytes
 ) -> Verified:
     try:
-        place = catalogue.fetch(model_id, on_bytes)
+        place = resolver.fetch(model_id, on_bytes)
     except ModelBrokenError as error:
         return _nothing(model_id, answers, error, "FAIL")
     except LabeldError as error:
@@ -130,15 +130,15 @@ def _verify(
     except LabeldError as error:
         return _nothing(model_id, answers, error, "FAIL")
     finally:
-        catalogue.release(place)
+        resolver.release(place)
 
 
-def _nothing(model_id: str, answers: Sequence[KnownAnswer], error: LabeldError, outcome: Outcome) -> Verified:
+def _nothing(model_id: str, answers: Sequence[ReferenceScore], error: LabeldError, outcome: Outcome) -> Verified:
     rows = (row for answer in answers for row in _rows(answer, {}, outcome))
     return Verified(model_id, None, None, str(error), tuple(rows))
 
 
-def _compare(model_id: str, answers: Sequence[KnownAnswer], place: Place, options: LoadOptions) -> Verified:
+def _compare(model_id: str, answers: Sequence[ReferenceScore], place: ModelLocation, options: LoadOptions) -> Verified:
     model: Model = named(model_id, load_model, model_id, place.folder, options, place.commit)
     try:
         rows = tuple(row for answer in answers for row in _rows(answer, _scores(model, answer), "FAIL"))
@@ -147,14 +147,14 @@ def _compare(model_id: str, answers: Sequence[KnownAnswer], place: Place, option
     return Verified(model_id, model.revision, "a folder" if place.commit is None else "the Hub", None, rows)
 
 
-def _scores(model: Model, answer: KnownAnswer) -> dict[str, float]:
+def _scores(model: Model, answer: ReferenceScore) -> dict[str, float]:
     """Our score of each label; upper and lower case have changed in published configs, and do not tell labels apart."""
     (logits,) = model.engine.run(model.encoder.encode([answer.text], answer.parameters), 0)
     function = answer.parameters.function_to_apply or model.config.default_function
     return {label.casefold(): score for label, score in rank(logits, model.config.labels, function, None)}
 
 
-def _rows(answer: KnownAnswer, scores: dict[str, float], without: Outcome) -> list[Comparison]:
+def _rows(answer: ReferenceScore, scores: dict[str, float], without: Outcome) -> list[Comparison]:
     """A row for each published score; `without` is the outcome where we have none."""
     (text, pair), function = answer.text, answer.parameters.function_to_apply
     rows = []

@@ -11,7 +11,7 @@ for _power, _letter in enumerate("KMGT", 1):
     UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
 
 
-class Amount(str):
+class ByteSize(str):
     """Bytes, such as 4GiB or 500MB, or a part of all there is, such as 70%. ValueError when it is neither."""
 
     __slots__ = ()
@@ -31,17 +31,17 @@ class Amount(str):
 
 
 def setting(
-    default: Any, text: str, *, least: float | None = None, most: float | None = None, secret: bool = False
+    default: Any, text: str, *, minimum: float | None = None, maximum: float | None = None, secret: bool = False
 ) -> Any:
     """A field with its help text and, for numbers, the smallest and the largest value that make sense.
 
     A secret has no flag, because everybody on the machine sees the command line.
     """
-    metadata = {"help": text, "least": least, "most": most, "secret": secret}
+    metadata = {"help": text, "least": minimum, "most": maximum, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
-def checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
+def validate(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
     if get_origin(kind) is tuple:
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
@@ -55,21 +55,21 @@ def checked(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     try:
         converted = words[str(value).lower()] if kind is bool else kind(value)
     except (ValueError, KeyError):
-        raise SettingsError(f"{source} is {value!r}, but must be {_kind_in_words(kind)}.") from None
-    least = one.metadata["least"]
-    if least is not None and not converted >= least:  # NOTE: not `<`, so that nan is refused too
-        raise SettingsError(f"{source} is {value!r}, but must be at least {least:g}.")
-    most = one.metadata["most"]
-    if most is not None and converted > most:
-        raise SettingsError(f"{source} is {value!r}, but must be at most {most:g}.")
+        raise SettingsError(f"{source} is {value!r}, but must be {_kind_name(kind)}.") from None
+    minimum = one.metadata["least"]
+    if minimum is not None and not converted >= minimum:  # NOTE: not `<`, so that nan is refused too
+        raise SettingsError(f"{source} is {value!r}, but must be at least {minimum:g}.")
+    maximum = one.metadata["most"]
+    if maximum is not None and converted > maximum:
+        raise SettingsError(f"{source} is {value!r}, but must be at most {maximum:g}.")
     return converted
 
 
-def _kind_in_words(kind: Any) -> str:
+def _kind_name(kind: Any) -> str:
     words = {
         int: "a whole number",
         float: "a number",
         bool: "true or false",
-        Amount: "bytes like 4GiB or a share like 70%",
+        ByteSize: "bytes like 4GiB or a share like 70%",
     }
     return words.get(kind, "a path")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any, get_type_hints
 
-from labeld.config.fields import checked
+from labeld.config.fields import validate
 from labeld.config.settings import GROUPS, Settings
 
 HF_VARIABLES = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
@@ -41,8 +41,8 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         values = {}
         for one in fields(group):
             if flags.get(one.name) is not None:
-                values[one.name] = checked(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
+                values[one.name] = validate(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
             elif variable(one.name) in environ:
-                values[one.name] = checked(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+                values[one.name] = validate(one, variable(one.name), environ[variable(one.name)], hints[one.name])
         groups[name] = group(**values)
     return Settings(**groups)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from labeld.config.fields import Amount, setting
+from labeld.config.fields import ByteSize, setting
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
@@ -21,8 +21,8 @@ class Listen:
     """Where the server listens, and how many processes do."""
 
     host: str = setting("127.0.0.1", "Address to listen on.")
-    port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", least=0, most=65535)
-    workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", least=1)
+    port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", minimum=0, maximum=65535)
+    workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", minimum=1)
     allow_anonymous: bool = setting(
         False, "Listen on an address other than loopback although anybody who reaches it may use the models."
     )
@@ -71,15 +71,15 @@ class Hub:
     )
     offline: bool = setting(False, "Connect to no Hub: only models that are in the store already.")
     hub_timeout: float = setting(
-        10.0, "Seconds of silence, or of less than 1 KiB per second, after which a download is broken off.", least=0.1
+        10.0, "Seconds of silence, or of less than 1 KiB per second, after which a download is broken off.", minimum=0.1
     )
     store_dir: Path | None = setting(None, "Folder of the downloaded models; none = models in cache_dir.")
-    store_limit: Amount = setting(
-        Amount("50%"),
+    store_limit: ByteSize = setting(
+        ByteSize("50%"),
         "What the store may take, bytes such as 50GB or a share of its disk; the models unused for longest leave.",
     )
-    max_download: Amount = setting(
-        Amount("10GB"), "Size of a model that may be downloaded, bytes or a share of the disk; beyond that 403."
+    max_download: ByteSize = setting(
+        ByteSize("10GB"), "Size of a model that may be downloaded, bytes or a share of the disk; beyond that 403."
     )
 
     def policy(self, listen: Listen) -> Policy:
@@ -98,33 +98,35 @@ class Hub:
 class Residency:
     """Which models stay loaded, and how a request waits for one that is not."""
 
-    memory_budget: Amount = setting(
-        Amount("70%"),
+    memory_budget: ByteSize = setting(
+        ByteSize("70%"),
         "Memory that all workers together may fill with models and themselves: bytes such as 4GiB, or a share of what "
         "the machine has available at start and the control group allows. Idle models are evicted to stay below.",
     )
     pin: tuple[str, ...] = setting(
         (), "Models never evicted once loaded (a comma between two); those named at start never are."
     )
-    idle_timeout: float = setting(0.0, "Seconds after which an unused model is unloaded; 0 = never.", least=0)
+    idle_timeout: float = setting(0.0, "Seconds after which an unused model is unloaded; 0 = never.", minimum=0)
     load_grace: float = setting(
         3.0,
         "Seconds a request is held while its model loads; then 503 with an estimate, and the load goes on.",
-        least=0,
+        minimum=0,
     )
-    max_wait: float = setting(300.0, "Seconds a request with x-wait-for-model waits for its model; then 500.", least=0)
-    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", least=1)
+    max_wait: float = setting(
+        300.0, "Seconds a request with x-wait-for-model waits for its model; then 500.", minimum=0
+    )
+    max_waiting: int = setting(1000, "Requests that wait for models to load; one more is refused with 429.", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Compute:
     """How the CPU is used."""
 
-    threads: int = setting(0, "CPU threads for the engine, in all; 0 = the cores this process may use.", least=0)
-    lanes: int = setting(0, "Batches that run at once, sharing the threads; 0 = one per 8 threads.", least=0)
-    batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text runs alone.", least=1)
+    threads: int = setting(0, "CPU threads for the engine, in all; 0 = the cores this process may use.", minimum=0)
+    streams: int = setting(0, "Batches that run at once, sharing the threads; 0 = one per 8 threads.", minimum=0)
+    batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text runs alone.", minimum=1)
     batch_timeout: float = setting(
-        30.0, "Seconds after which a running batch counts as hung and the process is replaced.", least=0.1
+        30.0, "Seconds after which a running batch counts as hung and the process is replaced.", minimum=0.1
     )
 
 
@@ -137,28 +139,31 @@ class Precisions:
         "float32, bfloat16, int8, or auto: the fastest whose answers stay within the tolerances below, by a trial at "
         "the first load. For one model org/name=…, with a comma between parts: auto,org/name=float32.",
     )
-    probe: Path | None = setting(
+    evaluation_texts: Path | None = setting(
         None, "File of texts for the trial, one per line, a tab between the two of a pair. None = those of labeld."
     )
-    probe_agreement: float = setting(
-        0.99, "Share of the trial's texts that must keep their label; for one label, Kendall's tau.", least=0, most=1
+    precision_agreement: float = setting(
+        0.99,
+        "Share of the trial's texts that must keep their label; for one label, Kendall's tau.",
+        minimum=0,
+        maximum=1,
     )
-    probe_mean_change: float = setting(0.01, "Mean change of a probability in the trial, at most.", least=0)
-    probe_p99_change: float = setting(0.08, "99th percentile of that change, at most.", least=0)
+    precision_mean_change: float = setting(0.01, "Mean change of a probability in the trial, at most.", minimum=0)
+    precision_p99_change: float = setting(0.08, "99th percentile of that change, at most.", minimum=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """How much may wait, and for how long."""
 
-    max_in_flight: int = setting(512, "Requests being answered at once; one more is refused with 429.", least=1)
+    max_in_flight: int = setting(512, "Requests being answered at once; one more is refused with 429.", minimum=1)
     queue_seconds: float = setting(
-        2.0, "Seconds of work, at the measured speed, that may wait per model; beyond that 429.", least=0.1
+        2.0, "Seconds of work, at the measured speed, that may wait per model; beyond that 429.", minimum=0.1
     )
     queue_timeout: float = setting(
-        10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", least=0.1
+        10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
     )
-    drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", least=0)
+    drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", minimum=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +173,10 @@ class Answers:
     cache: str | None = setting(
         None, "A Redis through which servers share answers: redis://host:port/db. Needs labeld[redis]."
     )
-    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", least=0)
-    cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", least=0.001)
-    cache_scope: Literal["shared", "key"] = setting(
-        "shared", "Who finds an answer: shared = whoever asks the same, key = who also sends the same access token."
+    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", minimum=0)
+    cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", minimum=0.001)
+    cache_scope: Literal["shared", "token"] = setting(
+        "shared", "Who finds an answer: shared = whoever asks the same, token = who also sends the same access token."
     )
     cache_secret: str | None = setting(
         None, "With it answers in Redis are signed, and only those signed with the same are believed.", secret=True
@@ -182,12 +187,12 @@ class Answers:
 class Access:
     """Who may ask."""
 
-    keys: str | None = setting(
+    tokens_db: str | None = setting(
         None,
         "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
-        "None = ~/.local/share/labeld/keys.sqlite3.",
+        "None = ~/.local/share/labeld/tokens.sqlite3.",
     )
-    keys_secret: str | None = setting(
+    tokens_secret: str | None = setting(
         None,
         "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
         "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
@@ -225,18 +230,18 @@ class Logs:
 class InputLimits:
     """What one request may bring."""
 
-    max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", least=1)
-    max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", least=4)
-    max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", least=16)
-    max_inputs: int = setting(256, "Texts in one request; beyond that 400.", least=1)
+    max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", minimum=1)
+    max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4)
+    max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", minimum=16)
+    max_inputs: int = setting(256, "Texts in one request; beyond that 400.", minimum=1)
     max_tokens_per_text: int = setting(
         4096,
         "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: for 4096 "
         "DeBERTa-v3-base needs 3 GB.",
-        least=1,
+        minimum=1,
     )
     max_text_characters: int = setting(
-        MIB, "Characters of one text; 250 for each token the model takes, if that is less. Beyond that 400.", least=1
+        MIB, "Characters of one text; 250 for each token the model takes, if that is less. Beyond that 400.", minimum=1
     )
 
 
@@ -244,16 +249,16 @@ class InputLimits:
 class ConnectionLimits:
     """What one connection may cost."""
 
-    max_header_bytes: int = setting(16_384, "Bytes of request line and headers together; beyond that 431.", least=256)
-    max_header_fields: int = setting(64, "Header fields of a request; beyond that 431.", least=4)
-    max_chunks: int = setting(65_536, "Chunks of a chunked body; beyond that 413.", least=1)
-    header_timeout: float = setting(10.0, "Seconds for the headers of a request to arrive; then 408.", least=0.1)
-    body_timeout: float = setting(30.0, "Seconds for the body of a request to arrive; then 408.", least=0.1)
-    min_body_rate: int = setting(1024, "Bytes per second a body must arrive with, after 2 seconds; or 408.", least=0)
-    keep_alive_timeout: float = setting(75.0, "Seconds an idle connection is kept.", least=0.1)
-    max_connections: int = setting(4096, "Open connections; one more is closed at once with 429.", least=1)
+    max_header_bytes: int = setting(16_384, "Bytes of request line and headers together; beyond that 431.", minimum=256)
+    max_header_fields: int = setting(64, "Header fields of a request; beyond that 431.", minimum=4)
+    max_chunks: int = setting(65_536, "Chunks of a chunked body; beyond that 413.", minimum=1)
+    header_timeout: float = setting(10.0, "Seconds for the headers of a request to arrive; then 408.", minimum=0.1)
+    body_timeout: float = setting(30.0, "Seconds for the body of a request to arrive; then 408.", minimum=0.1)
+    min_body_rate: int = setting(1024, "Bytes per second a body must arrive with, after 2 seconds; or 408.", minimum=0)
+    keep_alive_timeout: float = setting(75.0, "Seconds an idle connection is kept.", minimum=0.1)
+    max_connections: int = setting(4096, "Open connections; one more is closed at once with 429.", minimum=1)
     max_connections_per_address: int = setting(
-        256, "Open connections of one address, loopback excepted; one more is closed at once with 429.", least=1
+        256, "Open connections of one address, loopback excepted; one more is closed at once with 429.", minimum=1
     )
 
 

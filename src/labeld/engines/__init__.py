@@ -19,9 +19,9 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
     folder: Path,
     config: ModelConfig,
     threads: int,
-    lanes: int,
+    streams: int,
     precision: Precision = "float32",
-    scratch: Path | None = None,
+    spill_folder: Path | None = None,
 ) -> Engine:
     """Loads a model folder's weights into the engine for it: a packed graph where one computes it, else torch.
 
@@ -33,7 +33,7 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
     try:
         from labeld.engines.openvino.engine import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s
 
-        return OpenVinoEngine(folder, config, threads, lanes, precision, scratch)
+        return OpenVinoEngine(folder, config, threads, streams, precision, spill_folder)
     except UnsupportedArchitectureError as error:
         _require_torch(config, error)
         if precision != "float32":
@@ -43,7 +43,7 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
         except ImportError as failure:
             _log.warning("the torch extra is there, but cannot be imported: %s", failure)
             raise error from None
-    return TorchEngine(folder, config, threads, lanes)
+    return TorchEngine(folder, config, threads, streams)
 
 
 def require_engine(config: ModelConfig) -> None:

@@ -22,12 +22,12 @@ class Engine(Protocol):
     nbytes: int
     """Bytes that its weights take at least, without those that stay in their file."""
 
-    at_once: int
+    max_concurrent_batches: int
     """Batches that one lane runs at the same time, at most, by as many calls of `run`."""
     pipelined: bool
     """Whether a lane may call `run` once more than that: the batch then begins the moment another one ends."""
 
-    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
+    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
         """Logits of the texts, in their order; the caller owns the array. Raises whatever its library raises.
 
         `alone` says that the lane has nothing else to do: all its threads may then work on this batch.

@@ -16,25 +16,25 @@ class Failure:
     until: float
 
 
-class Failures:
+class Backoff:
     """The failures by key; bounded, because those that are long over are forgotten."""
 
     def __init__(self) -> None:
         self._failures: dict[str, Failure] = {}
 
-    def remember(self, key: str, error: Exception) -> None:
+    def remember(self, model_id: str, error: Exception) -> None:
         """Keeps a failure for twice as long as the one before it."""
         now = asyncio.get_running_loop().time()
-        times = self._failures[key].times + 1 if key in self._failures else 1
+        times = self._failures[model_id].times + 1 if model_id in self._failures else 1
         seconds = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(times - 1, 10))
         self._failures = {name: one for name, one in self._failures.items() if now < one.until + LONGEST_BACK_OFF}
-        self._failures[key] = Failure(error, times, now + seconds)
+        self._failures[model_id] = Failure(error, times, now + seconds)
 
-    def forget(self, key: str) -> None:
+    def forget(self, model_id: str) -> None:
         """It has succeeded."""
-        self._failures.pop(key, None)
+        self._failures.pop(model_id, None)
 
-    def current(self, key: str) -> Exception | None:
+    def current(self, model_id: str) -> Exception | None:
         """Why the last try failed, for as long as that is the answer."""
-        failure = self._failures.get(key)
+        failure = self._failures.get(model_id)
         return failure.error if failure and asyncio.get_running_loop().time() < failure.until else None

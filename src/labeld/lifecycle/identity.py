@@ -22,7 +22,7 @@ class Known:
     looked_at: float
 
 
-class Revisions:
+class ModelIdentities:
     """Remembers the identity of each model that was loaded, and believes it until a file of its folder changes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

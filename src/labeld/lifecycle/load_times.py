@@ -12,7 +12,7 @@ FIRST_GUESS = 20.0
 """Seconds that a load is said to take when nothing is known (contract section 6.2: what the service said)."""
 
 
-class LoadHistory:
+class LoadTimes:
     """The last load of each model: seconds and bytes of weights. Used by one thread at a time."""
 
     def __init__(self, cache_dir: Path) -> None:

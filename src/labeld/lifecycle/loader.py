@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from labeld.config.precision import Asked
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
-from labeld.lifecycle.load_times import LoadHistory
+from labeld.lifecycle.load_times import LoadTimes
 from labeld.lifecycle.model import LoadOptions, Model, check_folder, load_model, weight_bytes
-from labeld.repository.resolver import Catalogue, Place
+from labeld.repository.resolver import ModelLocation, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.system import memory
@@ -30,61 +30,61 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModel:
     """A loaded model and its queue."""
 
     model: Model
     queue: ModelQueue
-    place: Place
+    location: ModelLocation
     """Where its files are, for as long as it is loaded."""
 
 
 class ModelLoader:
     """The registry's loader. Owns the loader thread and those that download; use it on the event loop."""
 
-    def __init__(self, catalogue: Catalogue, dispatcher: Dispatcher, options: LoadOptions) -> None:
-        self._catalogue, self._dispatcher, self._options = catalogue, dispatcher, options
-        self._places: dict[str, Place] = {}
+    def __init__(self, resolver: Resolver, dispatcher: Dispatcher, options: LoadOptions) -> None:
+        self._resolver, self._dispatcher, self._options = resolver, dispatcher, options
+        self._locations: dict[str, ModelLocation] = {}
         self._thread = ThreadPoolExecutor(1, "load")
         self._downloads = ThreadPoolExecutor(DOWNLOADS, "download")
-        self._history = LoadHistory(options.cache_dir)
+        self._history = LoadTimes(options.cache_dir)
         self._weight_bytes: dict[str, int] = {}
 
-    async def prepare(self, key: str) -> int:
+    async def prepare(self, model_id: str) -> int:
         """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Catalogue.fetch` raises."""
-        self._release(key)  # what an earlier load that came to nothing has left
-        place = await asyncio.get_running_loop().run_in_executor(self._downloads, self._catalogue.fetch, key)
-        self._places[key] = place
-        self._weight_bytes[key] = await self._on_thread(named, key, weight_bytes, place.folder)
-        return int(self._weight_bytes[key] * PEAK[self._options.precisions.of(key)])
+        self._release(model_id)  # what an earlier load that came to nothing has left
+        location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.fetch, model_id)
+        self._locations[model_id] = location
+        self._weight_bytes[model_id] = await self._on_thread(named, model_id, weight_bytes, location.folder)
+        return int(self._weight_bytes[model_id] * PEAK[self._options.precisions.of(model_id)])
 
-    async def load(self, key: str) -> Loaded:
+    async def load(self, model_id: str) -> LoadedModel:
         """The prepared model with a queue of its own; raises ModelBrokenError."""
-        model = await self._on_thread(self._load, key, self._places[key])
-        return Loaded(model, self._dispatcher.attach(model.engine), self._places.pop(key))
+        model = await self._on_thread(self._load, model_id, self._locations[model_id])
+        return LoadedModel(model, self._dispatcher.attach(model.engine), self._locations.pop(model_id))
 
-    def size(self, model: Loaded) -> int:
+    def size(self, model: LoadedModel) -> int:
         """What the engine knows that its weights take."""
         return model.model.engine.nbytes
 
-    async def close(self, model: Loaded) -> None:
+    async def close(self, model: LoadedModel) -> None:
         """Frees the engine once no lane runs it, and gives its memory back."""
         await self._dispatcher.detach(model.queue)
-        last_reference, place = [model], model.place
+        last_reference, location = [model], model.location
         del model
         await self._on_thread(_free, last_reference)
-        self._catalogue.release(place)
+        self._resolver.release(location)
 
     async def check(self, model_id: str) -> None:
         """Logs a warning when a model's files cannot be served."""
         try:
-            await self._on_thread(check_folder, self._catalogue.folders.find(model_id)[1])
+            await self._on_thread(check_folder, self._resolver.folders.find(model_id)[1])
         except FolderError as error:
             logger.warning("model %s cannot be served: %s", model_id, error)
 
-    def expected_seconds(self, key: str) -> float:
+    def expected_seconds(self, model_id: str) -> float:
         """What loading this model takes, as far as is known."""
-        return self._history.expected_seconds(key, self._weight_bytes.get(key))
+        return self._history.expected_seconds(model_id, self._weight_bytes.get(model_id))
 
     def stop_trial(self) -> None:
         """Ends a trial of precisions that runs, and those that would follow."""
@@ -92,35 +92,35 @@ class ModelLoader:
 
     def shutdown(self) -> None:
         """Breaks off the downloads, waits for the load that runs, and drops the others."""
-        self._catalogue.stop()
+        self._resolver.stop()
         self._downloads.shutdown(cancel_futures=True)
         self._thread.shutdown(cancel_futures=True)
-        self._catalogue.close()
+        self._resolver.close()
 
-    def _release(self, key: str) -> None:
-        if place := self._places.pop(key, None):
-            self._catalogue.release(place)
+    def _release(self, model_id: str) -> None:
+        if location := self._locations.pop(model_id, None):
+            self._resolver.release(location)
 
     async def _on_thread(self, function: Callable[..., R], *arguments: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
-    def _load(self, model_id: str, place: Place) -> Model:
+    def _load(self, model_id: str, location: ModelLocation) -> Model:
         began = time.perf_counter()
-        model: Model = named(model_id, load_model, model_id, place.folder, self._options, place.commit)
-        memory.give_back()
+        model: Model = named(model_id, load_model, model_id, location.folder, self._options, location.commit)
+        memory.trim_heap()
         seconds = time.perf_counter() - began
         self._history.add(model_id, self._weight_bytes[model_id], seconds)
         logger.info("loaded %s in %.2f s", model_id, seconds)
         return model
 
 
-def _free(last_reference: list[Loaded]) -> None:
+def _free(last_reference: list[LoadedModel]) -> None:
     """Ends a model here, on the loader's thread: freeing hundreds of megabytes takes a while."""
     model = last_reference.pop().model
     model_id = model.model_id
     model.engine.close()
     del model
-    memory.give_back()
+    memory.trim_heap()
     logger.info("unloaded %s", model_id)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from labeld.autotune.results import VerdictFile
-from labeld.autotune.texts import digest, shipped_probe
-from labeld.autotune.trial import Step, Subject, Verdict, try_precisions
+from labeld.autotune.results import ChoiceFile
+from labeld.autotune.texts import digest, shipped_evaluation_texts
+from labeld.autotune.trial import PrecisionChoice, Step, TrialTarget, try_precisions
 from labeld.cache.keys import Identity
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_config
@@ -37,7 +37,7 @@ class Model:
     engine: Engine
     files: FolderState
     """Of its folder when it was loaded."""
-    verdict: Verdict | None
+    choice: PrecisionChoice | None
     """Why the engine has its precision, where `auto` was asked for."""
 
     @property
@@ -51,13 +51,13 @@ class LoadOptions:
     """What loading needs to know of the machine and of the limits."""
 
     threads: int
-    lanes: int
+    streams: int
     max_text_characters: int
     max_tokens_per_text: int
     cache_dir: Path
     precisions: AskedPrecisions = field(default_factory=AskedPrecisions)
     tolerances: Precisions = field(default_factory=Precisions)
-    probe: tuple[Text, ...] | None = None
+    evaluation_texts: tuple[Text, ...] | None = None
     """The operator's texts; None = those that come with labeld."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process stops: a trial of precisions, which may take a minute, then ends."""
@@ -74,8 +74,10 @@ class ModelFolder:
         self._files = read_tokenizer(folder)
         _require_same_vocabulary(self._files, self.config)
         self.revision = commit or folder_revision(folder, options.cache_dir)
-        self._probe = options.probe or shipped_probe(len(self.config.labels))
-        self.open = partial(open_engine, folder, self.config, options.threads, options.lanes, scratch=options.cache_dir)
+        self._evaluation_texts = options.evaluation_texts or shipped_evaluation_texts(len(self.config.labels))
+        self.open = partial(
+            open_engine, folder, self.config, options.threads, options.streams, spill_folder=options.cache_dir
+        )
         """Precision -> engine; raises FolderError, PrecisionError among them."""
 
     def encoder(self, engine: Engine) -> TextEncoder:
@@ -87,22 +89,24 @@ class ModelFolder:
             self._files.tokenizer, max_tokens, characters, self._files.truncation_side, self._files.token_types
         )
 
-    def verdict(self) -> Verdict | None:
+    def choice(self) -> PrecisionChoice | None:
         """The verdict of an earlier trial; None where there was none that counts here and now."""
-        return self._verdict_file().read()
+        return self._choice_file().read()
 
-    def try_precisions(self, step: Step) -> Verdict:
+    def try_precisions(self, step: Step) -> PrecisionChoice:
         """A new trial, whose verdict is remembered; raises what `step` raises."""
-        subject = Subject(self.open, self._read_probe, self.config.default_function)
-        verdict = try_precisions(subject, self._options.tolerances, step)
-        self._verdict_file().write(verdict)
-        return verdict
+        subject = TrialTarget(self.open, self._read_evaluation_texts, self.config.default_function)
+        choice = try_precisions(subject, self._options.tolerances, step)
+        self._choice_file().write(choice)
+        return choice
 
-    def _read_probe(self, engine: Engine) -> list[EncodedText]:
-        return self.encoder(engine).encode(self._probe, Parameters(truncation="longest_first"))
+    def _read_evaluation_texts(self, engine: Engine) -> list[EncodedText]:
+        return self.encoder(engine).encode(self._evaluation_texts, Parameters(truncation="longest_first"))
 
-    def _verdict_file(self) -> VerdictFile:
-        return VerdictFile(self._options.cache_dir, self.revision, digest(self._probe), self._options.tolerances)
+    def _choice_file(self) -> ChoiceFile:
+        return ChoiceFile(
+            self._options.cache_dir, self.revision, digest(self._evaluation_texts), self._options.tolerances
+        )
 
 
 def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | None = None) -> Model:
@@ -112,31 +116,31 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
     UnavailableError when the process stops meanwhile.
     """
     read = ModelFolder(folder, options, commit)
-    asked, verdict = options.precisions.of(model_id), None
+    asked, choice = options.precisions.of(model_id), None
     if asked == "auto":
-        verdict = _verdict(model_id, read, options.stopping)
-        precision = verdict.precision
+        choice = _choice(model_id, read, options.stopping)
+        precision = choice.precision
     else:
         precision = asked
     engine = read.open(precision)
     if folder_state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
         raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
-    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, verdict)
+    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, choice)
 
 
-def _verdict(model_id: str, folder: ModelFolder, stopping: threading.Event) -> Verdict:
+def _choice(model_id: str, folder: ModelFolder, stopping: threading.Event) -> PrecisionChoice:
     """The remembered verdict, or that of a trial now. NOTE: logged as warnings, because answers change with it."""
 
     def go_on(*_: object) -> None:
         if stopping.is_set():
             raise UnavailableError("The server is stopping: try again in a moment.")
 
-    verdict = folder.verdict()
-    if verdict is None:
+    choice = folder.choice()
+    if choice is None:
         logger.warning("%s: trying its precisions, once for this revision and machine", model_id)
-        verdict = folder.try_precisions(go_on)
-    logger.warning("%s answers in %s", model_id, verdict.sentence())
-    return verdict
+        choice = folder.try_precisions(go_on)
+    logger.warning("%s answers in %s", model_id, choice.sentence())
+    return choice
 
 
 def weight_bytes(folder: Path) -> int:

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from labeld.config.settings import Residency
 from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
-from labeld.lifecycle.backoff import Failures
+from labeld.lifecycle.backoff import Backoff
 
 M = TypeVar("M")
 
@@ -23,11 +23,11 @@ M = TypeVar("M")
 class Loader(Protocol[M]):
     """What makes and ends models. Every failure it raises is a LabeldError."""
 
-    async def prepare(self, key: str) -> int:
+    async def prepare(self, model_id: str) -> int:
         """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
         ...
 
-    async def load(self, key: str) -> M:
+    async def load(self, model_id: str) -> M:
         """The model; only ever one at a time."""
         ...
 
@@ -41,10 +41,10 @@ class Loader(Protocol[M]):
 
 
 @dataclass(slots=True, eq=False)
-class Resident(Generic[M]):
+class PoolEntry(Generic[M]):
     """A loaded model, and who uses it."""
 
-    key: str
+    model_id: str
     model: M
     bytes: int
     """What it takes: measured while it was loaded, and no less than the loader knows."""
@@ -58,7 +58,7 @@ class Resident(Generic[M]):
 class Load(Generic[M]):
     """A load that was asked for. Each waiter owns its future, which becomes a lease that is counted already."""
 
-    waiters: dict[asyncio.Future[Resident[M]], None] = field(default_factory=dict)
+    waiters: dict[asyncio.Future[PoolEntry[M]], None] = field(default_factory=dict)
     began: float | None = None
     """When its turn came, on the event loop's clock; None while it is prepared or waits for its turn."""
     task: "asyncio.Task[None] | None" = None
@@ -79,9 +79,9 @@ class Registry(Generic[M]):
     def __init__(self, loader: Loader[M], limits: Residency, budget: int, measure: Callable[[], int]) -> None:
         """`measure` gives the bytes that this process uses now."""
         self._loader, self._limits, self.budget, self._measure = loader, limits, budget, measure
-        self._residents: OrderedDict[str, Resident[M]] = OrderedDict()  # the least recently used first
+        self._residents: OrderedDict[str, PoolEntry[M]] = OrderedDict()  # the least recently used first
         self._loads: dict[str, Load[M]] = {}
-        self._failures = Failures()
+        self._failures = Backoff()
         self._pinned: set[str] = set()
         self._turn = asyncio.Lock()
         self._room = asyncio.Event()  # set when there may be more room, or nobody left who needs it
@@ -94,15 +94,15 @@ class Registry(Generic[M]):
         """Callers that wait for a load."""
 
     @asynccontextmanager
-    async def lease(self, key: str, wait: float | None = None) -> AsyncIterator[M]:
+    async def lease(self, model_id: str, wait: float | None = None) -> AsyncIterator[M]:
         """The model, which stays for as long as the context; loaded first if need be.
 
         Waits at most so many seconds for the load, or without end. Raises TimeoutError then, OverloadedError when too
         many wait, and what the load raised. A caller that leaves does not stop a load: the next request will want it.
         """
-        resident = self._residents.get(key)
+        resident = self._residents.get(model_id)
         if resident is None:
-            resident = await self._when_loaded(key, wait)
+            resident = await self._when_loaded(model_id, wait)
         else:
             self._grant(resident)
         try:
@@ -110,17 +110,17 @@ class Registry(Generic[M]):
         finally:
             self._release(resident)
 
-    def pin(self, key: str) -> None:
+    def pin(self, model_id: str) -> None:
         """From now on this model, once it is loaded, is never evicted."""
-        self._pinned.add(key)
+        self._pinned.add(model_id)
 
-    def residents(self) -> list[Resident[M]]:
+    def residents(self) -> list[PoolEntry[M]]:
         """The loaded models, the least recently used first."""
         return list(self._residents.values())
 
-    def resident(self, key: str) -> bool:
+    def resident(self, model_id: str) -> bool:
         """Whether the model is loaded."""
-        return key in self._residents
+        return model_id in self._residents
 
     def loads(self) -> dict[str, float | None]:
         """Keys that are being loaded, in the order they were asked for, and for how many seconds already.
@@ -128,11 +128,11 @@ class Registry(Generic[M]):
         None stands for one whose turn has not come.
         """
         now = asyncio.get_running_loop().time()
-        return {key: None if load.began is None else now - load.began for key, load in self._loads.items()}
+        return {model_id: None if load.began is None else now - load.began for model_id, load in self._loads.items()}
 
-    def failure(self, key: str) -> Exception | None:
+    def failure(self, model_id: str) -> Exception | None:
         """Why the last load failed, for as long as that is the answer."""
-        return self._failures.current(key)
+        return self._failures.current(model_id)
 
     def used(self) -> int:
         """Bytes that the process uses: what is measured, and no less than its models are known to take."""
@@ -148,9 +148,9 @@ class Registry(Generic[M]):
         for resident in self._residents.values():
             _stop_timer(resident)
 
-    async def _when_loaded(self, key: str, wait: float | None) -> Resident[M]:
+    async def _when_loaded(self, model_id: str, wait: float | None) -> PoolEntry[M]:
         """The model when its load has ended, with a lease counted for this caller."""
-        if error := self._closed or self.failure(key):
+        if error := self._closed or self.failure(model_id):
             raise error.with_traceback(None)
         if self.waiting >= self._limits.max_waiting:
             raise OverloadedError(
@@ -158,11 +158,11 @@ class Registry(Generic[M]):
                 random.uniform(1.0, 5.0),  # noqa: S311  # not for secrets
                 "max_waiting",
             )
-        load = self._loads.get(key)
+        load = self._loads.get(model_id)
         if load is None:
-            load = self._loads[key] = Load()
-            load.task = asyncio.create_task(self._load(key, load))
-        waiter: asyncio.Future[Resident[M]] = asyncio.get_running_loop().create_future()
+            load = self._loads[model_id] = Load()
+            load.task = asyncio.create_task(self._load(model_id, load))
+        waiter: asyncio.Future[PoolEntry[M]] = asyncio.get_running_loop().create_future()
         load.waiters[waiter] = None
         self.waiting += 1
         try:
@@ -177,31 +177,31 @@ class Registry(Generic[M]):
             del load.waiters[waiter]
             self._room.set()
 
-    async def _load(self, key: str, load: Load[M]) -> None:
+    async def _load(self, model_id: str, load: Load[M]) -> None:
         """The life of one load; whoever waits learns how it ended."""
         loop = asyncio.get_running_loop()
         try:
-            needed = await self._loader.prepare(key)
+            needed = await self._loader.prepare(model_id)
             async with self._turn:
-                if not await self._make_room(key, needed, load):
+                if not await self._make_room(model_id, needed, load):
                     return
                 load.began = loop.time()
                 before = self._measure()
-                model = await self._loader.load(key)
+                model = await self._loader.load(model_id)
                 size = max(self._loader.size(model), self._measure() - before)
-                resident = self._residents[key] = Resident(key, model, size, loop.time())
-                self._failures.forget(key)
+                resident = self._residents[model_id] = PoolEntry(model_id, model, size, loop.time())
+                self._failures.forget(model_id)
                 self.counts.loads += 1
                 self._deliver(resident, load)
                 await self._evict_until_it_fits(resident)
         except Exception as error:  # noqa: BLE001  # it is those who wait who are told
-            self._failures.remember(key, error)
+            self._failures.remember(model_id, error)
             self.counts.failures += 1
             _reject(load, error)
         finally:
-            del self._loads[key]
+            del self._loads[model_id]
 
-    def _deliver(self, resident: Resident[M], load: Load[M]) -> None:
+    def _deliver(self, resident: PoolEntry[M], load: Load[M]) -> None:
         """Gives every waiter its lease at once, so that nobody can evict the model before its first use."""
         for waiter in load.waiters:
             if not waiter.done():
@@ -210,41 +210,41 @@ class Registry(Generic[M]):
         if not resident.leases:
             self._rest(resident)
 
-    async def _make_room(self, key: str, needed: int, load: Load[M]) -> bool:
+    async def _make_room(self, model_id: str, needed: int, load: Load[M]) -> bool:
         """Evicts idle models until so many bytes are free, waiting for leases to end if it must.
 
         False when everybody who wanted the model has left meanwhile. Raises ModelTooLargeError when there can never be
         enough room, which is known before anything is evicted for it.
         """
-        pinned = sum(one.bytes for one in self._residents.values() if one.key in self._pinned)
+        pinned = sum(one.bytes for one in self._residents.values() if one.model_id in self._pinned)
         if self._base + pinned + needed > self.budget:
-            raise ModelTooLargeError(key, needed, self.budget - self._base - pinned)
+            raise ModelTooLargeError(model_id, needed, self.budget - self._base - pinned)
         while self.used() + needed > self.budget:
             if idle := self._least_recently_used():
                 await self._evict(idle)
-            elif any(one.leases and one.key not in self._pinned for one in self._residents.values()):
+            elif any(one.leases and one.model_id not in self._pinned for one in self._residents.values()):
                 if not load.waiters:
                     return False
                 self._room.clear()
                 await self._room.wait()
             else:
-                raise ModelTooLargeError(key, needed, self.budget - self.used())
+                raise ModelTooLargeError(model_id, needed, self.budget - self.used())
         return True
 
-    async def _evict_until_it_fits(self, newest: Resident[M]) -> None:
+    async def _evict_until_it_fits(self, newest: PoolEntry[M]) -> None:
         """Corrects what a load took beyond what was expected of it."""
         while self.used() > self.budget and (idle := self._least_recently_used(newest)):
             await self._evict(idle)
 
-    def _least_recently_used(self, spared: Resident[M] | None = None) -> Resident[M] | None:
+    def _least_recently_used(self, spared: PoolEntry[M] | None = None) -> PoolEntry[M] | None:
         """The model that may be evicted and that was not used for longest."""
-        evictable = (one for one in self._residents.values() if not one.leases and one.key not in self._pinned)
+        evictable = (one for one in self._residents.values() if not one.leases and one.model_id not in self._pinned)
         return next((one for one in evictable if one is not spared), None)
 
-    async def _evict(self, resident: Resident[M]) -> None:
+    async def _evict(self, resident: PoolEntry[M]) -> None:
         """Ends a model that nobody uses, and learns from what that gave back how much the process itself takes."""
         assert not resident.leases
-        del self._residents[resident.key]
+        del self._residents[resident.model_id]
         _stop_timer(resident)
         self.counts.evictions += 1
         closing = self._loader.close(resident.model)
@@ -253,28 +253,28 @@ class Registry(Generic[M]):
         beside = self._measure() - sum(one.bytes for one in self._residents.values())
         self._base = max(self._at_first, beside)
 
-    def _grant(self, resident: Resident[M]) -> None:
+    def _grant(self, resident: PoolEntry[M]) -> None:
         resident.leases += 1
         _stop_timer(resident)
 
-    def _release(self, resident: Resident[M]) -> None:
+    def _release(self, resident: PoolEntry[M]) -> None:
         resident.leases -= 1
         if not resident.leases:
             self._rest(resident)
 
-    def _rest(self, resident: Resident[M]) -> None:
+    def _rest(self, resident: PoolEntry[M]) -> None:
         """A model that nobody uses any more: the last to be evicted, or unloaded after `idle_timeout`."""
         loop = asyncio.get_running_loop()
         resident.last_used = loop.time()
-        self._residents.move_to_end(resident.key)
+        self._residents.move_to_end(resident.model_id)
         self._room.set()
-        if self._limits.idle_timeout and resident.key not in self._pinned and not self._closed:
+        if self._limits.idle_timeout and resident.model_id not in self._pinned and not self._closed:
             resident.timer = loop.call_later(self._limits.idle_timeout, self._unload, resident, resident.last_used)
 
-    def _unload(self, resident: Resident[M], last_used: float) -> None:
+    def _unload(self, resident: PoolEntry[M], last_used: float) -> None:
         async def unload() -> None:
             async with self._turn:
-                is_here = self._residents.get(resident.key) is resident
+                is_here = self._residents.get(resident.model_id) is resident
                 if is_here and not resident.leases and resident.last_used == last_used:
                     await self._evict(resident)
 
@@ -289,7 +289,7 @@ def _reject(load: Load[M], error: Exception) -> None:
             waiter.set_exception(error)
 
 
-def _stop_timer(resident: Resident[M]) -> None:
+def _stop_timer(resident: PoolEntry[M]) -> None:
     if resident.timer:
         resident.timer.cancel()
         resident.timer = None

@@ -32,7 +32,7 @@ class Metrics:
         self._refusals = Counter(
             "labeld_refusals", "Requests refused with 429, by the limit that was reached.", ["limit"], registry=registry
         )
-        self._turned_away = Counter(
+        self._rejected = Counter(
             "labeld_turned_away",
             "Connections and requests refused before a route was looked for.",
             ["status"],
@@ -63,9 +63,9 @@ class Metrics:
         """Counts it by its limit."""
         self._refusals.labels(limit).inc()
 
-    def turned_away(self, status: int) -> None:
+    def rejected(self, status: int) -> None:
         """Counts what was refused before it was a request: by its head, its slowness, or the number of connections."""
-        self._turned_away.labels(status).inc()
+        self._rejected.labels(status).inc()
 
     def remembered(self, memory: int, redis: int, missed: int) -> None:
         """Counts texts by where their answer was."""

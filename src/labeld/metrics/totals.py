@@ -28,7 +28,7 @@ class Totals:
         self.batches = self.batch_texts = self.tokens = 0
         self.seconds = [0] * BUCKETS
         """Answered requests, by how long they took."""
-        self._lanes = threading.Lock()
+        self._streams = threading.Lock()
 
     def classified(self, texts: int, status: int, seconds: float) -> None:
         """Counts a request to classify so many texts, by its outcome; the time counts if it was answered."""
@@ -48,7 +48,7 @@ class Totals:
 
     def batch(self, texts: int, tokens: int) -> None:
         """Counts a batch; called by any lane's thread."""
-        with self._lanes:
+        with self._streams:
             self.batches += 1
             self.batch_texts += texts
             self.tokens += tokens

@@ -33,13 +33,13 @@ STATUS: dict[type[Exception], int] = {
     errors.TextTooManyCharactersError: 400,
     errors.AmbiguousModelError: 400,
     access_errors.AnonymousError: 401,
-    access_errors.UnknownKeyError: 401,
-    access_errors.ForbiddenKeyError: 403,
+    access_errors.UnknownTokenError: 401,
+    access_errors.ForbiddenTokenError: 403,
     access_errors.ForeignHostError: 403,
     access_errors.ForeignOriginError: 403,
     errors.GatedModelError: 403,
     errors.DownloadTooLargeError: 403,
-    access_errors.KeyNotFoundError: 404,
+    access_errors.TokenNotFoundError: 404,
     errors.NotDownloadedError: 404,
     errors.ModelTooLargeError: 403,
     errors.ModelNotFoundError: 404,
@@ -137,7 +137,7 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, Headers, bytes
         headers.append((b"x-error-code", b"GatedRepo"))
     if isinstance(error, errors.RepositoryNotFoundError):
         headers.append((b"x-error-code", b"RepoNotFound"))
-    if isinstance(error, access_errors.AnonymousError | access_errors.UnknownKeyError):
+    if isinstance(error, access_errors.AnonymousError | access_errors.UnknownTokenError):
         headers.append((b"www-authenticate", b'Bearer realm="Authentication required", charset="UTF-8"'))
     if isinstance(error, access_errors.RateLimitedError):
         seconds = math.ceil(error.retry_after)

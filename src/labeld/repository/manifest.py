@@ -46,7 +46,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "files": [asdict(one) for one in manifest.files],
     }
     partial = folder / f"{MANIFEST}.part"
-    partial.write_text(json.dumps(content | {"seal": _seal(content)}, indent=1), encoding="utf-8")
+    partial.write_text(json.dumps(content | {"seal": _checksum(content)}, indent=1), encoding="utf-8")
     _sync(partial)
     partial.replace(folder / MANIFEST)
     _sync(folder)
@@ -56,13 +56,13 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a folder, or None when there is none or it was changed by hand."""
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
-        seal = content.pop("seal")
+        sign = content.pop("seal")
         files = tuple(ModelFile(one["name"], one["size"], one["digest"]) for one in content["files"])
         manifest = Manifest(content["model_id"], content["commit"], files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     plain = all(isinstance(file.name, str) and "/" not in file.name for file in manifest.files)
-    return manifest if plain and seal == _seal(content) else None
+    return manifest if plain and sign == _checksum(content) else None
 
 
 class Verifier:
@@ -100,7 +100,7 @@ class Verifier:
         return key in self._known
 
 
-def _seal(content: Any) -> str:
+def _checksum(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

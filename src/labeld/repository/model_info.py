@@ -12,7 +12,7 @@ from labeld.checkpoint.model_card import Card, read_card
 from labeld.errors import FolderError, OverloadedError
 from labeld.repository.folders import BUNDLED
 from labeld.repository.manifest import USED
-from labeld.repository.resolver import Catalogue, Place
+from labeld.repository.resolver import ModelLocation, Resolver
 
 QUESTIONS = 4
 """Questions to the Hub at once."""
@@ -22,7 +22,7 @@ that need no Hub."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ModelInfo:
     """What is known of a model without loading it."""
 
     model_id: str
@@ -48,58 +48,58 @@ class Listed:
 class Listing:
     """Looks models up on threads of its own, so that neither requests nor downloads wait for it."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
         self._reading = ThreadPoolExecutor(1, "list")
         self._asking = ThreadPoolExecutor(QUESTIONS, "ask-hub")
         self._questions = 0
 
-    async def everything(self) -> list[Listed]:
+    async def everything(self) -> list[ModelInfo]:
         """The models on this machine, by id. The Hub's other models are not listed, only looked up."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._all_on_disk)
 
-    async def one(self, name: str) -> Listed:
+    async def one(self, name: str) -> ModelInfo:
         """The model that a caller means by `name`. The Hub is asked if it is not here and may be downloaded.
 
         Downloads nothing. Raises what `Catalogue.find` raises, what `Hub.snapshot` raises, and OverloadedError.
         """
-        key, folder = self._catalogue.locate(name)
+        model_id, folder = self._resolver.locate(name)
         if folder is None:
-            return await self._on_hub(key)
-        return await self._here(key, folder)
+            return await self._on_hub(model_id)
+        return await self._here(model_id, folder)
 
-    async def here(self, name: str) -> Listed | None:
+    async def here(self, name: str) -> ModelInfo | None:
         """The same without ever asking the Hub; None for a model that a request would have downloaded."""
-        key, folder = self._catalogue.locate(name)
-        return None if folder is None else await self._here(key, folder)
+        model_id, folder = self._resolver.locate(name)
+        return None if folder is None else await self._here(model_id, folder)
 
-    async def _here(self, key: str, folder: Path) -> Listed:
-        place = Place(folder, None if key in self._catalogue.folders.ids() else folder.name)
-        return await asyncio.get_running_loop().run_in_executor(self._reading, _on_disk, key, place)
+    async def _here(self, model_id: str, folder: Path) -> ModelInfo:
+        location = ModelLocation(folder, None if model_id in self._resolver.folders.ids() else folder.name)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, _on_disk, model_id, location)
 
     def shutdown(self) -> None:
         """Ends the threads, after the look-ups that run."""
         self._reading.shutdown(cancel_futures=True)
         self._asking.shutdown(cancel_futures=True)
 
-    async def _on_hub(self, key: str) -> Listed:
+    async def _on_hub(self, model_id: str) -> ModelInfo:
         if self._questions >= MOST_QUESTIONS:
             raise OverloadedError(
                 f"{self._questions} look-ups wait for the Hub, the limit; try again later.", 2.0, "hub"
             )
         self._questions += 1
         try:
-            snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._catalogue.ask_hub, key)
+            snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._resolver.ask_hub, model_id)
         finally:
             self._questions -= 1
-        return Listed(key, snapshot.is_classifier, commit=snapshot.commit)
+        return ModelInfo(model_id, snapshot.is_classifier, commit=snapshot.commit)
 
-    def _all_on_disk(self) -> list[Listed]:
-        return [_on_disk(key, place) for key, place in sorted(self._catalogue.local().items())]
+    def _all_on_disk(self) -> list[ModelInfo]:
+        return [_on_disk(model_id, location) for model_id, location in sorted(self._resolver.local().items())]
 
 
-def _on_disk(model_id: str, place: Place) -> Listed:
-    folder, config, problem, modified = place.folder, None, None, None
+def _on_disk(model_id: str, location: ModelLocation) -> ModelInfo:
+    folder, config, problem, modified = location.folder, None, None, None
     try:
         config = read_config(folder)
         modified = (folder / "config.json").stat().st_mtime
@@ -107,24 +107,24 @@ def _on_disk(model_id: str, place: Place) -> Listed:
         problem = str(error)
     except OSError:  # it has left the store meanwhile
         problem = "config.json cannot be read."
-    return Listed(
+    return ModelInfo(
         model_id,
         is_classifier=problem is None,
         config=None if problem else config,
-        commit=place.commit,
+        commit=location.commit,
         last_modified=modified,
-        origin=_origin(place),
+        origin=_origin(location),
         size=_size(folder),
-        last_used=_last_used(place),
+        last_used=_last_used(location),
         problem=problem,
         card=read_card(folder),
     )
 
 
-def _origin(place: Place) -> Literal["bundled", "folder", "store"]:
-    if place.commit is not None:
+def _origin(location: ModelLocation) -> Literal["bundled", "folder", "store"]:
+    if location.commit is not None:
         return "store"
-    return "bundled" if place.folder.is_relative_to(BUNDLED) else "folder"
+    return "bundled" if location.folder.is_relative_to(BUNDLED) else "folder"
 
 
 def _size(folder: Path) -> int | None:
@@ -133,7 +133,7 @@ def _size(folder: Path) -> int | None:
     return None
 
 
-def _last_used(place: Place) -> float | None:
+def _last_used(location: ModelLocation) -> float | None:
     with suppress(OSError):
-        return None if place.commit is None else (place.folder / USED).stat().st_mtime
+        return None if location.commit is None else (location.folder / USED).stat().st_mtime
     return None

@@ -21,7 +21,7 @@ from labeld.errors import (
     ModelNotFoundError,
     NotDownloadedError,
     SettingsError,
-    in_words,
+    format_bytes,
 )
 from labeld.model_id import valid_id
 from labeld.repository.files import ModelFile
@@ -47,7 +47,7 @@ def unwatched(_done: int, _total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelLocation:
     """Where a model's files are."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Place:
     """The Hub's; None for a folder that is not from there."""
 
 
-class Catalogue:
+class Resolver:
     """Finds models, and downloads those that may be. For several threads."""
 
     def __init__(
@@ -97,20 +97,22 @@ class Catalogue:
                 self._seen[model_id, revision] = time.monotonic(), folder
         return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", folder
 
-    def local(self) -> dict[str, Place]:
+    def local(self) -> dict[str, ModelLocation]:
         """Each model that needs no download, by id, unverified; of the store's the default revision. Reads the disk."""
-        places = {
-            one.model_id: Place(one.folder, one.commit)
+        locations = {
+            one.model_id: ModelLocation(one.folder, one.commit)
             for one in self.store.list()
             if DEFAULT_REVISION in one.revisions
         }
-        return places | {model_id: Place(self.folders.find(model_id)[1], None) for model_id in self.folders.ids()}
+        return locations | {
+            model_id: ModelLocation(self.folders.find(model_id)[1], None) for model_id in self.folders.ids()
+        }
 
     def ask_hub(self, key: str) -> Snapshot:
         """What the Hub says of a model that `find` found; downloads nothing. Raises what `Hub.snapshot` raises."""
         return self._hub.snapshot(*split(key))
 
-    def fetch(self, key: str, progress: Progress = unwatched) -> Place:
+    def fetch(self, key: str, progress: Progress = unwatched) -> ModelLocation:
         """The folder of a model, downloaded first if need be; blocks for as long as that takes.
 
         The folder is whole and verified, and stays until `release`. Raises what `find` raises, and GatedModelError,
@@ -118,24 +120,24 @@ class Catalogue:
         HubFailedError, StoreError, or UnavailableError after `stop`.
         """
         with suppress(ModelNotFoundError):
-            return Place(self.folders.find(key)[1], None)
+            return ModelLocation(self.folders.find(key)[1], None)
         model_id, revision = split(key)
         if found := self.store.open(model_id, revision):
-            return Place(*found)
+            return ModelLocation(*found)
         self._require_download(model_id)
         return self._download(model_id, revision, progress, refresh=False)
 
-    def pull(self, name: str, progress: Progress = unwatched) -> Place:
+    def pull(self, name: str, progress: Progress = unwatched) -> ModelLocation:
         """The same for the operator, who may download anything: asks the Hub whether there is a newer commit."""
         model_id, revision = split(name)
         if self._settings.offline:
             raise NotDownloadedError(model_id, OFFLINE)
         return self._download(model_id, revision, progress, refresh=True)
 
-    def release(self, place: Place) -> None:
+    def release(self, location: ModelLocation) -> None:
         """Says that the files of a fetched model are no longer used."""
-        if place.commit is not None:
-            self.store.close(place.folder)
+        if location.commit is not None:
+            self.store.close(location.folder)
 
     def close(self) -> None:
         """Ends all uses, when no model is used any longer."""
@@ -155,7 +157,7 @@ class Catalogue:
         if self._policy == "allowlist" and not allowed:
             raise NotDownloadedError(model_id, "hub_allow does not name it")
 
-    def _download(self, model_id: str, revision: str, progress: Progress, *, refresh: bool) -> Place:
+    def _download(self, model_id: str, revision: str, progress: Progress, *, refresh: bool) -> ModelLocation:
         with self.store.downloading(model_id, self._stopping):
             found = None if refresh else self.store.open(model_id, revision)
             if found is None:  # nobody else has downloaded it meanwhile
@@ -163,7 +165,7 @@ class Catalogue:
                 if (found := self.store.open(model_id, snapshot.commit)) is None:
                     found = self._fill(model_id, snapshot, progress)
                 self.store.name(model_id, revision, snapshot.commit)
-            return Place(*found)
+            return ModelLocation(*found)
 
     def _fill(self, model_id: str, snapshot: Snapshot, progress: Progress) -> tuple[Path, str]:
         """Downloads what is missing of a commit, and makes it a model of the store."""
@@ -171,7 +173,7 @@ class Catalogue:
         if snapshot.size > limit:
             raise DownloadTooLargeError(model_id, snapshot.size, limit)
         began, done, checked = time.monotonic(), 0, False
-        logger.info("downloading %s at %s, %s", model_id, snapshot.commit, in_words(snapshot.size))
+        logger.info("downloading %s at %s, %s", model_id, snapshot.commit, format_bytes(snapshot.size))
         manifest = Manifest(model_id, snapshot.commit, snapshot.files)
         folder = self.store.begin(manifest)
         for file in snapshot.files:

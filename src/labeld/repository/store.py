@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from labeld.config.fields import Amount
-from labeld.errors import StoreError, in_words
+from labeld.config.fields import ByteSize
+from labeld.errors import StoreError, format_bytes
 from labeld.repository.files import ModelFile
 from labeld.repository.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
 from labeld.system.disk import disk_errors, tree_size
@@ -51,7 +51,7 @@ class Stored:
 class Store:
     """The models under one folder, which is made when it is first needed. Blocking; for several threads."""
 
-    def __init__(self, root: Path, limit: Amount) -> None:
+    def __init__(self, root: Path, limit: ByteSize) -> None:
         """`limit` is what the store may take of its disk."""
         self._root, self._limit = root, limit
         self._locks = Locks(root / ".locks")
@@ -113,7 +113,7 @@ class Store:
             finally:
                 unlock(lock)
 
-    def amount(self, amount: Amount) -> int:
+    def amount(self, amount: ByteSize) -> int:
         """An amount in bytes, where all there is is the store's disk."""
         return amount.of(shutil.disk_usage(self._root).total)
 
@@ -228,7 +228,8 @@ class Store:
         limit = self.amount(self._limit)
         if size > limit:
             raise StoreError(
-                f"Model {model_id} needs {in_words(size)}, but the store may take {in_words(limit)} (store_limit)."
+                f"Model {model_id} needs {format_bytes(size)}, but the store may take {format_bytes(limit)} "
+                "(store_limit)."
             )
 
         def fits() -> bool:
@@ -241,10 +242,10 @@ class Store:
         while not fits():
             victim = next(candidates, None)
             if victim is None:
-                free = in_words(shutil.disk_usage(self._root).free)
+                free = format_bytes(shutil.disk_usage(self._root).free)
                 raise StoreError(
-                    f"There is no room for the {in_words(missing)} of model {model_id}: {free} of the disk are free, "
-                    f"store_limit is {in_words(limit)}, and the other models are in use."
+                    f"There is no room for the {format_bytes(missing)} of model {model_id}: {free} of the disk are "
+                    f"free, store_limit is {format_bytes(limit)}, and the other models are in use."
                 )
             self._evict(victim)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-REACH = 64
+LOOKAHEAD = 64
 """How many waiting texts are looked at to fill a batch: the bound on how far a text may be overtaken."""
 
 
@@ -26,15 +26,15 @@ class Waiting(Protocol):
         ...
 
 
-class Served(Protocol):
+class HasServiceTokens(Protocol):
     """A model with texts that wait."""
 
-    served: float
+    service_tokens: float
     """Tokens it was given so far, on the shared scale of all models."""
 
 
 W = TypeVar("W", bound=Waiting)
-S = TypeVar("S", bound=Served)
+S = TypeVar("S", bound=HasServiceTokens)
 
 
 class Plan(NamedTuple):
@@ -54,7 +54,7 @@ def next_batch(waiting: Sequence[W], budget: int, now: float) -> Plan:
     dropped: list[int] = []
     room = budget
     for index, text in enumerate(waiting):
-        if batch and (room <= 0 or index - batch[0] >= REACH):
+        if batch and (room <= 0 or index - batch[0] >= LOOKAHEAD):
             break
         if text.abandoned or text.deadline < now:
             dropped.append(index)
@@ -64,6 +64,6 @@ def next_batch(waiting: Sequence[W], budget: int, now: float) -> Plan:
     return Plan(batch, dropped)
 
 
-def fairest(models: Iterable[S]) -> S:
+def least_served(models: Iterable[S]) -> S:
     """The model that was given the fewest tokens so far."""
-    return min(models, key=lambda model: model.served)
+    return min(models, key=lambda model: model.service_tokens)

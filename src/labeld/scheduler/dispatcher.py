@@ -20,26 +20,26 @@ from labeld.engines.base import Engine, Logits
 from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
-from labeld.scheduler.queue import Item, ModelQueue, Row
+from labeld.scheduler.queue import ModelQueue, QueueEntry, Row
 from labeld.types import EncodedText
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class InFlightBatch:
     """A batch that an engine was given, and since when it is its turn, on the monotonic clock."""
 
-    batch: list[Item]
+    batch: list[QueueEntry]
     began: float
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class Stream:
     """What drives an engine. Guarded by the dispatcher's lock."""
 
     number: int
-    runs: list[Run] = field(default_factory=list)
+    runs: list[InFlightBatch] = field(default_factory=list)
     """Of one engine, oldest first: as many as it runs at once, and one that begins when one of these ends."""
     queue: ModelQueue | None = None
     """Where they came from."""
@@ -51,17 +51,22 @@ class Dispatcher:
     """Runs the batches of all models on a few lanes. Create and use it on the event loop; `start` before use."""
 
     def __init__(
-        self, compute: Compute, limits: Queue, lanes: int, observer: Observer = UNOBSERVED, at_once: int = 1
+        self,
+        compute: Compute,
+        limits: Queue,
+        streams: int,
+        observer: Observer = UNOBSERVED,
+        max_concurrent_batches: int = 1,
     ) -> None:
         self._compute, self._limits, self._observer = compute, limits, observer
         self._changed = threading.Condition()
         self._queues: list[ModelQueue] = []
         self._closed = False
-        self._lanes = [Lane(number) for number in range(lanes)]
+        self._streams = [Stream(number) for number in range(streams)]
         self._threads = [
-            threading.Thread(target=self._feed, args=(lane,), name=f"lane-{lane.number}-{place}", daemon=True)
-            for lane in self._lanes
-            for place in range(at_once + 1)
+            threading.Thread(target=self._feed, args=(stream,), name=f"lane-{stream.number}-{place}", daemon=True)
+            for stream in self._streams
+            for place in range(max_concurrent_batches + 1)
         ]
 
     def start(self) -> None:
@@ -105,13 +110,13 @@ class Dispatcher:
     def hung(self) -> bool:
         """Whether some lane's batch has run for longer than `batch_timeout`."""
         now = time.monotonic()
-        return any(now - run.began > self._compute.batch_timeout for lane in self._lanes for run in lane.runs)
+        return any(now - run.began > self._compute.batch_timeout for stream in self._streams for run in stream.runs)
 
     def close(self, error: LabeldError | None = None) -> None:
         """Refuses new texts. With an error, everybody who waits gets it now, those whose batch runs included."""
         with self._changed:
             self._closed = True
-            given_up = [item for lane in self._lanes for run in lane.runs for item in run.batch]
+            given_up = [item for stream in self._streams for run in stream.runs for item in run.batch]
             if error:
                 for queue in self._queues:
                     given_up += queue.waiting
@@ -127,7 +132,7 @@ class Dispatcher:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    def _admit(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[Item]:
+    def _admit(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[QueueEntry]:
         """Puts the texts into the queue, all or none."""
         tokens = sum(len(text.ids) for text in texts)
         with self._changed:
@@ -144,100 +149,102 @@ class Dispatcher:
                     "queue_seconds",
                 )
             if not queue.waiting:
-                busy = [other.served for other in self._queues if other.waiting]
-                queue.served = max(queue.served, min(busy, default=queue.served))
+                busy = [other.service_tokens for other in self._queues if other.waiting]
+                queue.service_tokens = max(queue.service_tokens, min(busy, default=queue.service_tokens))
             now = time.monotonic()
             deadline = now + self._limits.queue_timeout + 2 * tokens / rate
-            items = [Item(text, deadline, self._loop.create_future(), now) for text in texts]
+            items = [QueueEntry(text, deadline, self._loop.create_future(), now) for text in texts]
             queue.waiting.extend(items)
             queue.waiting_tokens += tokens
             self._changed.notify_all()
         return items
 
-    def _feed(self, lane: Lane) -> None:
+    def _feed(self, stream: Stream) -> None:
         """The life of a lane's thread; until closed and everything that waited is done."""
-        while self._run_next(lane):
+        while self._run_next(stream):
             pass
 
-    def _run_next(self, lane: Lane) -> bool:
+    def _run_next(self, stream: Stream) -> bool:
         """Takes a batch, runs it, delivers; False when there will be none. Between two calls it holds no engine."""
-        taken = self._take(lane)
+        taken = self._take(stream)
         if taken is None:
             return False
-        queue, run, alone = taken
+        queue, run, exclusive = taken
         batch = run.batch
         rows: Logits | None = None
         try:
-            rows = queue.engine.run([item.text for item in batch], lane.number, alone=alone)
+            rows = queue.engine.run([item.text for item in batch], stream.number, exclusive=exclusive)
         except Exception:
             logger.exception("The engine failed on a batch of %d texts", len(batch))
         tokens = sum(item.tokens for item in batch)
         with self._changed:
             now = time.monotonic()
-            seconds = now - max(run.began, lane.ended)  # NOTE: of the lane's time, or runs at once would count twice
-            lane.ended = now
-            lane.runs.remove(run)
-            if not lane.runs:
-                lane.queue = None  # which holds the engine
-            elif len(lane.runs) == queue.engine.at_once:
-                lane.runs[-1].began = now  # it waited for this
+            seconds = now - max(run.began, stream.ended)  # NOTE: of the lane's time, or runs at once would count twice
+            stream.ended = now
+            stream.runs.remove(run)
+            if not stream.runs:
+                stream.queue = None  # which holds the engine
+            elif len(stream.runs) == queue.engine.max_concurrent_batches:
+                stream.runs[-1].began = now  # it waited for this
             queue.running -= 1
             queue.measure(tokens, seconds)
             queue.texts += len(batch)
             queue.tokens += tokens
             if self._closed or any(one.waiting for one in self._queues):  # or threads wake only to delay the delivery
                 self._changed.notify_all()
-        self._observer.batch(tokens, seconds, [run.began - item.since for item in batch])
+        self._observer.batch(tokens, seconds, [run.began - item.enqueued_at for item in batch])
         self._loop.call_soon_threadsafe(_deliver, queue, batch, rows)
         return True
 
-    def _take(self, lane: Lane) -> tuple[ModelQueue, Run, bool] | None:
+    def _take(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
         """The next batch, as soon as there is one, and whether it has the lane for itself; None when there is none."""
         with self._changed:
             while True:
-                taken = self._next(lane)
+                taken = self._next(stream)
                 if taken:
                     return taken
                 if self._closed and not any(queue.waiting for queue in self._queues):
                     return None
                 self._changed.wait()  # NOTE: without holding an engine, which may be let go meanwhile
 
-    def _next(self, lane: Lane) -> tuple[ModelQueue, Run, bool] | None:
+    def _next(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
         """What `_take` gives, if there is anything now."""
         while busy := [queue for queue in self._queues if queue.waiting]:
-            queue = batching.fairest(busy)
-            if not self._may_take(lane, queue):
+            queue = batching.least_served(busy)
+            if not self._may_take(stream, queue):
                 return None
             batch = self._plan(queue)
             if batch:
-                alone = not lane.runs and not queue.waiting
-                run = Run(batch, time.monotonic())
-                lane.runs.append(run)
-                lane.queue = queue
+                exclusive = not stream.runs and not queue.waiting
+                run = InFlightBatch(batch, time.monotonic())
+                stream.runs.append(run)
+                stream.queue = queue
                 queue.running += 1
-                return queue, run, alone
+                return queue, run, exclusive
         return None
 
-    def _may_take(self, lane: Lane, queue: ModelQueue) -> bool:
+    def _may_take(self, stream: Stream, queue: ModelQueue) -> bool:
         """Whether the lane has room: for one more batch of the engine that it runs, or for any if it runs none.
 
         Behind those that run only a full batch may wait: another one had better wait for more texts.
         """
-        if not lane.runs:
+        if not stream.runs:
             return True
-        if lane.queue is not queue or len(lane.runs) > queue.engine.at_once:
+        if stream.queue is not queue or len(stream.runs) > queue.engine.max_concurrent_batches:
             return False
         is_full = queue.waiting_tokens >= self._budget(queue)
-        return len(lane.runs) < queue.engine.at_once or (queue.engine.pipelined and is_full)
+        return len(stream.runs) < queue.engine.max_concurrent_batches or (queue.engine.pipelined and is_full)
 
     def _budget(self, queue: ModelQueue) -> int:
         """Tokens of a batch; half where several run at once: int8 then serves 5 % more (docs/decisions/0015)."""
-        return self._compute.batch_tokens // 2 if queue.engine.at_once > 1 else self._compute.batch_tokens
+        return (
+            self._compute.batch_tokens // 2 if queue.engine.max_concurrent_batches > 1 else self._compute.batch_tokens
+        )
 
-    def _plan(self, queue: ModelQueue) -> list[Item]:
+    def _plan(self, queue: ModelQueue) -> list[QueueEntry]:
         """Takes the planner's batch out of a queue, and drops what it says."""
         now = time.monotonic()
-        head = list(islice(queue.waiting, 2 * batching.REACH))
+        head = list(islice(queue.waiting, 2 * batching.LOOKAHEAD))
         plan = batching.next_batch(head, self._budget(queue), now)
         gone = {*plan.batch, *plan.dropped}
         for _ in head:
@@ -248,7 +255,7 @@ class Dispatcher:
         if expired:
             self._loop.call_soon_threadsafe(_expire, expired, retry_after(queue.waiting_tokens / queue.rate))
         batch = [head[index] for index in plan.batch]
-        queue.served += sum(item.tokens for item in batch)
+        queue.service_tokens += sum(item.tokens for item in batch)
         return batch
 
 
@@ -257,7 +264,7 @@ def retry_after(seconds: float) -> float:
     return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets
 
 
-def _deliver(queue: ModelQueue, batch: list[Item], rows: Logits | None) -> None:
+def _deliver(queue: ModelQueue, batch: list[QueueEntry], rows: Logits | None) -> None:
     """Gives each item its row, or all of them the failure; on the event loop."""
     queue.ended.set()
     for index, item in enumerate(batch):
@@ -269,7 +276,7 @@ def _deliver(queue: ModelQueue, batch: list[Item], rows: Logits | None) -> None:
             item.future.set_result(rows[index])
 
 
-def _expire(items: list[Item], seconds: float) -> None:
+def _expire(items: list[QueueEntry], seconds: float) -> None:
     for item in items:
         if not item.future.done():
             item.future.set_exception(

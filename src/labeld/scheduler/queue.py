@@ -13,7 +13,7 @@ from labeld.types import EncodedText
 FIRST_GUESS = 2000.0
 """Tokens per second assumed of a model before its first batch."""
 
-MEMORY = 0.95
+RATE_DECAY = 0.95
 """How much of the past the speed estimate keeps at each batch: about the last twenty batches count."""
 
 Row = NDArray[np.float32]
@@ -21,13 +21,13 @@ Row = NDArray[np.float32]
 
 
 @dataclass(slots=True, eq=False)
-class Item:
+class QueueEntry:
     """One text that waits, with the future its caller awaits."""
 
     text: EncodedText
     deadline: float
     future: asyncio.Future[Row]
-    since: float
+    enqueued_at: float
     """When it came, on the monotonic clock."""
 
     @property
@@ -46,13 +46,13 @@ class ModelQueue:
     """The texts that wait for one engine, and how fast it has been. Guarded by the dispatcher's lock."""
 
     engine: Engine
-    waiting: deque[Item] = field(default_factory=deque)
+    waiting: deque[QueueEntry] = field(default_factory=deque)
     waiting_tokens: int = 0
     running: int = 0
     """Batches that the engine has now."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set on the event loop whenever a batch has ended."""
-    served: float = 0.0
+    service_tokens: float = 0.0
     texts: int = 0
     tokens: int = 0
     """Of the batches that were run, as are the texts."""
@@ -69,5 +69,5 @@ class ModelQueue:
     def measure(self, tokens: int, seconds: float) -> None:
         """Adds one batch to the speed estimate."""
         self.seconds += seconds
-        self.recent_tokens = MEMORY * self.recent_tokens + tokens
-        self.recent_seconds = MEMORY * self.recent_seconds + seconds
+        self.recent_tokens = RATE_DECAY * self.recent_tokens + tokens
+        self.recent_seconds = RATE_DECAY * self.recent_seconds + seconds

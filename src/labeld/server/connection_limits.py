@@ -35,15 +35,15 @@ def refusal_reply(refused: RefusedError, default_headers: list[tuple[bytes, byte
     return STATUS_LINE[refused.status] + lines + b"\r\n" + body
 
 
-class Guests:
+class ConnectionLimiter:
     """How many connections each address has open in this process, and how many are being turned away."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
         self.by_address: Counter[str] = Counter()
-        self.turned_away = 0
+        self.rejected = 0
 
-    def enter(self, address: str, connections: int) -> RefusedError | None:
+    def acquire(self, address: str, connections: int) -> RefusedError | None:
         """Count a new connection of `address`, the `connections`th in all; or say why it is turned away."""
         limits = self._limits
         loopback = address == "::1" or address.startswith(("127.", "::ffff:127."))
@@ -55,13 +55,13 @@ class Guests:
         else:
             self.by_address[address] += 1
             return None
-        self.turned_away += 1
+        self.rejected += 1
         return RefusedError(429, f"{what}: close one, or come back later.")
 
-    def leave(self, address: str, *, admitted: bool) -> None:
+    def release(self, address: str, *, admitted: bool) -> None:
         """One connection of `address` has ended; `admitted` is false for one that was turned away."""
         if not admitted:
-            self.turned_away -= 1
+            self.rejected -= 1
             return
         self.by_address[address] -= 1
         if not self.by_address[address]:

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from labeld.config.settings import MIB, ConnectionLimits
-from labeld.server.connection_limits import Guests, LingeringTransport, RefusedError, refusal_reply
+from labeld.server.connection_limits import ConnectionLimiter, LingeringTransport, RefusedError, refusal_reply
 
 IDLE, HEAD, BODY = 0, 1, 2
 """What of a request has arrived: nothing, a part of its head, or its head and perhaps a part of its body."""
@@ -24,7 +24,7 @@ LINGER_BYTES = 32 * MIB
 and the client could lose the reply."""
 DRAIN_GRACE = 0.25
 """Seconds in which an idle connection may still bring the request that was on its way when the drain began."""
-TURNED_AWAY_AT_ONCE = 256
+REJECTED_AT_ONCE = 256
 """Connections over the limit that get a reply at the same time; a flood beyond that is closed without one."""
 
 
@@ -39,10 +39,10 @@ class BoundedConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ConnectionLimits,
-        guests: Guests,
+        limiter: ConnectionLimiter,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._guests = limits, guests
+        self._limits, self._limiter = limits, limiter
         self._raw: asyncio.Transport
         self._ours: LingeringTransport
         self._address = ""
@@ -53,8 +53,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
         self._discarded = 0
-        self._deaf = self._draining = False
-        self._last_words = b""
+        self._discarding_input = self._draining = False
+        self._final_response = b""
 
     # ---- the connection
 
@@ -63,13 +63,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._raw, self._ours = transport, LingeringTransport(transport, self._leave)
         super().connection_made(self._ours)
         self._address = self.client[0] if self.client else ""
-        refused = self._guests.enter(self._address, len(self.connections))
+        refused = self._limiter.acquire(self._address, len(self.connections))
         if refused is None:
             self._admitted = True
             self._wait_for_request()
             return
         self.connections.discard(self)
-        if self._guests.turned_away > TURNED_AWAY_AT_ONCE:
+        if self._limiter.rejected > REJECTED_AT_ONCE:
             self._tell(refused)
             transport.abort()
         else:
@@ -77,11 +77,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop every timer, and let the next guest in."""
-        self._ours.closing = self._deaf = True
+        self._ours.closing = self._discarding_input = True
         self._stop_timer()
         self._stop_write_timer()
         self._unset_keepalive_if_required()
-        self._guests.leave(self._address, admitted=self._admitted)
+        self._limiter.release(self._address, admitted=self._admitted)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -147,8 +147,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._tell(refused)
         self._stop_timer()
         self._unset_keepalive_if_required()
-        self._deaf = True
-        self._last_words = refusal_reply(refused, self.server_state.default_headers)
+        self._discarding_input = True
+        self._final_response = refusal_reply(refused, self.server_state.default_headers)
         cycle = self.cycle
         if self._phase == BODY and self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()  # not started yet, and never will be
@@ -159,7 +159,7 @@ class BoundedConnection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         if self._phase == BODY and cycle.response_started:
-            self._last_words = b""
+            self._final_response = b""
         self._linger()
 
     def _tell(self, refused: RefusedError) -> None:
@@ -176,7 +176,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._deaf:
+        elif self._discarding_input:
             self._linger()
         else:
             self._idle_since = self.loop.time()
@@ -194,10 +194,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _linger(self) -> None:
         """Say the last words and that nothing follows, and read on until the client is done or its time is over."""
-        self._ours.closing = self._deaf = True
+        self._ours.closing = self._discarding_input = True
         self._stop_timer()
-        if self._last_words:
-            self._raw.write(self._last_words)
+        if self._final_response:
+            self._raw.write(self._final_response)
         self._raw.write_eof()
         self.flow.resume_reading()
         self._timer = self.loop.call_later(LINGER_SECONDS, self._hang_up)
@@ -209,7 +209,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _hang_up(self) -> None:
         """Close; a client that does not even take what is already written has as long as a body has."""
-        self._ours.closing = self._deaf = True
+        self._ours.closing = self._discarding_input = True
         self._stop_timer()
         self._raw.close()
         self._timer = self.loop.call_later(self._limits.body_timeout, self._raw.abort)

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from labeld.config.settings import MIB, ConnectionLimits
-from labeld.server.connection_limits import Guests, RefusedError
+from labeld.server.connection_limits import ConnectionLimiter, RefusedError
 from labeld.server.http_connection import BODY, HEAD, IDLE, BoundedConnection
 
 BODY_GRACE = 2.0
@@ -27,7 +27,7 @@ MAX_PIPELINED = 64
 
 def limited_protocol(limits: ConnectionLimits) -> Any:
     """What uvicorn's `Config.http` wants: a maker of connections that share one count of guests."""
-    return partial(LimitedProtocol, limits=limits, guests=Guests(limits))
+    return partial(LimitedProtocol, limits=limits, limiter=ConnectionLimiter(limits))
 
 
 class LimitedProtocol(BoundedConnection):
@@ -44,9 +44,9 @@ class LimitedProtocol(BoundedConnection):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ConnectionLimits,
-        guests: Guests,
+        limiter: ConnectionLimiter,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop, limits=limits, guests=guests)
+        super().__init__(config, server_state, app_state, _loop, limits=limits, limiter=limiter)
         self._max_head, self._max_fields = limits.max_header_bytes, limits.max_header_fields
         self._since = 0.0
         """When the watched phase began, by the loop's clock."""
@@ -60,7 +60,7 @@ class LimitedProtocol(BoundedConnection):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and watch the clock if the request is not complete with it."""
-        if self._deaf:
+        if self._discarding_input:
             self._discard(len(data))
             return
         if self._phase == IDLE:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from labeld.system.printable import printable
 
 if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
-    from labeld.auth.records import Key
+    from labeld.auth.records import AccessToken
     from labeld.types import ClassifyReply, ClassifyRequest
 
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
@@ -77,7 +77,7 @@ class RequestLog:
     def answered(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
         """One request: who asked what of which model, and how it went. `scope["state"]` has what became known."""
         state = scope["state"]
-        key: Key | None = state.get("key")
+        access_token: AccessToken | None = state.get("access_token")
         asked: ClassifyRequest | None = state.get("asked")
         reply: ClassifyReply | None = state.get("reply")
         fields = {
@@ -87,8 +87,8 @@ class RequestLog:
             "model": state.get("model"),
             "status": status,
             "milliseconds": round(seconds * 1000, 3),
-            "key_id": key and key.key_id,
-            "key_name": key and key.name,
+            "token_id": access_token and access_token.token_id,
+            "token_name": access_token and access_token.name,
         }
         if asked is not None:
             fields |= {"texts": len(asked.texts), "characters": asked.characters}

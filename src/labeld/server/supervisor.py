@@ -27,11 +27,11 @@ HUNG_AFTER = 5.0
 """Seconds without an answer to a ping after which a worker counts as hung."""
 START_LIMIT = 120.0
 """The same for a worker that has not answered its first ping: it may still be importing."""
-STEADY = 10.0
+STABLE_AFTER = 10.0
 """A worker that lived this long and then died is replaced at once; one that lived shorter waits for its turn."""
 BACK_OFF = (0.5, 1.0, 2.0, 3.0)
 """Seconds before the first, second, … replacement in a row of workers that lived shorter than `STEADY`."""
-CUT_SHORT = 2.0
+KILL_GRACE = 2.0
 """Seconds after the drain in which a worker must have ended; then it is killed."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Those that the supervisor handles."""
@@ -106,7 +106,7 @@ class Supervisor:
 
     def __init__(self, config: ServerConfig, listener: socket.socket, drain_timeout: float) -> None:
         self._config, self._listener = config, listener
-        self._time_to_end = drain_timeout + CUT_SHORT
+        self._time_to_end = drain_timeout + KILL_GRACE
         self._workers: list[Worker] = []
         self._retired: list[tuple[Worker, float]] = []
         """Workers that drain after their successor has taken over, and when they must have ended."""
@@ -172,7 +172,7 @@ class Supervisor:
     def _look_after_workers(self) -> None:
         for index, worker in enumerate(self._workers):
             if worker.replace_at is None and (not worker.process.is_alive() or worker.hung()):
-                self._bury(worker)
+                self._reap(worker)
             if self._should_exit.is_set():
                 return
             self._served = self._served or worker.served
@@ -183,7 +183,7 @@ class Supervisor:
                 worker.process.kill()
         self._retired = [(worker, end_by) for worker, end_by in self._retired if worker.process.is_alive()]
 
-    def _bury(self, worker: Worker) -> None:
+    def _reap(self, worker: Worker) -> None:
         """Make sure it is dead, say so, and decide when its successor starts."""
         was_hung = worker.process.is_alive()
         worker.kill()
@@ -196,7 +196,7 @@ class Supervisor:
             self._exit_code = 1
             self._should_exit.set()
             return
-        worker.early_deaths = 0 if lived >= STEADY else worker.early_deaths + 1
+        worker.early_deaths = 0 if lived >= STABLE_AFTER else worker.early_deaths + 1
         delay = BACK_OFF[min(worker.early_deaths, len(BACK_OFF)) - 1] if worker.early_deaths else 0.0
         worker.replace_at += delay
         how = "was hung and is killed" if was_hung else _death(code)

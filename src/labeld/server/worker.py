@@ -137,7 +137,7 @@ class LabeldServer(Server):
 def work(server: LabeldServer, sockets: list[socket.socket]) -> None:
     """Serve until told to stop; runs in the worker process. Raises SystemExit(STARTUP_FAILURE) if it cannot start."""
     gc.disable()  # there is no garbage among what is imported, and looking for it takes 25 ms
-    memory.have_few_heaps()
+    memory.limit_arenas()
     threading.Thread(target=_follow_supervisor, name="orphan-watch", daemon=True).start()
     try:
         server.config.load()

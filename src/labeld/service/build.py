@@ -5,9 +5,9 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from labeld.auth.authenticator import Keyring
+from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
-from labeld.autotune.texts import read_probe
+from labeld.autotune.texts import read_evaluation_texts
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
 from labeld.config.precision import AskedPrecisions, parse_precisions
@@ -17,7 +17,7 @@ from labeld.lifecycle.loader import ModelLoader
 from labeld.lifecycle.model import LoadOptions, check_without_weights
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.repository.folders import Folders
-from labeld.repository.resolver import Catalogue
+from labeld.repository.resolver import Resolver
 from labeld.repository.store import Store
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.service import Service
@@ -26,42 +26,42 @@ from labeld.system.cpu import usable_cores
 
 logger = logging.getLogger(__name__)
 
-THREADS_PER_LANE = 8
+THREADS_PER_STREAM = 8
 
 
-def lanes_and_threads(compute: Compute) -> tuple[int, int]:
+def streams_and_threads(compute: Compute) -> tuple[int, int]:
     """How many batches run at once, and how many threads they share in all."""
     threads = compute.threads or usable_cores()
-    return compute.lanes or max(1, threads // THREADS_PER_LANE), threads
+    return compute.streams or max(1, threads // THREADS_PER_STREAM), threads
 
 
-def open_catalogue(settings: Settings, policy: Policy) -> Catalogue:
+def open_resolver(settings: Settings, policy: Policy) -> Resolver:
     """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
-    return Catalogue(folders, store, settings.hub, policy, check_without_weights)
+    return Resolver(folders, store, settings.hub, policy, check_without_weights)
 
 
 def load_options(settings: Settings) -> LoadOptions:
     """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
-    lanes, threads = lanes_and_threads(settings.compute)
-    probe = settings.precisions.probe
+    streams, threads = streams_and_threads(settings.compute)
+    evaluation_texts = settings.precisions.evaluation_texts
     return LoadOptions(
         threads,
-        lanes,
+        streams,
         settings.inputs.max_text_characters,
         settings.inputs.max_tokens_per_text,
         settings.folders.cache_dir.expanduser(),
         parse_precisions(settings.precisions.precision),
         settings.precisions,
-        None if probe is None else read_probe(probe.expanduser()),
+        None if evaluation_texts is None else read_evaluation_texts(evaluation_texts.expanduser()),
     )
 
 
-def warn_of_unknown(catalogue: Catalogue, precisions: AskedPrecisions) -> None:
+def warn_of_unknown(resolver: Resolver, precisions: AskedPrecisions) -> None:
     """Logs a warning for each model that the setting precision names and that is not here by that id."""
     for name in precisions.by_model:
         try:
-            model_id, folder = catalogue.locate(name)
+            model_id, folder = resolver.locate(name)
         except LabeldError as error:
             logger.warning("precision names %s, which counts for no model: %s", name, str(error).rstrip("."))
             continue
@@ -75,26 +75,26 @@ async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
     if answers.cache is None:
-        return AnswerCache(memory, per_client=answers.cache_scope == "key")
+        return AnswerCache(memory, per_client=answers.cache_scope == "token")
     try:
         from labeld.cache.redis import RedisStore  # noqa: PLC0415  # redis is an extra
     except ModuleNotFoundError:
         raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
     shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
     await shared.open()
-    return AnswerCache(memory, shared, per_client=answers.cache_scope == "key")
+    return AnswerCache(memory, shared, per_client=answers.cache_scope == "token")
 
 
 @asynccontextmanager
-async def open_keyring(settings: Settings) -> AsyncIterator[Keyring]:
+async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]:
     """The access tokens that count, kept up to date until the context ends. Raises SettingsError naming the setting."""
     access = settings.access
-    keyring = Keyring(locate(access.keys), access.keys_secret, settings.listen.workers)
+    authenticator = Authenticator(locate(access.tokens_db), access.tokens_secret, settings.listen.workers)
     try:
-        await keyring.open()
-        yield keyring
+        await authenticator.open()
+        yield authenticator
     finally:
-        await keyring.close()
+        await authenticator.close()
 
 
 @asynccontextmanager
@@ -104,14 +104,14 @@ async def open_service(settings: Settings, observer: Observer = UNOBSERVED) -> A
     Raises SettingsError naming the setting.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
-    memory.keep_large_blocks_apart()
-    lanes, threads = lanes_and_threads(settings.compute)
-    dispatcher = Dispatcher(settings.compute, settings.queue, lanes, observer, max(1, threads // lanes))
-    catalogue, options = open_catalogue(settings, settings.hub.policy(settings.listen)), load_options(settings)
-    warn_of_unknown(catalogue, options.precisions)
+    memory.map_large_blocks()
+    streams, threads = streams_and_threads(settings.compute)
+    dispatcher = Dispatcher(settings.compute, settings.queue, streams, observer, max(1, threads // streams))
+    resolver, options = open_resolver(settings, settings.hub.policy(settings.listen)), load_options(settings)
+    warn_of_unknown(resolver, options.precisions)
     cache = await open_cache(settings.answers)
-    loader = ModelLoader(catalogue, dispatcher, options)
-    service = Service(catalogue, dispatcher, loader, cache, settings, observer=observer)
+    loader = ModelLoader(resolver, dispatcher, options)
+    service = Service(resolver, dispatcher, loader, cache, settings, observer=observer)
     dispatcher.start()
     try:
         yield service

@@ -23,14 +23,14 @@ from labeld.errors import (
     OverloadedError,
     UnavailableError,
 )
-from labeld.lifecycle.identity import Revisions
-from labeld.lifecycle.loader import Loaded, ModelLoader
-from labeld.lifecycle.registry import Counts, Registry, Resident
+from labeld.lifecycle.identity import ModelIdentities
+from labeld.lifecycle.loader import LoadedModel, ModelLoader
+from labeld.lifecycle.registry import Counts, PoolEntry, Registry
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
-from labeld.repository.resolver import Catalogue
+from labeld.repository.resolver import Resolver
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
 from labeld.scoring import rank
 from labeld.service.state import ModelState, Usage
@@ -48,7 +48,7 @@ class Service:
 
     def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
         self,
-        catalogue: Catalogue,
+        resolver: Resolver,
         dispatcher: Dispatcher,
         loader: ModelLoader,
         cache: AnswerCache,
@@ -56,9 +56,9 @@ class Service:
         measure: Callable[[], int] = memory.used,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        self.listing, self._observer = Listing(catalogue), observer
-        self._catalogue, self._dispatcher, self._loader = catalogue, dispatcher, loader
-        self._cache, self._revisions = cache, Revisions()
+        self.listing, self._observer = Listing(resolver), observer
+        self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
+        self._cache, self._revisions = cache, ModelIdentities()
         self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
@@ -66,7 +66,7 @@ class Service:
         self._in_flight = 0
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
-        self._registry: Registry[Loaded] = Registry(loader, settings.residency, budget, measure)
+        self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
 
     @contextmanager
@@ -91,8 +91,8 @@ class Service:
 
     async def preload(self) -> list[str]:
         """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""
-        ids = [self._catalogue.find(name) for name in self._preloaded]
-        for model_id in (*ids, *(self._catalogue.find(name) for name in self._residency.pin)):
+        ids = [self._resolver.find(name) for name in self._preloaded]
+        for model_id in (*ids, *(self._resolver.find(name) for name in self._residency.pin)):
             self._registry.pin(model_id)
         for model_id in ids:
             async with self._registry.lease(model_id):
@@ -102,7 +102,7 @@ class Service:
 
     async def check_others(self) -> None:
         """Logs a warning for each model that is not loaded and whose files cannot be served."""
-        for model_id in self._catalogue.folders.ids():
+        for model_id in self._resolver.folders.ids():
             if not self._registry.resident(model_id):
                 await self._loader.check(model_id)
 
@@ -129,10 +129,10 @@ class Service:
         seconds = max(new, default=0.0)
         return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
 
-    def recall(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
+    def get_cached(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
         """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
         identity = self._identity(model_id)
-        return self._cached(identity, self._cache.recall(identity, request), request) if identity else None
+        return self._cached(identity, self._cache.get_cached(identity, request), request) if identity else None
 
     def _cached(self, identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
         """The reply, if every answer is remembered; it took what the slowest answer took (contract section 8)."""
@@ -151,7 +151,7 @@ class Service:
             here = len(lookup.answers) - missed - lookup.from_shared
             self._observer.remembered(here, lookup.from_shared, missed)
 
-    async def _compute(self, loaded: Loaded, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
+    async def _compute(self, loaded: LoadedModel, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
         """The answers to the texts at these positions of a request."""
         began = time.perf_counter()
         model, parameters = loaded.model, request.parameters
@@ -170,21 +170,21 @@ class Service:
 
     def find(self, model_id: str | None) -> str:
         """The id of the model that a caller means; raises what `Catalogue.find` raises."""
-        return self._catalogue.find(self.default_model if model_id is None else model_id)
+        return self._resolver.find(self.default_model if model_id is None else model_id)
 
     def _identity(self, model_id: str | None) -> Identity | None:
         """Who answers under this id, as far as it is known without loading the model."""
-        return self._revisions.identity(*self._catalogue.locate(self.default_model if model_id is None else model_id))
+        return self._revisions.identity(*self._resolver.locate(self.default_model if model_id is None else model_id))
 
     @asynccontextmanager
-    async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[Loaded]:
+    async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
         """The model that a caller means by this id or bare name, loaded, for as long as the context.
 
         A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
         ModelTooBusyError, ModelNotLoadedError, or what loading raised.
         """
         name = self.default_model if model_id is None else model_id.strip("/")
-        found = self._catalogue.find(name)
+        found = self._resolver.find(name)
         if not options.load_model and not self._registry.resident(found):
             raise ModelNotLoadedError(name)
         wait = self._residency.max_wait if options.wait_for_model else self._residency.load_grace
@@ -199,7 +199,7 @@ class Service:
 
     def state(self, model_id: str | None) -> ModelState:
         """Where a model stands; raises ModelNotFoundError or AmbiguousModelError."""
-        found = self._catalogue.find(self.default_model if model_id is None else model_id)
+        found = self._resolver.find(self.default_model if model_id is None else model_id)
         if self._registry.resident(found):
             return ModelState("Loaded")
         if found in self._registry.loads():
@@ -219,7 +219,7 @@ class Service:
             self._in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, self._cache.use()
         )
 
-    def residents(self) -> list[Resident[Loaded]]:
+    def residents(self) -> list[PoolEntry[LoadedModel]]:
         """The loaded models, the least recently used first."""
         return self._registry.residents()
 
@@ -248,7 +248,7 @@ class Service:
             "model_id": model.model_id,
             "model_sha": model.revision,
             "model_dtype": model.engine.precision,
-            "precision_trial": None if model.verdict is None else asdict(model.verdict),
+            "precision_trial": None if model.choice is None else asdict(model.choice),
             "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
             "architecture": model.config.architecture,
             "max_input_length": model.encoder.max_tokens,

@@ -26,7 +26,7 @@ def used() -> int:
     return (int(resident) - int(shared)) * mmap.PAGESIZE
 
 
-def keep_large_blocks_apart() -> None:
+def map_large_blocks() -> None:
     """Has glibc map each large block by itself, for good, so that freeing it gives it back to the system at once.
 
     By default it raises that limit when large blocks are freed, and later keeps some of them: see
@@ -36,13 +36,13 @@ def keep_large_blocks_apart() -> None:
         _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
-def have_few_heaps() -> None:
+def limit_arenas() -> None:
     """Limits glibc to `HEAPS`; to be called before there are threads."""
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_ARENA_MAX, HEAPS)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Returns to the system what was freed in smaller blocks."""
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from labeld.auth.authenticator import Keyring
+from labeld.auth.authenticator import Authenticator
 from labeld.auth.errors import AnonymousError, RateLimitedError
 from labeld.config.settings import Settings
 from labeld.errors import (
@@ -39,10 +39,10 @@ from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
-from labeld.web.request_body import read_body, unless_gone
-from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, Needs, require_model
+from labeld.web.request_body import cancel_on_disconnect, read_body
+from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
 from labeld.web.security.origins import Origins, preflight
-from labeld.web.security.sessions import Sessions, Tries, first_code
+from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ TASK = "text-classification"
 OpenService = Callable[[Settings], AbstractAsyncContextManager[Service]]
 """Opens a service that answers until the context ends."""
 
-OpenKeyring = Callable[[Settings], AbstractAsyncContextManager[Keyring]]
+OpenAuthenticator = Callable[[Settings], AbstractAsyncContextManager[Authenticator]]
 """Opens the access tokens that count, which are kept up to date until the context ends."""
 
 OnReady = Callable[[list[str], str | None], None]
@@ -68,11 +68,11 @@ class App:
         self,
         settings: Settings,
         open_service: OpenService,
-        open_keyring: OpenKeyring,
+        open_authenticator: OpenAuthenticator,
         on_ready: OnReady,
         metrics: Metrics,
     ) -> None:
-        self._settings, self._open_service, self._open_keyring = settings, open_service, open_keyring
+        self._settings, self._open_service, self._open_authenticator = settings, open_service, open_authenticator
         self._on_ready, self._metrics, self._origins = on_ready, metrics, Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._service: Service  # set when the lifespan starts, before the first request
@@ -100,9 +100,9 @@ class App:
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
-            source = scope["state"]["source"] = self._origins.source(scope, headers)
-            send = source.replying(send)
-            if (allowed := preflight(scope, headers, source)) is not None:
+            request_origin = scope["state"]["source"] = self._origins.request_origin(scope, headers)
+            send = request_origin.replying(send)
+            if (allowed := preflight(scope, headers, request_origin)) is not None:
                 await self._finish(_Raw(204, allowed, b""), scope, receive, send)
                 return
             await self._router(scope, receive, send)
@@ -125,7 +125,7 @@ class App:
 
     def on_refused(self, status: int) -> None:
         """Counts what the connection has refused, so that no route could."""
-        self._metrics.turned_away(status)
+        self._metrics.rejected(status)
         if self._log:
             self._log.refused(status)
 
@@ -169,19 +169,19 @@ class App:
             self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, INFERENCE, "POST"),
             self._route("/models/{model_id:path}/info", self._info, INFERENCE),
             self._route("/models/{model_id:path}/health", self._health_of_model, INFERENCE),
-            *(self._route(one.path, self._look_up(one.answer), one.needs) for one in LOOK_UPS),
+            *(self._route(one.path, self._look_up(one.answer), one.policy) for one in LOOK_UPS),
             *(self._route(path, self._classify, INFERENCE, "POST") for path in aliases),
-            *(self._route(page.path, self._page(page), page.needs, page.method) for page in PAGES),
+            *(self._route(page.path, self._page(page), page.policy, page.method) for page in PAGES),
         ]
 
-    def _route(self, path: str, handler: Handler, needs: Needs, method: str = "GET") -> Route:
+    def _route(self, path: str, handler: Handler, policy: RoutePolicy, method: str = "GET") -> Route:
         """A route for those who have what it needs, whose requests are counted by its template and not their path."""
         template = path.replace(":path}", "}")
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             state = scope["state"]
-            state["route"], state["is_page"] = template, needs.is_page
-            state["key"] = await self._access.caller(needs, scope)
+            state["route"], state["is_page"] = template, policy.is_page
+            state["access_token"] = await self._access.caller(policy, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
         route = Route(path, handler, methods=[method])
@@ -215,16 +215,18 @@ class App:
             body = await read_body(request.receive, headers, limits)
             query = request.scope["query_string"].decode("latin-1")
             asked = state["asked"] = parse_request(body, headers, query, limits)
-            reply = service.recall(model_id, asked) or await unless_gone(service.classify(model_id, asked), request)
+            reply = service.get_cached(model_id, asked) or await cancel_on_disconnect(
+                service.classify(model_id, asked), request
+            )
         state["reply"], body = reply, encode_reply(reply)
         return _Raw(200, reply_headers(reply, state["request_id"], len(body)), body)
 
     def _require_model(self, request: Request) -> None:
         """Raises ForbiddenKeyError when the caller's key may not use the model that the request names."""
         state = request.scope["state"]
-        if self._log or (state["key"] and state["key"].models):
+        if self._log or (state["access_token"] and state["access_token"].models):
             state["model"] = self._service.find(request.path_params.get("model_id"))
-            require_model(state["key"], state["model"])
+            require_model(state["access_token"], state["model"])
 
     async def _info(self, request: Request) -> Response:
         with self._service.admission():
@@ -256,14 +258,14 @@ class App:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                keyring = await stack.enter_async_context(self._open_keyring(self._settings))
-                sessions = Sessions(keyring)
-                self._access = Access(self._settings.listen, keyring, sessions)
+                authenticator = await stack.enter_async_context(self._open_authenticator(self._settings))
+                sessions = Sessions(authenticator)
+                self._access = Access(self._settings.listen, authenticator, sessions)
                 self._service = await stack.enter_async_context(self._open_service(self._settings))
                 self._stop_loading = self._service.stop_loading
                 history = History(self._metrics.totals, self._service)
                 status = Status(self._service, self._settings, history)
-                self._site = Site(self._service, self._settings, status, self._access, sessions, Tries())
+                self._site = Site(self._service, self._settings, status, self._access, sessions, LoginThrottle())
                 self._metrics.watch(status)
                 ready = await self._service.preload()
                 if self._access.is_open and not self._settings.listen.is_loopback:
@@ -274,7 +276,7 @@ class App:
             works = (watch(self._service), self._service.check_others(), history.keep())
             background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
-            self._on_ready(ready, await first_code(keyring))
+            self._on_ready(ready, await first_code(authenticator))
             await receive()
             for task in background:
                 task.cancel()

@@ -13,11 +13,11 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from labeld.auth.errors import AnonymousError
-from labeld.auth.records import Key, Role
+from labeld.auth.records import AccessToken, Role
 from labeld.errors import InvalidRequestError, ModelNotFoundError, NotDownloadedError, RepositoryNotFoundError
-from labeld.repository.model_info import Listed
+from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
-from labeld.web.security.authorization import INFERENCE, PUBLIC, Needs, bearer_token
+from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, bearer_token
 
 TASK = "text-classification"
 PROVIDER = "hf-inference"
@@ -100,22 +100,28 @@ async def framework(service: Service, request: Request) -> Reply:
 
 async def whoami(_: Service, request: Request) -> Reply:
     """`/api/whoami-v2`: the facts of the caller's key; on an open server whoever has any token is the same user."""
-    key: Key | None = request.state.key
-    if key is None:
+    access_token: AccessToken | None = request.state.access_token
+    if access_token is None:
         if bearer_token(request.headers.get("authorization")) is None:
             raise AnonymousError
         token: dict[str, Any] = {"displayName": "any", "role": "read"}
         user = {"type": "user", "id": "anonymous", "name": "anonymous", "fullname": "Anonymous", "isPro": False}
     else:
         token = {
-            "displayName": key.name,
-            "role": HUB_ROLES[key.role],
-            "createdAt": _time(key.created),
-            "expiresAt": key.expires and _time(key.expires),
-            "models": list(key.models),
-            "requestsPerMinute": key.per_minute,
+            "displayName": access_token.name,
+            "role": HUB_ROLES[access_token.role],
+            "createdAt": _time(access_token.created),
+            "expiresAt": access_token.expires and _time(access_token.expires),
+            "models": list(access_token.models),
+            "requestsPerMinute": access_token.per_minute,
         }
-        user = {"type": "user", "id": key.key_id, "name": key.name, "fullname": key.name, "isPro": False}
+        user = {
+            "type": "user",
+            "id": access_token.token_id,
+            "name": access_token.name,
+            "fullname": access_token.name,
+            "isPro": False,
+        }
     return {**user, "canPay": False, "orgs": [], "auth": {"type": "access_token", "accessToken": token}}, {}
 
 
@@ -124,7 +130,7 @@ class LookUpRoute(NamedTuple):
 
     path: str
     answer: LookUp
-    needs: Needs = PUBLIC
+    policy: RoutePolicy = PUBLIC
 
 
 LOOK_UPS = (
@@ -137,17 +143,17 @@ LOOK_UPS = (
 )
 
 
-def _live(service: Service, listed: Listed) -> bool:
+def _live(service: Service, listed: ModelInfo) -> bool:
     """Whether a request for this model may expect an answer."""
     return listed.is_classifier and service.failure(listed.model_id) is None
 
 
 def _revisions(service: Service) -> dict[str, str]:
     """Of the loaded models; those of other folders are not known without reading them whole."""
-    return {one.key: one.model.model.revision for one in service.residents()}
+    return {one.model_id: one.model.model.revision for one in service.residents()}
 
 
-def _described(listed: Listed, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
+def _described(listed: ModelInfo, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
     """All that is known of a model, in the Hub's words."""
     model_id = listed.model_id
     mapping = {"providerId": model_id, "status": "live" if live else "error", "task": TASK}
@@ -176,12 +182,12 @@ def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
     return {name: value for name, value in described.items() if name in wanted}
 
 
-def _tags(listed: Listed) -> list[str]:
+def _tags(listed: ModelInfo) -> list[str]:
     classifier = [TASK] if listed.is_classifier else []
     return [FRAMEWORK, *([listed.config.model_type] if listed.config else []), *classifier]
 
 
-def _wanted(listed: Listed, query: QueryParams, *, live: bool) -> bool:
+def _wanted(listed: ModelInfo, query: QueryParams, *, live: bool) -> bool:
     """Whether a model passes every filter of the query; filters of what is not known here let everything through."""
     tasks = query.getlist("pipeline_tag")
     providers = {name for value in query.getlist("inference_provider") for name in value.split(",")}

@@ -29,7 +29,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limits: InputL
             return b"".join(chunks)
 
 
-async def unless_gone(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
+async def cancel_on_disconnect(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
     """The answer; cancelled as soon as the client has left, so that nothing queued for it costs engine time."""
     work = asyncio.ensure_future(answer)
     gone = asyncio.create_task(_disconnected(request.receive))

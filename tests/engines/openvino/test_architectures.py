@@ -41,11 +41,11 @@ def test_scores_are_those_of_transformers_alone_and_packed(made: Callable[[str],
     """From one token to the last position, with and without token types."""
     case = made(name)
     engine = case.open()
-    alone = np.concatenate([engine.run([text], 0) for text in case.texts])
+    exclusive = np.concatenate([engine.run([text], 0) for text in case.texts])
     packed = engine.run(case.texts[::-1], 0)[::-1]
 
     assert np.ptp(case.scores(case.logits), axis=0).max() >= LEAST_SPREAD
-    for logits in (alone, packed):
+    for logits in (exclusive, packed):
         probability, logit = case.difference(logits)
         assert probability <= PROBABILITY_BAR
         assert logit <= LOGIT_BAR
@@ -128,13 +128,19 @@ DEFECTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "tanh GELU": lambda: planted("tanh GELU for erf"),
     "another epsilon": replaced(layers.Weights, "norm", other_eps),
     "second tokens": replaced(
-        layers, "keep_first_tokens", lambda x, starts: FIRST_TOKENS(x, op.add(starts, op.constant(np.int32(1))))
+        layers,
+        "keep_first_tokens",
+        lambda x, sequence_starts: FIRST_TOKENS(x, op.add(sequence_starts, op.constant(np.int32(1)))),
     ),
-    "no mean": replaced(layers, "mean_of_tokens", lambda x, segments, starts: FIRST_TOKENS(x, starts)),
+    "no mean": replaced(
+        layers, "mean_of_tokens", lambda x, sequence_ids, sequence_starts: FIRST_TOKENS(x, sequence_starts)
+    ),
     "no offset": replaced(
         roberta,
         "positions",
-        lambda ids, starts, lengths, padding_idx: layers.positions(np.zeros_like(ids), starts, lengths),
+        lambda ids, sequence_starts, lengths, padding_idx: layers.positions(
+            np.zeros_like(ids), sequence_starts, lengths
+        ),
     ),
     "wider window": replaced(
         modernbert, "near_only", lambda mask, positions, window: NEAR_ONLY(mask, positions, window + 1)

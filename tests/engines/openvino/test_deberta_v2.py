@@ -149,7 +149,7 @@ def agree(ours: Logits, case: Case) -> bool:
 def engine(folder: Path, **changes: object) -> OpenVinoEngine:
     """The engine on a folder, with these keys of config.json changed."""
     config = read_config(folder)
-    return OpenVinoEngine(folder, replace(config, raw=config.raw | changes), threads=1, lanes=1)
+    return OpenVinoEngine(folder, replace(config, raw=config.raw | changes), threads=1, streams=1)
 
 
 def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:

@@ -92,9 +92,9 @@ def reference(folder: Path, batch: Sequence[EncodedText]) -> Logits:
     return np.stack(rows)
 
 
-def engine(folder: Path, lanes: int = 1) -> OpenVinoEngine:
+def engine(folder: Path, streams: int = 1) -> OpenVinoEngine:
     """The engine on a folder."""
-    return OpenVinoEngine(folder, read_config(folder), threads=2, lanes=lanes)
+    return OpenVinoEngine(folder, read_config(folder), threads=2, streams=streams)
 
 
 MIXED = [1, 2, 5, 16, 17, 64, 33, 3]
@@ -111,39 +111,39 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
     np.testing.assert_allclose(np.concatenate([ours.run([one], 0) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("scratch", ["none", "folder", "not a folder"])
+@pytest.mark.parametrize("spill_folder", ["none", "folder", "not a folder"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_weights_of_16_bits_are_computed_in_float32(
-    tmp_path: Path, dtype: torch.dtype, scratch: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, dtype: torch.dtype, spill_folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Exactly as transformers does when told float32, wherever the widened weights lie; no file is left to see."""
     torch.manual_seed(7)
     BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path / "model")
-    place = tmp_path / "scratch"
-    if scratch == "not a folder":
+    place = tmp_path / "spill_folder"
+    if spill_folder == "not a folder":
         place.touch()
-    given = None if scratch == "none" else place
+    given = None if spill_folder == "none" else place
     ours = OpenVinoEngine(tmp_path / "model", read_config(tmp_path / "model"), 2, 1, "float32", given)
     batch = texts(MIXED)
 
     assert np.abs(ours.run(batch, 0) - reference(tmp_path / "model", batch)).max() < TOLERANCE
     assert [] == list(tmp_path.rglob("scratch/*"))
-    assert (scratch == "not a folder") == ("widened weights stay in memory" in caplog.text)
+    assert (spill_folder == "not a folder") == ("widened weights stay in memory" in caplog.text)
 
 
 def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:
     """Whoever is packed with a text, and wherever, its logits are the same."""
     ours = engine(BUNDLED / "labeld/language-20")
     batch = texts([7, 30, 2, 90, 11], types=1)
-    alone = [ours.run([one], 0)[0] for one in batch]
+    exclusive = [ours.run([one], 0)[0] for one in batch]
     backwards = ours.run(batch[::-1], 0)[::-1]
 
-    np.testing.assert_allclose(backwards, alone, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(backwards, exclusive, rtol=0, atol=TOLERANCE)
 
 
 def test_lanes_run_at_the_same_time_without_mixing(folder: Path) -> None:
     """Each lane has its own request."""
-    ours = engine(folder, lanes=2)
+    ours = engine(folder, streams=2)
     one, other = texts([9]), texts([40, 12])[::-1]
     kept = ours.run(one, 0)
     ours.run(other, 1)
@@ -197,7 +197,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
     expected = reference(tmp_path, texts(MIXED))
     config = read_config(tmp_path)
     wrong = ModelConfig(config.model_type, config.architecture, config.labels, "softmax", config.raw | {key: value})
-    spoiled: Engine = OpenVinoEngine(tmp_path, wrong, threads=1, lanes=1)
+    spoiled: Engine = OpenVinoEngine(tmp_path, wrong, threads=1, streams=1)
 
     assert np.abs(spoiled.run(texts(MIXED), 0) - expected).max() > 10 * TOLERANCE
 

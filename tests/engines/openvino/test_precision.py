@@ -136,11 +136,11 @@ def test_in_int8_a_text_does_not_see_its_neighbours(model: str) -> None:
     """Each token has its own scales, so who is packed with a text changes nothing, nor what runs beside its batch."""
     ours = engine(BUNDLED / model, "int8")
     batch = texts([7, 30, 2, 90, 11, 16], types=1)
-    alone = [ours.run([one], 0)[0] for one in batch]
+    exclusive = [ours.run([one], 0)[0] for one in batch]
     backwards = ours.run(batch[::-1], 0)[::-1]
 
-    np.testing.assert_allclose(backwards, alone, rtol=0, atol=ALONE_OR_PACKED)
-    np.testing.assert_allclose(ours.run(batch, 0, alone=False), alone, rtol=0, atol=ALONE_OR_PACKED)
+    np.testing.assert_allclose(backwards, exclusive, rtol=0, atol=ALONE_OR_PACKED)
+    np.testing.assert_allclose(ours.run(batch, 0, exclusive=False), exclusive, rtol=0, atol=ALONE_OR_PACKED)
 
 
 @needs_int8
@@ -156,11 +156,11 @@ def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
     batch, exact = [every_text[index] for index in short], expected[short]
     ours = engine(tmp_path, "int8")
     packed = ours.run(batch, 0)
-    alone = [ours.run([one], 0)[0] for one in batch]
+    exclusive = [ours.run([one], 0)[0] for one in batch]
 
     assert sum(len(text.ids) for text in batch) <= Compute().batch_tokens
     assert 1e-3 < np.abs(packed - exact).mean() < 0.2 * exact.std()
-    np.testing.assert_allclose(packed, alone, rtol=0, atol=ALONE_OR_PACKED)
+    np.testing.assert_allclose(packed, exclusive, rtol=0, atol=ALONE_OR_PACKED)
 
 
 @pytest.mark.parametrize(

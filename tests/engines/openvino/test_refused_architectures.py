@@ -96,7 +96,7 @@ def test_a_config_that_asks_for_something_else_is_refused(
     edit_config(folder, changes)
     try:
         with pytest.raises(FolderError, match=re.escape(expected)):
-            OpenVinoEngine(folder, read_config(folder), threads=1, lanes=1)
+            OpenVinoEngine(folder, read_config(folder), threads=1, streams=1)
     finally:
         (folder / "config.json").write_text(before)
 

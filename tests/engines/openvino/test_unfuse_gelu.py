@@ -7,7 +7,7 @@ import torch
 from openvino import PartialShape, Type
 from openvino import opset13 as op
 
-from labeld.engines.openvino.passes.unfuse_gelu import keep_apart
+from labeld.engines.openvino.passes.unfuse_gelu import unfuse_gelu
 
 WIDTH = 128
 
@@ -36,18 +36,18 @@ def fused(model: ov.CompiledModel) -> list[str]:
 def test_exact(mode):
     """It differs from torch's GELU by two roundings at most, from minus ten to ten."""
     graph = product(mode)
-    keep_apart(graph)
-    numbers = np.linspace(-10, 10, 100 * WIDTH, dtype=np.float32).reshape(1, -1, WIDTH)
+    unfuse_gelu(graph)
+    numel = np.linspace(-10, 10, 100 * WIDTH, dtype=np.float32).reshape(1, -1, WIDTH)
 
-    found = compiled(graph)(numbers)[0]
+    found = compiled(graph)(numel)[0]
 
-    expected = torch.nn.functional.gelu(torch.from_numpy(numbers), approximate="tanh" if mode == "tanh" else "none")
+    expected = torch.nn.functional.gelu(torch.from_numpy(numel), approximate="tanh" if mode == "tanh" else "none")
     assert np.abs(found - expected.numpy()).max() < 2e-6
 
 
 def test_apart():
     """OpenVINO fuses nothing into the product, as it does with a GELU of its own."""
     apart, whole = product("erf"), product("erf")
-    keep_apart(apart)
+    unfuse_gelu(apart)
 
     assert len(fused(compiled(apart))) < len(fused(compiled(whole)))

@@ -79,7 +79,7 @@ def expected(folder: Path, text: Any) -> list[dict[str, Any]]:
 
 def test_other_architectures_are_served_beside_packed_ones(root: Path, tmp_path: Path) -> None:
     """Texts and pairs together, with the answers of transformers; what nobody can run is refused and harms no one."""
-    with serving(tmp_path, "org/bert", "--models-dir", str(root), "--lanes", "2") as server:
+    with serving(tmp_path, "org/bert", "--models-dir", str(root), "--streams", "2") as server:
         for model in ("org/albert", "org/gpt2"):
             inputs = [*(text for text in TEXTS if text), PAIR]
             wanted = [expected(root / model, text) for text in inputs]
@@ -124,8 +124,8 @@ def test_looking_at_a_folder_does_not_import_torch(root: Path) -> None:
 import sys
 from pathlib import Path
 from labeld.engines import open_engine
-from labeld.model import check_folder
-from labeld.model_config import read_config
+from labeld.lifecycle.model import check_folder
+from labeld.checkpoint.config import read_config
 
 for name in sys.argv[1:]:
     check_folder(Path(name))
@@ -145,10 +145,10 @@ import sys
 from pathlib import Path
 
 from labeld.engines import open_engine
-from labeld.engines.torch import TorchEngine
+from labeld.engines.torch.engine import TorchEngine
 from labeld.errors import LabeldError
-from labeld.model import check_folder
-from labeld.model_config import read_config
+from labeld.lifecycle.model import check_folder
+from labeld.checkpoint.config import read_config
 
 root, seen = sys.argv[1], []
 

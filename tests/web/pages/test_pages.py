@@ -291,7 +291,7 @@ def test_a_verdict_stands_on_the_page(models_dir: Path, tmp_path: Path) -> None:
         assert "What its precision costs" in page
         assert "float32" in page
         assert "in use" in page
-        assert "by a trial on 343 texts" in facts["precision_verdict"]
+        assert "by a trial on 343 texts" in facts["precision_choice"]
         assert facts["tokens_per_second"] > 0
 
 
@@ -443,9 +443,7 @@ def test_a_card_without_a_head_is_empty(tmp_path: Path) -> None:
 
 def test_pages_cost_nothing_until_one_is_opened() -> None:
     """Neither Jinja2 nor YAML is imported by the application."""
-    code = (
-        "import sys, labeld.web.app, labeld.web.application; print([m for m in ('jinja2', 'yaml') if m in sys.modules])"
-    )
+    code = "import sys, labeld.web.app, labeld.web.factory; print([m for m in ('jinja2', 'yaml') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "[]" == done.stdout.strip()

@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from labeld.auth.database_url import Location
-from labeld.auth.records import Key, Wanted
+from labeld.auth.records import AccessToken, NewToken
 from labeld.auth.secret import open_secret
-from labeld.auth.store import KeyStore
+from labeld.auth.store import TokenStore
 from labeld.web.security.sessions import COOKIE
 from tests.support.browser import Visitor, findings
 from tests.support.raw_http import raw
@@ -54,12 +54,12 @@ class Person:
         return TOKEN.findall(reply.text)[0]
 
 
-def create(folder: Path, name: str, **wanted: Any) -> tuple[Key, str]:
-    """A token made as `labeld keys create` makes it, for a server that has its files in this folder."""
-    location = Location(folder / "keys" / "keys.sqlite3")
-    store = KeyStore(location, open_secret(location, None))
+def create(folder: Path, name: str, **wanted: Any) -> tuple[AccessToken, str]:
+    """A token made as `labeld tokens create` makes it, for a server that has its files in this folder."""
+    location = Location(folder / "keys" / "tokens.sqlite3")
+    store = TokenStore(location, open_secret(location, None))
     try:
-        return store.create(Wanted(name, **wanted))
+        return store.create(NewToken(name, **wanted))
     finally:
         store.close()
 
@@ -72,7 +72,7 @@ def ask(server: Server, token: str) -> int:
     return reply.status_code
 
 
-def key_id(page: str, name: str) -> str:
+def token_id(page: str, name: str) -> str:
     """The id of a live token in the page's table."""
     found = re.search(rf'/settings/tokens/([0-9a-f]{{12}})/rotate" aria-label="Rotate {re.escape(name)}"', page)
     assert found, page
@@ -263,8 +263,8 @@ def test_a_session_ends_with_its_token(guarded: Server, place: Path) -> None:
     key, token = create(place, "a second operator", role="admin")
     person = Person(guarded)
     person.sign_in(token)
-    assert "You are signed in with it" in person.get(f"{TOKENS}/{key.key_id}/revoke").text
-    reply = person.send(f"{TOKENS}/{key.key_id}/revoke")
+    assert "You are signed in with it" in person.get(f"{TOKENS}/{key.token_id}/revoke").text
+    reply = person.send(f"{TOKENS}/{key.token_id}/revoke")
 
     assert "/sign-in" == urlsplit(reply.url).path
     assert 401 == ask(guarded, token)
@@ -370,7 +370,7 @@ def test_a_name_is_given_once(person: Person) -> None:
 def test_revoking_asks_first(person: Person) -> None:
     """The link changes nothing, the button refuses the token at once, and once more does no harm."""
     token = person.make("to be revoked")
-    path = f"{TOKENS}/{key_id(person.get(TOKENS).text, 'to be revoked')}/revoke"
+    path = f"{TOKENS}/{token_id(person.get(TOKENS).text, 'to be revoked')}/revoke"
     asked = person.get(path)
     assert "Revoke to be revoked?" in asked.text
     assert 200 == ask(person.server, token)
@@ -387,17 +387,17 @@ def test_rotating_gives_a_successor(person: Person, admin: str, place: Path) -> 
     other = Person(person.server)
     other.sign_in(token)
     person.sign_in(token)
-    reply = person.send(f"{TOKENS}/{key.key_id}/rotate")
+    reply = person.send(f"{TOKENS}/{key.token_id}/rotate")
     new = TOKEN.findall(reply.text)[0]
 
     assert "no-store" == reply.headers["cache-control"]
     assert (401, 200) == (ask(person.server, token), ask(person.server, new))
     assert TOKENS == urlsplit(person.get(TOKENS).url).path
     assert "/sign-in" == urlsplit(other.get(TOKENS).url).path
-    revoked = person.send(f"{TOKENS}/{key.key_id}/revoke")
+    revoked = person.send(f"{TOKENS}/{key.token_id}/revoke")
     assert "/sign-in" == urlsplit(revoked.url).path
     person.sign_in(admin)
-    assert 400 == person.send(f"{TOKENS}/{key.key_id}/rotate").status_code
+    assert 400 == person.send(f"{TOKENS}/{key.token_id}/rotate").status_code
 
 
 @pytest.mark.parametrize("key", ["0" * 12, "x", "%27%20or%201=1", "a" * 3000])
@@ -477,7 +477,7 @@ def test_a_strange_form_is_a_page_that_says_so(person: Person, body: bytes, medi
 def test_pages_of_settings_are_never_kept(person: Person) -> None:
     """Not by the browser, not by a proxy; nobody puts them into a frame."""
     person.make("looked at")
-    path = f"{TOKENS}/{key_id(person.get(TOKENS).text, 'looked at')}"
+    path = f"{TOKENS}/{token_id(person.get(TOKENS).text, 'looked at')}"
     for reply in (person.get(TOKENS), person.get(f"{path}/revoke"), person.get("/sign-in"), person.get("/status")):
         assert "no-store" == reply.headers["cache-control"]
         assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
@@ -563,9 +563,9 @@ def test_names_run_no_script(guarded: Server, admin: str, place: Path, visitor: 
     )  # fmt: skip
     names = [shape.format(f"alert({at})") for at in range(25) for shape in shapes]
     assert 500 == len(set(names))
-    location = Location(place / "keys" / "keys.sqlite3")
-    store = KeyStore(location, open_secret(location, None))
-    keys = [store.create(Wanted(name))[0] for name in names]
+    location = Location(place / "keys" / "tokens.sqlite3")
+    store = TokenStore(location, open_secret(location, None))
+    keys = [store.create(NewToken(name))[0] for name in names]
     page = visitor.open(guarded, "/sign-in", expected=(400,))
     page.on("dialog", lambda dialog: visitor.complaints.append(dialog.message))
     page.get_by_label("Access token with the role admin").fill(admin)
@@ -574,11 +574,11 @@ def test_names_run_no_script(guarded: Server, admin: str, place: Path, visitor: 
     assert set(names) <= set(shown)
     assert 0 == page.locator("main :is(script, img, iframe, math, style, svg)").count()
     for key in keys[: len(shapes)]:
-        page.goto(f"{guarded.url}{TOKENS}/{key.key_id}/revoke")
+        page.goto(f"{guarded.url}{TOKENS}/{key.token_id}/revoke")
         assert key.name in (page.locator("h1").text_content() or "")
         assert 0 == page.locator("main :is(script, img, iframe, math, style, svg)").count()
     for key in keys:
-        store.revoke(key.key_id)
+        store.revoke(key.token_id)
     store.close()
     page.goto(guarded.url + TOKENS)
     for shape in shapes:

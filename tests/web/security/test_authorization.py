@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from labeld.auth.authenticator import Keyring
+from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
-from labeld.auth.errors import AnonymousError, ForbiddenKeyError, ForeignOriginError
-from labeld.auth.records import Key
+from labeld.auth.errors import AnonymousError, ForbiddenTokenError, ForeignOriginError
+from labeld.auth.records import AccessToken
 from labeld.config.load import load
 from labeld.config.settings import Listen, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token
-from labeld.web.security.origins import Origins, Source
+from labeld.web.security.origins import Origins, RequestOrigin
 from tests.support.access_tokens import Keys, some_keys
 from tests.support.raw_http import RawReply, raw
 from tests.support.server_process import Server, serving, wait_until
@@ -49,7 +49,7 @@ FORMS_OF_ANYBODY = {"POST /sign-in", "POST /sign-out"}
 OF_AN_ADMIN = {
     f"{method} /settings/tokens{path}"
     for method in ("GET", "POST")
-    for path in ("", "/{key_id}/revoke", "/{key_id}/rotate")
+    for path in ("", "/{token_id}/revoke", "/{token_id}/rotate")
 }
 WITH_A_KEY = {
     "POST /",
@@ -65,7 +65,7 @@ WITH_A_KEY = {
     "GET /status",
     "GET /api/whoami-v2",
 }
-OTHERS = (("name", "labeld.css"), ("key_id", "0" * 12))
+OTHERS = (("name", "labeld.css"), ("token_id", "0" * 12))
 OF_A_MODEL = sorted(route for route in WITH_A_KEY if "model_id" in route)
 HEADERS = ["", "Bearer", "Bearer ", "Bearer: ", "Basic dXNlcjp3b3Jk", "Token {}", "{}", "Bearer{}", "Bearer {} {}"]
 HEADERS += [
@@ -92,7 +92,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 def keyed(keys: Keys, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of small models that knows these tokens; pages of one other site may ask it."""
     arguments = ("org/bert", "--models-dir", str(models_dir), "--origins", "https://page.example")
-    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_KEYS=str(keys.path)) as running:
+    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_TOKENS_DB=str(keys.path)) as running:
         yield running
 
 
@@ -362,9 +362,9 @@ def test_a_page_of_a_named_site_may_ask_before_it_has_a_token_and_read_that_it_n
 
 
 def test_answers_are_remembered_by_token_where_that_is_asked_for(keys: Keys, tmp_path: Path) -> None:
-    """With `--cache-scope key` another token computes anew, and the same one does not."""
+    """With `--cache-scope token` another token computes anew, and the same one does not."""
     body = b'{"inputs": "remembered by token"}'
-    with serving(tmp_path, "--cache-scope", "key", LABELD_KEYS=str(keys.path)) as server:
+    with serving(tmp_path, "--cache-scope", "token", LABELD_TOKENS_DB=str(keys.path)) as server:
         kinds = [
             ask(server, "POST /", field.format(keys.tokens[name]), body=body).headers["x-compute-type"]
             for name, field in (
@@ -379,8 +379,8 @@ def test_answers_are_remembered_by_token_where_that_is_asked_for(keys: Keys, tmp
 
 def test_revoking_the_last_token_does_not_open_the_server(tmp_path: Path) -> None:
     """Once there was one, nobody is let in without."""
-    keys = Keys(tmp_path / "some-keys.sqlite3")
-    with serving(tmp_path, LABELD_KEYS=str(keys.path)) as server:
+    keys = Keys(tmp_path / "some-tokens.sqlite3")
+    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path)) as server:
         assert 200 == ask(server, "POST /").status
         keys.make("only")
         assert wait_until(lambda: ask(server, "POST /").status == 401)
@@ -392,7 +392,7 @@ def test_revoking_the_last_token_does_not_open_the_server(tmp_path: Path) -> Non
 def test_while_the_database_is_away_known_tokens_count_and_unknown_ones_are_503(tmp_path: Path) -> None:
     """Never 401, upon which a client would throw a good token away."""
     keys = some_keys(tmp_path)
-    with serving(tmp_path, LABELD_KEYS=str(keys.path)) as server:
+    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path)) as server:
         assert 200 == ask(server, "POST /", bearer(keys.tokens["user"])).status
         with closing(sqlite3.connect(keys.path, isolation_level=None)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
@@ -415,9 +415,9 @@ def test_a_server_without_any_token_looks_at_none(server: Server, fields: tuple[
 
 def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     """With one the server starts there without further words, and answers nobody else."""
-    keys = Keys(tmp_path / "some-keys.sqlite3")
+    keys = Keys(tmp_path / "some-tokens.sqlite3")
     keys.make("user")
-    with serving(tmp_path, "--host", "0.0.0.0", LABELD_KEYS=str(keys.path)) as server:
+    with serving(tmp_path, "--host", "0.0.0.0", LABELD_TOKENS_DB=str(keys.path)) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert [401, 200] == [ask(server, "POST /").status, ask(server, "POST /", bearer(keys.tokens["user"])).status]
         assert "Anybody" not in server.log.read_text()
@@ -425,8 +425,8 @@ def test_other_addresses_need_a_token(tmp_path: Path) -> None:
 
 def test_other_addresses_may_be_open_if_that_is_said(tmp_path: Path) -> None:
     """And a line warns of it; the first token closes it."""
-    keys = Keys(tmp_path / "some-keys.sqlite3")
-    with serving(tmp_path, "--host", "0.0.0.0", "--allow-anonymous", LABELD_KEYS=str(keys.path)) as server:
+    keys = Keys(tmp_path / "some-tokens.sqlite3")
+    with serving(tmp_path, "--host", "0.0.0.0", "--allow-anonymous", LABELD_TOKENS_DB=str(keys.path)) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert 200 == ask(server, "POST /").status
         assert "Anybody who reaches this address may use it" in server.log.read_text()
@@ -436,21 +436,21 @@ def test_other_addresses_may_be_open_if_that_is_said(tmp_path: Path) -> None:
 
 # ---- in process
 
-SIGNED_IN = Key("0" * 12, "signed in", "admin", (), None, None, 0.0, None, None)
+SIGNED_IN = AccessToken("0" * 12, "signed in", "admin", (), None, None, 0.0, None, None)
 
 
 class OneSession:
     """A browser in which an admin has signed in."""
 
-    def caller(self, headers: Any) -> Key | None:
+    def caller(self, headers: Any) -> AccessToken | None:
         """By the cookie that only it has."""
         return SIGNED_IN if headers["cookie"] == "session=good" else None
 
 
-HERE = Source()
+HERE = RequestOrigin()
 
 
-def scope_of(source: Source = HERE, **headers: str) -> dict[str, Any]:
+def scope_of(source: RequestOrigin = HERE, **headers: str) -> dict[str, Any]:
     """What a request is to `Access`."""
     fields = [(name.encode(), value.encode()) for name, value in headers.items()]
     return {"headers": fields, "method": "POST", "http_version": "1.1", "state": {"headers": headers, "source": source}}
@@ -460,12 +460,12 @@ def in_process(keys: Keys, work: Any) -> Any:
     """What `work(access)` returns, with a key ring of these keys."""
 
     async def run() -> Any:
-        keyring = Keyring(locate(str(keys.path)), None)
-        await keyring.open()
+        authenticator = Authenticator(locate(str(keys.path)), None)
+        await authenticator.open()
         try:
-            return await work(Access(Listen(), keyring, OneSession()))
+            return await work(Access(Listen(), authenticator, OneSession()))
         finally:
-            await keyring.close()
+            await authenticator.close()
 
     return asyncio.run(run())
 
@@ -474,7 +474,7 @@ def test_the_wrong_role_is_403(keys: Keys) -> None:
     """A token for inference does not open what is for admins."""
 
     async def work(access: Access) -> None:
-        with pytest.raises(ForbiddenKeyError, match="role admin is needed"):
+        with pytest.raises(ForbiddenTokenError, match="role admin is needed"):
             await access.caller(ADMIN_PAGE, scope_of(authorization=f"Bearer {keys.tokens['user']}"))
         admin = await access.caller(ADMIN_PAGE, scope_of(authorization=f"Bearer {keys.tokens['admin']}"))
         assert admin is not None
@@ -485,7 +485,7 @@ def test_the_wrong_role_is_403(keys: Keys) -> None:
 
 def test_who_has_signed_in_needs_no_token_on_our_own_pages(keys: Keys) -> None:
     """But a page of another site cannot use that, not even one that is named; and a wrong token is not made up for."""
-    named = Source("https://page.example")
+    named = RequestOrigin("https://page.example")
 
     async def work(access: Access) -> None:
         for needs in (INFERENCE, INFERENCE_PAGE, ADMIN_PAGE):
@@ -501,7 +501,7 @@ def test_who_has_signed_in_needs_no_token_on_our_own_pages(keys: Keys) -> None:
 
 def test_pages_are_for_links_and_not_for_other_sites_pages(keys: Keys) -> None:
     """The API is the other way round: pages of a named site may ask it, and no link leads there."""
-    named, link = Source("https://page.example"), Source(is_link=True)
+    named, link = RequestOrigin("https://page.example"), RequestOrigin(is_link=True)
 
     async def work(access: Access) -> None:
         assert await access.caller(PAGE, scope_of(link)) is None
@@ -530,7 +530,7 @@ def test_looking_at_the_caller_takes_less_than_10_microseconds(keys: Keys) -> No
         for _ in range(rounds):
             began = time.thread_time()
             for _ in range(calls):
-                scope["state"]["source"] = origins.source(scope, headers)
+                scope["state"]["source"] = origins.request_origin(scope, headers)
                 await access.caller(INFERENCE, scope)
             best = min(best, (time.thread_time() - began) / calls)
         return best

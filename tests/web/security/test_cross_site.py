@@ -86,7 +86,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 def keyed(site: int, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that wants a token, and that pages of http://localhost:… may ask."""
     arguments = ("--origins", f"http://localhost:{site}", "--log-format", "json")
-    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_KEYS=str(keys.path)) as running:
+    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_TOKENS_DB=str(keys.path)) as running:
         yield running
 
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from labeld.auth.authenticator import TRUSTED_SECONDS, Keyring
+from labeld.auth.authenticator import TRUSTED_SECONDS, Authenticator
 from labeld.auth.database_url import Location
-from labeld.auth.errors import KeyStoreUnavailableError
-from labeld.auth.records import Key
+from labeld.auth.errors import TokenStoreUnavailableError
+from labeld.auth.records import AccessToken
 from labeld.web.security.sessions import (
     COOKIE,
     LINK_SECONDS,
     SESSION_SECONDS,
     TRIES,
     TRIES_SECONDS,
+    LoginThrottle,
     Sessions,
-    Tries,
     end_session,
     first_code,
 )
@@ -41,15 +41,20 @@ class Clock:
 class World:
     """A key ring, sessions, their clock, and the one by which the store is looked at."""
 
-    def __init__(self, keyring: Keyring, clock: Clock, ticks: Clock) -> None:
-        self.keyring, self.clock, self.ticks, self.sessions = keyring, clock, ticks, Sessions(keyring, clock)
+    def __init__(self, authenticator: Authenticator, clock: Clock, ticks: Clock) -> None:
+        self.authenticator, self.clock, self.ticks, self.sessions = (
+            authenticator,
+            clock,
+            ticks,
+            Sessions(authenticator, clock),
+        )
 
-    async def admin(self, **wanted: Any) -> Key:
+    async def admin(self, **wanted: Any) -> AccessToken:
         """A new key that may sign in."""
-        key, _ = await self.keyring.create("me", "admin", **wanted)
+        key, _ = await self.authenticator.create("me", "admin", **wanted)
         return key
 
-    def value(self, key: Key | None) -> str:
+    def value(self, key: AccessToken | None) -> str:
         """The cookie's value of a session that begins now."""
         found = re.match(rf"{COOKIE}=([^;]+); ", self.sessions.begin(key, secure=False))
         assert found
@@ -66,12 +71,12 @@ class World:
 async def world(folder: Path, secret: str = "0f" * 32) -> AsyncIterator[World]:
     """One whose keys are in this folder."""
     clock, ticks = Clock(), Clock()
-    keyring = Keyring(Location(folder / "keys.sqlite3"), secret, now=clock, ticks=ticks)
-    await keyring.open()
+    authenticator = Authenticator(Location(folder / "tokens.sqlite3"), secret, now=clock, ticks=ticks)
+    await authenticator.open()
     try:
-        yield World(keyring, clock, ticks)
+        yield World(authenticator, clock, ticks)
     finally:
-        await keyring.close()
+        await authenticator.close()
 
 
 def tell(tmp_path: Path, story: Callable[[World], Coroutine[Any, Any, None]]) -> None:
@@ -130,10 +135,10 @@ def test_a_session_ends_with_its_token(tmp_path: Path, end: str) -> None:
         value = world.value(key)
         assert "me" == world.who(value)
         if end == "revoke":
-            await world.keyring.revoke(key.key_id)
+            await world.authenticator.revoke(key.token_id)
         elif end == "rotate":
             world.clock.now += 1
-            await world.keyring.rotate(key.key_id)
+            await world.authenticator.rotate(key.token_id)
         else:
             world.clock.now += HOUR
 
@@ -148,7 +153,7 @@ def test_a_rotated_key_has_new_sessions(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         key = await world.admin()
         world.clock.now += 1
-        rotated, _ = await world.keyring.rotate(key.key_id)
+        rotated, _ = await world.authenticator.rotate(key.token_id)
 
         assert (None, "me") == (world.who(world.value(key)), world.who(world.value(rotated)))
 
@@ -159,7 +164,7 @@ def test_an_inference_key_has_no_session(tmp_path: Path) -> None:
     """Not even one that is signed."""
 
     async def story(world: World) -> None:
-        key, _ = await world.keyring.create("program", "inference")
+        key, _ = await world.authenticator.create("program", "inference")
 
         assert world.who(world.value(key)) is None
 
@@ -187,7 +192,7 @@ def test_a_store_that_is_away_ends_no_session(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         value = world.value(await world.admin())
         world.ticks.now += TRUSTED_SECONDS + 1
-        with pytest.raises(KeyStoreUnavailableError):
+        with pytest.raises(TokenStoreUnavailableError):
             world.who(value)
 
     tell(tmp_path, story)
@@ -210,19 +215,19 @@ def test_a_code_is_for_a_server_without_an_admin(tmp_path: Path) -> None:
     """None as soon as somebody can sign in with a token; another one when that token is revoked."""
 
     async def story(world: World) -> None:
-        first = await first_code(world.keyring)
+        first = await first_code(world.authenticator)
         assert first
-        await world.keyring.create("program", "inference")
-        assert await first_code(world.keyring)
+        await world.authenticator.create("program", "inference")
+        assert await first_code(world.authenticator)
         key = await world.admin()
-        assert await first_code(world.keyring) is None
-        await world.keyring.revoke(key.key_id)
-        assert await first_code(world.keyring)
-        assert await world.keyring.use_sign_in(first)
-        assert not await world.keyring.use_sign_in(first)
-        late = await world.keyring.new_sign_in(LINK_SECONDS)
+        assert await first_code(world.authenticator) is None
+        await world.authenticator.revoke(key.token_id)
+        assert await first_code(world.authenticator)
+        assert await world.authenticator.use_sign_in(first)
+        assert not await world.authenticator.use_sign_in(first)
+        late = await world.authenticator.new_sign_in(LINK_SECONDS)
         world.clock.now += LINK_SECONDS
-        assert not await world.keyring.use_sign_in(late)
+        assert not await world.authenticator.use_sign_in(late)
 
     tell(tmp_path, story)
 
@@ -230,7 +235,7 @@ def test_a_code_is_for_a_server_without_an_admin(tmp_path: Path) -> None:
 def test_guessing_is_slow() -> None:
     """Ten wrong ones within a minute, then the oldest must be a minute old."""
     clock = Clock()
-    tries = Tries(clock)
+    tries = LoginThrottle(clock)
     for _ in range(TRIES):
         assert 0 == tries.seconds_to_wait()
         tries.wrong()

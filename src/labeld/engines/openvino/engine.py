@@ -15,7 +15,7 @@ from labeld.engines.base import Logits
 from labeld.engines.openvino import architectures
 from labeld.engines.openvino.layers import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.engines.openvino.passes.int8 import quantise
-from labeld.engines.openvino.passes.unfuse_gelu import keep_apart
+from labeld.engines.openvino.passes.unfuse_gelu import unfuse_gelu
 from labeld.engines.openvino.precision import compile_options, require_in_force
 from labeld.types import EncodedText, Precision
 
@@ -47,13 +47,13 @@ class OpenVinoEngine:
         folder: Path,
         config: ModelConfig,
         threads: int,
-        lanes: int,
+        streams: int,
         precision: Precision = "float32",
-        scratch: Path | None = None,
+        spill_folder: Path | None = None,
     ) -> None:
         self._checkpoint = open_checkpoint(folder)
-        if scratch and precision != "int8":  # whose matrices are read once
-            self._checkpoint.widen_into(scratch)
+        if spill_folder and precision != "int8":  # whose matrices are read once
+            self._checkpoint.widen_into(spill_folder)
         self._graph = architectures.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
@@ -61,25 +61,27 @@ class OpenVinoEngine:
         # NOTE: int8 needs the same bits in every row length: a last bit that differs decides which 8 bits come next
         self._short_multiple = ROW_MULTIPLE if precision == "int8" else SHORT_ROW_MULTIPLE
         if precision == "float32":
-            keep_apart(self._graph.model)
+            unfuse_gelu(self._graph.model)
         matrices = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
-        inner = [columns for _, columns in matrices]
+        in_features = [columns for _, columns in matrices]
         in_8_bits = sum(rows * columns for rows, columns in matrices)
-        others = self._checkpoint.numbers - self._graph.words.size - in_8_bits
-        per_lane = threads // lanes
-        self.at_once = 1 if precision == "float32" else max(1, per_lane)
-        layouts = 1 if self.at_once == 1 else 2
+        others = self._checkpoint.numel - self._graph.words.size - in_8_bits
+        threads_per_stream = threads // streams
+        self.max_concurrent_batches = 1 if precision == "float32" else max(1, threads_per_stream)
+        layouts = 1 if self.max_concurrent_batches == 1 else 2
         self.nbytes = layouts * WIDTHS[precision] * others + (layouts + 1) * in_8_bits
         self._runs = 0
         with self._file_given_back():
-            self._together = self._compiled(threads, lanes, inner)
-            self._apart = self._compiled(threads, threads, inner) if self.at_once > 1 else self._together
+            self._together = self._compiled(threads, streams, in_features)
+            self._apart = (
+                self._compiled(threads, threads, in_features) if self.max_concurrent_batches > 1 else self._together
+            )
             self._warm_up()
 
-    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
+    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
         """Logits, float32 [texts, labels], of texts packed end to end in one row."""
-        del lane  # whichever stream is free next takes the batch
-        requests = self._together if alone else self._apart
+        del stream  # whichever stream is free next takes the batch
+        requests = self._together if exclusive else self._apart
         inputs = self._graph.inputs(texts, self._short_multiple)
         request = requests.get()
         try:
@@ -99,16 +101,16 @@ class OpenVinoEngine:
         del self._graph
         del self._checkpoint
 
-    def _compiled(self, threads: int, streams: int, inner: Sequence[int]) -> LifoQueue[ov.InferRequest]:
+    def _compiled(self, threads: int, streams: int, in_features: Sequence[int]) -> LifoQueue[ov.InferRequest]:
         """Infer requests of the graph compiled for so many batches at once, and one more for each of them."""
         options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,
-            **compile_options(self.precision, inner),
+            **compile_options(self.precision, in_features),
         }
         compiled = ov.Core().compile_model(self._graph.model, "CPU", options)
-        require_in_force(self.precision, compiled, inner)
+        require_in_force(self.precision, compiled, in_features)
         requests: LifoQueue[ov.InferRequest] = LifoQueue()
         for _ in range(2 * streams):
             requests.put(compiled.create_infer_request())
@@ -135,5 +137,5 @@ class OpenVinoEngine:
     def _warm_up(self) -> None:
         """Makes the layouts of the weights that were not made yet."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
-        for alone in (True, False):
-            self.run([EncodedText(zeros, zeros)], 0, alone=alone)
+        for exclusive in (True, False):
+            self.run([EncodedText(zeros, zeros)], 0, exclusive=exclusive)

@@ -18,9 +18,9 @@ from labeld.checkpoint.mapped_file import FloatArray, WeightArray
 from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.types import EncodedText
 
-Row = NDArray[np.int32]
+PackedSequence = NDArray[np.int32]
 """Int32 [1, T], or [texts] for the places where texts start."""
-Inputs = list[Row]
+Inputs = list[PackedSequence]
 
 MASKED = np.float32(-1e9)
 """Added to the attention scores between tokens of different texts: exp() of it is exactly 0."""
@@ -48,7 +48,7 @@ class PackedGraph:
     NOTE: inside the graph they would be widened to float32 as a whole; labeld/sentiment-en then takes 47 MB more.
     """
 
-    def inputs(self, texts: Sequence[EncodedText], short_multiple: int) -> list[Row | FloatArray]:
+    def inputs(self, texts: Sequence[EncodedText], short_multiple: int) -> list[PackedSequence | FloatArray]:
         """The arrays for `model.inputs`, in their order. Raises IndexError for a token id beyond the vocabulary."""
         ids, *others = self.pack(texts, short_multiple)
         return [widened(self.words[ids]), *others]
@@ -90,10 +90,12 @@ class Weights:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._take, self._take_matrix = checkpoint.take_stored, checkpoint.take_matrix
 
-    def linear(self, x: Node, name: str, inner: int, outer: int, *, bias: bool = True) -> Node:
+    def linear(self, x: Node, name: str, in_features: int, out_features: int, *, bias: bool = True) -> Node:
         """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
-        product = _named(op.matmul(x, constant(self._take_matrix(f"{name}.weight", outer, inner)), False, True), name)
-        return self._add_bias(product, name, outer) if bias else product
+        product = _named(
+            op.matmul(x, constant(self._take_matrix(f"{name}.weight", out_features, in_features)), False, True), name
+        )
+        return self._add_bias(product, name, out_features) if bias else product
 
     def norm(self, x: Node, name: str, size: int, eps: float, *, bias: bool = True) -> Node:
         """`torch.nn.LayerNorm` over the last axis."""
@@ -163,9 +165,9 @@ def _named(node: Node, name: str) -> Node:
     return node
 
 
-def block_mask(segments: Node) -> Node:
+def block_mask(sequence_ids: Node) -> Node:
     """Which text each token belongs to, [1, T] -> what to add to attention scores, [1, 1, T, T]."""
-    same = op.equal(op.unsqueeze(segments, integers(2)), op.unsqueeze(segments, integers(1)))
+    same = op.equal(op.unsqueeze(sequence_ids, integers(2)), op.unsqueeze(sequence_ids, integers(1)))
     return op.unsqueeze(op.select(same, op.constant(np.float32(0)), op.constant(MASKED)), integers(1))
 
 
@@ -201,15 +203,15 @@ class Heads:
         return op.reshape(op.transpose(context, integers(0, 2, 1, 3)), integers(1, -1, self.count * self.size), True)
 
 
-def keep_first_tokens(x: Node, starts: Node) -> Node:
+def keep_first_tokens(x: Node, sequence_starts: Node) -> Node:
     """[1, T, hidden] -> [1, texts, hidden]: only the tokens the head reads."""
-    return op.gather(x, starts, op.constant(AXIS_1))
+    return op.gather(x, sequence_starts, op.constant(AXIS_1))
 
 
-def mean_of_tokens(x: Node, segments: Node, starts: Node) -> Node:
+def mean_of_tokens(x: Node, sequence_ids: Node, sequence_starts: Node) -> Node:
     """[1, T, hidden] -> [1, texts, hidden]: the mean over each text's tokens."""
-    owners = op.unsqueeze(op.gather(segments, starts, op.constant(AXIS_1)), integers(2))
-    own = op.convert(op.equal(owners, op.unsqueeze(segments, integers(1))), "f32")
+    owners = op.unsqueeze(op.gather(sequence_ids, sequence_starts, op.constant(AXIS_1)), integers(2))
+    own = op.convert(op.equal(owners, op.unsqueeze(sequence_ids, integers(1))), "f32")
     return op.divide(op.matmul(own, x, False, False), op.reduce_sum(own, integers(2), True))
 
 
@@ -228,17 +230,17 @@ def lay_out(texts: Sequence[EncodedText], short_multiple: int) -> tuple[Inputs, 
     multiple = short_multiple if total <= SHORT_ROW else ROW_MULTIPLE
     row = -(-total // multiple) * multiple
     ids, types = np.zeros((1, row), np.int32), np.zeros((1, row), np.int32)
-    segments, starts = np.full((1, row), -1, np.int32), np.zeros(len(texts), np.int32)
+    sequence_ids, sequence_starts = np.full((1, row), -1, np.int32), np.zeros(len(texts), np.int32)
     np.concatenate([text.ids for text in texts], out=ids[0, :total])
     np.concatenate([text.type_ids for text in texts], out=types[0, :total])
-    segments[0, :total] = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-    np.cumsum(lengths[:-1], out=starts[1:])
-    return [ids, types, segments, starts], lengths
+    sequence_ids[0, :total] = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
+    np.cumsum(lengths[:-1], out=sequence_starts[1:])
+    return [ids, types, sequence_ids, sequence_starts], lengths
 
 
-def positions(ids: Row, starts: Row, lengths: NDArray[np.int64]) -> Row:
+def positions(ids: PackedSequence, sequence_starts: PackedSequence, lengths: NDArray[np.int64]) -> PackedSequence:
     """Position of each token within its text, int32 [1, T]; filler is 0."""
     result = np.zeros_like(ids)
     total = int(lengths.sum())
-    result[0, :total] = np.arange(total, dtype=np.int32) - np.repeat(starts, lengths)
+    result[0, :total] = np.arange(total, dtype=np.int32) - np.repeat(sequence_starts, lengths)
     return result

@@ -21,7 +21,7 @@ TRIAL_ROWS = 16
 Options = dict[str, str | int]
 
 
-def compile_options(precision: Precision, inner: Sequence[int]) -> Options:
+def compile_options(precision: Precision, in_features: Sequence[int]) -> Options:
     """Options for the CPU plugin. `inner` are the inner dimensions of the int8 matrices.
 
     Raises PrecisionError when this processor has nothing that makes the precision faster.
@@ -32,41 +32,41 @@ def compile_options(precision: Precision, inner: Sequence[int]) -> Options:
         if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise PrecisionError(precision, "this processor has no bfloat16 instructions")
         return {"INFERENCE_PRECISION_HINT": "bf16"}
-    if not inner:
+    if not in_features:
         raise PrecisionError(precision, "the model has no matrix that would be quantised")
-    fitting = (size for size in GROUPS if size <= min(inner))  # a larger one would leave a matrix in float
-    group = next((size for size in fitting if quantises(frozenset(inner), size)), None)
+    fitting = (size for size in GROUPS if size <= min(in_features))  # a larger one would leave a matrix in float
+    group = next((size for size in fitting if quantises(frozenset(in_features), size)), None)
     if group is None:
-        raise PrecisionError(precision, f"this processor does not quantise activations {min(inner)} wide")
+        raise PrecisionError(precision, f"this processor does not quantise activations {min(in_features)} wide")
     return {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": group}
 
 
-def require_in_force(precision: Precision, compiled: ov.CompiledModel, inner: Sequence[int]) -> None:
+def require_in_force(precision: Precision, compiled: ov.CompiledModel, in_features: Sequence[int]) -> None:
     """Raises PrecisionError when the compiled model does not compute as asked."""
     if precision == "bfloat16" and compiled.get_property("INFERENCE_PRECISION_HINT") != Type.bf16:
         raise PrecisionError(precision, "OpenVINO compiled the model in another precision")
     if precision == "int8":
         kinds = [(_fact(node, "layerType"), _fact(node, "runtimePrecision")) for node in _runtime_nodes(compiled)]
-        if kinds.count(("FullyConnected", "i8")) != len(inner):
+        if kinds.count(("FullyConnected", "i8")) != len(in_features):
             raise PrecisionError(precision, "OpenVINO did not keep all matrices in 8 bits")
 
 
 @cache
-def quantises(inner: frozenset[int], group: int) -> bool:
+def quantises(in_features: frozenset[int], group: int) -> bool:
     """Whether matrices of these inner dimensions really get int8 activations with this size of group.
 
     No property of a compiled model says it, so it is seen in what it computes: beside a 1 in its group, 0.0001 is less
     than half a step of int8 and must vanish without a trace, while in floating point it changes the result.
     """
-    inputs = [op.parameter(PartialShape([1, 1, size]), Type.f32) for size in sorted(inner)]
+    inputs = [op.parameter(PartialShape([1, 1, size]), Type.f32) for size in sorted(in_features)]
     results = []
-    for x, size in zip(inputs, sorted(inner), strict=True):
-        numbers = op.constant(np.full((TRIAL_ROWS, size), 127, np.int8))
-        matrix = op.multiply(op.convert(numbers, "f32"), op.constant(np.ones((TRIAL_ROWS, 1), np.float32)))
+    for x, size in zip(inputs, sorted(in_features), strict=True):
+        numel = op.constant(np.full((TRIAL_ROWS, size), 127, np.int8))
+        matrix = op.multiply(op.convert(numel, "f32"), op.constant(np.ones((TRIAL_ROWS, 1), np.float32)))
         results.append(op.result(op.matmul(x, matrix, False, True)))
     options = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": group}
     compiled = ov.Core().compile_model(ov.Model(results, inputs, "trial"), "CPU", options)
-    with_trace, without = (compiled([_row(size, trace) for size in sorted(inner)]) for trace in (1e-4, 0.0))
+    with_trace, without = (compiled([_row(size, trace) for size in sorted(in_features)]) for trace in (1e-4, 0.0))
     return all(np.array_equal(with_trace[output], without[output]) for output in compiled.outputs)
 
 

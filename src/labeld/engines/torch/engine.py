@@ -44,19 +44,19 @@ class TorchEngine:
     naming the key or the tensor when the folder's files do not fit together.
     """
 
-    at_once = 1
+    max_concurrent_batches = 1
     pipelined = False
 
-    def __init__(self, folder: Path, config: ModelConfig, threads: int, lanes: int) -> None:
+    def __init__(self, folder: Path, config: ModelConfig, threads: int, streams: int) -> None:
         if config.model_type in RANDOM:
             raise FolderError(f"config.json: model_type {config.model_type!r} is refused: its answers are random.")
-        torch.set_num_threads(max(1, threads // lanes))
+        torch.set_num_threads(max(1, threads // streams))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self.precision: Precision = "bfloat16" if self._device == "cuda" else "float32"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
         self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())
-        self._models = [model, *(_with_shared_weights(model) for _ in range(1, lanes))]
+        self._models = [model, *(_with_shared_weights(model) for _ in range(1, streams))]
         self._remembers = config.model_type in REMEMBERING
         self._forward = inspect.signature(model.forward).parameters
         text_settings = model.config.get_text_config()
@@ -69,13 +69,13 @@ class TorchEngine:
             self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
             self._warm_up(config.integer("vocab_size", "n_words"))
 
-    def run(self, texts: Sequence[EncodedText], lane: int, *, alone: bool = True) -> Logits:
+    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
         """Logits, float32 [texts, labels]; NaN for texts that transformers fails on, so that they fail alone."""
-        del alone  # all threads always do
+        del exclusive  # all threads always do
         logits = np.full((len(texts), self._labels), np.nan, np.float32)
         for places in self._groups(texts):
             try:
-                logits[places] = self._logits([texts[place] for place in places], lane)
+                logits[places] = self._logits([texts[place] for place in places], stream)
             except Exception:  # noqa: BLE001  # some fail on very short texts; the batch has other people's as well
                 _log.exception("transformers failed on texts of %d tokens", len(texts[places[0]].ids))
         return logits
@@ -96,9 +96,9 @@ class TorchEngine:
             groups[alike].append(place)
         return list(groups.values())
 
-    def _logits(self, texts: Sequence[EncodedText], lane: int) -> Logits:
+    def _logits(self, texts: Sequence[EncodedText], stream: int) -> Logits:
         """Logits of texts of equal length, given what transformers' text-classification pipeline gives the model."""
-        model = _with_shared_weights(self._models[lane]) if self._remembers else self._models[lane]
+        model = _with_shared_weights(self._models[stream]) if self._remembers else self._models[stream]
         ids = torch.from_numpy(np.stack([text.ids for text in texts]).astype(np.int64)).to(self._device)
         inputs: dict[str, Any] = {"input_ids": ids}
         if "attention_mask" in self._forward:

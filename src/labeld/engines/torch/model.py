@@ -141,7 +141,7 @@ def _bounded(checkpoint: Checkpoint) -> Iterator[None]:
 
     transformers makes a model on torch's meta device first, where a tensor has a shape and no memory.
     """
-    room = {"parameters": COPIES * checkpoint.numbers, "tables": TABLE_NUMBERS}
+    room = {"parameters": COPIES * checkpoint.numel, "tables": TABLE_NUMBERS}
 
     def count(kind: str, tensor: torch.Tensor | None) -> None:
         if tensor is not None and tensor.is_meta:
@@ -149,7 +149,7 @@ def _bounded(checkpoint: Checkpoint) -> Iterator[None]:
             if room[kind] < 0:
                 raise FolderError(
                     f"config.json describes a model that is too large for {checkpoint.file_name}, which has "
-                    f"{checkpoint.numbers} numbers: they do not belong together."
+                    f"{checkpoint.numel} numbers: they do not belong together."
                 )
 
     hooks = [

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from labeld.config.settings import Settings
-from labeld.lifecycle.loader import Loaded
-from labeld.lifecycle.registry import Resident
+from labeld.lifecycle.loader import LoadedModel
+from labeld.lifecycle.registry import PoolEntry
 from labeld.service.service import Service
 from labeld.web.monitoring.history import History
 
@@ -78,7 +78,7 @@ class Status(Collector):
         yield from _of_models(residents)
 
 
-def _of_models(residents: list[Resident[Loaded]]) -> Iterator[Metric]:
+def _of_models(residents: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
     labels = ["model"]
     texts = CounterMetricFamily("labeld_model_texts", "Texts computed since the model was loaded.", labels=labels)
     tokens = CounterMetricFamily("labeld_model_tokens", "Tokens computed since the model was loaded.", labels=labels)
@@ -87,7 +87,7 @@ def _of_models(residents: list[Resident[Loaded]]) -> Iterator[Metric]:
     waiting = GaugeMetricFamily("labeld_model_waiting_tokens", "Tokens that wait in a model's queue.", labels=labels)
     precision = InfoMetricFamily("labeld_model", "How a loaded model computes.", labels=labels)
     for one in residents:
-        queue, name = one.model.queue, [one.key]
+        queue, name = one.model.queue, [one.model_id]
         texts.add_metric(name, queue.texts)
         tokens.add_metric(name, queue.tokens)
         size.add_metric(name, one.bytes)
@@ -97,15 +97,15 @@ def _of_models(residents: list[Resident[Loaded]]) -> Iterator[Metric]:
     yield from (texts, tokens, size, leases, waiting, precision)
 
 
-def _model(resident: Resident[Loaded]) -> dict[str, Any]:
+def _model(resident: PoolEntry[LoadedModel]) -> dict[str, Any]:
     model, queue = resident.model.model, resident.model.queue
     idle = 0.0 if resident.leases else asyncio.get_running_loop().time() - resident.last_used
     return {
-        "model_id": resident.key,
+        "model_id": resident.model_id,
         "sha": model.revision,
         "architecture": model.config.architecture,
         "precision": model.engine.precision,
-        "verdict": None if model.verdict is None else model.verdict.sentence(),
+        "precision_choice": None if model.choice is None else model.choice.sentence(),
         "bytes": resident.bytes,
         "leases": resident.leases,
         "idle": round(idle, 3),

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 PERIOD = 0.25
 """Seconds between two looks."""
 
-LAST_WORDS = 0.5
+FLUSH_SECONDS = 0.5
 """Seconds that the answers to those who waited get to leave."""
 
 EXIT_HUNG = 70
@@ -24,5 +24,5 @@ async def watch(service: Service) -> None:
         await asyncio.sleep(PERIOD)
     logger.error("a batch has run for longer than batch_timeout: this process gives up")
     service.give_up()
-    await asyncio.sleep(LAST_WORDS)
+    await asyncio.sleep(FLUSH_SECONDS)
     os._exit(EXIT_HUNG)

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from labeld.config.settings import Settings
 from labeld.service.service import Service
 from labeld.web.monitoring.status import Status
-from labeld.web.security.authorization import PAGE, Access, Needs
-from labeld.web.security.sessions import Sessions, Tries
+from labeld.web.security.authorization import PAGE, Access, RoutePolicy
+from labeld.web.security.sessions import LoginThrottle, Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Site:
     status: Status
     access: Access
     sessions: Sessions
-    tries: Tries
+    login_throttle: LoginThrottle
 
     def needs_token(self) -> bool:
         """Whether requests must bring an access token now."""
@@ -36,6 +36,6 @@ class Page(NamedTuple):
     path: str
     answer: Callable[[Site, Request], Awaitable[Response]]
     method: str = "GET"
-    needs: Needs = PAGE
+    policy: RoutePolicy = PAGE
     always: bool = False
     """Whether it is answered also when more requests are in flight than the limit, as what shows the load must be."""

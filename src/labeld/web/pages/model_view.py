@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from labeld.autotune.trial import Verdict
+from labeld.autotune.trial import PrecisionChoice
 from labeld.errors import LabeldError
-from labeld.lifecycle.loader import Loaded
-from labeld.lifecycle.registry import Resident
-from labeld.repository.model_info import Listed
+from labeld.lifecycle.loader import LoadedModel
+from labeld.lifecycle.registry import PoolEntry
+from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
 from labeld.types import Text
 from labeld.web.pages.recommended_models import KNOWN
@@ -34,13 +34,13 @@ PAIRS_BY_NATURE = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ModelView:
     """A model as the pages show it. None is what is not known before the model is loaded, or not here."""
 
     model_id: str
     state: State
-    listed: Listed | None
-    resident: Resident[Loaded] | None
+    listed: ModelInfo | None
+    resident: PoolEntry[LoadedModel] | None
     problem: str | None
     """Why it does not answer, in a sentence."""
     estimated_time: float | None
@@ -89,17 +89,17 @@ class Facts:
         return self.resident.model.model.engine.precision if self.resident else None
 
     @property
-    def verdict(self) -> Verdict | None:
+    def choice(self) -> PrecisionChoice | None:
         """What the trial of precisions found."""
-        return self.resident.model.model.verdict if self.resident else None
+        return self.resident.model.model.choice if self.resident else None
 
     @property
     def tokens_per_second(self) -> float | None:
         """Measured here: of what it has computed since it was loaded, else by the trial of precisions."""
         if self.resident and (queue := self.resident.model.queue).seconds:
             return queue.tokens / queue.seconds
-        if self.verdict:
-            return next(m.tokens_per_second for m in self.verdict.measured if m.precision == self.precision)
+        if self.choice:
+            return next(m.tokens_per_second for m in self.choice.measured if m.precision == self.precision)
         return None
 
     @property
@@ -124,7 +124,7 @@ class Facts:
             "size": self.listed.size if self.listed else None,
             "sha": self.revision,
             "precision": self.precision,
-            "precision_verdict": self.verdict.sentence() if self.verdict else None,
+            "precision_choice": self.choice.sentence() if self.choice else None,
             "memory": self.resident.bytes if self.resident else None,
             "tokens_per_second": self.tokens_per_second and round(self.tokens_per_second, 1),
             "max_input_length": self.max_input_length,
@@ -136,15 +136,17 @@ SINGLE = Text("I like you. I love you")
 PAIR = Text("How many people live in Berlin?", "Berlin has 3.7 million registered inhabitants.")
 
 
-async def of_all(service: Service) -> list[Facts]:
+async def of_all(service: Service) -> list[ModelView]:
     """Every model of this machine, and the known ones that are not; those that answer soonest first."""
-    listed: dict[str, Listed | None] = dict.fromkeys(KNOWN) | dict.fromkeys(one.key for one in service.residents())
+    listed: dict[str, ModelInfo | None] = dict.fromkeys(KNOWN) | dict.fromkeys(
+        one.model_id for one in service.residents()
+    )
     listed |= {one.model_id: one for one in await service.listing.everything()}
     facts = [_facts(service, name, listed[name]) for name in listed]
     return sorted(facts, key=lambda one: (list(STATES).index(one.state), one.model_id.lower()))
 
 
-async def of_one(service: Service, name: str) -> Facts:
+async def of_one(service: Service, name: str) -> ModelView:
     """The model that a caller means by `name`; raises what `Catalogue.locate` raises, unless the model is known."""
     try:
         listed = await service.listing.here(name)
@@ -155,13 +157,13 @@ async def of_one(service: Service, name: str) -> Facts:
     return _facts(service, listed.model_id if listed else name, listed)
 
 
-def _facts(service: Service, name: str, listed: Listed | None) -> Facts:
-    resident = next((one for one in service.residents() if one.key == name), None)
+def _facts(service: Service, name: str, listed: ModelInfo | None) -> ModelView:
+    resident = next((one for one in service.residents() if one.model_id == name), None)
     state, problem, estimate = _state(service, name, listed)
-    return Facts(name, state, listed, resident, problem, estimate, _last_used(resident, listed))
+    return ModelView(name, state, listed, resident, problem, estimate, _last_used(resident, listed))
 
 
-def _state(service: Service, name: str, listed: Listed | None) -> tuple[State, str | None, float | None]:
+def _state(service: Service, name: str, listed: ModelInfo | None) -> tuple[State, str | None, float | None]:
     """Where it stands; why it does not answer; in how many seconds it would."""
     if listed and listed.problem:
         return "unsupported", listed.problem, None
@@ -176,7 +178,7 @@ def _state(service: Service, name: str, listed: Listed | None) -> tuple[State, s
     return ("here" if listed else "downloadable"), None, found.estimated_time if listed else None
 
 
-def _last_used(resident: Resident[Loaded] | None, listed: Listed | None) -> float | None:
+def _last_used(resident: PoolEntry[LoadedModel] | None, listed: ModelInfo | None) -> float | None:
     """When it last computed an answer in this process, or when the store says that it was opened."""
     if resident and resident.model.queue.texts:
         idle = 0.0 if resident.leases else asyncio.get_running_loop().time() - resident.last_used
@@ -184,6 +186,6 @@ def _last_used(resident: Resident[Loaded] | None, listed: Listed | None) -> floa
     return listed.last_used if listed else None
 
 
-def languages_of(models: list[Facts]) -> Iterator[str]:
+def languages_of(models: list[ModelView]) -> Iterator[str]:
     """Every code that is named, once."""
     yield from sorted({code for one in models for code in one.languages})

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from labeld.web.pages.context import Site
-from labeld.web.pages.model_view import STATES, Facts, languages_of, of_all
+from labeld.web.pages.model_view import STATES, ModelView, languages_of, of_all
 from labeld.web.pages.recommended_models import KNOWN, LANGUAGE_NAMES
 from labeld.web.pages.rendering import as_json, page, wants_html
 
@@ -50,7 +50,7 @@ async def catalogue(site: Site, request: Request) -> Response:
     )
 
 
-def _fits(one: Facts, search: str, state: str | None, language: str | None) -> bool:
+def _fits(one: ModelView, search: str, state: str | None, language: str | None) -> bool:
     return (
         search.lower() in one.model_id.lower()
         and (not state or one.state == state)

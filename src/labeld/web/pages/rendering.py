@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from labeld.errors import in_words
+from labeld.errors import format_bytes
 from labeld.types import Text
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _environment() -> "Environment":
     )
     environment.globals["version"] = version("labeld")
     environment.globals["model_address"] = model_address
-    environment.filters["size"] = in_words
+    environment.filters["size"] = format_bytes
     environment.filters["ago"] = ago
     environment.filters["day"] = day
     environment.filters["moment"] = moment

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from labeld.auth.errors import UnknownKeyError
-from labeld.auth.records import Key
+from labeld.auth.errors import UnknownTokenError
+from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
 from labeld.web.pages.rendering import origin, page
 from labeld.web.security.forms import read_form
@@ -23,26 +23,34 @@ _OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%+-]{0,500}")
 
 async def sign_in(site: Site, request: Request) -> Response:
     """A form for an admin token; or, by the link that labeld prints, a button (a preview of the link presses none)."""
-    key = site.sessions.caller(request.headers)
-    return await _show(site, request, {name: request.query_params.get(name, "") for name in ("code", "next")}, key=key)
+    access_token = site.sessions.caller(request.headers)
+    return await _show(
+        site,
+        request,
+        {name: request.query_params.get(name, "") for name in ("code", "next")},
+        access_token=access_token,
+    )
 
 
 async def take_sign_in(site: Site, request: Request) -> Response:
     """Begins a session if the token or the code is right."""
     fields = await read_form(request)
-    if seconds := site.tries.seconds_to_wait():
+    if seconds := site.login_throttle.seconds_to_wait():
         sentence = f"There were too many wrong attempts: try again in {seconds} seconds."
         return await _show(site, request, fields, 429, sentence, {"retry-after": str(seconds)})
     try:
-        key = await _identified(site, fields)
-    except UnknownKeyError:
-        site.tries.wrong()
+        access_token = await _identified(site, fields)
+    except UnknownTokenError:
+        site.login_throttle.wrong()
         what = "link was used already, has expired, or is not of this server" if "code" in fields else _UNKNOWN_TOKEN
         return await _show(site, request, {**fields, "code": ""}, 403, f"This {what}.")
-    if key is not None and key.role != "admin":
-        sentence = f"The access token {key.name} has the role {key.role}: only one with the role admin signs in here."
+    if access_token is not None and access_token.role != "admin":
+        sentence = (
+            f"The access token {access_token.name} has the role {access_token.role}: only one with the role "
+            "admin signs in here."
+        )
         return await _show(site, request, fields, 403, sentence)
-    return to_page(own_path(fields.get("next", "")), site.sessions.begin(key, secure=is_secure(request)))
+    return to_page(own_path(fields.get("next", "")), site.sessions.begin(access_token, secure=is_secure(request)))
 
 
 _UNKNOWN_TOKEN = "access token is unknown, revoked or expired"  # noqa: S105
@@ -55,18 +63,18 @@ async def sign_out(site: Site, request: Request) -> Response:
     return to_page("/sign-in", end_session(secure=is_secure(request)))
 
 
-async def _identified(site: Site, fields: dict[str, str]) -> Key | None:
+async def _identified(site: Site, fields: dict[str, str]) -> AccessToken | None:
     """Whose token it is; None for a code. Raises UnknownKeyError, or KeyStoreUnavailableError."""
-    keyring = site.access.keyring
+    authenticator = site.access.authenticator
     if "code" in fields:
-        if not await keyring.use_sign_in(fields["code"]):
-            raise UnknownKeyError
+        if not await authenticator.use_sign_in(fields["code"]):
+            raise UnknownTokenError
         return None
     token = fields.get("token", "").strip()
     try:
-        return keyring.find(token)
-    except UnknownKeyError:
-        return await keyring.find_new(token)
+        return authenticator.find(token)
+    except UnknownTokenError:
+        return await authenticator.find_new(token)
 
 
 async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
@@ -76,7 +84,7 @@ async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
     status: int = 200,
     error: str = "",
     headers: dict[str, str] | None = None,
-    key: Key | None = None,
+    access_token: AccessToken | None = None,
 ) -> Response:
     del request
     return await page(
@@ -87,7 +95,7 @@ async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
         code=fields.get("code", ""),
         next=own_path(fields.get("next", "")),
         error=error,
-        key=key,
+        access_token=access_token,
         is_open=site.access.is_open,
         may_be_made=site.settings.listen.is_loopback,
     )

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from labeld.auth.errors import KeyRequestError
-from labeld.auth.records import Wanted, read_expiry
+from labeld.auth.errors import TokenRequestError
+from labeld.auth.records import NewToken, read_expiry
 
 FIELDS = ("name", "role", "models", "period", "date", "per_minute")
 PERIODS = {"": "Never", "1d": "After a day", "7d": "After a week", "30d": "After 30 days", "90d": "After 90 days"}
@@ -19,10 +19,10 @@ class TokenForm:
     typed: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, "") | {"role": "inference"})
     errors: Mapping[str, str] = field(default_factory=dict)
     """A sentence by field."""
-    wanted: Wanted | None = None
+    wanted: NewToken | None = None
     """None if something is wrong, or nothing was typed yet."""
 
-    def refused(self, name: str, error: KeyRequestError) -> "TokenForm":
+    def refused(self, name: str, error: TokenRequestError) -> "TokenForm":
         """The same with something wrong that only the database knew."""
         return TokenForm(self.typed, {**self.errors, name: str(error)})
 
@@ -32,19 +32,19 @@ def read_token_form(sent: Mapping[str, str], now: float) -> TokenForm:
     typed = {name: sent.get(name, "").strip() for name in FIELDS}
     errors: dict[str, str] = {}
 
-    def checked(name: str, make: Callable[[], Wanted]) -> Wanted:
+    def checked(name: str, make: Callable[[], NewToken]) -> NewToken:
         try:
-            return make().checked(now)
-        except KeyRequestError as error:
+            return make().validate(now)
+        except TokenRequestError as error:
             errors[name] = str(error)
-            return Wanted(SOME_NAME)
+            return NewToken(SOME_NAME)
 
-    name = checked("name", lambda: Wanted(typed["name"])).name
-    role = checked("role", lambda: Wanted(SOME_NAME, typed["role"])).role  # type: ignore[arg-type]  # checked here
-    models = checked("models", lambda: Wanted(SOME_NAME, models=_models(typed["models"], now))).models
-    expires = checked("date", lambda: Wanted(SOME_NAME, expires=_expiry(typed, now))).expires
-    per_minute = checked("per_minute", lambda: Wanted(SOME_NAME, per_minute=_number(typed["per_minute"]))).per_minute
-    return TokenForm(typed, errors, None if errors else Wanted(name, role, models, expires, per_minute))
+    name = checked("name", lambda: NewToken(typed["name"])).name
+    role = checked("role", lambda: NewToken(SOME_NAME, typed["role"])).role  # type: ignore[arg-type]  # checked here
+    models = checked("models", lambda: NewToken(SOME_NAME, models=_models(typed["models"], now))).models
+    expires = checked("date", lambda: NewToken(SOME_NAME, expires=_expiry(typed, now))).expires
+    per_minute = checked("per_minute", lambda: NewToken(SOME_NAME, per_minute=_number(typed["per_minute"]))).per_minute
+    return TokenForm(typed, errors, None if errors else NewToken(name, role, models, expires, per_minute))
 
 
 def _models(text: str, now: float) -> tuple[str, ...]:
@@ -52,15 +52,15 @@ def _models(text: str, now: float) -> tuple[str, ...]:
     models = tuple(text.replace(",", " ").split())
     for model in models:
         try:
-            Wanted(SOME_NAME, models=(model,)).checked(now)
-        except KeyRequestError:
-            raise KeyRequestError(f"{model[:100]} is neither a model's id like org/name nor org/*.") from None
+            NewToken(SOME_NAME, models=(model,)).validate(now)
+        except TokenRequestError:
+            raise TokenRequestError(f"{model[:100]} is neither a model's id like org/name nor org/*.") from None
     return models
 
 
 def _expiry(typed: Mapping[str, str], now: float) -> float | None:
     if typed["period"] and typed["date"]:
-        raise KeyRequestError("The expiry of an access token must be a period or a date, not both.")
+        raise TokenRequestError("The expiry of an access token must be a period or a date, not both.")
     either = typed["period"] or typed["date"]
     return read_expiry(either, now) if either else None
 
@@ -69,5 +69,7 @@ def _number(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise KeyRequestError("The limit of an access token must be a whole number of requests per minute, or nothing.")
+        raise TokenRequestError(
+            "The limit of an access token must be a whole number of requests per minute, or nothing."
+        )
     return int(text)

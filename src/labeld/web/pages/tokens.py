@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from labeld.auth.errors import KeyNotFoundError, KeyRequestError
-from labeld.auth.records import Key
+from labeld.auth.errors import TokenNotFoundError, TokenRequestError
+from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
 from labeld.web.pages.rendering import origin, page
 from labeld.web.pages.sign_in import HEADERS, TOKENS, is_secure, to_page
@@ -27,14 +27,14 @@ async def make_token(site: Site, request: Request) -> Response:
         return await _show(site, request, form, 400)
     was_open, wanted = site.access.is_open, form.wanted
     try:
-        key, token = await site.access.keyring.create(
+        access_token, token = await site.access.authenticator.create(
             wanted.name, wanted.role, wanted.models, wanted.expires, wanted.per_minute
         )
-    except KeyRequestError as error:
+    except TokenRequestError as error:
         return await _show(site, request, form.refused("name", error), 400)
     # NOTE: whoever makes the first token has not signed in, and could not make a second
-    cookie = _session(site, request, key if key.role == "admin" else None) if was_open else {}
-    return await _show_once(site, request, key, token, cookie)
+    cookie = _session(site, request, access_token if access_token.role == "admin" else None) if was_open else {}
+    return await _show_once(site, request, access_token, token, cookie)
 
 
 async def ask_revoke(site: Site, request: Request) -> Response:
@@ -45,8 +45,8 @@ async def ask_revoke(site: Site, request: Request) -> Response:
 async def revoke(site: Site, request: Request) -> Response:
     """Revokes it."""
     await read_form(request)
-    key = await site.access.keyring.revoke(request.path_params["key_id"])
-    return to_page(f"{TOKENS}?{urlencode({'revoked': key.key_id})}")
+    access_token = await site.access.authenticator.revoke(request.path_params["token_id"])
+    return to_page(f"{TOKENS}?{urlencode({'revoked': access_token.token_id})}")
 
 
 async def ask_rotate(site: Site, request: Request) -> Response:
@@ -58,21 +58,21 @@ async def rotate(site: Site, request: Request) -> Response:
     """Gives the key a new token and shows it."""
     await read_form(request)
     try:
-        key, token = await site.access.keyring.rotate(request.path_params["key_id"])
-    except KeyRequestError as error:
+        access_token, token = await site.access.authenticator.rotate(request.path_params["token_id"])
+    except TokenRequestError as error:
         return await _show(site, request, TokenForm(), 400, str(error))
-    own = request.state.key
-    cookie = _session(site, request, key) if own and own.key_id == key.key_id else {}
-    return await _show_once(site, request, key, token, cookie)
+    own = request.state.access_token
+    cookie = _session(site, request, access_token) if own and own.token_id == access_token.token_id else {}
+    return await _show_once(site, request, access_token, token, cookie)
 
 
-def _session(site: Site, request: Request, key: Key | None) -> dict[str, str]:
-    return {"set-cookie": site.sessions.begin(key, secure=is_secure(request))}
+def _session(site: Site, request: Request, access_token: AccessToken | None) -> dict[str, str]:
+    return {"set-cookie": site.sessions.begin(access_token, secure=is_secure(request))}
 
 
 async def _show(site: Site, request: Request, form: TokenForm, status: int = 200, problem: str = "") -> Response:
-    now, everything = time.time(), await site.access.keyring.everything()
-    live = [key for key in everything if key.live(now)]
+    now, everything = time.time(), await site.access.authenticator.everything()
+    live = [access_token for access_token in everything if access_token.live(now)]
     revoked = request.query_params.get("revoked")
     return await page(
         "tokens.html",
@@ -83,34 +83,41 @@ async def _show(site: Site, request: Request, form: TokenForm, status: int = 200
         periods=PERIODS,
         problem=problem,
         live=live,
-        ended=[key for key in everything if not key.live(now)],
-        revoked=next((key for key in everything if key.key_id == revoked and key.revoked), None),
+        ended=[access_token for access_token in everything if not access_token.live(now)],
+        revoked=next(
+            (access_token for access_token in everything if access_token.token_id == revoked and access_token.revoked),
+            None,
+        ),
         is_open=site.access.is_open,
-        has_admin=any(key.role == "admin" for key in live),
-        own=request.state.key,
+        has_admin=any(access_token.role == "admin" for access_token in live),
+        own=request.state.access_token,
         now=now,
     )
 
 
-async def _show_once(site: Site, request: Request, key: Key, token: str, headers: dict[str, str]) -> Response:
+async def _show_once(
+    site: Site, request: Request, access_token: AccessToken, token: str, headers: dict[str, str]
+) -> Response:
     address = f"{origin(request)}/models/{site.service.default_model}"
-    values = {"here": TOKENS, "key": key, "token": token, "address": address, "begins": bool(headers)}
+    values = {"here": TOKENS, "access_token": access_token, "token": token, "address": address, "begins": bool(headers)}
     return await page("token_made.html", 200, {**HEADERS, **headers}, **values)
 
 
 async def _ask(site: Site, request: Request, what: str) -> Response:
-    everything = await site.access.keyring.everything()
-    key = next((one for one in everything if one.key_id == request.path_params["key_id"]), None)
-    if key is None:
-        raise KeyNotFoundError
-    now, own = time.time(), request.state.key
-    others = [one for one in everything if one.role == "admin" and one.live(now) and one.key_id != key.key_id]
+    everything = await site.access.authenticator.everything()
+    access_token = next((one for one in everything if one.token_id == request.path_params["token_id"]), None)
+    if access_token is None:
+        raise TokenNotFoundError
+    now, own = time.time(), request.state.access_token
+    others = [
+        one for one in everything if one.role == "admin" and one.live(now) and one.token_id != access_token.token_id
+    ]
     return await page(
         "token_confirm.html",
         headers=HEADERS,
         here=TOKENS,
-        key=key,
+        access_token=access_token,
         what=what,
-        is_own=own is not None and own.key_id == key.key_id,
-        is_last_admin=key.role == "admin" and not others,
+        is_own=own is not None and own.token_id == access_token.token_id,
+        is_last_admin=access_token.role == "admin" and not others,
     )

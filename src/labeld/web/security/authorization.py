@@ -9,16 +9,16 @@ from typing import NamedTuple, Protocol
 
 from starlette.types import Scope
 
-from labeld.auth.authenticator import Keyring
-from labeld.auth.errors import AnonymousError, ForbiddenKeyError, ForeignOriginError, UnknownKeyError
-from labeld.auth.records import Key, Role
+from labeld.auth.authenticator import Authenticator
+from labeld.auth.errors import AnonymousError, ForbiddenTokenError, ForeignOriginError, UnknownTokenError
+from labeld.auth.records import AccessToken, Role
 from labeld.config.settings import Listen
 
 _CREDENTIALS = re.compile(r"bearer(?:[ \t]+|:[ \t]*)(\S+)", re.IGNORECASE)
 """`Bearer`, in any case, or `Bearer:` as some documents print it (contract section 9.2)."""
 
 
-class Needs(NamedTuple):
+class RoutePolicy(NamedTuple):
     """What a route needs of who asks."""
 
     role: Role | None
@@ -28,17 +28,17 @@ class Needs(NamedTuple):
     one that the settings name, may ask for it."""
 
 
-PUBLIC = Needs(None)
-PAGE = Needs(None, is_page=True)
-INFERENCE = Needs("inference")
-INFERENCE_PAGE = Needs("inference", is_page=True)
-ADMIN_PAGE = Needs("admin", is_page=True)
+PUBLIC = RoutePolicy(None)
+PAGE = RoutePolicy(None, is_page=True)
+INFERENCE = RoutePolicy("inference")
+INFERENCE_PAGE = RoutePolicy("inference", is_page=True)
+ADMIN_PAGE = RoutePolicy("admin", is_page=True)
 
 
 class Sessions(Protocol):
     """Browsers in which somebody has signed in."""
 
-    def caller(self, headers: Mapping[str, str]) -> Key | None:
+    def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
         """The key of who has signed in, if the headers have the cookie of a session that counts."""
         ...
 
@@ -46,35 +46,37 @@ class Sessions(Protocol):
 class Access:
     """Lets requests through. For one event loop."""
 
-    def __init__(self, listen: Listen, keyring: Keyring, sessions: Sessions | None = None) -> None:
-        self.keyring, self.sessions = keyring, sessions
+    def __init__(self, listen: Listen, authenticator: Authenticator, sessions: Sessions | None = None) -> None:
+        self.authenticator, self.sessions = authenticator, sessions
         self._is_loopback, self._may_be_open = listen.is_loopback, listen.is_loopback or listen.allow_anonymous
 
     @property
     def is_open(self) -> bool:
         """Whether anybody may ask, because no key was ever made. Whatever token a client sends then means nothing."""
-        return self._may_be_open and self.keyring.empty
+        return self._may_be_open and self.authenticator.empty
 
-    async def caller(self, needs: Needs, scope: Scope) -> Key | None:
+    async def caller(self, policy: RoutePolicy, scope: Scope) -> AccessToken | None:
         """Whose key the request has; None where nobody needs to be known. `scope["state"]` has headers and source.
 
         Raises ForeignOriginError, AnonymousError, UnknownKeyError, ForbiddenKeyError for the wrong role,
         RateLimitedError, or KeyStoreUnavailableError.
         """
-        source = scope["state"]["source"]
-        if (source.origin is not None) if needs.is_page else source.is_link:
-            raise ForeignOriginError(source.origin)
+        request_origin = scope["state"]["source"]
+        if (request_origin.origin is not None) if policy.is_page else request_origin.is_link:
+            raise ForeignOriginError(request_origin.origin)
         # NOTE: an address that others can reach is never open to whoever would make the first access token
-        if needs.role is None or (self.is_open and (needs.role != "admin" or self._is_loopback)):
+        if policy.role is None or (self.is_open and (policy.role != "admin" or self._is_loopback)):
             return None
-        key = await self._identified(scope)
-        if needs.role == "admin" and key.role != "admin":
-            raise ForbiddenKeyError(f"This access token has the role {key.role}, but here the role admin is needed.")
-        self.keyring.admit(key)
-        self.keyring.used(key)
-        return key
+        access_token = await self._identified(scope)
+        if policy.role == "admin" and access_token.role != "admin":
+            raise ForbiddenTokenError(
+                f"This access token has the role {access_token.role}, but here the role admin is needed."
+            )
+        self.authenticator.admit(access_token)
+        self.authenticator.used(access_token)
+        return access_token
 
-    async def _identified(self, scope: Scope) -> Key:
+    async def _identified(self, scope: Scope) -> AccessToken:
         headers = scope["state"]["headers"]
         authorization = headers.get("authorization")
         if authorization is None:
@@ -85,17 +87,17 @@ class Access:
         if token is None:
             raise AnonymousError
         try:
-            return self.keyring.find(token)
-        except UnknownKeyError:
-            return await self.keyring.find_new(token)
+            return self.authenticator.find(token)
+        except UnknownTokenError:
+            return await self.authenticator.find_new(token)
 
-    def _signed_in(self, scope: Scope) -> Key:
+    def _signed_in(self, scope: Scope) -> AccessToken:
         """Whose session it is; of our own pages only, because a browser sends the cookie for other sites' pages too."""
         headers = scope["state"]["headers"]
         if self.sessions and "cookie" in headers and scope["state"]["source"].origin is None:
-            key = self.sessions.caller(headers)
-            if key is not None:
-                return key
+            access_token = self.sessions.caller(headers)
+            if access_token is not None:
+                return access_token
         raise AnonymousError
 
 
@@ -107,12 +109,13 @@ def bearer_token(authorization: str | None) -> str | None:
     return found[1] if found else None
 
 
-def require_model(key: Key | None, found: str) -> None:
+def require_model(access_token: AccessToken | None, found: str) -> None:
     """Raises ForbiddenKeyError when the key may not use this model.
 
     `found` is its id as the server has found it, with or without a revision, and never as the client spells it.
     """
-    if key is not None and not key.allows(found.partition("@")[0]):
-        raise ForbiddenKeyError(
-            f"This access token may not use the model {found}, only {', '.join(key.models)}: take another token."
+    if access_token is not None and not access_token.allows(found.partition("@")[0]):
+        raise ForbiddenTokenError(
+            f"This access token may not use the model {found}, only {', '.join(access_token.models)}: take another "
+            "token."
         )

@@ -42,7 +42,7 @@ _SINGLE = {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RequestOrigin:
     """Where a request comes from, as far as the browser says, if it is one."""
 
     origin: str | None = None
@@ -77,11 +77,11 @@ class Origins:
                 raise SettingsError(f"hosts has {name!r}, but must have names like labeld.example.org, without a port.")
         self._names = {name.lower().rstrip(".") for name in names}
         vary = ((b"vary", b"Origin"),) if sites.origins else ()
-        self._here, self._link = Source(headers=vary), Source(is_link=True, headers=vary)
+        self._here, self._link = RequestOrigin(headers=vary), RequestOrigin(is_link=True, headers=vary)
         self._named = {origin: _named(origin) for origin in sites.origins}
         self._require_ours = lru_cache(KNOWN_HOSTS)(self._find_name)  # NOTE: an exception is not remembered
 
-    def source(self, scope: Scope, headers: Mapping[str, str]) -> Source:
+    def request_origin(self, scope: Scope, headers: Mapping[str, str]) -> RequestOrigin:
         """Where it comes from. Raises BadHostError, ForeignHostError, or ForeignOriginError.
 
         `headers` are those of `scope` by lower-cased name, of which the last one counts where there are several.
@@ -101,7 +101,7 @@ class Origins:
 
     def _of_browser(
         self, method: str, headers: Mapping[str, str], host: str, origin: str | None, site: str | None
-    ) -> Source:
+    ) -> RequestOrigin:
         if origin in self._named:
             return self._named[origin]
         if site in {"cross-site", "same-site"}:
@@ -122,9 +122,11 @@ class Origins:
             raise ForeignHostError(name)
 
 
-def preflight(scope: Scope, headers: Mapping[str, str], source: Source) -> list[tuple[bytes, bytes]] | None:
+def preflight(
+    scope: Scope, headers: Mapping[str, str], request_origin: RequestOrigin
+) -> list[tuple[bytes, bytes]] | None:
     """The headers of the reply to a browser that asks whether a page may ask; None when the request is not that."""
-    if scope["method"] != "OPTIONS" or source.origin is None or "access-control-request-method" not in headers:
+    if scope["method"] != "OPTIONS" or request_origin.origin is None or "access-control-request-method" not in headers:
         return None
     return [
         (b"access-control-allow-methods", b"GET, HEAD, POST"),
@@ -148,7 +150,7 @@ def is_same(origin: str, host: str) -> bool:
     return same_port and theirs["name"].lower().removesuffix(".") == ours["name"].lower().removesuffix(".")
 
 
-def _named(origin: str) -> Source:
+def _named(origin: str) -> RequestOrigin:
     """What pages of an origin that the settings name get; they are told its name and no *, as credentials need it."""
     found = _ORIGIN.fullmatch(origin)
     host = _HOST.fullmatch(found["host"]) if found else None
@@ -158,7 +160,7 @@ def _named(origin: str) -> Source:
             f"origins has {origin!r}, but must have origins as browsers write them: https://example.org or "
             "http://localhost:3000, in small letters, without a path and without the usual port."
         )
-    return Source(
+    return RequestOrigin(
         origin,
         headers=(
             (b"access-control-allow-origin", origin.encode()),

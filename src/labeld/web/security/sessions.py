@@ -11,9 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from labeld.auth.authenticator import Keyring
-from labeld.auth.errors import KeyStoreUnavailableError
-from labeld.auth.records import Key
+from labeld.auth.authenticator import Authenticator
+from labeld.auth.errors import TokenStoreUnavailableError
+from labeld.auth.records import AccessToken
 
 COOKIE = "labeld-session"
 SESSION_SECONDS = 12 * 3600
@@ -31,16 +31,16 @@ _LONGEST_HEADER, _MOST_COOKIES = 8192, 4
 class Sessions:
     """Begins and recognises sessions."""
 
-    def __init__(self, keyring: Keyring, now: Callable[[], float] = time.time) -> None:
-        self._keyring, self._now = keyring, now
+    def __init__(self, authenticator: Authenticator, now: Callable[[], float] = time.time) -> None:
+        self._authenticator, self._now = authenticator, now
 
-    def begin(self, key: Key | None, *, secure: bool) -> str:
+    def begin(self, access_token: AccessToken | None, *, secure: bool) -> str:
         """The Set-Cookie header of a session of this key, or of whoever came by the link."""
-        told = f"{LINK}-0" if key is None else f"{key.key_id}-{_moment(key):x}"
-        told = f"{told}.{int(self._now()):x}"
-        return _set_cookie(f"{told}.{self._proof(told)}", SESSION_SECONDS, secure=secure)
+        payload = f"{LINK}-0" if access_token is None else f"{access_token.token_id}-{_moment(access_token):x}"
+        payload = f"{payload}.{int(self._now()):x}"
+        return _set_cookie(f"{payload}.{self._signature(payload)}", SESSION_SECONDS, secure=secure)
 
-    def caller(self, headers: Mapping[str, str]) -> Key | None:
+    def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
         """The key of who has signed in, if the headers have the cookie of a session that counts.
 
         Raises KeyStoreUnavailableError when nobody can tell.
@@ -48,24 +48,26 @@ class Sessions:
         # NOTE: cookies know no ports, so another server of this machine can set one of our name beside ours
         for value in _values(headers.get("cookie", ""))[:_MOST_COOKIES]:
             found = _VALUE.fullmatch(value)
-            if found and hmac.compare_digest(self._proof(found[1]), found[5]):
+            if found and hmac.compare_digest(self._signature(found[1]), found[5]):
                 began = int(found[4], 16)
                 if 0 <= self._now() - began < SESSION_SECONDS:
-                    return self._key(found[2], int(found[3], 16), began)
+                    return self._access_token(found[2], int(found[3], 16), began)
         return None
 
-    def _key(self, who: str, moment: int, began: int) -> Key | None:
+    def _access_token(self, who: str, moment: int, began: int) -> AccessToken | None:
         if who == LINK:
             ends, no_limit = began + float(SESSION_SECONDS), None
-            return Key(LINK, "the one-time link", "admin", (), ends, no_limit, float(began), None, None)
-        key = self._keyring.by_id(who)
-        return key if key and key.role == "admin" and _moment(key) == moment else None
+            return AccessToken(LINK, "the one-time link", "admin", (), ends, no_limit, float(began), None, None)
+        access_token = self._authenticator.by_id(who)
+        return (
+            access_token if access_token and access_token.role == "admin" and _moment(access_token) == moment else None
+        )
 
-    def _proof(self, told: str) -> str:
-        return self._keyring.sign(f"session {told}".encode()).hex()
+    def _signature(self, payload: str) -> str:
+        return self._authenticator.sign(f"session {payload}".encode()).hex()
 
 
-class Tries:
+class LoginThrottle:
     """How often somebody was wrong lately, so that nobody can go on guessing."""
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
@@ -88,14 +90,16 @@ def end_session(*, secure: bool) -> str:
     return _set_cookie("", 0, secure=secure)
 
 
-async def first_code(keyring: Keyring) -> str | None:
+async def first_code(authenticator: Authenticator) -> str | None:
     """A code to sign in with, where no access token can be used for that; None where one can, or nobody can tell."""
     now = time.time()
     try:
-        if any(key.role == "admin" and key.live(now) for key in await keyring.everything()):
+        if any(
+            access_token.role == "admin" and access_token.live(now) for access_token in await authenticator.everything()
+        ):
             return None
-        return await keyring.new_sign_in(LINK_SECONDS)
-    except KeyStoreUnavailableError:
+        return await authenticator.new_sign_in(LINK_SECONDS)
+    except TokenStoreUnavailableError:
         return None  # the key ring has said so in the log
 
 
@@ -112,6 +116,6 @@ def _values(header: str) -> list[str]:
     return [value for name, _, value in pairs if name == COOKIE]
 
 
-def _moment(key: Key) -> int:
+def _moment(access_token: AccessToken) -> int:
     """When the key's token was made, in milliseconds."""
-    return round(key.created * 1000)
+    return round(access_token.created * 1000)

@@ -14,7 +14,7 @@ from openvino import opset13 as op
 from labeld.checkpoint.checkpoint import Checkpoint
 from labeld.checkpoint.config import ModelConfig
 from labeld.engines.openvino import layers
-from labeld.engines.openvino.architectures.disentangled_attention import Attention, Row
+from labeld.engines.openvino.architectures.disentangled_attention import Attention, PackedSequence
 from labeld.engines.openvino.architectures.relative_positions import Distances
 from labeld.errors import FolderError
 
@@ -23,7 +23,7 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
     """The packed graph of a DeBERTa-v2 classifier; raises FolderError for a variant that cannot be computed exactly."""
     shape, weights = _Shape.of(config), layers.Weights(checkpoint)
     words, table = weights.words("deberta.embeddings.word_embeddings", shape.vocabulary, shape.embedding)
-    row = Row(words, shape.distances, has_types=shape.types > 0, has_positions=shape.positions > 0)
+    row = PackedSequence(words, shape.distances, has_types=shape.types > 0, has_positions=shape.positions > 0)
     attention = Attention(row, shape.heads, weights, checkpoint, shape.eps)
     activate = layers.activation(config.raw.get("hidden_act", "gelu"))
     embedded = x = _embed(row, shape, weights, checkpoint)
@@ -31,15 +31,15 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
         prefix = f"deberta.encoder.layer.{index}."
         is_last = index == shape.num_layers - 1
         context = attention.first_tokens(x, prefix) if is_last else attention.all_tokens(x, prefix)
-        x = layers.keep_first_tokens(x, row.starts) if is_last else x
+        x = layers.keep_first_tokens(x, row.sequence_starts) if is_last else x
         attended = weights.linear(context, prefix + "attention.output.dense", shape.hidden, shape.hidden)
         x = shape.norm(weights, op.add(attended, x), prefix + "attention.output.LayerNorm")
-        inner = activate(weights.linear(x, prefix + "intermediate.dense", shape.hidden, shape.inner))
-        inner = weights.linear(inner, prefix + "output.dense", shape.inner, shape.hidden)
-        x = shape.norm(weights, op.add(inner, x), prefix + "output.LayerNorm")
+        in_features = activate(weights.linear(x, prefix + "intermediate.dense", shape.hidden, shape.in_features))
+        in_features = weights.linear(in_features, prefix + "output.dense", shape.in_features, shape.hidden)
+        x = shape.norm(weights, op.add(in_features, x), prefix + "output.LayerNorm")
         if index == 0 and shape.kernel:
             convolved = _convolve(embedded, row, shape, checkpoint, config)
-            convolved = layers.keep_first_tokens(convolved, row.starts) if is_last else convolved
+            convolved = layers.keep_first_tokens(convolved, row.sequence_starts) if is_last else convolved
             x = shape.norm(weights, op.add(x, convolved), "deberta.encoder.conv.LayerNorm")
     x = weights.linear(x, "pooler.dense", shape.hidden, shape.hidden)
     x = layers.activation(config.raw.get("pooler_hidden_act", "gelu"))(x)
@@ -55,7 +55,7 @@ class _Shape:
     num_layers: int
     hidden: int
     heads: layers.Heads
-    inner: int
+    in_features: int
     eps: float
     vocabulary: int
     embedding: int
@@ -83,7 +83,7 @@ class _Shape:
             num_layers=config.integer("num_hidden_layers"),
             hidden=hidden,
             heads=layers.Heads(heads, hidden // heads),
-            inner=config.integer("intermediate_size"),
+            in_features=config.integer("intermediate_size"),
             eps=config.number("layer_norm_eps", 1e-7),
             vocabulary=config.integer("vocab_size"),
             embedding=config.whole("embedding_size", hidden),
@@ -98,7 +98,7 @@ class _Shape:
         return weights.norm(x, name, self.hidden, self.eps)
 
 
-def _embed(row: Row, shape: _Shape, weights: layers.Weights, checkpoint: Checkpoint) -> Node:
+def _embed(row: PackedSequence, shape: _Shape, weights: layers.Weights, checkpoint: Checkpoint) -> Node:
     """DebertaV2Embeddings: [1, T, hidden]."""
     root = "deberta.embeddings."
     x = row.words
@@ -113,7 +113,7 @@ def _embed(row: Row, shape: _Shape, weights: layers.Weights, checkpoint: Checkpo
     return shape.norm(weights, x, root + "LayerNorm")
 
 
-def _convolve(x: Node, row: Row, shape: _Shape, checkpoint: Checkpoint, config: ModelConfig) -> Node:
+def _convolve(x: Node, row: PackedSequence, shape: _Shape, checkpoint: Checkpoint, config: ModelConfig) -> Node:
     """ConvLayer up to its activation: each text is convolved as if it stood alone between zeros.
 
     A product of shifted copies, [1, groups, T, kernel * channels of a group], with the kernel.

@@ -37,15 +37,15 @@ class _Scores:
     """int32 [queries, keys], where the score of key and distance lies among those of all keys."""
 
 
-class Row:
+class PackedSequence:
     """The inputs of the graph, how texts are laid out for them, and what follows from them for every layer."""
 
     def __init__(self, words: Node, distances: Distances, *, has_types: bool, has_positions: bool) -> None:
         self.words, self.distances = words, distances
-        self.types, self.positions, self._segments, self._rows = (
+        self.types, self.positions, self._sequence_ids, self._rows = (
             layers.row_input(name) for name in ("types", "positions", "segments", "rows")
         )
-        self.starts = layers.starts_input()
+        self.sequence_starts = layers.starts_input()
         self.window = op.parameter(PartialShape([2]), Type.i32)
         bounds = op.parameter(PartialShape([STRETCHES, 4]), Type.i32)
         counted = distances.counted
@@ -55,32 +55,32 @@ class Row:
             "positions": self.positions if has_positions else None,
             "window": self.window if counted else None,
             "stretches": bounds,
-            "segments": self._segments,
+            "segments": self._sequence_ids,
             "rows": self._rows if counted else None,
-            "starts": self.starts,
+            "starts": self.sequence_starts,
         }
         self.inputs = {name: node for name, node in nodes.items() if node is not None}
-        everything = _range(_length(self._segments, 1))
+        everything = _range(_length(self._sequence_ids, 1))
         self.all_tokens = [
             self._scores(stretch.queries(everything, 0), stretch.keys(everything, 0), stretch)
             for stretch in stretches(bounds)
         ]
-        self.first_tokens = [self._scores(self.starts, everything, None)]
+        self.first_tokens = [self._scores(self.sequence_starts, everything, None)]
 
     def pack(self, texts: Sequence[EncodedText], short_multiple: int) -> layers.Inputs:
         """Texts and a multiple for short rows -> token ids and the arrays for all but the first of `inputs`."""
-        (ids, types, segments, starts), lengths = layers.lay_out(texts, short_multiple)
-        tokens = segments.shape[1]
+        (ids, types, sequence_ids, sequence_starts), lengths = layers.lay_out(texts, short_multiple)
+        tokens = sequence_ids.shape[1]
         window, rows = self.distances.rows_in_use(tokens, int(lengths.max()))
         arrays = {
             "words": ids,
             "types": types,
-            "positions": layers.positions(ids, starts, lengths),
+            "positions": layers.positions(ids, sequence_starts, lengths),
             "window": window,
             "stretches": divide(lengths, tokens),
-            "segments": segments,
+            "segments": sequence_ids,
             "rows": rows[None],
-            "starts": starts,
+            "starts": sequence_starts,
         }
         return [arrays[name] for name in self.inputs]
 
@@ -88,20 +88,20 @@ class Row:
         """Copies of `x` [1, T, hidden] from `reach` tokens earlier to as many later; 0 where that is another text."""
         around, none = op.constant(np.array([0, reach, 0])), np.array([0, reach])
         padded = op.pad(x, around, around, "constant", op.constant(np.float32(0)))
-        segments = op.pad(self._segments, none, none, "constant", op.constant(np.int32(-2)))
+        sequence_ids = op.pad(self._sequence_ids, none, none, "constant", op.constant(np.int32(-2)))
         copies = []
         for begin in range(2 * reach + 1):
-            end = op.add(_length(self._segments, 1), op.constant(np.int32(begin)))
+            end = op.add(_length(self._sequence_ids, 1), op.constant(np.int32(begin)))
             bounds = op.concat([op.constant(np.array([begin], np.int32)), op.unsqueeze(end, layers.integers(0))], 0)
-            is_same_text = op.equal(part(segments, bounds, 0, 1), self._segments)
+            is_same_text = op.equal(part(sequence_ids, bounds, 0, 1), self._sequence_ids)
             kept = op.unsqueeze(op.convert(is_same_text, "f32"), layers.integers(2))
             copies.append(op.multiply(part(padded, bounds, 0, 1), kept))
         return copies
 
     def _scores(self, queries: Node, keys: Node, stretch: Stretch | None) -> _Scores:
         """The block of these token numbers, int32 [n] each."""
-        segments = op.squeeze(self._segments, op.constant(layers.AXIS_0))
-        mine, theirs = (op.gather(segments, tokens, op.constant(layers.AXIS_0)) for tokens in (queries, keys))
+        sequence_ids = op.squeeze(self._sequence_ids, op.constant(layers.AXIS_0))
+        mine, theirs = (op.gather(sequence_ids, tokens, op.constant(layers.AXIS_0)) for tokens in (queries, keys))
         same = op.equal(op.unsqueeze(mine, layers.integers(1)), op.unsqueeze(theirs, layers.integers(0)))
         mask = op.select(same, op.constant(np.float32(0)), op.constant(layers.MASKED))
         mask = op.unsqueeze(mask, layers.integers(0, 1))
@@ -109,7 +109,7 @@ class Row:
             return _Scores(stretch, mask, None, None)
         # NOTE: texts lie end to end, so tokens of one text are as far apart in the row as they are in the text.
         distance = op.subtract(op.unsqueeze(queries, layers.integers(1)), op.unsqueeze(keys, layers.integers(0)))
-        nearest = op.subtract(_length(self._segments, 1), op.constant(np.int32(1)))
+        nearest = op.subtract(_length(self._sequence_ids, 1), op.constant(np.int32(1)))
         rows = op.squeeze(self._rows, op.constant(layers.AXIS_0))
         row = op.gather(rows, op.add(distance, nearest), op.constant(layers.AXIS_0))
         size = op.subtract(
@@ -125,7 +125,7 @@ class Attention:
     """DisentangledSelfAttention, all but its output layer."""
 
     def __init__(
-        self, row: Row, heads: layers.Heads, weights: layers.Weights, checkpoint: Checkpoint, eps: float
+        self, row: PackedSequence, heads: layers.Heads, weights: layers.Weights, checkpoint: Checkpoint, eps: float
     ) -> None:
         self._row, self._heads, self._weights, self._checkpoint = row, heads, weights, checkpoint
         self._distances = distances = row.distances
@@ -141,7 +141,7 @@ class Attention:
 
     def first_tokens(self, x: Node, prefix: str) -> Node:
         """[1, T, hidden] -> [1, texts, hidden]."""
-        first = layers.keep_first_tokens(x, self._row.starts)
+        first = layers.keep_first_tokens(x, self._row.sequence_starts)
         return self._attend(first, x, self._row.first_tokens, prefix + "attention.self.")
 
     def _attend(self, queries_of: Node, x: Node, scores: Sequence[_Scores], prefix: str) -> Node:

@@ -43,7 +43,7 @@ class Shape:
     num_layers: int
     hidden: int
     heads: int
-    inner: int
+    in_features: int
     eps: float
     activation: object
 
@@ -76,9 +76,9 @@ class Layout:
     """The word embeddings that `words` are rows of."""
     types: Node | None
     """None where the model has none, or one that all tokens have."""
-    segments: Node
+    sequence_ids: Node
     positions: Node
-    starts: Node
+    sequence_starts: Node
 
     @classmethod
     def of(cls, words: tuple[Node, WeightArray], *, types: int) -> "Layout":
@@ -90,15 +90,23 @@ class Layout:
         self,
         logits: Node,
         max_tokens: int,
-        positions: Callable[[layers.Row, layers.Row, NDArray[np.int64]], layers.Row] = layers.positions,
+        positions: Callable[
+            [layers.PackedSequence, layers.PackedSequence, NDArray[np.int64]], layers.PackedSequence
+        ] = layers.positions,
     ) -> layers.PackedGraph:
         """The packed graph around the head's output, [1, texts, labels]; `positions` counts as `blocks.positions`."""
-        inputs = [self.words, *([] if self.types is None else [self.types]), self.segments, self.positions, self.starts]
+        inputs = [
+            self.words,
+            *([] if self.types is None else [self.types]),
+            self.sequence_ids,
+            self.positions,
+            self.sequence_starts,
+        ]
 
         def pack(texts: Sequence[EncodedText], short_multiple: int) -> layers.Inputs:
-            (ids, types, segments, starts), lengths = layers.lay_out(texts, short_multiple)
-            where = positions(ids, starts, lengths)
-            return [ids, *([] if self.types is None else [types]), segments, where, starts]
+            (ids, types, sequence_ids, sequence_starts), lengths = layers.lay_out(texts, short_multiple)
+            where = positions(ids, sequence_starts, lengths)
+            return [ids, *([] if self.types is None else [types]), sequence_ids, where, sequence_starts]
 
         return layers.PackedGraph(layers.logits(logits, inputs), pack, max_tokens, self.table)
 
@@ -121,18 +129,18 @@ def encode(x: Node, weights: layers.Weights, names: Names, shape: Shape, layout:
     """
     heads = layers.Heads.of(shape.heads, shape.hidden)
     activate = layers.activation(shape.activation)
-    mask = layers.block_mask(layout.segments)
+    mask = layers.block_mask(layout.sequence_ids)
     for index in range(shape.num_layers):
         prefix = names.block.format(index)
         key, value = (weights.linear(x, prefix + name, shape.hidden, shape.hidden) for name in (names.key, names.value))
         if index == shape.num_layers - 1:
-            x = layers.keep_first_tokens(x, layout.starts)
-            mask = op.gather(mask, layout.starts, op.constant(layers.AXIS_2))
+            x = layers.keep_first_tokens(x, layout.sequence_starts)
+            mask = op.gather(mask, layout.sequence_starts, op.constant(layers.AXIS_2))
         query = weights.linear(x, prefix + names.query, shape.hidden, shape.hidden)
         context = heads.attend(query, key, value, mask)
         attended = weights.linear(context, prefix + names.output, shape.hidden, shape.hidden)
         x = weights.norm(op.add(x, attended), prefix + names.attention_norm, shape.hidden, shape.eps)
-        inner = activate(weights.linear(x, prefix + names.up, shape.hidden, shape.inner))
-        inner = weights.linear(inner, prefix + names.down, shape.inner, shape.hidden)
-        x = weights.norm(op.add(x, inner), prefix + names.output_norm, shape.hidden, shape.eps)
+        in_features = activate(weights.linear(x, prefix + names.up, shape.hidden, shape.in_features))
+        in_features = weights.linear(in_features, prefix + names.down, shape.in_features, shape.hidden)
+        x = weights.norm(op.add(x, in_features), prefix + names.output_norm, shape.hidden, shape.eps)
     return x

@@ -29,7 +29,7 @@ class _Shape:
 
     hidden: int
     heads: layers.Heads
-    inner: int
+    in_features: int
     activation: object
     eps: float
     layer_types: Sequence[str]
@@ -85,7 +85,7 @@ def build_modernbert(config: ModelConfig, checkpoint: Checkpoint) -> layers.Pack
     x = _encode(norm(layout.words, "model.embeddings.norm"), weights, shape, layout)
     x = norm(x, "model.final_norm")
     if shape.pooling == "mean":
-        x = layers.mean_of_tokens(x, layout.segments, layout.starts)
+        x = layers.mean_of_tokens(x, layout.sequence_ids, layout.sequence_starts)
     head_bias = config.flag("classifier_bias", default=False)
     x = weights.linear(x, "head.dense", shape.hidden, shape.hidden, bias=head_bias)
     x = norm(layers.activation(config.raw.get("classifier_activation", "gelu"))(x), "head.norm")
@@ -95,7 +95,7 @@ def build_modernbert(config: ModelConfig, checkpoint: Checkpoint) -> layers.Pack
 
 def _encode(x: Node, weights: layers.Weights, shape: _Shape, layout: Layout) -> Node:
     """All transformer blocks: [1, T, hidden] -> the same, or [1, texts, hidden] if the head reads first tokens only."""
-    full = layers.block_mask(layout.segments)
+    full = layers.block_mask(layout.sequence_ids)
     masks = {FULL: full, SLIDING: near_only(full, layout.positions, shape.window)}
     rotations = {kind: Rotation.of(theta, shape.heads.size, layout.positions) for kind, theta in shape.thetas.items()}
     activate = layers.activation(shape.activation)
@@ -107,13 +107,16 @@ def _encode(x: Node, weights: layers.Weights, shape: _Shape, layout: Layout) -> 
         query, key, value = (shape.heads.split(part) for part in op.split(y, layers.AXIS_2, 3).outputs())
         y = shape.heads.attend_split(rotations[kind].turn(query), rotations[kind].turn(key), value, masks[kind])
         if shape.pooling == "cls" and index == len(shape.layer_types) - 1:
-            y, x = layers.keep_first_tokens(y, layout.starts), layers.keep_first_tokens(x, layout.starts)
+            y, x = (
+                layers.keep_first_tokens(y, layout.sequence_starts),
+                layers.keep_first_tokens(x, layout.sequence_starts),
+            )
         x = op.add(x, weights.linear(y, prefix + "attn.Wo", shape.hidden, shape.hidden, bias=shape.attention_bias))
         y = weights.norm(x, prefix + "mlp_norm", shape.hidden, shape.eps, bias=shape.norm_bias)
-        y = weights.linear(y, prefix + "mlp.Wi", shape.hidden, 2 * shape.inner, bias=shape.mlp_bias)
+        y = weights.linear(y, prefix + "mlp.Wi", shape.hidden, 2 * shape.in_features, bias=shape.mlp_bias)
         value, gate = op.split(y, layers.AXIS_2, 2).outputs()
         y = op.multiply(activate(value), gate)
-        x = op.add(x, weights.linear(y, prefix + "mlp.Wo", shape.inner, shape.hidden, bias=shape.mlp_bias))
+        x = op.add(x, weights.linear(y, prefix + "mlp.Wo", shape.in_features, shape.hidden, bias=shape.mlp_bias))
     return x
 
 

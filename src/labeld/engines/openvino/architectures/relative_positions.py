@@ -112,9 +112,9 @@ class Distances:
         return (wide * weight + bias).astype(np.float32)
 
 
-def _log(numbers: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+def _log(numel: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
     """The logarithm in float32, rounded once: closer to torch's than NumPy's float32 logarithm is."""
-    return np.asarray(np.log(np.float64(numbers)), np.float32)
+    return np.asarray(np.log(np.float64(numel)), np.float32)
 
 
 def _pos_att_type(config: ModelConfig) -> list[str]:

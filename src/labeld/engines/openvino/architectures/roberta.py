@@ -42,7 +42,9 @@ def _positions_of(config: ModelConfig) -> tuple[int, int]:
     return padding_idx, rows - padding_idx - 1
 
 
-def positions(ids: layers.Row, starts: layers.Row, lengths: NDArray[np.int64], *, padding_idx: int) -> layers.Row:
+def positions(
+    ids: layers.PackedSequence, sequence_starts: layers.PackedSequence, lengths: NDArray[np.int64], *, padding_idx: int
+) -> layers.PackedSequence:
     """Position of each token, int32 [1, T]: `create_position_ids_from_input_ids` of transformers, text by text.
 
     Counts from padding_idx + 1 and leaves out padding tokens, which a text may spell out: they are all at padding_idx.
@@ -51,6 +53,6 @@ def positions(ids: layers.Row, starts: layers.Row, lengths: NDArray[np.int64], *
     total = int(lengths.sum())
     real = (ids[0, :total] != padding_idx).astype(np.int32)
     counted = np.cumsum(real, dtype=np.int32)
-    before = (counted - real)[starts]
+    before = (counted - real)[sequence_starts]
     result[0, :total] = (counted - np.repeat(before, lengths)) * real + padding_idx
     return result

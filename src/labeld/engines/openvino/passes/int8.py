@@ -52,5 +52,5 @@ def _compressed(weight: NDArray[np.float32]) -> Node:
     """The matrix [outer, inner] as int8 times a float32 scale per row, rounded to the nearest."""
     scale = np.abs(weight).max(1, keepdims=True) / LARGEST
     scale[scale == 0] = 1
-    numbers = np.rint(weight / scale).astype(np.int8)
-    return op.multiply(op.convert(op.constant(numbers), "f32"), op.constant(scale))
+    numel = np.rint(weight / scale).astype(np.int8)
+    return op.multiply(op.convert(op.constant(numel), "f32"), op.constant(scale))

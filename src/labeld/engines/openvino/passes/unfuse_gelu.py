@@ -11,12 +11,12 @@ from openvino import Node
 from openvino import opset13 as op
 
 
-def keep_apart(graph: ov.Model) -> None:
+def unfuse_gelu(graph: ov.Model) -> None:
     """Replaces each GELU of the graph, but for those with tanh, by x * (erf(x / sqrt(2)) / 2 + 1 / 2)."""
     for node in graph.get_ordered_ops():
         if node.get_type_name() == "Gelu" and node.get_attributes()["approximation_mode"] == "ERF":
-            inner, outputs = node.input_value(0), node.output(0).get_target_inputs()
-            steps = _gelu(inner)
+            in_features, outputs = node.input_value(0), node.output(0).get_target_inputs()
+            steps = _gelu(in_features)
             for target in outputs:
                 target.replace_source_output(steps.output(0))
 
