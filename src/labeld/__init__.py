@@ -1,7 +1,35 @@
-"""labeld: the Inference API for text classification, on your own machine."""
+"""labeld: the Inference API for text classification, on your own machine.
 
-import sys
+From Python, without a server:
 
-# NOTE: `import openvino` imports this module, which forks, looks up an analytics host and writes ~/intel. Making its
-# import fail, before anything of ours can import openvino, removes all of that; openvino does without it.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how Python says "not importable"
+    from labeld import Classifier
+
+    with Classifier("labeld/sentiment-en") as classifier:
+        classifier("I like you. I love you")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labeld.classifier import Classifier
+    from labeld.errors import LabeldError
+    from labeld.types import LabelScore
+
+__all__ = ["Classifier", "LabelScore", "LabeldError"]
+
+
+def __getattr__(name: str) -> Any:
+    """One of the public names, imported when it is first used: a server's supervisor needs none of them."""
+    if name == "Classifier":
+        from labeld.classifier import Classifier  # noqa: PLC0415
+
+        return Classifier
+    if name == "LabelScore":
+        from labeld.types import LabelScore  # noqa: PLC0415
+
+        return LabelScore
+    if name == "LabeldError":
+        from labeld.errors import LabeldError  # noqa: PLC0415
+
+        return LabeldError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

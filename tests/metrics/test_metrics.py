@@ -16,7 +16,7 @@ from labeld.cache.keys import Identity
 from labeld.cache.memory import MemoryStore
 from labeld.config.settings import MIB, Settings
 from labeld.metrics.prometheus import Metrics
-from labeld.service.build import open_service
+from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
 from labeld.types import Answer, ClassifyRequest, Text
 from tests.support.server_process import Server, serving, wait_until
@@ -240,7 +240,7 @@ def test_two_services_count_apart(tmp_path: Path) -> None:
 
     async def both() -> list[float]:
         first, second = Metrics(), Metrics()
-        async with open_service(settings, first) as one, open_service(settings, second) as other:
+        async with open_service(settings, Hosting(first)) as one, open_service(settings, Hosting(second)) as other:
             await ask(one)
             await ask(other)
             await ask(one)

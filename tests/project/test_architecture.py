@@ -9,7 +9,7 @@ from tests.support.paths import PACKAGE
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
     "cli",
-    "web",
+    "web classifier",
     "service",
     "lifecycle",
     "autotune scheduler",

@@ -1,22 +1,18 @@
-"""`labeld classify`: the service without HTTP, shown as bars or as JSON lines."""
+"""`labeld classify`: texts without a server, shown as bars or as JSON lines."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable
+from itertools import tee
+from typing import cast, get_args
 
 from rich.console import Console
 from rich.table import Table
 
+from labeld.classifier import Classifier, RankingParameters
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
-from labeld.service.build import open_service
-from labeld.types import ClassifyRequest, LabelScore, Options, Parameters, Ranking, Text
-
-AT_ONCE = 64
-"""Texts of standard input that are read before the first are answered."""
+from labeld.types import FunctionName, Ranking
 
 BAR = 40
 """Characters of a full bar."""
@@ -24,40 +20,37 @@ BAR = 40
 COLOURS = ("green", "cyan", "magenta", "yellow", "blue")
 
 
-def classify_texts(texts: list[str] | None, settings: Settings, parameters: dict[str, Any], *, as_json: bool) -> None:
+def classify_texts(
+    texts: list[str] | None, settings: Settings, top_k: int | None, function: str | None, *, as_json: bool
+) -> None:
     """Classifies the texts, or the lines of standard input, and prints each ranking in its order.
 
-    `parameters` has top_k and function_to_apply. Raises LabeldError for whatever is wrong.
+    Raises LabeldError for whatever is wrong.
     """
-    function = parameters["function_to_apply"]
-    if function is not None and function.lower() not in ("sigmoid", "softmax", "none"):
+    if function is not None and function.lower() not in get_args(FunctionName):
         raise InvalidRequestError(f"--function is {function!r}, but must be sigmoid, softmax or none.")
-    asked = Parameters(top_k=parameters["top_k"], function_to_apply=function.lower() if function else None)
+    parameters: RankingParameters = {
+        "top_k": top_k,
+        "function_to_apply": cast("FunctionName", function.lower()) if function else None,
+    }
     console = Console()
     bars = console.is_terminal and not as_json
     if texts is None and sys.stdin.isatty():
         raise InvalidRequestError("There is no text: give texts as arguments, or lines on standard input.")
     lines = texts if texts is not None else (line.rstrip("\r\n") for line in sys.stdin)
-    asyncio.run(_print_all(lines, settings, asked, console if bars else None))
+    _print_all(lines, settings, parameters, console if bars else None)
 
 
-async def _print_all(lines: Iterable[str], settings: Settings, parameters: Parameters, console: Console | None) -> None:
-    async with open_service(settings) as service:
-        for batch in _batches(lines):
-            request = ClassifyRequest(tuple(Text(line) for line in batch), parameters, Options(wait_for_model=True))
-            reply = await service.classify(None, request)
-            for line, encoded in zip(batch, reply.rankings, strict=True):
-                ranking = json.loads(encoded)
-                if console is None:
-                    print(json.dumps(ranking, ensure_ascii=False), flush=True)  # noqa: T201
-                else:
-                    _print_bars(console, line, [LabelScore(**one) for one in ranking])
-
-
-def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(lines)
-    while batch := list(islice(iterator, AT_ONCE)):
-        yield batch
+def _print_all(
+    lines: Iterable[str], settings: Settings, parameters: RankingParameters, console: Console | None
+) -> None:
+    with Classifier.from_settings(settings) as classifier:
+        texts, shown = tee(lines)  # NOTE: which keeps only what is in flight
+        for line, ranking in zip(shown, classifier.stream(texts, **parameters), strict=True):
+            if console is None:
+                print(json.dumps([one._asdict() for one in ranking], ensure_ascii=False), flush=True)  # noqa: T201
+            else:
+                _print_bars(console, line, ranking)
 
 
 def _print_bars(console: Console, text: str, ranking: Ranking) -> None:

@@ -120,4 +120,4 @@ def classify(
     from labeld.cli.classify import classify_texts  # noqa: PLC0415  # loads the engine
 
     chosen = load({**flags, "models": [model] if model else None})
-    classify_texts(texts, chosen, {"top_k": top_k, "function_to_apply": function}, as_json=as_json)
+    classify_texts(texts, chosen, top_k, function, as_json=as_json)

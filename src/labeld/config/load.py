@@ -5,7 +5,7 @@ variable, then the default. A setting that people already have by another name k
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, fields
 from typing import Any, get_type_hints
 
@@ -29,10 +29,18 @@ def variable(name: str) -> str:
     return HF_VARIABLES.get(name, f"LABELD_{name.upper()}")
 
 
-def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from flags (those not `None`), then the environment, then the defaults.
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return f"--{name.replace('_', '-')}"
 
-    Raises SettingsError naming the first setting with an impossible value.
+
+def load(
+    given: Mapping[str, Any], environ: Mapping[str, str] | None = None, name_of: Callable[[str], str] = flag
+) -> Settings:
+    """Settings from what is given (where it is not `None`), then the environment, then the defaults.
+
+    `name_of` says how the caller knows a setting that is given: by its flag, or by the name of a parameter. Raises
+    SettingsError naming the first setting with an impossible value.
     """
     environ = os.environ if environ is None else environ
     groups = {}
@@ -40,8 +48,8 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         hints = get_type_hints(group)
         values = {}
         for one in fields(group):
-            if flags.get(one.name) is not None:
-                values[one.name] = validate(one, f"--{one.name.replace('_', '-')}", flags[one.name], hints[one.name])
+            if given.get(one.name) is not None:
+                values[one.name] = validate(one, name_of(one.name), given[one.name], hints[one.name])
             elif variable(one.name) in environ:
                 values[one.name] = validate(one, variable(one.name), environ[variable(one.name)], hints[one.name])
         groups[name] = group(**values)

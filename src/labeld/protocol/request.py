@@ -62,7 +62,7 @@ def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: I
     ignored: list[str] = []
     texts = _texts(envelope, limits, ignored)
     given = _given_parameters(envelope, query)
-    parameters = _parameters(given) if given else _DEFAULT_PARAMETERS
+    parameters = read_parameters(given) if given else _DEFAULT_PARAMETERS
     ignored += [name for name in given if name not in PARAMETERS]
     options = _options(headers, _object(envelope, "options"))
     return ClassifyRequest(texts, parameters, options, tuple(dict.fromkeys(ignored)), _client(headers))
@@ -154,8 +154,11 @@ def _literal(value: str) -> int | bool | str:
     return {"true": True, "false": False}.get(value.lower(), value)
 
 
-def _parameters(given: dict[str, Any]) -> Parameters:
-    """What `parameters` asks; null is the same as not given (contract section 3.3)."""
+def read_parameters(given: dict[str, Any]) -> Parameters:
+    """The parameters of a request; null is the same as not given (contract section 3.3).
+
+    Raises InvalidRequestError naming the parameter that is wrong.
+    """
     top_k = _positive(given, "top_k", "null for all labels")
     return_all_scores = given.get("return_all_scores")
     if return_all_scores is not None and not isinstance(return_all_scores, bool):

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
@@ -97,14 +98,30 @@ async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]
         await authenticator.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """How a service is hosted: by a process that is labeld's own, or in somebody else's."""
+
+    observer: Observer = UNOBSERVED
+    """Is called when something happens."""
+    owns_process: bool = True
+    """Whether the process is labeld's own, whose environment and allocator are set up for serving."""
+
+
+LIBRARY = Hosting(owns_process=False)
+"""Inside a program of somebody else, which stays as it is."""
+
+
 @asynccontextmanager
-async def open_service(settings: Settings, observer: Observer = UNOBSERVED) -> AsyncIterator[Service]:
-    """A service that answers, and tells the observer what happens; what it took is answered before the context ends.
+async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncIterator[Service]:
+    """A service that answers; what it has admitted is answered before the context ends.
 
     Raises SettingsError naming the setting.
     """
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
-    memory.map_large_blocks()
+    observer = hosting.observer
+    if hosting.owns_process:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+        memory.map_large_blocks()
     streams, threads = streams_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, streams, observer, max(1, threads // streams))
     resolver, options = open_resolver(settings, settings.hub.policy(settings.listen)), load_options(settings)

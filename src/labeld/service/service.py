@@ -35,7 +35,7 @@ from labeld.scheduler.dispatcher import Dispatcher, retry_after
 from labeld.scoring import rank
 from labeld.service.state import ModelState, Usage
 from labeld.system import memory
-from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
 
 DEFAULT_OPTIONS = Options()
 
@@ -154,19 +154,30 @@ class Service:
     async def _compute(self, loaded: LoadedModel, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
         """The answers to the texts at these positions of a request."""
         began = time.perf_counter()
-        model, parameters = loaded.model, request.parameters
-        texts = await asyncio.get_running_loop().run_in_executor(
-            self._tokenisers, model.encoder.encode, [request.texts[index] for index in positions], parameters, positions
+        texts = [request.texts[index] for index in positions]
+        rankings = await self.rankings(loaded, texts, request.parameters, positions)
+        seconds = time.perf_counter() - began
+        return [Answer(encode_ranking(ranking), seconds) for ranking in rankings]
+
+    async def rankings(
+        self, loaded: LoadedModel, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int]
+    ) -> list[Ranking]:
+        """The rankings of texts by a leased model, past any cache; `positions` is where errors say that they stand.
+
+        Raises the LabeldError of the first text that is wrong. A caller that is cancelled costs no engine time.
+        """
+        model = loaded.model
+        encoded = await asyncio.get_running_loop().run_in_executor(
+            self._tokenisers, model.encoder.encode, texts, parameters, positions
         )
-        rows = await self._dispatcher.run(loaded.queue, texts)
+        rows = await self._dispatcher.run(loaded.queue, encoded)
         function = parameters.function_to_apply or model.config.default_function
         rankings = []
         for index, row in zip(positions, rows, strict=True):
             if not np.isfinite(row).all():
                 raise NotFiniteError(index)
-            rankings.append(encode_ranking(rank(row, model.config.labels, function, parameters.top_k)))
-        seconds = time.perf_counter() - began
-        return [Answer(ranking, seconds) for ranking in rankings]
+            rankings.append(rank(row, model.config.labels, function, parameters.top_k))
+        return rankings
 
     def find(self, model_id: str | None) -> str:
         """The id of the model that a caller means; raises what `Catalogue.find` raises."""

@@ -16,7 +16,7 @@ def application(settings: Settings, first: Semaphore, address: Address) -> Any:
     """
     from labeld.metrics.prometheus import Metrics  # noqa: PLC0415
     from labeld.server.logs import announce  # noqa: PLC0415
-    from labeld.service.build import open_authenticator, open_service  # noqa: PLC0415
+    from labeld.service.build import Hosting, open_authenticator, open_service  # noqa: PLC0415
     from labeld.web.app import App  # noqa: PLC0415
 
     def on_ready(models: list[str], code: str | None) -> None:
@@ -27,4 +27,4 @@ def application(settings: Settings, first: Semaphore, address: Address) -> Any:
             announce(f"Make access tokens in a browser (once, within an hour): {link}", settings.logs.log_format)
 
     metrics = Metrics()
-    return App(settings, partial(open_service, observer=metrics), open_authenticator, on_ready, metrics)
+    return App(settings, partial(open_service, hosting=Hosting(metrics)), open_authenticator, on_ready, metrics)

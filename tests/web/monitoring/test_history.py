@@ -11,7 +11,7 @@ import pytest
 
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
-from labeld.service.build import open_service
+from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyRequest, Text
 from labeld.web.monitoring.history import KEPT, History
@@ -33,7 +33,7 @@ def with_service(story: Callable[[Service, Metrics], Awaitable[None]]) -> None:
 
     async def run() -> None:
         metrics = Metrics()
-        async with open_service(Settings(), metrics) as service:
+        async with open_service(Settings(), Hosting(metrics)) as service:
             await story(service, metrics)
 
     asyncio.run(run())

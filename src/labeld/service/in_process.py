@@ -1,0 +1,69 @@
+"""A service inside somebody else's program: on a thread of its own, with one model, and without a server."""
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from labeld.config.settings import Settings
+from labeld.lifecycle.loader import LoadedModel
+from labeld.service.build import LIBRARY, open_service
+from labeld.service.service import Service
+from labeld.types import Parameters, Precision, Ranking, Text
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """What is known of an open model, also after it is closed."""
+
+    model_id: str
+    labels: tuple[str, ...]
+    revision: str
+    precision: Precision
+    max_tokens: int
+
+
+class InProcessService:
+    """A service with one loaded model, on an event loop with a thread of its own. Use it from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="labeld-classifier", daemon=True)
+        self._serving: tuple[Service, LoadedModel] | None = None
+        self._stack = AsyncExitStack()
+
+    def start(self) -> OpenModel:
+        """Loads the model and keeps it loaded; raises what loading raises."""
+        self._thread.start()
+        return asyncio.run_coroutine_threadsafe(self._open(), self.loop).result()
+
+    def stop(self) -> None:
+        """Ends the service, the loop and its thread; once."""
+        if self._thread.is_alive():  # not in a forked child
+            asyncio.run_coroutine_threadsafe(self._close(), self.loop).result()
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join()
+            self.loop.close()
+
+    async def rankings(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking]:
+        """The rankings of texts, whose positions in what the caller gave are for errors to name."""
+        assert self._serving is not None
+        service, loaded = self._serving
+        return await service.rankings(loaded, texts, asked, positions)
+
+    async def _open(self) -> OpenModel:
+        service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
+        await service.preload()
+        loaded = await self._stack.enter_async_context(service.lease(None))
+        self._serving = service, loaded
+        model = loaded.model
+        encoder, engine = model.encoder, model.engine
+        return OpenModel(model.model_id, model.config.labels, model.revision, engine.precision, encoder.max_tokens)
+
+    async def _close(self) -> None:
+        await self._stack.aclose()
+        if self._serving is not None:
+            self._serving[1].model.engine.close()
+            self._serving = None
+        await asyncio.get_running_loop().shutdown_default_executor()
