@@ -14,10 +14,10 @@ class InvalidRequestError(LabeldError):
 
 
 class UnsupportedEncodingError(LabeldError):
-    """The body is compressed (Content-Encoding); only plain bodies are read."""
+    """The body is compressed (Content-Encoding); of which only gzip is read."""
 
     def __init__(self, encoding: str) -> None:
-        super().__init__(f"Content-Encoding {encoding!r} is not supported: send the body uncompressed.")
+        super().__init__(f"Content-Encoding {encoding!r} is not supported: send the body uncompressed, or with gzip.")
         self.encoding = encoding
 
 

@@ -66,7 +66,33 @@ def test_parameters(given: dict[str, Any] | None, expected: Parameters) -> None:
     assert (expected, ()) == (request.parameters, request.ignored)
 
 
-@pytest.mark.parametrize("value", [0, -1, True, False, "2", 2.0, [], {}])
+def test_a_whole_number_may_have_a_fraction_of_nothing() -> None:
+    """JSON libraries of several languages write 3 as 3.0."""
+    assert Parameters(top_k=3) == parse({"parameters": {"top_k": 3.0}}).parameters
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected", "ignored"),
+    [
+        ({"top_k": 1}, Parameters(top_k=1), ()),
+        ({"top_k": 1, "function_to_apply": "none", "parameters": {}}, Parameters(1, "none"), ()),
+        ({"top_k": 1, "parameters": {"function_to_apply": "none"}}, Parameters(1, "none"), ()),
+        ({"top_k": 1, "parameters": {"top_k": 2}}, Parameters(top_k=2), ("top_k",)),
+        ({"top_k": 2, "parameters": {"top_k": 2}}, Parameters(top_k=2), ()),
+        ({"return_all_scores": False}, Parameters(top_k=1), ()),
+        ({"model": "org/name", "stream": True}, Parameters(), ()),
+    ],
+)
+def test_parameters_beside_the_inputs_count(
+    beside: dict[str, Any], expected: Parameters, ignored: tuple[str, ...]
+) -> None:
+    """Known names count where several clients put them; where `parameters` says otherwise it wins, with a warning."""
+    request = parse(beside)
+
+    assert (expected, ignored) == (request.parameters, request.ignored)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, False, "2", 2.5, [], {}])
 @pytest.mark.parametrize("name", ["top_k", "max_length"])
 def test_counts_must_be_positive_whole_numbers(name: str, value: Any) -> None:
     """Zero, negative numbers, booleans, strings and fractions are refused with the field and what is allowed."""

@@ -1,5 +1,6 @@
 """What clients send is read as contract sections 2 and 3 say: recorded bodies, shapes of `inputs`, raw text."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -137,21 +138,18 @@ def test_a_list_is_itself_the_inputs() -> None:
     [
         "Some",
         " keeps its spaces\n",
-        '{"inputs": "broken',
-        "[1, 2",
         "true story",
         "007",
         "NaN",
         "-Infinity",
         "é 😀",
-        "[" * 20,
         "a" + "[" * 50,
         "x" + '"' * 50_000,
     ],
     ids=lambda text: repr(text[:20]),
 )
 def test_raw_text_is_the_input(text: str, media_type: str) -> None:
-    """What is not JSON is the text itself where the Content-Type allows it, unchanged."""
+    """What looks neither like JSON nor like a form is the text itself where the Content-Type allows it, unchanged."""
     headers = {"content-type": media_type} if media_type else {}
 
     assert ClassifyRequest((Text(text),)) == parse(text.encode(), headers)
@@ -196,9 +194,94 @@ def test_a_bare_constant_is_refused(body: bytes) -> None:
     assert f'The body is {body.decode()}: send {{"inputs": "some text"}}.' == refusal(body)
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "Identity, gzip"])
+@pytest.mark.parametrize("media_type", RAW_TYPES)
+@pytest.mark.parametrize(
+    "body",
+    ["{'inputs': 'x'}", '{"inputs": "x"', '{"inputs": "an "unescaped" quote"}', '["a", NaN]', "[1, 2", "[SEP] a"],
+)
+def test_what_begins_as_json_is_never_a_text(body: str, media_type: str) -> None:
+    """A slip in JSON is refused under every Content-Type, because its score would be that of the wrong text."""
+    headers = {"content-type": media_type} if media_type else {}
+
+    assert "The body is not valid JSON" in refusal(body.encode(), headers)
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("inputs=a+film", ClassifyRequest((Text("a film"),))),
+        ("inputs=caf%C3%A9%20%26%20%2B", ClassifyRequest((Text("café & +"),))),
+        ("inputs=a=b", ClassifyRequest((Text("a=b"),))),
+        ("inputs=", ClassifyRequest((Text(""),))),
+        ("inputs=a&inputs=b", ClassifyRequest((Text("a"), Text("b")))),
+        ("inputs[]=a&inputs[]=b", ClassifyRequest((Text("a"), Text("b")))),
+        ("inputs%5B%5D=a", ClassifyRequest((Text("a"),))),
+        ("inputs=a&top_k=1&function_to_apply=none", ClassifyRequest((Text("a"),), Parameters(1, "none"))),
+        ("inputs=a&wait=1\n", ClassifyRequest((Text("a"),), ignored=("wait",))),
+    ],
+)
+def test_a_form_is_read(form: str, expected: ClassifyRequest) -> None:
+    """Fields named `inputs` or `inputs[]` are the texts, and the others are parameters."""
+    assert expected == parse(form.encode(), FORM)
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        ("text=a+film", "The form has no field `inputs`"),
+        ("a=b", "The form has no field `inputs`"),
+        ("inputs=a&top_k=1&top_k=2", "The form has a field twice"),
+        ("inputs=%ff", "The form is not UTF-8"),
+        ("inputs=a&top_k=many", "`parameters.top_k` must be a whole number"),
+    ],
+)
+def test_a_form_that_says_nothing_is_refused(form: str, sentence: str) -> None:
+    """A form without texts is no text itself: the sentence says how to send one."""
+    assert sentence in refusal(form.encode(), FORM)
+
+
+@pytest.mark.parametrize("text", ["a = b", "1=2", "inputs are many", "x=1 and y=2", "https://example.org/?a=b"])
+def test_a_sentence_with_an_equals_sign_is_no_form(text: str) -> None:
+    """Curl sends every text as a form unless it is told otherwise."""
+    assert ClassifyRequest((Text(text),)) == parse(text.encode(), FORM)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", " GZIP "])
+def test_gzip_is_unpacked(encoding: str) -> None:
+    """A body that was packed in one or several members is read as if it were not."""
+    body = gzip.compress(b'{"inputs": ') + gzip.compress(b'"a film"}')
+
+    assert ClassifyRequest((Text("a film"),)) == parse(body, JSON | {"content-encoding": encoding})
+
+
+def test_gzip_is_bounded_by_what_it_unpacks_to() -> None:
+    """A small body that would fill the memory is refused with the limit, having been unpacked up to it only."""
+    bomb = gzip.compress(b"[" + b" " * 200_000_000)
+
+    with pytest.raises(BodyTooLargeError, match="2097152 bytes"):
+        parse(bomb, JSON | {"content-encoding": "gzip"})
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"{}", "is not gzip"),
+        (gzip.compress(b'{"inputs": "a"}')[:-4], "ends before its gzip does"),
+        (b"\x1f\x8b", "ends"),
+    ],
+)
+def test_broken_gzip_is_refused(body: bytes, sentence: str) -> None:
+    """What is not gzip to its end is no request."""
+    with pytest.raises(InvalidRequestError, match=sentence):
+        parse(body, JSON | {"content-encoding": "gzip"})
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate, gzip", "Identity, gzip"])
 def test_compressed_bodies_are_refused(encoding: str) -> None:
-    """A Content-Encoding is refused before the body is looked at."""
+    """Another Content-Encoding is refused before the body is looked at."""
     with pytest.raises(UnsupportedEncodingError, match="send the body uncompressed"):
         parse(b"\x1f\x8b", JSON | {"content-encoding": encoding})
 

@@ -121,7 +121,8 @@ def test_number_of_values_is_limited() -> None:
         ('"\\ud800"', "half of a surrogate pair (\\ud800)"),
         ('"a\\uDC00b"', "half of a surrogate pair (\\udc00)"),
         ('{"\\ud83d":1}', "half of a surrogate pair (\\ud83d)"),
-        ('["\\ude00\\ud83d"]', "half of a surrogate pair (\\ude00)"),
+        ('["\\ude00\\ud83d"]', "`[0]` has half of a surrogate pair (\\ude00)"),
+        ('{"inputs": ["a", {"text": "b", "text_pair": "\\ud83d"}]}', "`inputs[1].text_pair` has half of a surrogate"),
     ],
     ids=lambda text: text[:30],
 )

@@ -140,7 +140,7 @@ def test_a_body_of_3_mb_is_413(server: Server) -> None:
 
 def test_a_compressed_body_is_415(server: Server) -> None:
     """It is not unpacked."""
-    assert "gzip" in refused(server, 415, data=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+    assert "'br'" in refused(server, 415, data=gzip.compress(b"{}"), headers={"content-encoding": "br"})
 
 
 @pytest.mark.parametrize("name", ["org/none", "none", "org%2Fnone", "org/none/"])

@@ -5,14 +5,13 @@ is not a request. Every sentence names the field, what is allowed there, and the
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
 
 from labeld.config.settings import InputLimits
-from labeld.errors import BodyTooLargeError, InvalidJsonError, InvalidRequestError, UnsupportedEncodingError
-from labeld.protocol import strict_json
+from labeld.errors import InvalidRequestError
+from labeld.protocol.body import literal, read_value, unpacked
 from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text, TruncationStrategy
 
 PARAMETERS = ("top_k", "function_to_apply", "truncation", "max_length", "return_all_scores")
@@ -37,8 +36,6 @@ TRUNCATIONS: dict[bool | str, TruncationStrategy | None] = {
 """Value of `parameters.truncation` -> strategy, as transformers' tokenizers read it (contract section 3.3)."""
 
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
-_RAW_TEXT = ("text/", "application/x-www-form-urlencoded")
-_JSON_STARTS = frozenset('{["-0123456789tfn')
 _KINDS = {str: "a string", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 _PAIR = '{"text": "...", "text_pair": "..."}'
 _BIGGEST = 2**31 - 1  # tokens and labels are counted in 32 bits further down
@@ -52,16 +49,12 @@ def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: I
     `headers` has lower-cased names; `query` is the raw query string. Raises InvalidRequestError,
     UnsupportedEncodingError or BodyTooLargeError, and nothing else.
     """
-    encoding = headers.get("content-encoding", "")
-    if encoding and encoding.strip().lower() != "identity":
-        raise UnsupportedEncodingError(encoding[:60])
-    if len(body) > limits.max_body_bytes:
-        raise BodyTooLargeError(limits.max_body_bytes)
-    value = _value(body, headers.get("content-type", ""), limits)
+    body = unpacked(body, headers.get("content-encoding", ""), limits)
+    value = read_value(body, headers.get("content-type", ""), limits)
     envelope = value if isinstance(value, dict) else {"inputs": _bare_input(value)}
     ignored: list[str] = []
     texts = _texts(envelope, limits, ignored)
-    given = _given_parameters(envelope, query)
+    given = _given_parameters(envelope, query, ignored)
     parameters = read_parameters(given) if given else _DEFAULT_PARAMETERS
     ignored += [name for name in given if name not in PARAMETERS]
     options = _options(headers, _object(envelope, "options"))
@@ -72,26 +65,6 @@ def _client(headers: Mapping[str, str]) -> bytes:
     """Who asks, by the token after `Bearer` or `Bearer:` (contract section 9.2), as a hash."""
     words = headers.get("authorization", "").split()
     return hashlib.sha256(words[-1].encode("utf-8", "surrogatepass")).digest() if words else b""
-
-
-def _value(body: bytes, content_type: str, limits: InputLimits) -> Any:
-    """The body as a JSON value, or as the raw text that it is; whatever the Content-Type (contract section 3.1)."""
-    try:
-        text = str(body, "utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InvalidRequestError(str(error)) from None  # contract section 6.2 records exactly this text
-    if not text or text.isspace():
-        raise InvalidRequestError('The body is empty: send {"inputs": "some text"}.')
-    media_type = content_type.partition(";")[0].strip().lower()
-    raw = not media_type or media_type.startswith(_RAW_TEXT)
-    if raw and text.lstrip()[:1] not in _JSON_STARTS:
-        return text
-    try:
-        return strict_json.loads(text, limits)
-    except InvalidJsonError:
-        if raw:
-            return text
-        raise
 
 
 def _bare_input(value: Any) -> Any:
@@ -134,24 +107,28 @@ def _text(item: Any, place: str, ignored: list[str]) -> Text:
     raise _wrong(place, "a string", item, f'send "some text", or {_PAIR} for a pair of texts')
 
 
-def _given_parameters(envelope: dict[str, Any], query: str) -> dict[str, Any]:
-    """`parameters` of the body; without that key, the known names among the query parameters (contract section 3.1)."""
-    if "parameters" in envelope:
-        return _object(envelope, "parameters")
+def _given_parameters(envelope: dict[str, Any], query: str, ignored: list[str]) -> dict[str, Any]:
+    """`parameters` of the body, else the known names among the query parameters (contract section 3.1).
+
+    Known names beside `inputs`, where several clients put them, count as well. Where `parameters` or the query says
+    otherwise, that wins, and the name is added to `ignored`.
+    """
+    given = _object(envelope, "parameters") if "parameters" in envelope else _queried(query)
+    beside = {name: envelope[name] for name in PARAMETERS if name in envelope}
+    if not beside:
+        return given
+    ignored += [name for name, value in beside.items() if name in given and given[name] != value]
+    return beside | given
+
+
+def _queried(query: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True) if query else ():
         if name in given:
             raise InvalidRequestError(f"The query parameter {name} is given twice: give it once.")
         if name in PARAMETERS:
-            given[name] = _literal(value)
+            given[name] = literal(value)
     return given
-
-
-def _literal(value: str) -> int | bool | str:
-    """A query parameter's value as era B read it: numeric -> int, true and false -> bool (contract section 3.1)."""
-    if re.fullmatch(r"-?[0-9]{1,18}", value):
-        return int(value)
-    return {"true": True, "false": False}.get(value.lower(), value)
 
 
 def read_parameters(given: dict[str, Any]) -> Parameters:
@@ -175,6 +152,8 @@ def _positive(given: dict[str, Any], name: str, null: str) -> int | None:
     value = given.get(name)
     if value is None:
         return None
+    if type(value) is float and value.is_integer():  # as JSON libraries of languages without whole numbers write it
+        value = int(value)
     if type(value) is not int or value < 1:  # NOTE: type, because True is an int
         raise _wrong(f"parameters.{name}", f"a whole number from 1, or {null}", value)
     return min(value, _BIGGEST)

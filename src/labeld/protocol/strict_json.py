@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Never
 
 from labeld.config.settings import InputLimits
@@ -89,15 +90,30 @@ def _too_long_number() -> InvalidRequestError:
 
 
 def _check_surrogates(value: Any) -> None:
-    """Raise InvalidRequestError when a string or key inside `value` cannot be UTF-8."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        half = ord(error.object[error.start])
-        raise InvalidRequestError(
-            f"A string in the body has half of a surrogate pair (\\u{half:04x}), which is no character: escape both "
-            "halves, or send the character itself as UTF-8."
-        ) from None
+    """Raise InvalidRequestError when a string or key inside `value` cannot be UTF-8, saying where it stands."""
+    for place, text in _strings(value, ""):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = ord(text[error.start])
+            where = f"`{place}`" if place else "A string in the body"
+            raise InvalidRequestError(
+                f"{where} has half of a surrogate pair (\\u{half:04x}), which is no character: escape both halves, or "
+                "send the character itself as UTF-8."
+            ) from None
+
+
+def _strings(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every string and key inside a value, with its place as in `inputs[3].text`. NOTE: the nesting is bounded."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _strings(one, f"{place}[{index}]")
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield "", key
+            yield from _strings(one, f"{place}.{key}" if place else key)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

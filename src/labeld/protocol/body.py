@@ -1,0 +1,109 @@
+"""Body bytes -> the value that they are: unpacked, then JSON, a form, or raw text (contract section 3.1).
+
+Pure. Whatever a body looks like, it is read as that or refused: nothing that was meant as JSON or as a form becomes a
+text that is classified (docs/decisions/0020).
+"""
+
+import re
+import zlib
+from typing import Any
+from urllib.parse import parse_qsl
+
+from labeld.config.settings import InputLimits
+from labeld.errors import BodyTooLargeError, InvalidJsonError, InvalidRequestError, UnsupportedEncodingError
+from labeld.protocol import strict_json
+
+GZIP = ("gzip", "x-gzip")
+FORM = "application/x-www-form-urlencoded"
+INPUT_FIELDS = ("inputs", "inputs[]")
+"""Fields of a form that are texts, in the spellings of HTML, PHP and axios."""
+
+_FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*(?:&[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*)*", re.ASCII)
+"""What a browser or curl makes of fields: spaces are + or %20. NOTE: a sentence has spaces, so it is none."""
+_JSON_STARTS = frozenset('"-0123456789tfn')
+"""Of bare values: a string, a number, true, false or null."""
+_OBJECT_OR_LIST = ("{", "[")
+
+
+def unpacked(body: bytes, encoding: str, limits: InputLimits) -> bytes:
+    """The body without its Content-Encoding, of which gzip is read; at most `max_body_bytes` long.
+
+    Raises UnsupportedEncodingError, BodyTooLargeError, or InvalidRequestError for what is not gzip to its end.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        if len(body) > limits.max_body_bytes:
+            raise BodyTooLargeError(limits.max_body_bytes)
+        return body
+    if encoding not in GZIP:
+        raise UnsupportedEncodingError(encoding[:60])
+    parts, room = [], limits.max_body_bytes
+    try:
+        while body:  # NOTE: gzip may be several members, one after the other
+            member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            part = member.decompress(body, room + 1)
+            if len(part) > room:
+                raise BodyTooLargeError(limits.max_body_bytes)
+            if not member.eof:
+                raise InvalidRequestError("The body ends before its gzip does: send it whole.")
+            parts.append(part)
+            room -= len(part)
+            body = member.unused_data
+    except zlib.error:
+        raise InvalidRequestError("The body is not gzip, as its Content-Encoding says: send it uncompressed.") from None
+    return b"".join(parts)
+
+
+def read_value(body: bytes, content_type: str, limits: InputLimits) -> Any:
+    """The JSON value of a body, whatever its Content-Type; of a form the envelope that it means; of raw text a str.
+
+    Raises InvalidRequestError.
+    """
+    try:
+        text = str(body, "utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(str(error)) from None  # contract section 6.2 records exactly this text
+    start = text.lstrip()[:1]
+    if not start:
+        raise InvalidRequestError('The body is empty: send {"inputs": "some text"}.')
+    media_type = content_type.partition(";")[0].strip().lower()
+    may_be_raw = not media_type or media_type.startswith("text/") or media_type == FORM
+    if start in _OBJECT_OR_LIST or not may_be_raw:
+        return strict_json.loads(text, limits)
+    if media_type == FORM and _FORM.fullmatch(text.strip()):
+        return _form(text.strip(), limits)
+    if start in _JSON_STARTS:
+        try:
+            return strict_json.loads(text, limits)
+        except InvalidJsonError:
+            pass
+    return text
+
+
+def _form(text: str, limits: InputLimits) -> dict[str, Any]:
+    """The envelope that a form's fields mean: `inputs` or `inputs[]` are the texts, other fields are parameters."""
+    try:
+        fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=limits.max_json_strings)
+    except ValueError:  # UnicodeDecodeError is one
+        raise InvalidRequestError(
+            f"The form is not UTF-8, or has more than {limits.max_json_strings} fields (setting max_json_strings): "
+            'send JSON, {"inputs": "some text"}.'
+        ) from None
+    texts = [value for name, value in fields if name in INPUT_FIELDS]
+    if not texts:
+        raise InvalidRequestError(
+            "The form has no field `inputs`: send inputs=some+text, or JSON with Content-Type: application/json, or "
+            "text that is no form with Content-Type: text/plain."
+        )
+    others = [(name, value) for name, value in fields if name not in INPUT_FIELDS]
+    if len(dict(others)) < len(others):
+        raise InvalidRequestError("The form has a field twice that is not `inputs`: send it once.")
+    is_list = len(texts) > 1 or any(name == "inputs[]" for name, _ in fields)
+    return {"inputs": texts if is_list else texts[0], "parameters": {name: literal(value) for name, value in others}}
+
+
+def literal(value: str) -> int | bool | str:
+    """The value of a query parameter or a form's field as era B reads it: a number, true or false, or itself."""
+    if re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    return {"true": True, "false": False}.get(value.lower(), value)
