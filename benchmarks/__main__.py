@@ -59,10 +59,10 @@ def figures(  # noqa: PLR0913  # one per flag
             exists=True,
             file_okay=False,
             help="Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/ (tokenizers). Without "
-            "it: a few sentences that ship with the benchmarks, and two stand-ins.",
+            "it: a few sentences that ship with the benchmarks, and two synthetic models.",
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Folder where stand-ins (3 GB) are kept.")] = Path(
+    cache: Annotated[Path, typer.Option(help="Folder where synthetic models (3 GB) are kept.")] = Path(
         "~/.cache/labeld-benchmarks"
     ),
     quick: Annotated[

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from benchmarks.comparison import tables
 from benchmarks.comparison.peer import PeerError
-from benchmarks.comparison.pictures import pictures
+from benchmarks.comparison.plots import pictures
 from benchmarks.comparison.ratios import figures
 from benchmarks.comparison.records import Records, read
 from benchmarks.comparison.run import Run, scripts
-from benchmarks.comparison.schedule import ROUNDS, SECONDS, Pace
+from benchmarks.comparison.schedule import ROUNDS, SECONDS, Schedule
 from benchmarks.lib import machine
 from benchmarks.lib.report import Plan
 
@@ -50,7 +50,8 @@ def compare(  # noqa: PLR0913  # one per flag
         typer.Option(exists=True, file_okay=False, help="Folder of data, as for figures; deberta-v2 needs it."),
     ] = None,
     cache: Annotated[
-        Path, typer.Option(help="Folder where stand-ins (3 GB) and peers' environments (1 to 2 GB each) are kept.")
+        Path,
+        typer.Option(help="Folder where synthetic models (3 GB) and peers' environments (1 to 2 GB each) are kept."),
     ] = Path("~/.cache/labeld-benchmarks"),
     quick: Annotated[
         bool, typer.Option("--quick", help="One short round of each: shows that everything works.")
@@ -80,13 +81,15 @@ def compare(  # noqa: PLR0913  # one per flag
     errors = Console(stderr=True)
     facts = machine.describe()
     found = Records(_free_name(facts) if save else None, as_json)
-    pace = Pace(QUICK_SECONDS, 1) if quick else Pace(seconds, rounds)
-    found.add({"kind": "machine", **facts, "seconds": pace.seconds, "rounds": pace.rounds, "data": data is not None})
+    schedule = Schedule(QUICK_SECONDS, 1) if quick else Schedule(seconds, rounds)
+    found.add(
+        {"kind": "machine", **facts, "seconds": schedule.seconds, "rounds": schedule.rounds, "data": data is not None}
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True) as progress:
         plan = Plan(data, cache.expanduser(), quick, progress)
         plan.cache.mkdir(parents=True, exist_ok=True)
-        run = Run(plan, pace, found, errors)
+        run = Run(plan, schedule, found, errors)
         void = ["it was a quick run"] if quick else []
         try:
             run.measure(chosen, [one.value for one in model])

@@ -22,7 +22,7 @@ from benchmarks.comparison.ours import Ours, our_body
 from benchmarks.comparison.peer import MODEL, Peer, PeerError, Variant
 from benchmarks.comparison.process import HEADERS, Running, RunningLibrary, RunningServer
 from benchmarks.comparison.replies import BAR, Scores, difference, rankings
-from benchmarks.comparison.schedule import DRAIN_SECONDS, MANY, PEER, Load, Pace, Who
+from benchmarks.comparison.schedule import DRAIN_SECONDS, MANY, PEER, Load, Schedule, Who
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib import open_loop
 from benchmarks.lib.server import free_port
@@ -48,7 +48,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Matchup:
     """A variant, its environment and what it is measured against."""
 
     peer: Peer
@@ -58,7 +58,7 @@ class Contest:
     expected: Sequence[Scores]
     """transformers' scores of the texts that are checked."""
     ours: Mapping[Precision, Ours]
-    pace: Pace
+    schedule: Schedule
     cache: Path
     spent: Callable[[str, float], None]
     """Told what was done and how many of the expected seconds that was."""
@@ -98,14 +98,14 @@ class Contest:
             off = self._check(self._scores(server))
             self.spent("scores are right", 0.0)
             rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
-            for load in self.pace.closed(self.variant, self.traffic.model, in_process=False):
+            for load in self.schedule.closed(self.variant, self.traffic.model, in_process=False):
                 with self._still(server, load.who):
                     rates[load[:3]].append(self._closed(server, load))
                 server.peak_memory()
             capacity = median(one.rate for one in rates[self.traffic.main, MANY, PEER])
             opened = [
                 self._open(server, share, who, share * capacity, lasts)
-                for share, who, lasts in self.pace.open(self.variant, self.traffic.model, in_process=False)
+                for share, who, lasts in self.schedule.open(self.variant, self.traffic.model, in_process=False)
             ]
             return {
                 "command": server.portable_command,
@@ -128,7 +128,7 @@ class Contest:
             some = list(islice(cycle(texts), FEW))
             speed = FEW / library.answers(_file(folder, some), self.limits.start).seconds
             rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
-            for load in self.pace.closed(self.variant, self.traffic.model, in_process=True):
+            for load in self.schedule.closed(self.variant, self.traffic.model, in_process=True):
                 if load.who == PEER:
                     asked = list(islice(cycle(texts), max(FEW, int(speed * load.seconds))))
                     seconds = library.answers(_file(folder, asked), self.limits.start).seconds

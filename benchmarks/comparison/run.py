@@ -8,12 +8,12 @@ from rich.console import Console
 
 from benchmarks.comparison.control import Control, reasons_void
 from benchmarks.comparison.environment import Environment, environment
-from benchmarks.comparison.matchup import Contest, Limits
+from benchmarks.comparison.matchup import Limits, Matchup
 from benchmarks.comparison.ours import labelds
 from benchmarks.comparison.peer import PEERS, Peer, PeerError, Variant, read_peer
 from benchmarks.comparison.records import Records
 from benchmarks.comparison.replies import reference
-from benchmarks.comparison.schedule import Pace
+from benchmarks.comparison.schedule import Schedule
 from benchmarks.comparison.traffic import PAIRS, Traffic, traffic
 from benchmarks.lib.report import Plan
 
@@ -29,8 +29,8 @@ class Entry(NamedTuple):
 class Run:
     """What is asked for, and what was found so far."""
 
-    def __init__(self, plan: Plan, pace: Pace, records: Records, console: Console) -> None:
-        self._plan, self._pace, self._records, self._console = plan, pace, records, console
+    def __init__(self, plan: Plan, schedule: Schedule, records: Records, console: Console) -> None:
+        self._plan, self._schedule, self._records, self._console = plan, schedule, records, console
         self._looks: list[Control] = []
         self._limits = Limits()
         self._expected_so_far = 0.0
@@ -41,11 +41,11 @@ class Run:
         entries = [entry for script in scripts for entry in self._entries(script)]
         chosen = {model: [entry for entry in entries if _takes_part(entry, model)] for model in models}
         expected = sum(
-            self._pace.expected(entry.peer, entry.variant, model) for model in models for entry in chosen[model]
+            self._schedule.expected(entry.peer, entry.variant, model) for model in models for entry in chosen[model]
         )
         self._console.print(
             f"{sum(map(len, chosen.values()))} variants take about {expected / 60:.0f} minutes, beside what is made on "
-            "first use (stand-ins, exported files)."
+            "first use (synthetic models, exported files)."
         )
         self._task = self._plan.progress.add_task("comparing", total=expected)
         for model, of_model in chosen.items():
@@ -79,30 +79,30 @@ class Run:
         self._records.add({"kind": "traffic", "model": asked.model, "mean_tokens": asked.mean_tokens})
         with labelds(asked, expected, self._plan.cache) as ours:
             for entry in entries:
-                contest = Contest(
+                matchup = Matchup(
                     entry.peer,
                     entry.variant,
                     entry.environment,
                     asked,
                     expected,
                     ours,
-                    self._pace,
+                    self._schedule,
                     self._plan.cache,
                     self._spent,
                     self._limits,
                 )
-                self._one(contest)
+                self._one(matchup)
             for one in ours.values():
                 self._records.add(one.record())
 
-    def _one(self, contest: Contest) -> None:
+    def _one(self, matchup: Matchup) -> None:
         """One variant; what is wrong with it is a record, and the run goes on."""
-        progress, who = self._plan.progress, contest.describe()
-        total = self._pace.expected(contest.peer, contest.variant, contest.traffic.model)
+        progress, who = self._plan.progress, matchup.describe()
+        total = self._schedule.expected(matchup.peer, matchup.variant, matchup.traffic.model)
         self._name = f"{who['title']}, {who['variant']}, {who['precision']}, {who['model']}"
         progress.update(self._task, description=f"{self._name}: starting")
         try:
-            found = contest.run()
+            found = matchup.run()
         except PeerError as error:
             self._absent(who, error)
         else:

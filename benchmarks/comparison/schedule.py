@@ -43,7 +43,7 @@ class Load(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Schedule:
     """How long and how often each load is measured."""
 
     seconds: float = SECONDS

@@ -1,8 +1,8 @@
-"""Keeps a command's processes together: `python keeper.py COMMAND…` ends only when all of them have ended.
+"""Keeps a command's processes together: `python subreaper.py COMMAND…` ends only when all of them have ended.
 
-A server may start processes that detach themselves. Here every orphan becomes a child of the keeper (Linux: child
+A server may start processes that detach themselves. Here every orphan becomes a child of the subreaper (Linux: child
 subreaper), so that none is lost. SIGTERM is passed on to the command; whatever is left ENDS_WITHIN seconds later, or
-after the command has ended by itself, is killed, each by its own id. The keeper gets its SIGTERM also when whoever
+after the command has ended by itself, is killed, each by its own id. The subreaper gets its SIGTERM also when whoever
 started it dies. Nothing but the standard library, because it runs with any Python.
 """
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.report import Plan
 from benchmarks.lib.texts import SEED, encoder_of, english, evenly, mixed_lengths, of_length, pairs
 from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
@@ -47,12 +47,12 @@ class Traffic(NamedTuple):
 
 
 def traffic(plan: Plan, model: str) -> Traffic:
-    """The requests for a model, which is made if it is a stand-in that is not there yet."""
+    """The requests for a model, which is made if it is a synthetic model that is not there yet."""
     if model == "bundled":
         model_id, folder = DEFAULT_MODEL, BUNDLED / DEFAULT_MODEL
     else:
-        stand_in = next(one for one in synthetic_models.ALL if one.name == model)
-        model_id, folder = stand_in.model_id, synthetic_models.folder(plan, stand_in)
+        synthetic = next(one for one in synthetic_models.ALL if one.name == model)
+        model_id, folder = synthetic.model_id, model_folders.folder(plan, synthetic)
     count = QUICK_COUNT if plan.quick else COUNT
     encoder = encoder_of(folder)
     if model in PAIRS:

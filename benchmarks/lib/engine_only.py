@@ -1,4 +1,4 @@
-"""The packed engine by itself: labeld's own, on texts that are already token ids, with nobody to wait for."""
+"""labeld's engine alone: texts that are already token ids, in batches formed beforehand, without a server."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -35,8 +35,8 @@ def batches(texts: Sequence[EncodedText], budget: int) -> list[list[EncodedText]
     return found
 
 
-class BareEngine:
-    """One model on `threads` threads, `lanes` batches at once."""
+class EngineOnly:
+    """One model on `threads` threads, `streams` batches at a time."""
 
     def __init__(self, folder: Path, threads: int, streams: int, precision: Precision = "float32") -> None:
         self.threads, self.streams = threads, streams

@@ -20,7 +20,7 @@ class Plan:
     data: Path | None
     """Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/; None = what ships with the benchmarks."""
     cache: Path
-    """Where stand-ins, and what the server remembers, are kept."""
+    """Where synthetic models, and what the server remembers, are kept."""
     quick: bool
     """A few texts and seconds only: shows that everything works, measures nothing."""
     progress: Progress

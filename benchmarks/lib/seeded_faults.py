@@ -1,4 +1,4 @@
-"""Engines with one planted mistake each. A parity check that lets one of them pass checks nothing."""
+"""Engines with one seeded fault each. A parity check that lets one of them pass checks nothing."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,7 +53,7 @@ def _large_eps() -> Any:
     return patch.object(layers.Weights, "norm", norm)
 
 
-DEFECTS: dict[str, Callable[[], Any]] = {
+FAULTS: dict[str, Callable[[], Any]] = {
     "mask of zeros": lambda: _laid_out_wrongly(_no_mask),
     "positions off by one": lambda: _laid_out_wrongly(_positions_off_by_one),
     "positions that do not restart": lambda: _laid_out_wrongly(_positions_never_restart),
@@ -63,7 +63,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
 
 
 @contextmanager
-def planted(defect: str) -> Iterator[None]:
-    """Engines that are opened inside have this defect, and keep it."""
-    with DEFECTS[defect]():
+def seeded(fault: str) -> Iterator[None]:
+    """Engines that are opened inside have this fault and keep it."""
+    with FAULTS[fault]():
         yield

@@ -1,21 +1,16 @@
-"""Stand-ins: models with the shape, size and files of the five reference models, and seeded random weights.
+"""Synthetic models: the shapes, labels and file formats of the five reference models, with seeded random weights.
 
-They are for machines that have not the real ones. Their making is in standin_files.py.
+They are for machines that do not have the real ones. synthetic_files.py writes their files, and model_folders.py keeps
+them in the cache.
 """
 
-import json
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-from benchmarks.lib.report import Plan
 
 EDITION = 4
 """Raise it when a change makes other weights."""
 
 
-class StandIn(NamedTuple):
+class SyntheticModel(NamedTuple):
     """A model to imitate."""
 
     name: str
@@ -30,8 +25,8 @@ class StandIn(NamedTuple):
 
     @property
     def model_id(self) -> str:
-        """Its id where `models_dir` is the folder of all stand-ins."""
-        return f"standin/{self.name}-{EDITION}"
+        """Its id where `models_dir` is the folder of all synthetic models."""
+        return f"synthetic/{self.name}-{EDITION}"
 
 
 _BERT_SHAPE = {
@@ -64,7 +59,7 @@ def _labelled(architecture: str, labels: list[str]) -> dict[str, Any]:
     }
 
 
-DISTILBERT = StandIn(
+DISTILBERT = SyntheticModel(
     "distilbert",
     {
         **_labelled("DistilBertForSequenceClassification", ["NEGATIVE", "POSITIVE"]),
@@ -81,7 +76,7 @@ DISTILBERT = StandIn(
     "vocab.txt",
     "distilbert-sst2",
 )
-BERT = StandIn(
+BERT = SyntheticModel(
     "bert",
     {
         **_labelled("BertForSequenceClassification", ["positive", "negative", "neutral"]),
@@ -96,7 +91,7 @@ BERT = StandIn(
     "vocab.txt",
     "finbert",
 )
-ROBERTA = StandIn(
+ROBERTA = SyntheticModel(
     "roberta",
     {
         **_labelled("RobertaForSequenceClassification", ["Negative", "Neutral", "Positive"]),
@@ -108,7 +103,7 @@ ROBERTA = StandIn(
     "vocab.json",
     "twitter-roberta-latest",
 )
-XLM_ROBERTA = StandIn(
+XLM_ROBERTA = SyntheticModel(
     "xlm-roberta",
     {
         **_labelled("XLMRobertaForSequenceClassification", LANGUAGES),
@@ -119,7 +114,7 @@ XLM_ROBERTA = StandIn(
     "safetensors",
     "unigram",
 )
-DEBERTA = StandIn(
+DEBERTA = SyntheticModel(
     "deberta-v2",
     {
         **_labelled("DebertaV2ForSequenceClassification", ["LABEL_0"]),
@@ -146,55 +141,3 @@ DEBERTA = StandIn(
     "deberta-v3-base",
 )
 ALL = (DISTILBERT, BERT, ROBERTA, XLM_ROBERTA, DEBERTA)
-
-
-def available(plan: Plan) -> list[StandIn]:
-    """The stand-ins that can be made: without data only those with a WordPiece tokenizer."""
-    return [one for one in ALL if plan.data is not None or one.tokenizer == "vocab.txt"]
-
-
-def models_dir(plan: Plan) -> Path:
-    """The folder that holds all stand-ins, for `--models-dir`."""
-    return plan.cache / "models"
-
-
-def exclusive(plan: Plan, model: StandIn) -> Path:
-    """A `--models-dir` with this stand-in only: a server looks at the files of every model that it has."""
-    place = plan.cache / "alone" / model.name
-    link = place / model.model_id
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to(folder(plan, model))
-    return place
-
-
-def folder(plan: Plan, model: StandIn) -> Path:
-    """The stand-in's model folder; made on first use, which takes torch and about half a minute."""
-    place = models_dir(plan) / model.model_id
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        task = plan.progress.add_task(f"making the stand-in {model.name}", total=None)
-        from benchmarks.lib.standin_files import write  # noqa: PLC0415  # only who makes a stand-in needs torch
-
-        half_made = Path(tempfile.mkdtemp(prefix=".", dir=plan.cache))
-        try:
-            write(half_made, model, plan.data)
-            half_made.rename(place)
-        except BaseException:
-            shutil.rmtree(half_made)
-            raise
-        plan.progress.remove_task(task)
-    return place
-
-
-def float32_bytes(place: Path) -> int:
-    """Bytes of a model's weights in float32, however they are stored."""
-    if (place / "pytorch_model.bin").exists():  # of a stand-in, which is float32
-        return (place / "pytorch_model.bin").stat().st_size
-    with (place / "model.safetensors").open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    sizes = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8}
-    entries = [entry for name, entry in header.items() if name != "__metadata__" and entry["dtype"] in sizes]
-    return sum(
-        4 * (end - begin) // sizes[entry["dtype"]] for entry in entries for begin, end in [entry["data_offsets"]]
-    )

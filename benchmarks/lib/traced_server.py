@@ -33,7 +33,7 @@ PATH = "/stages"
 PARSE, LOOK_UP, TOKENISE, QUEUE = "parse", "look up", "tokenise", "queue"
 PACK, RUN, RANK, WRITE, TOTAL = "pack", "run", "rank", "write", "total"
 
-_KINDS = {"": "engine", "lane": "lanes", "MainThread": "event loop", "tokenise": "tokenisers"}
+_KINDS = {"": "engine", "stream": "streams", "MainThread": "event loop", "tokenise": "tokenisers"}
 """Beginning of a thread's name -> what it does; OpenVINO's own threads have no name in Python."""
 _original = labeld.web.factory.application
 Seconds = defaultdict[str, float]
@@ -56,7 +56,7 @@ class _Watches:
         """When a text's batch began, for how long it was packed, and when it ended, by the text."""
         self._stream = threading.local()
         self.inference = 0.0
-        """CPU seconds of lanes within the engine, but for packing."""
+        """CPU seconds of streams within the engine, but for packing."""
         for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
             setattr(web_app, name, _watched(getattr(web_app, name), stage))
         service.Service.get_cached = _watched(service.Service.get_cached, LOOK_UP)  # type: ignore[method-assign]
@@ -168,7 +168,7 @@ class _Traced:
             kind = _KINDS.get(names.get(int(task.name), ""), "other threads")
             found[kind] += int((task / "schedstat").read_text().split()[0]) / 1e9
         found["engine"] += self._watches.inference
-        found["lanes"] -= self._watches.inference
+        found["streams"] -= self._watches.inference
         return dict(found)
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post
 from benchmarks.lib.known import Scores, is_right, known_scores
 from benchmarks.lib.report import Figure, Plan
@@ -41,8 +41,8 @@ class Question(NamedTuple):
 
 def measure(plan: Plan) -> list[Figure]:
     """Eight models of DistilBERT's size and twelve small ones, memory for five large ones, eight clients."""
-    large = synthetic_models.folder(plan, synthetic_models.DISTILBERT)
-    size = synthetic_models.float32_bytes(large)
+    large = model_folders.folder(plan, synthetic_models.DISTILBERT)
+    size = model_folders.float32_bytes(large)
     budget = budget_for((FIT - 1 + PEAK["float32"]) * size, plan.cache)
     seconds = 30 if plan.quick else 300
     with tempfile.TemporaryDirectory(dir=plan.cache) as root:

@@ -5,7 +5,7 @@ import resource
 import tempfile
 from pathlib import Path
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import post
 from benchmarks.lib.known import is_right, known_scores
 from benchmarks.lib.report import Figure, Plan
@@ -29,8 +29,8 @@ LIMITS = {
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """DistilBERT's stand-in lies on a Hub of ours; the server's store is empty."""
-    folder = synthetic_models.folder(plan, synthetic_models.DISTILBERT)
+    """DistilBERT's synthetic model lies on a Hub of ours; the server's store is empty."""
+    folder = model_folders.folder(plan, synthetic_models.DISTILBERT)
     texts = english(plan.data)[:TEXTS]
     known = known_scores(folder, texts)
     count = 200 if plan.quick else REQUESTS

@@ -4,7 +4,7 @@ import random
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.load import RAISED, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
@@ -23,11 +23,11 @@ HOUR = 3600
 
 def measure(plan: Plan) -> list[Figure]:
     """32 connections, one text of 100 tokens per request, all cores, in each precision."""
-    encoder = encoder_of(synthetic_models.folder(plan, synthetic_models.DISTILBERT))
+    encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = [of_length(english(plan.data), encoder, TOKENS, random.Random(seed)) for seed in range(TEXTS)]
     model, flags = (
         synthetic_models.DISTILBERT.model_id,
-        ("--models-dir", str(synthetic_models.models_dir(plan)), *RAISED),
+        ("--models-dir", str(model_folders.models_dir(plan)), *RAISED),
     )
     rates: dict[Precision, list[float]] = {precision: [] for precision in PRECISIONS}
     with ExitStack() as stack:

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post
 from benchmarks.lib.report import Figure, Plan
 from benchmarks.lib.server import Server, budget_for, resident
@@ -21,10 +21,10 @@ MB = 1e6
 
 def measure(plan: Plan) -> list[Figure]:
     """Resident memory at the end over that at the beginning, each with the larger model loaded."""
-    folders = [synthetic_models.folder(plan, model) for model in MODELS]
-    budget = budget_for(PEAK["float32"] * max(synthetic_models.float32_bytes(folder) for folder in folders), plan.cache)
+    folders = [model_folders.folder(plan, model) for model in MODELS]
+    budget = budget_for(PEAK["float32"] * max(model_folders.float32_bytes(folder) for folder in folders), plan.cache)
     cycles = 40 if plan.quick else CYCLES
-    flags = ("--models-dir", str(synthetic_models.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
+    flags = ("--models-dir", str(model_folders.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
     sizes = []
     with Server(*flags, cache=plan.cache) as server, Connection(server.port) as connection:
         pid = server.status()["pid"]

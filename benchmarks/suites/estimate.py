@@ -3,7 +3,7 @@
 import json
 import time
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post
 from benchmarks.lib.report import Figure, Plan
 from benchmarks.lib.server import Server, budget_for
@@ -16,9 +16,9 @@ TEXT = "The kettle works exactly as described."
 
 def measure(plan: Plan) -> list[Figure]:
     """The third load of each model, in memory that holds one of them, by what the first two have taught."""
-    folders = [synthetic_models.folder(plan, model) for model in MODELS]
-    budget = budget_for(PEAK["float32"] * max(synthetic_models.float32_bytes(folder) for folder in folders), plan.cache)
-    flags = ("--models-dir", str(synthetic_models.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
+    folders = [model_folders.folder(plan, model) for model in MODELS]
+    budget = budget_for(PEAK["float32"] * max(model_folders.float32_bytes(folder) for folder in folders), plan.cache)
+    flags = ("--models-dir", str(model_folders.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")
     found = []
     task = plan.progress.add_task("estimate: three loads of two models", total=None)
     with Server(*flags, "--load-grace", "0", cache=plan.cache) as server, Connection(server.port) as connection:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.load import CONNECTIONS, RAISED, generate
 from benchmarks.lib.plot import curves
 from benchmarks.lib.report import Figure, Plan, summary
@@ -38,8 +38,8 @@ Answers = dict[str, Any]
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """All four, on DistilBERT's stand-in but for the models, which are copies of the bundled one."""
-    encoder = encoder_of(synthetic_models.folder(plan, synthetic_models.DISTILBERT))
+    """All four, on DistilBERT's synthetic model but for the models, which are copies of the bundled one."""
+    encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
     return [*_connections(plan, texts), *_lengths(plan, encoder), *_models(plan), *_cores(plan, texts)]
 
@@ -110,7 +110,7 @@ def _models(plan: Plan) -> list[Figure]:
             "memory of one more model",
             each,
             "MB",
-            detail={"weights_mb": synthetic_models.float32_bytes(source) / MB},
+            detail={"weights_mb": model_folders.float32_bytes(source) / MB},
         ),
         *(
             _figure(f"models: {count}", runs, memory_mb=summary(memory[count]), model=DEFAULT_MODEL)
@@ -176,7 +176,7 @@ def _curve(  # noqa: PLR0913, PLR0917  # as `curves`
 
 
 def _server(plan: Plan, core: int | None = None) -> Server:
-    flags = ("--models-dir", str(synthetic_models.models_dir(plan)), *RAISED)
+    flags = ("--models-dir", str(model_folders.models_dir(plan)), *RAISED)
     return Server(synthetic_models.DISTILBERT.model_id, *flags, cache=plan.cache, core=core)
 
 

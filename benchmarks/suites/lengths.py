@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.load import CONNECTIONS, RAISED, generate
 from benchmarks.lib.plot import curves
 from benchmarks.lib.report import Figure, Plan, summary
@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
 def measure(plan: Plan) -> list[Figure]:
     """Closed loop, one and 32 connections, the better counts; all cases in turn in every round."""
-    encoder = encoder_of(synthetic_models.folder(plan, synthetic_models.DISTILBERT))
+    encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     lengths = (8, 128) if plan.quick else tuple(PUBLISHED)
     texts = {
         length: [of_length(english(plan.data), encoder, length, random.Random(seed)) for seed in range(TEXTS)]
@@ -51,7 +51,7 @@ def measure(plan: Plan) -> list[Figure]:
     peaks: list[tuple[float, str]] = []
     model, flags = (
         synthetic_models.DISTILBERT.model_id,
-        ("--models-dir", str(synthetic_models.models_dir(plan)), *RAISED),
+        ("--models-dir", str(model_folders.models_dir(plan)), *RAISED),
     )
     with ExitStack() as stack:
         servers = {

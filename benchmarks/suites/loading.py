@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import peak
 from labeld.types import Precision
@@ -21,11 +21,11 @@ MB = 1e6
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Each stand-in in each precision; the first run, which brings the files into memory, is not counted."""
+    """Each synthetic model in each precision; the first run, which brings the files into memory, is not counted."""
     found = []
-    cases = [(model, precision) for model in synthetic_models.available(plan) for precision in PRECISIONS]
-    for model, precision in plan.progress.track(cases, description="loading: every stand-in, every precision"):
-        folder = synthetic_models.folder(plan, model)
+    cases = [(model, precision) for model in model_folders.available(plan) for precision in PRECISIONS]
+    for model, precision in plan.progress.track(cases, description="loading: every synthetic model, every precision"):
+        folder = model_folders.folder(plan, model)
         runs = [_run(folder, precision, plan.cache) for _ in range(2 if plan.quick else 4)][1:]
         layers = model.config.get("n_layers") or model.config["num_hidden_layers"]
         in_float32 = precision == "float32"
@@ -39,7 +39,7 @@ def measure(plan: Plan) -> list[Figure]:
                 detail={"all": summary([run["seconds"] for run in runs])},
             )
         )
-        weights = synthetic_models.float32_bytes(folder)
+        weights = model_folders.float32_bytes(folder)
         found.append(
             Figure(
                 "loading",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.lib import open_loop, synthetic_models
+from benchmarks.lib import model_folders, open_loop, synthetic_models
 from benchmarks.lib.load import CONNECTIONS, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
@@ -23,7 +23,7 @@ HEADERS = {**open_loop.JSON_HEADERS, "X-Use-Cache": "false"}
 
 def measure(plan: Plan) -> list[Figure]:
     """120 % of the capacity for 30 seconds, in each precision."""
-    encoder = encoder_of(synthetic_models.folder(plan, synthetic_models.DISTILBERT))
+    encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
     return [figure for precision in PRECISIONS for figure in _in_precision(plan, texts, precision)]
 
@@ -32,7 +32,7 @@ def _in_precision(plan: Plan, texts: Sequence[Measured], precision: Precision) -
     """The capacity (closed loop, 32 connections) and the overload, in alternating rounds."""
     rounds, closed_seconds, open_seconds = (1, 2, 4) if plan.quick else (3, 15, 30)
     model, load = synthetic_models.DISTILBERT.model_id, QUICK_LOAD if plan.quick else LOAD
-    flags = ("--models-dir", str(synthetic_models.models_dir(plan)), "--precision", precision)
+    flags = ("--models-dir", str(model_folders.models_dir(plan)), "--precision", precision)
     path, bodies = f"/models/{model}", [json.dumps({"inputs": text.text}).encode() for text in texts]
     capacities: list[float] = []
     runs: list[open_loop.OpenLoop] = []

@@ -1,4 +1,4 @@
-"""Parity: the same probabilities as transformers in float32, for each text alone and packed with others."""
+"""Parity: probabilities equal to transformers' in float32, for each text alone and packed with others."""
 
 import random
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders
 from benchmarks.lib.engine_only import batches
 from benchmarks.lib.reference import library
 from benchmarks.lib.report import Figure, Plan
-from benchmarks.lib.seeded_faults import DEFECTS, planted
+from benchmarks.lib.seeded_faults import FAULTS, seeded
 from benchmarks.lib.texts import pairs, sentences
 from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.repository.folders import BUNDLED
@@ -27,8 +27,8 @@ TIE = 1e-6
 """Labels whose probabilities are this close may come in either order."""
 SENTENCES, PAIRS = 500, 100
 BUDGET = 256
-DEFECT_STEP = 3
-"""A planted defect is looked for in every third text."""
+FAULT_STEP = 3
+"""A seeded fault is looked for in every third text."""
 LEAST_SPREAD = 0.5
 """How much the probability of one label must differ between two texts: else the bar could be met by chance."""
 LONGEST = 200
@@ -48,7 +48,7 @@ class Difference(NamedTuple):
 
     @property
     def acceptable(self) -> bool:
-        """The check itself: what planted defects must fail."""
+        """The check itself: it must fail with every seeded fault."""
         return self.probability <= BAR and self.misordered == 0
 
 
@@ -65,15 +65,15 @@ class Case(NamedTuple):
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Largest difference for every model, and the largest that a planted defect passes unnoticed with."""
+    """Largest difference for every model, and for every synthetic model whether each seeded fault is noticed."""
     found = []
-    for name, folder, is_stand_in in _models(plan):
+    for name, folder, is_synthetic in _models(plan):
         case = _case(plan, name, folder)
         found += _agreement(plan, case)
-        if is_stand_in:
+        if is_synthetic:
             spread = _spread(case.reference, _load(plan, folder))
             found.append(Figure("parity", f"{name}: spread", spread, "", LEAST_SPREAD, "at least"))
-            found += _defects(plan, case)
+            found += _faults(plan, case)
     return found
 
 
@@ -87,9 +87,7 @@ def compare(reference: Rows, ours: Rows, model: Model) -> Difference:
 
 
 def _models(plan: Plan) -> list[tuple[str, Path, bool]]:
-    made = [
-        (f"{one.name} stand-in", synthetic_models.folder(plan, one), True) for one in synthetic_models.available(plan)
-    ]
+    made = [(f"{one.name} (synthetic)", model_folders.folder(plan, one), True) for one in model_folders.available(plan)]
     bundled = [(f"bundled {path.parent.name}", path.parent, False) for path in sorted(BUNDLED.glob("*/*/config.json"))]
     return made + bundled
 
@@ -149,19 +147,19 @@ def _spread(logits: Rows, model: Model) -> float:
     return float(np.ptp([apply(row) for row in logits], axis=0).max())
 
 
-def _defects(plan: Plan, case: Case) -> list[Figure]:
-    """Each defect must be noticed by the same check, on some of the texts; one figure per defect."""
+def _faults(plan: Plan, case: Case) -> list[Figure]:
+    """One figure per seeded fault: whether the check notices it, on some of the texts."""
     found = []
-    texts, reference = case.texts[::DEFECT_STEP], case.reference[::DEFECT_STEP]
-    for defect in DEFECTS:
-        with planted(defect):
+    texts, reference = case.texts[::FAULT_STEP], case.reference[::FAULT_STEP]
+    for fault in FAULTS:
+        with seeded(fault):
             model = _load(plan, case.folder)
-        rows = _run(plan, model, texts, BUDGET, f"{case.name}: {defect}")
+        rows = _run(plan, model, texts, BUDGET, f"{case.name}: {fault}")
         difference = compare(reference, rows, model)
         detail = {"max_probability_difference": difference.probability, "misordered": difference.misordered}
         noticed = float(not difference.acceptable)
         found.append(
-            Figure("parity", f"{case.name}, planted: {defect}", noticed, "noticed", 1, "at least", detail=detail)
+            Figure("parity", f"{case.name}, seeded fault: {fault}", noticed, "noticed", 1, "at least", detail=detail)
         )
     return found
 

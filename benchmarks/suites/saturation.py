@@ -1,10 +1,10 @@
-"""Saturation: how much of the bare engine's speed is left when 32 connections ask over HTTP, on the same cores."""
+"""Saturation: how much of the engine's own speed is left when 32 connections ask over HTTP, on the same cores."""
 
 from collections.abc import Sequence
 from statistics import median
 
-from benchmarks.lib import synthetic_models
-from benchmarks.lib.engine_only import BareEngine
+from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib.engine_only import EngineOnly
 from benchmarks.lib.load import CONNECTIONS, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
@@ -17,41 +17,41 @@ from labeld.types import Precision
 BARS: dict[Precision, float] = {"float32": 0.95, "int8": 0.90}
 BUDGETS = (64, 128, 256, 512)
 FINALISTS = 3
-"""Ways of running the bare engine that are measured in every round; the sweep before only chooses them."""
+"""Ways of running the engine alone that are measured in every round; the sweep before only chooses them."""
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Tokens per second served, against the bare engine's best, in alternating rounds."""
+    """Tokens per second served, against the engine's best, in alternating rounds."""
     return [_measure(plan, precision) for precision in BARS]
 
 
 def _measure(plan: Plan, precision: Precision) -> Figure:
-    folder = synthetic_models.folder(plan, synthetic_models.DISTILBERT)
+    folder = model_folders.folder(plan, synthetic_models.DISTILBERT)
     encoder = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
     rounds, seconds = (1, 4) if plan.quick else (3, 12)
     cores = usable_cores()
-    models = ("--models-dir", str(synthetic_models.models_dir(plan)))
+    models = ("--models-dir", str(model_folders.models_dir(plan)))
     with Server(synthetic_models.DISTILBERT.model_id, *models, "--precision", precision, cache=plan.cache) as server:
         engines = [
-            BareEngine(folder, threads, streams, precision)
+            EngineOnly(folder, threads, streams, precision)
             for threads, streams in sorted({(1, 1), (cores, 1), (cores, cores)})
         ]
         finalists = _sweep(plan, engines, texts)
         path = f"/models/{synthetic_models.DISTILBERT.model_id}"
         generate(server.port, path, texts, max(4, seconds // 3))  # NOTE: warms every shape the server meets
-        bare: dict[tuple[BareEngine, int], list[float]] = {one: [] for one in finalists}
+        engine_only: dict[tuple[EngineOnly, int], list[float]] = {one: [] for one in finalists}
         answers = []
-        for _ in plan.progress.track(range(rounds), description=f"saturation, {precision}: bare, then served"):
+        for _ in plan.progress.track(range(rounds), description=f"saturation, {precision}: engine alone, then served"):
             for engine, budget in finalists:
-                bare[engine, budget].append(_speed(engine, texts, budget))
+                engine_only[engine, budget].append(_speed(engine, texts, budget))
             answers.append(generate(server.port, path, texts, seconds))
     served = [answer["tokens"] / answer["seconds"] for answer in answers]
-    (engine, budget), speeds = max(bare.items(), key=lambda one: median(one[1]))
+    (engine, budget), speeds = max(engine_only.items(), key=lambda one: median(one[1]))
     detail = {
         "served_tokens_per_s": summary(served),
-        "bare_tokens_per_s": summary(speeds),
-        "bare_best": f"{engine.threads} threads, {engine.streams} at once, budget {budget}",
+        "engine_only_tokens_per_s": summary(speeds),
+        "engine_only_best": f"{engine.threads} threads, {engine.streams} at once, budget {budget}",
         "requests_per_s": summary([answer["answers"] / answer["seconds"] for answer in answers]),
         "median_ms": summary([answer["median_ms"] for answer in answers]),
         "p99_ms": summary([answer["p99_ms"] for answer in answers]),
@@ -59,21 +59,21 @@ def _measure(plan: Plan, precision: Precision) -> Figure:
         "connections": CONNECTIONS,
     }
     share = median(served) / median(speeds)
-    name = f"{precision}, served / bare tokens per second"
+    name = f"{precision}, served / engine-only tokens per second"
     return Figure("saturation", name, share, "", BARS[precision], "at least", detail=detail)
 
 
-def _sweep(plan: Plan, engines: Sequence[BareEngine], texts: Sequence[Measured]) -> list[tuple[BareEngine, int]]:
-    """The fastest ways of running the bare engine; each is first run once, to prepare every shape it meets."""
+def _sweep(plan: Plan, engines: Sequence[EngineOnly], texts: Sequence[Measured]) -> list[tuple[EngineOnly, int]]:
+    """The fastest ways of running the engine alone; each is first run once, to prepare every shape it meets."""
     ways = [(engine, budget) for engine in engines for budget in BUDGETS]
     some = texts[: len(texts) // 4]
     speeds = {}
-    for engine, budget in plan.progress.track(ways, description="saturation: the bare engine's best way"):
+    for engine, budget in plan.progress.track(ways, description="saturation: the engine's best way"):
         _speed(engine, some, budget)
         speeds[engine, budget] = _speed(engine, some, budget)
     return sorted(ways, key=speeds.__getitem__, reverse=True)[:FINALISTS]
 
 
-def _speed(engine: BareEngine, texts: Sequence[Measured], budget: int) -> float:
+def _speed(engine: EngineOnly, texts: Sequence[Measured], budget: int) -> float:
     """Tokens per second."""
     return sum(text.tokens for text in texts) / engine.seconds([text.encoded for text in texts], budget)

@@ -1,4 +1,4 @@
-"""Speed: the bare packed engine in each precision against torch, on the same texts, threads and weights.
+"""Speed: the engine alone in each precision against torch, on the same texts, threads and weights.
 
 torch runs as a careful user runs it: texts sorted by length, batches of eight padded to their longest, inference mode.
 """
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.lib import synthetic_models
-from benchmarks.lib.engine_only import BareEngine
+from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib.engine_only import EngineOnly
 from benchmarks.lib.reference import library
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.texts import Measured, english, mixed_lengths
@@ -29,7 +29,7 @@ BUDGET = 256
 class Case(NamedTuple):
     """A model and what is asked of each precision: its tokens per second, divided by torch's."""
 
-    model: synthetic_models.StandIn
+    model: synthetic_models.SyntheticModel
     texts: int
     bars: dict[Precision, float | None]
 
@@ -43,18 +43,18 @@ CASES = (
 
 def measure(plan: Plan) -> list[Figure]:
     """Tokens per second as ratios of medians, rounds in turn."""
-    return [figure for case in CASES if case.model in synthetic_models.available(plan) for figure in _case(plan, case)]
+    return [figure for case in CASES if case.model in model_folders.available(plan) for figure in _case(plan, case)]
 
 
 def _case(plan: Plan, case: Case) -> list[Figure]:
-    folder = synthetic_models.folder(plan, case.model)
+    folder = model_folders.folder(plan, case.model)
     encoder = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
     texts = mixed_lengths(english(plan.data), encoder, 16 if plan.quick else case.texts)
     tokens = sum(text.tokens for text in texts)
     encoded = [text.encoded for text in texts]
     ways: dict[str, Callable[[], float]] = {"torch": _torch_way(folder, texts)}
     for precision in case.bars:
-        engine = BareEngine(folder, usable_cores(), 1, precision)
+        engine = EngineOnly(folder, usable_cores(), 1, precision)
         ways[precision] = lambda engine=engine: engine.seconds(encoded, BUDGET)  # type: ignore[misc]
     speeds: dict[str, list[float]] = {way: [] for way in ways}
     for round_number in plan.progress.track(range(1 if plan.quick else 6), description=f"speed: {case.model.name}"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, get
 from benchmarks.lib.load import CONNECTIONS, RAISED, generate
 from benchmarks.lib.plot import stacked
@@ -36,8 +36,8 @@ class TracedServer(Server):
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """DistilBERT's stand-in, mixed lengths, one text per request, in each precision at 1 and 32 connections."""
-    encoder = encoder_of(synthetic_models.folder(plan, synthetic_models.DISTILBERT))
+    """DistilBERT's synthetic model, mixed lengths, one text per request, in each precision at 1 and 32 connections."""
+    encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
     times: dict[str, dict[str, float]] = {}
     cpu: dict[str, dict[str, float]] = {}
@@ -62,7 +62,7 @@ Parts = dict[str, float]
 def _found(plan: Plan, texts: Sequence[Measured], precision: Precision) -> dict[int, tuple[Parts, Parts]]:
     """Time and CPU time, for each number of connections."""
     model, seconds = synthetic_models.DISTILBERT.model_id, 4 if plan.quick else 20
-    flags = ("--models-dir", str(synthetic_models.models_dir(plan)), "--precision", precision, *RAISED)
+    flags = ("--models-dir", str(model_folders.models_dir(plan)), "--precision", precision, *RAISED)
     found = {}
     with TracedServer(model, *flags, cache=plan.cache) as server:
         path = f"/models/{model}"

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from benchmarks.lib import synthetic_models
+from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post
 from benchmarks.lib.load import generate
 from benchmarks.lib.report import Figure, Plan, summary
@@ -29,13 +29,13 @@ def measure(plan: Plan) -> list[Figure]:
         if attempt >= 0:  # the one before brings files into memory
             ready.append(server.seconds_to_ready)
             first.append(1e3 * took)
-    stand_in = synthetic_models.folder(plan, synthetic_models.DISTILBERT)
-    ours = ("--models-dir", str(synthetic_models.exclusive(plan, synthetic_models.DISTILBERT)))
+    synthetic = model_folders.folder(plan, synthetic_models.DISTILBERT)
+    ours = ("--models-dir", str(model_folders.exclusive(plan, synthetic_models.DISTILBERT)))
     return [
         _median("to ready", ready, "s", BAR_SECONDS),
         _median("first answer after ready", first, "ms", BAR_FIRST_MS),
         _memory(plan, DEFAULT_MODEL, BUNDLED / DEFAULT_MODEL),
-        _memory(plan, synthetic_models.DISTILBERT.model_id, stand_in, *ours),
+        _memory(plan, synthetic_models.DISTILBERT.model_id, synthetic, *ours),
     ]
 
 
@@ -64,7 +64,7 @@ def _memory(plan: Plan, model_id: str, folder: Path, *arguments: str) -> Figure:
         generate(server.port, f"/models/{model_id}", texts, 1 if plan.quick else 15)
         peak = server.peak_memory()
     plan.progress.remove_task(task)
-    weights = synthetic_models.float32_bytes(folder)
+    weights = model_folders.float32_bytes(folder)
     bar = MEMORY_FACTOR * weights + MEMORY_EXTRA
     detail = {
         "worker_mb": peak["worker"] / MB,

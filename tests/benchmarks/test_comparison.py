@@ -13,13 +13,13 @@ import pytest
 from benchmarks.comparison import process, tables
 from benchmarks.comparison.control import Control, reasons_void
 from benchmarks.comparison.environment import Environment
-from benchmarks.comparison.matchup import Contest, Limits
+from benchmarks.comparison.matchup import Limits, Matchup
 from benchmarks.comparison.peer import Peer, PeerError, Variant, all_peers, read_peer
 from benchmarks.comparison.process import RunningServer
 from benchmarks.comparison.ratios import figures
 from benchmarks.comparison.records import Records, read
 from benchmarks.comparison.replies import difference, rankings
-from benchmarks.comparison.schedule import Pace
+from benchmarks.comparison.schedule import Schedule
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib.server import free_port
 from labeld.types import Text
@@ -76,8 +76,8 @@ def _script(folder: Path, text: str) -> Path:
     return script
 
 
-def _contest(folder: Path, text: str, limits: Limits, precision: str = "float32") -> Contest:
-    """A contest of a script that needs nothing installed."""
+def _matchup(folder: Path, text: str, limits: Limits, precision: str = "float32") -> Matchup:
+    """A matchup of a script that needs nothing installed."""
     texts = [Text("a"), Text("b")]
     variant = Variant("documented", precision, "torch")  # type: ignore[arg-type]
     peer = Peer(_script(folder, text), "Fake", ">=3.11", (), (variant,), body='{"text": "TEXT"}')
@@ -87,7 +87,7 @@ def _contest(folder: Path, text: str, limits: Limits, precision: str = "float32"
     installed = Environment(place / "python", {})
     installed.python.symlink_to(sys.executable)
     expected = [{"GOOD": 0.5, "BAD": 0.5}] * 2
-    return Contest(peer, variant, installed, traffic, expected, {}, Pace(), folder, lambda *_: None, limits)
+    return Matchup(peer, variant, installed, traffic, expected, {}, Schedule(), folder, lambda *_: None, limits)
 
 
 def _alive(pid: int) -> bool:
@@ -172,7 +172,7 @@ def test_the_largest_difference_counts():
 def test_a_peer_that_dies_is_reported_with_its_last_words(tmp_path):
     """The exit code and what it wrote to stderr are in the reason."""
     with pytest.raises(PeerError, match=r"code 3.*no such engine"):
-        _contest(tmp_path, "import sys; print('no such engine', file=sys.stderr); sys.exit(3)", Limits()).run()
+        _matchup(tmp_path, "import sys; print('no such engine', file=sys.stderr); sys.exit(3)", Limits()).run()
 
 
 def test_a_peer_that_hangs_is_killed_with_all_that_it_started(tmp_path):
@@ -181,7 +181,7 @@ def test_a_peer_that_hangs_is_killed_with_all_that_it_started(tmp_path):
     text = HANGS.replace("{file!r}", repr(str(file)))
 
     with pytest.raises(PeerError, match=r"no answer within 2 s"):
-        _contest(tmp_path, text, Limits(prepare=2.0)).run()
+        _matchup(tmp_path, text, Limits(prepare=2.0)).run()
 
     assert wait_until(lambda: not _alive(int(file.read_text())))
 
@@ -191,7 +191,7 @@ def test_a_peer_that_answers_with_errors_only_is_not_waited_for(tmp_path, monkey
     monkeypatch.setattr(process, "ERRORS_FOR", 0.5)
     text = SERVER.replace("SCORE", "0.5").replace("send_response(200)", "send_response(500)")
     with pytest.raises(PeerError, match=r"no answer within \d s \(500 "):
-        _contest(tmp_path, text, Limits(prepare=20.0)).run()
+        _matchup(tmp_path, text, Limits(prepare=20.0)).run()
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_ignores_its_end(tmp_path):
@@ -211,7 +211,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_ignores_its_end(tmp_path):
 def test_wrong_scores_in_float32_are_not_timed(tmp_path):
     """A peer that computes something else is reported before any load."""
     with pytest.raises(PeerError, match=r"scores are wrong: up to 0.1"):
-        _contest(tmp_path, SERVER.replace("SCORE", "0.6"), Limits()).run()
+        _matchup(tmp_path, SERVER.replace("SCORE", "0.6"), Limits()).run()
 
 
 def test_a_server_is_measured_from_its_start_and_ended(tmp_path):

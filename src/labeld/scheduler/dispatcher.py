@@ -64,7 +64,7 @@ class Dispatcher:
         self._closed = False
         self._streams = [Stream(number) for number in range(streams)]
         self._threads = [
-            threading.Thread(target=self._feed, args=(stream,), name=f"lane-{stream.number}-{place}", daemon=True)
+            threading.Thread(target=self._feed, args=(stream,), name=f"stream-{stream.number}-{place}", daemon=True)
             for stream in self._streams
             for place in range(max_concurrent_batches + 1)
         ]

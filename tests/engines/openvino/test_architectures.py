@@ -12,7 +12,7 @@ import pytest
 from openvino import opset13 as op
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.lib.seeded_faults import planted
+from benchmarks.lib.seeded_faults import seeded
 from labeld.engines.openvino import layers
 from labeld.engines.openvino.architectures import modernbert, roberta
 from labeld.types import EncodedText
@@ -122,10 +122,10 @@ def replaced(module: object, name: str, defect: object) -> Callable[[], Abstract
 
 
 DEFECTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "no mask": lambda: planted("mask of zeros"),
-    "positions off by one": lambda: planted("positions off by one"),
-    "positions that do not restart": lambda: planted("positions that do not restart"),
-    "tanh GELU": lambda: planted("tanh GELU for erf"),
+    "no mask": lambda: seeded("mask of zeros"),
+    "positions off by one": lambda: seeded("positions off by one"),
+    "positions that do not restart": lambda: seeded("positions that do not restart"),
+    "tanh GELU": lambda: seeded("tanh GELU for erf"),
     "another epsilon": replaced(layers.Weights, "norm", other_eps),
     "second tokens": replaced(
         layers,

@@ -1,4 +1,4 @@
-"""The files of a stand-in: its tokenizer, and weights that are scaled until they tell texts apart.
+"""The files of a synthetic model: its tokenizer, and weights that are scaled until they tell texts apart.
 
 With weights as they are usually initialised every text gets nearly the same answer, and a wrong GELU or a wrong epsilon
 hides under a bar of 1e-5. So the blocks' weights are made larger by half, and the head's until the probabilities of two
@@ -16,7 +16,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from benchmarks.lib.reference import library
-from benchmarks.lib.synthetic_models import EDITION, StandIn
+from benchmarks.lib.synthetic_models import EDITION, SyntheticModel
 from benchmarks.lib.texts import english, sentences
 from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from labeld.tokenization.loader import read_tokenizer
@@ -31,7 +31,7 @@ FAIRSEQ_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
 TRAINED_PIECES = 8000
 
 
-def write(place: Path, model: StandIn, data: Path | None) -> None:
+def write(place: Path, model: SyntheticModel, data: Path | None) -> None:
     """Writes a model folder as it would come from the Hub."""
     config = json.dumps(model.config, indent=2) + "\n"
     (place / "config.json").write_text(config)
@@ -78,19 +78,19 @@ def _randomise(parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> None:
             parameter.copy_(centre + 0.05 * torch.randn(parameter.shape))
 
 
-def _word_piece(place: Path, model: StandIn, data: Path | None) -> None:
+def _word_piece(place: Path, model: SyntheticModel, data: Path | None) -> None:
     source = data / "checkpoints" / model.checkpoint if data else BUNDLED / DEFAULT_MODEL
     shutil.copyfile(source / "vocab.txt", place / "vocab.txt")
     _tokenizer_config(place, tokenizer_class="BertTokenizer", do_lower_case=True)
 
 
-def _byte_bpe(place: Path, model: StandIn, data: Path | None) -> None:
+def _byte_bpe(place: Path, model: SyntheticModel, data: Path | None) -> None:
     assert data is not None, "available() asks for data"
     for name in ("vocab.json", "merges.txt", "special_tokens_map.json"):
         shutil.copyfile(data / "checkpoints" / model.checkpoint / name, place / name)
 
 
-def _unigram(place: Path, model: StandIn, data: Path | None) -> None:
+def _unigram(place: Path, model: SyntheticModel, data: Path | None) -> None:
     """tokenizer.json of XLM-R's form and size: a small trained vocabulary, and pieces that no text has behind it."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
@@ -115,7 +115,7 @@ def _filler(count: int) -> Iterator[tuple[str, float]]:
     return ((f"\ue000{index:x}", -30.0) for index in range(count))
 
 
-def _sentencepiece(place: Path, model: StandIn, data: Path | None) -> None:
+def _sentencepiece(place: Path, model: SyntheticModel, data: Path | None) -> None:
     """tokenizer.json beside spm.model, as mxbai-rerank has them."""
     assert data is not None, "available() asks for data"
     shutil.copyfile(data / "checkpoints" / model.checkpoint / "spm.model", place / "spm.model")
