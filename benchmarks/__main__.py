@@ -11,9 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.comparison.command import compare, picture
-from benchmarks.lib import machine
+from benchmarks.comparison import plots as comparison_plots
+from benchmarks.comparison.command import compare
+from benchmarks.comparison.records import read
+from benchmarks.lib import machine, plot
 from benchmarks.lib.report import Figure, Plan, json_lines, print_table
+from benchmarks.suites import plots as suite_plots
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -71,7 +74,7 @@ def figures(  # noqa: PLR0913  # one per flag
     core_hour: Annotated[float, typer.Option(min=0, help="Dollars per core and hour, for the figure cost.")] = 0.04,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,
     save: Annotated[
-        bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/, with pictures.")
+        bool, typer.Option("--save", help="Also append the JSON lines to benchmarks/results/, with plots.")
     ] = False,
 ) -> None:
     """Measure everything, or --only some of it; exit code 1 when a bar is not kept.
@@ -97,15 +100,24 @@ def figures(  # noqa: PLR0913  # one per flag
     if save:
         RESULTS.mkdir(exist_ok=True)
         run = f"{facts['date'][:10]}-{facts['commit'][:7]}"
-        with (RESULTS / f"{run}.jsonl").open("a") as file:
+        results = RESULTS / f"{run}.jsonl"
+        with results.open("a") as file:
             file.write(json_lines(facts, found))
-        for title, picture in plan.pictures.items():
-            (RESULTS / f"{run}-{title}.svg").write_text(picture, encoding="utf-8")
+        plot.save(suite_plots.plots([one.as_json() for one in found]), results)
     sys.exit(not all(one.passed for one in found))
 
 
 cli.command()(compare)
-cli.command()(picture)
+
+
+@cli.command("plot")
+def _plot(
+    results: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of results.")],
+) -> None:
+    """Draw the plots of a file of results again, as SVG beside it."""
+    lines = read(results)
+    draw = comparison_plots.plots if "kind" in lines[0] else suite_plots.plots
+    plot.save(draw(lines), results)
 
 
 def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from benchmarks.comparison import tables
 from benchmarks.comparison.peer import PeerError
-from benchmarks.comparison.plots import pictures
+from benchmarks.comparison.plots import plots
 from benchmarks.comparison.ratios import figures
 from benchmarks.comparison.records import Records, read
 from benchmarks.comparison.run import Run, scripts
 from benchmarks.comparison.schedule import ROUNDS, SECONDS, Schedule
-from benchmarks.lib import machine
+from benchmarks.lib import machine, plot
 from benchmarks.lib.report import Plan
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -28,7 +28,7 @@ WIDTH = 220
 
 
 class Model(Enum):
-    """What can be served."""
+    """The models that can be served."""
 
     DISTILBERT = "distilbert"
     ROBERTA = "roberta"
@@ -98,21 +98,13 @@ def compare(  # noqa: PLR0913  # one per flag
     void += run.void()
     found.add({"kind": "end", "void": void})
     if found.file is not None:
-        picture(found.file)
+        plot.save(plots(found.lines), found.file)
     if not as_json:
         console = Console()
         if not console.is_terminal:
             console.width = WIDTH
         tables.print_all(found.lines, console)
     sys.exit(int(bool(void) or not all(one.passed for one in figures(found.lines))))
-
-
-def picture(
-    results: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of results of compare.")],
-) -> None:
-    """Draw a comparison's pictures again, as SVG beside its file of results."""
-    for name, drawn in pictures(read(results)).items():
-        results.with_name(f"{results.stem}-{name}.svg").write_text(drawn, encoding="utf-8")
 
 
 def _free_name(facts: dict[str, Any]) -> Path:

@@ -1,4 +1,4 @@
-"""The pictures of a run: bars of requests per second, and latencies as the load grows."""
+"""The plots of a comparison: bars of requests per second, and latencies as the load grows."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -14,7 +14,7 @@ CURVES = 4
 """Peers whose latencies are shown: those with the highest capacity in float32."""
 
 
-def pictures(lines: Sequence[Record]) -> dict[str, str]:
+def plots(lines: Sequence[Record]) -> dict[str, str]:
     """SVG by name: `throughput` and `latency`; none for which nothing was measured."""
     peers = of_kind(lines, "peer", MAIN)
     rows = [_row(named(one), rates(one, PEER, "mixed", MANY)) for one in peers]

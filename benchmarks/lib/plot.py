@@ -1,111 +1,99 @@
-"""Pictures of figures as SVG: bars with ranges, curves, and bars of stacked parts; light and dark, no library."""
+"""Plots as SVG, drawn by matplotlib: bars with ranges, stacked bars, and curves; readable in light and dark.
+
+The bytes depend on the data and on matplotlib's version only: no date, no random ids, and text stays text.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
 
-WIDTH = 760
-MARGIN = 16
-LINE = 20
-"""Height of a line of text."""
-PLOT = 260
-"""Height of the field of curves."""
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+
+WIDTH, BAR_WIDTH = 7.5, 4.5
+"""Inches, of 96 pixels each in a browser, of the field of curves and of bars, whose names are beside it."""
+ROW, PLOT = 0.29, 3.2
+"""Inches of a bar with the space around it, and of the field of curves; titles and axes are beside them."""
 OURS = "labeld"
 """A row or a series whose name begins so stands out."""
-CHARACTER = 6.8
-"""Width of a character, about."""
+PAPER, INK, FAINT, GRID, OTHER = "#ffffff", "#1f2937", "#6b7280", "#e5e7eb", "#94a3b8"
+DARK = {PAPER: "#111827", INK: "#f3f4f6", FAINT: "#9ca3af", GRID: "#374151", OTHER: "#64748b"}
+"""The colours by which a reader who prefers dark pages sees them."""
 COLOURS = (
-    "#2563eb",
+    "#3b82f6",
     "#d97706",
     "#059669",
-    "#9333ea",
-    "#dc2626",
+    "#a855f7",
+    "#ef4444",
     "#0891b2",
     "#65a30d",
-    "#be185d",
+    "#db2777",
     "#78716c",
-    "#1e3a8a",
+    "#6366f1",
     "#fbbf24",
 )
-STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #1f2937 }
-.title { font-size: 15px; font-weight: 600 }
-.faint { fill: #6b7280 }
-.ours { font-weight: 600 }
-.paper { fill: #ffffff }
-.grid { stroke: #e5e7eb }
-.range { stroke: #1f2937; stroke-width: 1.5 }
-.other { fill: #94a3b8 }
-.curve { fill: none; stroke-width: 2 }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e5e7eb } .faint { fill: #9ca3af } .paper { fill: #111827 } .grid { stroke: #374151 }
-  .range { stroke: #e5e7eb } .other { fill: #64748b }
+"""Of parts and series, in their order; each can be seen on both papers."""
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "labeld",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": PAPER,
+    "axes.labelcolor": FAINT,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "figure.facecolor": PAPER,
+    "grid.color": GRID,
+    "legend.frameon": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
 }
-"""
 
 Row = tuple[str, float, float, float]
 """Name, median, least, most."""
 
 
-class _Scale(NamedTuple):
-    """Values -> places."""
-
-    least: float
-    most: float
-    begin: float
-    end: float
-    log: bool = False
-
-    def __call__(self, value: float) -> float:
-        least, most = (math.log(self.least), math.log(self.most)) if self.log else (self.least, self.most)
-        share = ((math.log(value) if self.log else value) - least) / ((most - least) or 1.0)
-        return round(self.begin + share * (self.end - self.begin), 1)
-
-
+@mpl.rc_context(STYLE)
 def bars(title: str, rows: Sequence[Row], unit: str) -> str:
     """A horizontal bar for each row, as long as its median, with its value and a line from its least to its most."""
-    left = MARGIN + 12 + CHARACTER * max(len(name) for name, *_ in rows)
-    scale = _Scale(0.0, max(most for *_, most in rows) or 1.0, left, WIDTH - MARGIN - 90)
-    parts = []
-    for index, (name, median, least, most) in enumerate(rows):
-        top = MARGIN + 2 * LINE + index * 1.5 * LINE
-        middle, ours = top + LINE / 2, name.startswith(OURS)
-        fill = f'style="fill:{COLOURS[0]}"' if ours else 'class="other"'
-        parts += [
-            _text(left - 8, middle + 4, name, "ours" if ours else "", anchor="end"),
-            f'<rect x="{left}" y="{top}" width="{scale(median) - left:.1f}" height="{LINE}" rx="2" {fill}/>',
-            _text(max(scale(most), scale(median)) + 8, middle + 4, number(median), "ours" if ours else ""),
-        ]
+    axes = _axes(f"{title} ({unit})", BAR_WIDTH, ROW * len(rows))
+    for place, (name, median, least, most) in enumerate(rows):
+        axes.barh(place, median, height=0.66, color=COLOURS[0] if name.startswith(OURS) else OTHER)
         if most > least:
-            parts.append(_line(scale(least), middle, scale(most), middle, "range"))
-    height = MARGIN + 2 * LINE + len(rows) * 1.5 * LINE + MARGIN
-    return _svg(f"{title} ({unit})", height, parts)
+            axes.hlines(place, least, most, color=INK, linewidth=1.2)
+        _value(axes, name, place, max(most, median), median)
+    _name_rows(axes, [name for name, *_ in rows])
+    return _svg(axes)
 
 
+@mpl.rc_context(STYLE)
 def stacked(title: str, rows: Mapping[str, Mapping[str, float]], unit: str) -> str:
     """A horizontal bar for each row, divided into its parts; the legend names the parts in their order."""
-    names = list(dict.fromkeys(name for parts in rows.values() for name in parts))
-    left = MARGIN + 12 + CHARACTER * max(map(len, rows))
-    scale = _Scale(0.0, max(sum(parts.values()) for parts in rows.values()), left, WIDTH - MARGIN - 90)
-    legend, top = _legend(names, MARGIN + 2 * LINE)
-    shapes = [*legend]
-    for name, parts in rows.items():
-        shapes.append(_text(left - 8, top + LINE / 2 + 4, name, anchor="end"))
-        before = 0.0
-        for part, value in parts.items():
-            begin, before = before, before + value
-            fill = f'style="fill:{_colour(names.index(part))}"'
-            hint = f"<title>{escape(part)}: {number(value)} {escape(unit)}</title>"
-            width = scale(before) - scale(begin)
-            shapes.append(
-                f'<rect x="{scale(begin)}" y="{top}" width="{width:.1f}" height="{LINE}" {fill}>{hint}</rect>'
-            )
-        shapes.append(_text(scale(before) + 8, top + LINE / 2 + 4, number(before)))
-        top += 1.5 * LINE
-    return _svg(f"{title} ({unit})", top + MARGIN, shapes)
+    axes = _axes(f"{title} ({unit})", BAR_WIDTH, ROW * len(rows))
+    ends = [0.0] * len(rows)
+    for index, part in enumerate(dict.fromkeys(part for parts in rows.values() for part in parts)):
+        values = [parts.get(part, 0.0) for parts in rows.values()]
+        axes.barh(range(len(rows)), values, left=ends, height=0.66, color=_colour(index), label=part)
+        ends = [end + value for end, value in zip(ends, values, strict=True)]
+    for place, (name, end) in enumerate(zip(rows, ends, strict=True)):
+        _value(axes, name, place, end, end)
+    _name_rows(axes, list(rows))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=5, handlelength=1.0)
+    return _svg(axes)
 
 
+@mpl.rc_context(STYLE)
 def curves(
     title: str,
     series: Mapping[str, Sequence[tuple[float, float]]],
@@ -117,28 +105,30 @@ def curves(
 
     Points without a place there (NaN, or 0 on a logarithmic axis) are left out.
     """
-    series = {name: [point for point in line if _has_place(point, log)] for name, line in series.items()}
-    points = [point for line in series.values() for point in line]
-    legend, top = _legend(list(series), MARGIN + 2 * LINE)
-    top += LINE
-    across = _axis([point[0] for point in points], MARGIN + 56, WIDTH - MARGIN - 24, log="x" in log)
-    down = _axis([point[1] for point in points], top + PLOT, top, log="y" in log)
-    parts = [*legend, _text(MARGIN, top - 10, y, "faint")]
-    for tick in _ticks(down):
-        parts += [
-            _line(across.begin, down(tick), across.end, down(tick), "grid"),
-            _text(across.begin - 8, down(tick) + 4, number(tick), "faint", anchor="end"),
-        ]
-    parts += [_text(across(tick), down.begin + LINE, number(tick), "faint", anchor="middle") for tick in _ticks(across)]
-    parts.append(_text(across.end, down.begin + 2 * LINE, x, "faint", anchor="end"))
-    for index, line in enumerate(series.values()):
-        places = " ".join(f"{across(one)},{down(other)}" for one, other in line)
-        parts.append(f'<polyline class="curve" style="stroke:{_colour(index)}" points="{places}"/>')
-        parts += [
-            f'<circle cx="{across(one)}" cy="{down(other)}" r="3" style="fill:{_colour(index)}"/>'
-            for one, other in line
-        ]
-    return _svg(title, top + PLOT + 2 * LINE + MARGIN, parts)
+    axes = _axes(title, WIDTH, PLOT)
+    for index, (name, points) in enumerate(series.items()):
+        line = [point for point in points if _has_place(point, log)]
+        width = 2.5 if name.startswith(OURS) else 1.5
+        axes.plot(*_columns(line), color=_colour(index), linewidth=width, marker="o", markersize=4, label=name)
+    axes.set_xscale("log" if "x" in log else "linear")
+    axes.set_yscale("log" if "y" in log else "linear")
+    if "x" not in log:
+        axes.set_xlim(left=0)
+    if "y" not in log:
+        axes.set_ylim(bottom=0)
+    for axis, name in ((axes.xaxis, "x"), (axes.yaxis, "y")):
+        _label_ticks(axis, log=name in log)
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
+    return _svg(axes)
+
+
+def save(plots: Mapping[str, str], results: Path) -> None:
+    """Writes each plot beside the file of results that it is drawn from."""
+    for name, svg in plots.items():
+        results.with_name(f"{results.stem}-{name}.svg").write_text(svg, encoding="utf-8")
 
 
 def number(value: float) -> str:
@@ -154,60 +144,64 @@ def _has_place(point: tuple[float, float], log: str) -> bool:
     return all(math.isfinite(value) and (value > 0 or axis not in log) for axis, value in zip("xy", point, strict=True))
 
 
-def _axis(values: Sequence[float], begin: float, end: float, *, log: bool) -> _Scale:
-    """A scale on which all values are: from 0, or from the least one if logarithmic, to a round number."""
-    values = values or [1.0]
-    least, most = (min(values), max(values)) if log else (0.0, max(values))
-    step = 10 ** math.floor(math.log10(most or 1.0))
-    return _Scale(
-        least,
-        next(step * factor for factor in (1, 1.5, 2, 3, 5, 7.5, 10) if step * factor >= most) if not log else most,
-        begin,
-        end,
-        log,
-    )
-
-
-def _ticks(scale: _Scale) -> list[float]:
-    """Round numbers on a scale."""
-    if not scale.log:
-        return [scale.most * part / 5 for part in range(6)]
-    decades = range(math.floor(math.log10(scale.least)), math.ceil(math.log10(scale.most)) + 1)
-    few = scale.most / scale.least < 200
-    found = [factor * 10.0**decade for decade in decades for factor in ((1, 2, 5) if few else (1,))]
-    return [one for one in found if scale.least <= one <= scale.most]
-
-
-def _legend(names: Sequence[str], top: float) -> tuple[list[str], float]:
-    """A line or more of names with their colours, and where the next thing may stand."""
-    parts, left = [], float(MARGIN)
-    for index, name in enumerate(names):
-        width = 24 + CHARACTER * len(name) + 12
-        if left + width > WIDTH - MARGIN:
-            left, top = float(MARGIN), top + LINE
-        parts += [
-            f'<rect x="{left:.1f}" y="{top}" width="12" height="12" rx="2" style="fill:{_colour(index)}"/>',
-            _text(left + 18, top + 11, name, "ours" if name.startswith(OURS) else ""),
-        ]
-        left += width
-    return parts, top + 1.5 * LINE
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
+def _axes(title: str, width: float, height: float) -> Axes:
+    """An empty field of this size in inches, in a figure of its own."""
+    axes = Figure(figsize=(width, height)).add_axes((0, 0, 1, 1))
+    axes.set_title(_plain(title))
+    axes.tick_params(length=0)
+    return axes
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+def _value(axes: Axes, name: str, place: int, end: float, value: float) -> None:
+    """The value of a row, behind the end of its bar."""
+    weight = "bold" if name.startswith(OURS) else "normal"
+    axes.annotate(number(value), (end, place), (5, 0), textcoords="offset points", va="center", fontweight=weight)
 
 
-def _svg(title: str, height: float, parts: Iterable[str]) -> str:
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" role="img" '
-        f'aria-label="{escape(title)}">\n<style>{STYLE}</style>\n<rect class="paper" width="100%" height="100%"/>'
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """The names of the rows, the first on top, and no other axis: each bar has its value."""
+    axes.set_yticks(range(len(names)), [_plain(name) for name in names], color=INK)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_fontweight("bold" if name.startswith(OURS) else "normal")
+
+
+def _label_ticks(axis: Axis, *, log: bool) -> None:
+    """Round numbers without exponents; all of a decade's 1, 2 and 5 where the axis has few decades."""
+    axis.set_major_formatter(lambda value, _: number(value))
+    if log:
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(text: str) -> str:
+    """Text in which a dollar is a dollar, not the beginning of a formula."""
+    return text.replace("$", r"\$")
+
+
+def _svg(axes: Axes) -> str:
+    """The figure, as large as what is drawn."""
+    out = StringIO()
+    assert isinstance(axes.figure, Figure)
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    axes.figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.15, metadata=nothing)
+    rules = "".join(
+        f"[style*='{kind}: {light}'] {{ {kind}: {dark} !important }}\n"
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
     )
-    return "\n".join([head, _text(MARGIN, MARGIN + LINE / 2 + 4, title, "title"), *parts, "</svg>"]) + "\n"
+    return out.getvalue().replace(
+        "</defs>", f"<style>@media (prefers-color-scheme: dark) {{\n{rules}}}</style>\n</defs>", 1
+    )

@@ -26,8 +26,6 @@ class Plan:
     progress: Progress
     core_hour: float = 0.04
     """Dollars that a core costs in an hour."""
-    pictures: dict[str, str] = field(default_factory=dict)
-    """SVG of each picture that a figure drew, by its name."""
 
 
 @dataclass(frozen=True, slots=True)

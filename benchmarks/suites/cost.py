@@ -1,13 +1,13 @@
 """Cost: how many texts a core classifies in an hour, and what a billion of them costs."""
 
 import random
-from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
-from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib import distilbert, model_folders, synthetic_models
 from benchmarks.lib.load import RAISED, generate
 from benchmarks.lib.report import Figure, Plan, summary
-from benchmarks.lib.server import Server
+from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import encoder_of, english, of_length
 from labeld.system.cpu import usable_cores
 from labeld.types import Precision
@@ -25,21 +25,18 @@ def measure(plan: Plan) -> list[Figure]:
     """32 connections, one text of 100 tokens per request, all cores, in each precision."""
     encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = [of_length(english(plan.data), encoder, TOKENS, random.Random(seed)) for seed in range(TEXTS)]
-    model, flags = (
-        synthetic_models.DISTILBERT.model_id,
-        ("--models-dir", str(model_folders.models_dir(plan)), *RAISED),
-    )
-    rates: dict[Precision, list[float]] = {precision: [] for precision in PRECISIONS}
-    with ExitStack() as stack:
-        servers = {
-            one: stack.enter_context(Server(model, *flags, "--precision", one, cache=plan.cache)) for one in PRECISIONS
+    seconds = 3 if plan.quick else 10
+    with distilbert.serve_each(plan, PRECISIONS, *RAISED) as servers:
+        loads = {
+            precision: partial(generate, server.port, distilbert.PATH, texts, seconds)
+            for precision, server in servers.items()
         }
-        for round_number in plan.progress.track(range(1 if plan.quick else 4), description="cost"):
-            for precision, server in servers.items():
-                found = generate(server.port, f"/models/{model}", texts, 3 if plan.quick else 10)
-                if round_number or plan.quick:  # the first prepares every shape
-                    rates[precision].append(found["answers"] / found["seconds"])
-    return [figure for precision, found in rates.items() for figure in _figures(plan, precision, found)]
+        found = in_turn(plan, "cost", loads)
+    return [
+        figure
+        for precision, runs in found.items()
+        for figure in _figures(plan, precision, [run["answers"] / run["seconds"] for run in runs])
+    ]
 
 
 def _figures(plan: Plan, precision: Precision, rates: list[float]) -> list[Figure]:

@@ -5,17 +5,18 @@ The cost should grow with the tokens, and with nothing else.
 
 import random
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
-from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib import distilbert, model_folders, synthetic_models
 from benchmarks.lib.load import CONNECTIONS, RAISED, generate
 from benchmarks.lib.plot import curves
 from benchmarks.lib.report import Figure, Plan, summary
+from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server, unshared
 from benchmarks.lib.texts import Measured, encoder_of, english, mixed_lengths, of_length
 from benchmarks.lib.variants import variant
@@ -34,7 +35,7 @@ MANY = 128
 MB = 1e6
 
 Answers = dict[str, Any]
-"""What `generate` found."""
+"""A load's answers, as `generate` counts them."""
 
 
 def measure(plan: Plan) -> list[Figure]:
@@ -47,14 +48,14 @@ def measure(plan: Plan) -> list[Figure]:
 def _connections(plan: Plan, texts: Sequence[Measured]) -> list[Figure]:
     counts = (1, 32, 1024) if plan.quick else CLIENTS
     seconds = 4 if plan.quick else 10
-    with _server(plan) as server:
+    with distilbert.serve(plan, *RAISED) as server:
         ask = {
-            count: partial(generate, server.port, _PATH, texts, seconds if count <= MANY else 3 * seconds, count)
+            count: partial(
+                generate, server.port, distilbert.PATH, texts, seconds if count <= MANY else 3 * seconds, count
+            )
             for count in counts
         }
-        found = _rounds(plan, "connections", ask)
-    plan.pictures["growth-connections"] = _curve("Throughput", found, _speeds, "connections", "tokens/s", log="x")
-    plan.pictures["growth-connections-p99"] = _curve("Latency", found, _p99s, "connections", "p99, ms", log="xy")
+        found = in_turn(plan, "growth: connections", ask)
     share = median(_speeds(found[max(counts)])) / median(_speeds(found[CONNECTIONS]))
     name = f"tokens/s at {max(counts):,} connections / at {CONNECTIONS}"
     return [
@@ -71,10 +72,9 @@ def _lengths(plan: Plan, encoder: TextEncoder) -> list[Figure]:
         length: [of_length(english(plan.data), encoder, length, random.Random(seed)) for seed in range(some)]
         for length in lengths
     }
-    with _server(plan) as server:
-        ask = {length: partial(generate, server.port, _PATH, texts[length], seconds) for length in lengths}
-        found = _rounds(plan, "lengths of text", ask)
-    plan.pictures["growth-lengths"] = _curve("Throughput", found, _speeds, "tokens of a text", "tokens/s", log="x")
+    with distilbert.serve(plan, *RAISED) as server:
+        ask = {length: partial(generate, server.port, distilbert.PATH, texts[length], seconds) for length in lengths}
+        found = in_turn(plan, "growth: lengths of text", ask)
     speeds = [median(_speeds(runs)) for runs in found.values()]
     return [
         Figure("growth", "tokens/s of the slowest length / of the fastest", min(speeds) / max(speeds), ""),
@@ -100,7 +100,7 @@ def _models(plan: Plan) -> list[Figure]:
     with tempfile.TemporaryDirectory(dir=plan.cache) as root:
         for number in range(max(counts)):
             variant(source, Path(root) / f"copy-{number}", number)
-        found = _rounds(plan, "models", {count: partial(ask, root, count) for count in counts})
+        found = in_turn(plan, "growth: models", {count: partial(ask, root, count) for count in counts})
     share = median(_speeds(found[max(counts)])) / median(_speeds(found[1]))
     each = (median(memory[max(counts)]) - median(memory[1])) / (max(counts) - 1)
     return [
@@ -123,27 +123,18 @@ def _cores(plan: Plan, texts: Sequence[Measured]) -> list[Figure]:
     """One core by taskset, and all. NOTE: wrk may use all in both cases; on two it takes next to nothing."""
     seconds = 4 if plan.quick else 10
     with ExitStack() as stack:
-        servers = {1: stack.enter_context(_server(plan, core=0))}
+        servers = {1: stack.enter_context(distilbert.serve(plan, *RAISED, core=0))}
         if usable_cores() > 1:
-            servers[usable_cores()] = stack.enter_context(_server(plan))
-        ask = {count: partial(generate, server.port, _PATH, texts, seconds) for count, server in servers.items()}
-        found = _rounds(plan, "cores", ask)
+            servers[usable_cores()] = stack.enter_context(distilbert.serve(plan, *RAISED))
+        ask = {
+            count: partial(generate, server.port, distilbert.PATH, texts, seconds) for count, server in servers.items()
+        }
+        found = in_turn(plan, "growth: cores", ask)
     gain = median(_speeds(found[max(found)])) / median(_speeds(found[1]))
     return [
         Figure("growth", f"tokens/s on {max(found)} cores / on 1", gain, "x"),
         *(_figure(f"cores: {count}", runs) for count, runs in found.items()),
     ]
-
-
-def _rounds(plan: Plan, what: str, ask: Mapping[int, Callable[[], Answers]]) -> dict[int, list[Answers]]:
-    """All cases in turn, several times; the first round prepares every shape and does not count."""
-    found: dict[int, list[Answers]] = {case: [] for case in ask}
-    for round_number in plan.progress.track(range(1 if plan.quick else 4), description=f"growth: {what}"):
-        for case, run in ask.items():
-            answers = run()
-            if round_number or plan.quick:
-                found[case].append(answers)
-    return found
 
 
 def _figure(name: str, runs: Sequence[Answers], **more: Any) -> Figure:
@@ -163,21 +154,21 @@ def _p99s(runs: Sequence[Answers]) -> list[float]:
     return [run["p99_ms"] for run in runs]
 
 
-def _curve(  # noqa: PLR0913, PLR0917  # as `curves`
-    title: str,
-    found: Mapping[int, Sequence[Answers]],
-    values: Callable[[Sequence[Answers]], list[float]],
-    x: str,
-    y: str,
-    log: Any,
-) -> str:
-    points = [(float(case), median(values(runs))) for case, runs in found.items()]
-    return curves(f"{title} against {x}", {"labeld, float32": points}, x, y, log)
+def plots(lines: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """SVG by name, from the JSON lines of a run: throughput and p99 by connections, throughput by length of text."""
+    found = {line["name"]: line for line in lines if line.get("figure") == "growth"}
+    speeds = {name: line["value"] for name, line in found.items()}
+    p99s = {name: line["p99_ms"]["median"] for name, line in found.items() if "p99_ms" in line}
+    drawn = {
+        "growth-connections": _curve("Throughput", speeds, "connections", "tokens/s", log="x"),
+        "growth-connections-p99": _curve("Latency", p99s, "connections", "p99, ms", log="xy"),
+        "growth-lengths": _curve("Throughput", speeds, "tokens of a text", "tokens/s", log="x"),
+    }
+    return {name: svg for name, svg in drawn.items() if svg}
 
 
-def _server(plan: Plan, core: int | None = None) -> Server:
-    flags = ("--models-dir", str(model_folders.models_dir(plan)), *RAISED)
-    return Server(synthetic_models.DISTILBERT.model_id, *flags, cache=plan.cache, core=core)
-
-
-_PATH = f"/models/{synthetic_models.DISTILBERT.model_id}"
+def _curve(title: str, values: Mapping[str, float], x: str, y: str, log: Literal["x", "xy"]) -> str:
+    """The values of the figures that are named `x: NUMBER`; empty when there is none."""
+    cases = {name.removeprefix(f"{x}: "): value for name, value in values.items() if name.startswith(f"{x}: ")}
+    points = [(float(case.replace(",", "")), value) for case, value in cases.items()]
+    return curves(f"{title} against {x}", {"labeld, float32": points}, x, y, log) if points else ""

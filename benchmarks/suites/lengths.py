@@ -1,16 +1,16 @@
 """Lengths: requests per second by length of text, beside what was published for Infinity, and the int8 peak."""
 
 import random
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib import distilbert, model_folders, synthetic_models
 from benchmarks.lib.load import CONNECTIONS, RAISED, generate
 from benchmarks.lib.plot import curves
 from benchmarks.lib.report import Figure, Plan, summary
-from benchmarks.lib.server import Server
+from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import encoder_of, english, of_length
 from benchmarks.suites.peak import int8_peak, operations
 from labeld.system.cpu import usable_cores
@@ -27,7 +27,7 @@ TEXTS = 40
 
 
 class Case(NamedTuple):
-    """What is asked for at once."""
+    """One load: a precision, a length of text and a number of connections."""
 
     precision: Precision
     tokens: int
@@ -42,30 +42,19 @@ def measure(plan: Plan) -> list[Figure]:
         length: [of_length(english(plan.data), encoder, length, random.Random(seed)) for seed in range(TEXTS)]
         for length in lengths
     }
-    rates: dict[Case, list[float]] = {
-        Case(precision, length, connections): []
-        for precision in PRECISIONS
-        for length in lengths
-        for connections in CLIENTS
-    }
+    seconds = 3 if plan.quick else 5
     peaks: list[tuple[float, str]] = []
-    model, flags = (
-        synthetic_models.DISTILBERT.model_id,
-        ("--models-dir", str(model_folders.models_dir(plan)), *RAISED),
-    )
-    with ExitStack() as stack:
-        servers = {
-            one: stack.enter_context(Server(model, *flags, "--precision", one, cache=plan.cache)) for one in PRECISIONS
+    with distilbert.serve_each(plan, PRECISIONS, *RAISED) as servers:
+        loads: dict[Case | None, Callable[[], Any]] = {  # the peak between them, when the processor is as fast
+            None: lambda: peaks.append(int8_peak(usable_cores(), quick=plan.quick))
         }
-        for round_number in plan.progress.track(range(1 if plan.quick else 4), description="lengths"):
-            peaks.append(int8_peak(usable_cores(), quick=plan.quick))
-            for case, found in rates.items():
-                server = servers[case.precision]
-                seconds = 3 if plan.quick else 5
-                answers = generate(server.port, f"/models/{model}", texts[case.tokens], seconds, case.connections)
-                if round_number or plan.quick:  # the first prepares every shape
-                    found.append(answers["answers"] / answers["seconds"])
-    plan.pictures["lengths"] = _picture(rates, lengths)
+        for precision, server in servers.items():
+            for length in lengths:
+                for count in CLIENTS:
+                    ask = partial(generate, server.port, distilbert.PATH, texts[length], seconds, count)
+                    loads[Case(precision, length, count)] = ask
+        found = in_turn(plan, "lengths", loads)
+    rates = {case: [run["answers"] / run["seconds"] for run in runs] for case, runs in found.items() if case}
     figures = [_by_length(rates, precision, length) for precision in PRECISIONS for length in lengths]
     peak, shape = max(peaks)
     how = {
@@ -88,7 +77,7 @@ def _by_length(rates: dict[Case, list[float]], precision: Precision, tokens: int
     published = PUBLISHED[tokens]
     bar = published if precision == "int8" and tokens <= AHEAD_UP_TO else None
     detail |= {"published": published, "times": best / published}
-    return Figure("lengths", f"{precision}, {tokens} tokens", best, "requests/s", bar, "at least", detail)
+    return Figure("lengths", _name(precision, tokens), best, "requests/s", bar, "at least", detail)
 
 
 def _share(rates: dict[Case, list[float]], tokens: int, peak: float) -> Figure:
@@ -105,10 +94,22 @@ def _share(rates: dict[Case, list[float]], tokens: int, peak: float) -> Figure:
     )
 
 
-def _picture(rates: dict[Case, list[float]], lengths: Sequence[int]) -> str:
+def plots(lines: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """SVG by name, from the JSON lines of a run: requests per second by length, beside what was published."""
+    rates = {line["name"]: line["value"] for line in lines if line.get("figure") == "lengths"}
     series = {
-        f"labeld, {precision}": [(float(length), _best(rates, precision, length)[0]) for length in lengths]
+        f"labeld, {precision}": [
+            (float(length), rates[name]) for length in PUBLISHED if (name := _name(precision, length)) in rates
+        ]
         for precision in PRECISIONS
     }
-    series["Infinity (2022), published"] = [(float(length), float(PUBLISHED[length])) for length in lengths]
-    return curves("DistilBERT, one text per request, 2 cores", series, "tokens", "requests/s", log="xy")
+    if not any(series.values()):
+        return {}
+    series["Infinity (2022), published"] = [(float(length), float(rate)) for length, rate in PUBLISHED.items()]
+    title = "DistilBERT, one text per request, 2 cores"
+    return {"lengths": curves(title, series, "tokens", "requests/s", log="xy")}
+
+
+def _name(precision: Precision, tokens: int) -> str:
+    """The name of a figure."""
+    return f"{precision}, {tokens} tokens"

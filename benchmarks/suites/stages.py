@@ -21,6 +21,10 @@ STAGES = ("parse", "look up", "tokenise", "queue", "pack", "run", "rank", "write
 """In the order in which a request meets them, as traced_server.py has them."""
 
 
+CPU, TIME = "CPU that is not the engine's", "neither queue nor run"
+"""The two figures of each case, by the end of their names."""
+
+
 class TracedServer(Server):
     """`labeld serve` that measures each stage."""
 
@@ -29,7 +33,7 @@ class TracedServer(Server):
         self._command[:1] = [sys.executable, "-m", "benchmarks.lib.traced_server"]
 
     def stages(self) -> dict[str, Any]:
-        """What was measured since it was last asked: requests, seconds by stage, CPU seconds by kind of thread."""
+        """Requests, seconds by stage and CPU seconds by kind of thread since it was last asked."""
         with Connection(self.port) as connection:
             found: dict[str, Any] = json.loads(connection.ask(get("/stages"))[1])
         return found
@@ -39,20 +43,30 @@ def measure(plan: Plan) -> list[Figure]:
     """DistilBERT's synthetic model, mixed lengths, one text per request, in each precision at 1 and 32 connections."""
     encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
-    times: dict[str, dict[str, float]] = {}
-    cpu: dict[str, dict[str, float]] = {}
     figures = []
     for precision in plan.progress.track(PRECISIONS, description="stages"):
         for connections, found in _found(plan, texts, precision).items():
-            name = f"labeld {precision}, {connections} connection{'s' if connections > 1 else ''}"
-            times[name], cpu[name] = found
-            figures += _figures(name, *found)
-    shares = {
-        name: {stage: 100 * one / sum(all_.values()) for stage, one in all_.items()} for name, all_ in times.items()
-    }
-    plan.pictures["stages"] = stacked("Where the time of a request goes", shares, "% of it")
-    plan.pictures["stages-cpu"] = stacked("Where the CPU time of a request goes", cpu, "ms")
+            figures += _figures(f"labeld {precision}, {connections} connection{'s' if connections > 1 else ''}", *found)
     return figures
+
+
+def plots(lines: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """SVG by name, from the JSON lines of a run: the time of a request by stage, its CPU time by kind of thread."""
+    found: dict[str, dict[str, Parts]] = {TIME: {}, CPU: {}}
+    for line in lines:
+        if line.get("figure") == "stages":
+            name, _, kind = line["name"].partition(": ")
+            found[kind][name] = line["ms"]
+    if not found[TIME]:
+        return {}
+    shares = {
+        name: {stage: 100 * one / sum(parts.values()) for stage, one in parts.items()}
+        for name, parts in found[TIME].items()
+    }
+    return {
+        "stages": stacked("Where the time of a request goes", shares, "% of it"),
+        "stages-cpu": stacked("Where the CPU time of a request goes", found[CPU], "ms"),
+    }
 
 
 Parts = dict[str, float]
@@ -90,8 +104,8 @@ def _figures(name: str, times: Parts, cpu: Parts) -> list[Figure]:
     besides = sum(times.values()) - times["queue"] - times["run"]
     share = 1 - cpu["engine"] / sum(cpu.values())
     return [
-        Figure("stages", f"{name}: CPU that is not the engine's", 100 * share, "%", detail={"ms": _rounded(cpu)}),
-        Figure("stages", f"{name}: neither queue nor run", besides, "ms", detail={"ms": _rounded(times)}),
+        Figure("stages", f"{name}: {CPU}", 100 * share, "%", detail={"ms": _rounded(cpu)}),
+        Figure("stages", f"{name}: {TIME}", besides, "ms", detail={"ms": _rounded(times)}),
     ]
 
 

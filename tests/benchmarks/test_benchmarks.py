@@ -1,5 +1,6 @@
 """The parts of the benchmarks that could make a figure wrong without anybody noticing."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +13,16 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from benchmarks.comparison import plots as comparison_plots
+from benchmarks.comparison.records import read
 from benchmarks.lib import open_loop, plot, synthetic_models
 from benchmarks.lib.client import Connection, post
 from benchmarks.lib.texts import Measured, evenly
+from benchmarks.suites import plots as suite_plots
 from benchmarks.suites.peak import operations
 from benchmarks.suites.stages import STAGES, TracedServer
 from labeld.types import EncodedText
+from tests.support.paths import ROOT
 
 BODIES = [b'{"inputs": "one"}', b'{"inputs": "two"}']
 
@@ -165,23 +170,48 @@ def test_goodput_counts_what_came_in_time() -> None:
     assert found.goodput(within=0.5) == 0.5
 
 
-def test_pictures_are_well_formed_and_name_everything() -> None:
+def test_plots_are_well_formed_and_name_everything() -> None:
     """Names from outside are escaped, every row has its name and value, and a point without a place is left out."""
-    bars = plot.bars("Peers <A & B>", [("labeld", 1234.0, 1200.0, 1300.0), ("<other>", 0.0, 0.0, 0.0)], "requests/s")
+    bars = plot.bars("Peers <A & B>", [("labeld", 1234.0, 1200.0, 1300.0), ("<$x$>", 0.0, 0.0, 0.0)], "requests/s")
     parts = plot.stacked("Stages", {"1 connection": {"run": 3.0, "queue": 1.0}, "32": {"run": 5.0}}, "ms")
     points = {"labeld": [(1.0, 10.0), (10.0, 0.0), (100.0, float("nan")), (1000.0, 30.0)], "empty": []}
     curves = plot.curves("Growth", points, "connections", "p99, ms", log="xy")
 
-    assert ["Peers <A & B> (requests/s)", "labeld", "1,234", "<other>", "0"] == texts_of(bars)
-    assert {"run", "queue", "1 connection", "32", "4", "5"} <= set(texts_of(parts))
-    assert {"labeld", "empty", "connections", "p99, ms", "1", "1,000", "10"} <= set(texts_of(curves))
-    assert curves.count("<circle") == 2
-    assert "nan" not in curves
+    assert {"Peers <A & B> (requests/s)", "labeld", "1,234", "<$x$>", "0"} == texts_of(bars)
+    assert {"Stages (ms)", "run", "queue", "1 connection", "32", "4", "5"} == texts_of(parts)
+    assert {"Growth", "labeld", "empty", "connections", "p99, ms", "1", "1,000", "10"} <= texts_of(curves)
+    assert "nan" not in curves.lower()
 
 
-def texts_of(svg: str) -> list[str]:
-    """What a picture says."""
-    return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+def test_a_plot_is_drawn_the_same_way_again_and_can_be_read_in_the_dark() -> None:
+    """Its bytes depend on its data only, and text, paper and lines have a colour for dark pages."""
+    rows = [("labeld", 2.0, 1.0, 3.0), ("other", 1.0, 1.0, 1.0)]
+    svg = plot.bars("Peers", rows, "requests/s")
+
+    assert svg == plot.bars("Peers", rows, "requests/s")
+    assert svg != plot.bars("Peers", rows[:1], "requests/s")
+    dark = svg.partition("@media (prefers-color-scheme: dark)")[2].partition("</style>")[0]
+    used = set(re.findall(r"(?:fill|stroke): #[0-9a-f]{6}", svg.replace(dark, "")))
+    assert used - {colour for colour in used if f"[style*='{colour}']" in dark} == {f"fill: {plot.COLOURS[0]}"}
+
+
+def test_kept_results_can_be_drawn_again() -> None:
+    """Every kept file of results still has the plots that lie beside it."""
+    results = ROOT / "benchmarks" / "results"
+    drawn = set[str]()
+    for file in results.glob("*.jsonl"):
+        lines = read(file)
+        found = comparison_plots.plots(lines) if "kind" in lines[0] else suite_plots.plots(lines)
+        drawn |= {f"{file.stem}-{name}.svg" for name in found}
+
+    kept = {file.name for file in results.glob("*.svg")}
+    assert kept
+    assert kept <= drawn
+
+
+def texts_of(svg: str) -> set[str]:
+    """The texts of a plot."""
+    return {element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}
 
 
 @pytest.mark.parametrize(
