@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures, prints, and says by its exit code whether every bar was kept."""
+"""`python -m benchmarks`: measures, prints, and its exit code says whether every bar was kept."""
 
 import signal
 import sys
@@ -69,7 +69,7 @@ def figures(  # noqa: PLR0913  # one per flag
         "~/.cache/labeld-benchmarks"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="A smoke run of ten minutes; its timings mean nothing.")
+        bool, typer.Option("--quick", help="A smoke run of ten minutes, whose timings mean nothing.")
     ] = False,
     core_hour: Annotated[float, typer.Option(min=0, help="Dollars per core and hour, for the figure cost.")] = 0.04,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, the machine first.")] = False,

@@ -1,4 +1,4 @@
-"""What both recipes share: reading data, the training loop that resumes, and writing a Hugging Face folder."""
+"""Shared by both recipes: reading data, the training loop that resumes, and writing a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how hard to train. Every figure that changes the result is here."""
+    """Hyperparameters of a training run: every number that changes the result."""
 
     seed: int
     epochs: int
@@ -53,7 +53,7 @@ class Plan:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that both recipes understand in the same way."""
+    """Adds the options that both recipes have."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the public data set")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write the model to")
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use (default: 2)")
@@ -171,7 +171,7 @@ class Training:
         score: Callable[[nn.Module], float],
         checkpoint_every: int,
     ) -> Weights:
-        """Train to the end and return the averaged weights of the epoch that `score` liked best."""
+        """Train to the end and return the averaged weights of the epoch with the best `score`."""
         self.resume()
         previous = signal.signal(signal.SIGINT, self._ask_to_stop)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

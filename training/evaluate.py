@@ -19,7 +19,7 @@ from sentiment_en import LABELS, natural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WORD_PROBES = (
+WORDS = (
     "hello bonjour danke привет здравей γειά こんにちは 你好 สวัสดี مرحبا شکریہ नमस्ते merhaba habari gracias obrigado "
     "grazie dziękuję bedankt cảm_ơn thanks OK Berlin 12345 :-)"
 )
@@ -96,8 +96,8 @@ def language(folder: Folder, data: Path) -> None:
         table.add_row(name, str(len(texts)), f"{share:.3f}", f"{words_share:.3f}", *published.get(name, []))
     console.print(table)
     console.print(f"held-out sentences: {right / total:.4f} of {total:.0f}; words: {words_right / words_total:.4f}")
-    probes = [*(word.replace("_", " ") for word in WORD_PROBES.split()), *MIXED]
-    for text, scores in zip(probes, folder.scores(probes).tolist(), strict=True):
+    texts = [*(word.replace("_", " ") for word in WORDS.split()), *MIXED]
+    for text, scores in zip(texts, folder.scores(texts).tolist(), strict=True):
         best = sorted(zip(scores, LANGUAGES, strict=True), reverse=True)[:3]
         console.print(f"{text}  ->  {', '.join(f'{label} {score:.2f}' for score, label in best)}", markup=False)
 

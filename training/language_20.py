@@ -103,7 +103,7 @@ def train_tokenizer(sentences: Sentences) -> Tokenizer:
 
 
 def coarser(tokenizer: Tokenizer, share: float) -> Tokenizer:
-    """The same tokenizer with only the first merges, so that words also come in small pieces while training."""
+    """A copy of the tokenizer with only the first merges, so that words also come in small pieces while training."""
     state = Tokenizer.from_str(tokenizer.to_str())
     vocabulary = tokenizer.get_vocab()
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
@@ -181,8 +181,8 @@ class Sampler:
         if rng.random() < 0.4:
             text = text.strip(EDGES)
         if language in UNACCENTED and rng.random() < 0.06:
-            bare = (mark for mark in unicodedata.normalize("NFD", text) if not unicodedata.combining(mark))
-            text = "".join(bare).replace("đ", "d").replace("ł", "l")
+            unaccented = (mark for mark in unicodedata.normalize("NFD", text) if not unicodedata.combining(mark))
+            text = "".join(unaccented).replace("đ", "d").replace("ł", "l")
         return text
 
     def _ids(self, text: str, rng: random.Random) -> list[int]:
@@ -204,7 +204,7 @@ def one_hot(language: str) -> list[float]:
 
 
 def even(languages: list[str]) -> list[float]:
-    """The same share for each of these languages, zeros for the others."""
+    """Equal shares for these languages, zeros for the others."""
     return [(other in languages) / len(languages) for other in LANGUAGES]
 
 

@@ -62,7 +62,7 @@ end
 
 
 class Load(NamedTuple):
-    """What was answered."""
+    """Rate and latencies of the answers."""
 
     rate: float
     """Requests per second."""
@@ -70,7 +70,7 @@ class Load(NamedTuple):
     p99_ms: float
 
 
-def load(  # noqa: PLR0913, PLR0917  # what a load is
+def load(  # noqa: PLR0913, PLR0917  # the parts of a load
     port: int, path: str, bodies: Sequence[str], seconds: float, connections: int, warm: float = WARM
 ) -> Load:
     """Keeps the connections busy for `warm` seconds and then counts for `seconds`.

@@ -54,7 +54,7 @@ def compare(  # noqa: PLR0913  # one per flag
         typer.Option(help="Folder where synthetic models (3 GB) and peers' environments (1 to 2 GB each) are kept."),
     ] = Path("~/.cache/labeld-benchmarks"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="One short round of each: shows that everything works.")
+        bool, typer.Option("--quick", help="One short round of each: checks that everything works.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines as they come.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Also write them to benchmarks/results/ as they come.")] = False,

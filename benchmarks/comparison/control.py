@@ -1,4 +1,4 @@
-"""The control: a fixed piece of work that must take the same time all along, and a look at who else is busy.
+"""The control: fixed work that must always take the same time, and a reading of how busy other processes are.
 
 A run in which it does not has no figures worth keeping.
 """
@@ -14,16 +14,16 @@ SPREAD, FOREIGN = 0.30, 0.10
 """An idle virtual machine took between 10.5 and 12.9 ms for the same work: its host's clock has two speeds."""
 SIZE, TIMES = 1024, 45
 SETTLE_SECONDS, IDLE_SECONDS = 1.0, 1.0
-"""Before the looks: the kernel is still freeing the memory of whoever has just ended."""
+"""Before a reading: the kernel is still freeing the memory of a process that has just ended."""
 
 
 class Control(NamedTuple):
-    """One look, while nobody of ours computes."""
+    """One reading, taken while no process of the benchmark computes."""
 
     seconds: float
     """Median time of the fixed work: a matrix product on all cores."""
     foreign: float
-    """Share of all cores that was busy with other people's work while we did nothing."""
+    """Share of all cores that other processes kept busy while the benchmark was idle."""
 
 
 def control() -> Control:
@@ -42,17 +42,17 @@ def control() -> Control:
     return Control(median(times), passed[0] / max(1, sum(passed)))
 
 
-def reasons_void(looks: list[Control]) -> list[str]:
-    """Why the figures between these looks are void; none when they are not."""
+def reasons_void(readings: list[Control]) -> list[str]:
+    """Why the figures between these readings are void; empty when they are valid."""
     found = []
-    times = [look.seconds for look in looks]
+    times = [reading.seconds for reading in readings]
     if times and max(times) > (1 + SPREAD) * min(times):
         found.append(
             f"the same work took between {1e3 * min(times):.1f} and {1e3 * max(times):.1f} ms, more than "
             f"{SPREAD:.0%} apart"
         )
-    if any(look.foreign > FOREIGN for look in looks):
-        found.append(f"other work took up to {max(look.foreign for look in looks):.0%} of the cores")
+    if any(reading.foreign > FOREIGN for reading in readings):
+        found.append(f"other work took up to {max(reading.foreign for reading in readings):.0%} of the cores")
     return found
 
 

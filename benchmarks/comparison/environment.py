@@ -20,15 +20,15 @@ COMPLETE = "complete.json"
 ALSO_MAIN = {"numpy", "onnx", "onnxruntime", "openvino", "tokenizers", "torch", "transformers", "uvicorn"}
 """Packages whose versions are shown although no script may name them."""
 REASON = 300
-"""Characters of pip's last words."""
+"""Characters of the end of pip's output that are shown."""
 
 
 class Environment(NamedTuple):
-    """What a peer runs in."""
+    """The Python of a peer, and the versions of its main packages."""
 
     python: Path
     versions: dict[str, str]
-    """Of its main packages."""
+    """By package."""
 
 
 def environment(peer: Peer, cache: Path, progress: Progress) -> Environment:
@@ -63,7 +63,7 @@ def _make(folder: Path, peer: Peer, progress: Progress) -> None:
 
 
 def _run(command: list[str], task: int, progress: Progress, peer: Peer) -> list[str]:
-    """What pip writes, line by line, its last line shown beside the progress."""
+    """Runs pip; the lines that it writes, of which the last is shown beside the progress."""
     lines: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None

@@ -34,7 +34,7 @@ PATIENCE = 10.0
 LEFT_SECONDS = 5.0
 """At most, for the requests that are unanswered when a load ends."""
 FEW = 64
-"""Texts by which a library's speed is found out, so that a round lasts as long as it should."""
+"""Texts by which a library's speed is estimated, so that a round lasts as long as planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,19 @@ class Matchup:
     schedule: Schedule
     cache: Path
     spent: Callable[[str, float], None]
-    """Told what was done and how many of the expected seconds that was."""
+    """Called with what was done and how many of the expected seconds it was."""
     limits: Limits = Limits()
 
     def run(self) -> dict[str, Any]:
-        """Everything that is measured, as a record; raises PeerError when the peer fails."""
-        looks = [control()]
+        """Measures everything and returns the record; raises PeerError when the peer fails."""
+        controls = [control()]
         measure = self._library if self.peer.in_process else self._server
         found = measure()
-        looks.append(control())
-        return {**self.describe(), **found, "control": [look._asdict() for look in looks]}
+        controls.append(control())
+        return {**self.describe(), **found, "control": [one._asdict() for one in controls]}
 
     def describe(self) -> dict[str, Any]:
-        """Which variant it is, with its versions."""
+        """The variant and its versions, for a record."""
         return {
             "peer": self.peer.name,
             "title": self.peer.title,
@@ -99,7 +99,7 @@ class Matchup:
             self.spent("scores are right", 0.0)
             rates: dict[tuple[str, int, Who], list[closed_loop.Load]] = defaultdict(list)
             for load in self.schedule.closed(self.variant, self.traffic.model, in_process=False):
-                with self._still(server, load.who):
+                with self._paused(server, load.who):
                     rates[load[:3]].append(self._closed(server, load))
                 server.peak_memory()
             capacity = median(one.rate for one in rates[self.traffic.main, MANY, PEER])
@@ -135,7 +135,7 @@ class Matchup:
                     rates[load[:3]].append(closed_loop.Load(len(asked) / seconds, float("nan"), float("nan")))
                     self.spent("in its process", load.lasts)
                 else:
-                    with self._still(library, load.who):
+                    with self._paused(library, load.who):
                         rates[load[:3]].append(self._closed(None, load))
             return {
                 "command": library.portable_command,
@@ -225,8 +225,8 @@ class Matchup:
         self.spent(f"{who}, {load.connections} connections, {load.mix}: {found.rate:.0f}/s", load.lasts)
         return found
 
-    def _still(self, server: Running, who: Who) -> AbstractContextManager[None]:
-        """The peer does nothing while labeld is asked, if it bears that."""
+    def _paused(self, server: Running, who: Who) -> AbstractContextManager[None]:
+        """Pauses the peer while labeld is asked, if the peer can be stopped."""
         return nullcontext() if who == PEER or not self.peer.stoppable else server.paused()
 
     def _open(self, server: RunningServer, share: float, who: Who, rate: float, lasts: float) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class Matchup:
             asked, bodies = server, [self.peer.request_body(text).encode() for text in texts]
         else:
             asked, bodies = self.ours[who].server, [our_body(text).encode() for text in texts]
-        with self._still(server, who):
+        with self._paused(server, who):
             found = open_loop.run(asked.port, asked.path, bodies, rate, lasts, headers=HEADERS, patience=PATIENCE)
         if who == PEER:
             server.check()

@@ -20,7 +20,7 @@ refused, and no peer refuses."""
 
 
 class Ours(NamedTuple):
-    """A labeld that runs, and what is known of it so far."""
+    """A running labeld and its first figures."""
 
     server: RunningServer
     precision: Precision

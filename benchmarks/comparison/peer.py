@@ -36,7 +36,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What a script's metadata say."""
+    """A peer, as the metadata of its script describe it."""
 
     script: Path
     title: str
@@ -48,11 +48,11 @@ class Peer:
     body: str = ""
     """A request's body: JSON in which "TEXT" stands for the text."""
     pair_body: str | None = None
-    """The same with "PAIR" for the second text; None = it takes no pairs."""
+    """A body for pairs, with "PAIR" for the second text; None: the peer takes no pairs."""
     stoppable: bool = True
     """Whether it still works after it was stopped (SIGSTOP) for some seconds."""
     in_process: bool = False
-    """No server: it is asked over its standard input."""
+    """Whether it is a library, which gets its texts over standard input, instead of a server."""
 
     @property
     def name(self) -> str:

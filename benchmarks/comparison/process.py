@@ -1,4 +1,4 @@
-"""A server or a library in a process: started, asked for its first answer, its memory looked at, and ended."""
+"""A server or a library in a process: started, asked for its first answer, its memory read, and ended."""
 
 import contextlib
 import http.client
@@ -101,9 +101,9 @@ class Running:
         """Raises PeerError with the end of what it wrote when it does not run any more."""
         code = self.process.poll()
         if code is not None:
-            raise PeerError(f"it ended with code {code}: {self.last_words()}")
+            raise PeerError(f"it ended with code {code}: {self.log_end()}")
 
-    def last_words(self) -> str:
+    def log_end(self) -> str:
         """The end of what it wrote to stderr."""
         self._log.seek(0)
         text = self._log.read().decode(errors="replace").strip()
@@ -137,7 +137,7 @@ class RunningServer(Running):
                 answers, end = True, min(end, now + ERRORS_FOR)
             said = f"{status} {reply[:200].decode(errors='replace')}"
             time.sleep(0.02)
-        raise PeerError(f"it gave no answer within {end - self.began:.0f} s ({said}): {self.last_words()}")
+        raise PeerError(f"it gave no answer within {end - self.began:.0f} s ({said}): {self.log_end()}")
 
     def ask(self, body: bytes, within: float) -> tuple[int, bytes]:
         """Status and body of the answer to one request on a connection of its own."""
@@ -149,7 +149,7 @@ class RunningServer(Running):
 
 
 class Answers(NamedTuple):
-    """What a library says to a file of texts."""
+    """A library's answer to a file of texts."""
 
     seconds: float
     rankings: Any
@@ -161,7 +161,7 @@ class RunningLibrary(Running):
     _asked_by_pipe = True
 
     def answers(self, file: Path, within: float) -> Answers:
-        """What it says to a file of texts; raises PeerError when it ends, hangs or says something else."""
+        """The answer to a file of texts; raises PeerError when the process ends, hangs or writes anything else."""
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -172,7 +172,7 @@ class RunningLibrary(Running):
             end = time.monotonic() + within
             while not line.endswith(b"\n"):
                 if not select.select([stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                    raise PeerError(f"it gave no answer within {within:g} s: {self.last_words()}")
+                    raise PeerError(f"it gave no answer within {within:g} s: {self.log_end()}")
                 if not (more := os.read(stdout.fileno(), 1 << 16)):
                     break
                 line += more

@@ -1,4 +1,4 @@
-"""How labeld stands: ratios of medians against groups of peers, each with its bar; the worst peer of a group counts."""
+"""Ratios of labeld's medians to those of groups of peers, each with its bar; the peer with the worst ratio counts."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a run found, line by line: written as it comes, so that an interrupted run keeps what it has."""
+"""Results of a run, one JSON line each, written as they come: an interrupted run keeps what it has."""
 
 import json
 import math
@@ -67,7 +67,7 @@ def opened(record: Record, who: str, share: float) -> Record | None:
 
 
 def named(record: Record) -> str:
-    """A peer with its variant, for people."""
+    """A peer with its variant and precision, as tables and plots name it."""
     return f"{record['title']}, {record['variant']}, {record['precision']}"
 
 

@@ -1,4 +1,4 @@
-"""What servers answer: the scores in a reply, and how far they are from those of transformers."""
+"""The scores in a server's reply, and their distance from those of transformers."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def difference(expected: Sequence[Scores], found: Sequence[Scores]) -> float:
 
 
 def reference(folder: Path, texts: Sequence[Text], cache: Path) -> list[Scores]:
-    """What transformers computes for each text by itself in float32; computed once, then read from the cache."""
+    """Transformers' scores of each text by itself in float32; computed once, then read from the cache."""
     key = hashlib.sha256(json.dumps([folder.name, *((one.text, one.pair) for one in texts)]).encode()).hexdigest()
     file = cache / "scores" / f"{key[:16]}.json"
     if not file.exists():

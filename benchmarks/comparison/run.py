@@ -27,17 +27,17 @@ class Entry(NamedTuple):
 
 
 class Run:
-    """What is asked for, and what was found so far."""
+    """One run of `compare` and the state of its records and controls."""
 
     def __init__(self, plan: Plan, schedule: Schedule, records: Records, console: Console) -> None:
         self._plan, self._schedule, self._records, self._console = plan, schedule, records, console
-        self._looks: list[Control] = []
+        self._controls: list[Control] = []
         self._limits = Limits()
         self._expected_so_far = 0.0
         """Seconds that were expected for what is over; a peer that fails takes less."""
 
     def measure(self, scripts: Sequence[Path], models: Sequence[str]) -> None:
-        """Every variant of these peers with these models."""
+        """Measures every variant of these peers with these models."""
         entries = [entry for script in scripts for entry in self._entries(script)]
         chosen = {model: [entry for entry in entries if _takes_part(entry, model)] for model in models}
         expected = sum(
@@ -54,7 +54,7 @@ class Run:
 
     def void(self) -> list[str]:
         """Why the figures are void; nothing when they are not."""
-        return reasons_void(self._looks)
+        return reasons_void(self._controls)
 
     def _entries(self, script: Path) -> list[Entry]:
         """The variants of a script in their environment; a peer that cannot be installed has none."""
@@ -96,7 +96,7 @@ class Run:
                 self._records.add(one.record())
 
     def _one(self, matchup: Matchup) -> None:
-        """One variant; what is wrong with it is a record, and the run goes on."""
+        """Measures one variant; when the peer fails, that is recorded and the run goes on."""
         progress, who = self._plan.progress, matchup.describe()
         total = self._schedule.expected(matchup.peer, matchup.variant, matchup.traffic.model)
         self._name = f"{who['title']}, {who['variant']}, {who['precision']}, {who['model']}"
@@ -106,7 +106,7 @@ class Run:
         except PeerError as error:
             self._absent(who, error)
         else:
-            self._looks += [Control(**look) for look in found["control"]]
+            self._controls += [Control(**one) for one in found["control"]]
             self._records.add({"kind": "peer", **found})
         self._expected_so_far += total
         progress.update(self._task, completed=self._expected_so_far)

@@ -1,4 +1,4 @@
-"""How long everything takes: the loads of each comparison, as a list made beforehand, so that the end is known."""
+"""The loads of each comparison, listed beforehand, so that the time of a whole run is known."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ OPEN_LONGER = 4.0
 """Times a load of the closed loop at AT: a p99 needs some hundred answers, and a queue needs time to fill."""
 PEER: Literal["peer"] = "peer"
 START_SECONDS = 20.0
-"""What starting a peer, the check of its scores and the control take, about."""
+"""Time, about, of starting a peer, checking its scores and running the control."""
 DRAIN_SECONDS = 2.0
-"""What is still to be answered when the arrivals of an open loop end, and its generator's start."""
+"""Time, about, of the generator's start and of the answers that come after the last arrival of an open loop."""
 
 Who = Literal["peer"] | Precision
 """The peer, or labeld in a precision."""

@@ -1,9 +1,9 @@
-"""Keeps a command's processes together: `python subreaper.py COMMAND…` ends only when all of them have ended.
+"""A child subreaper (Linux): `python subreaper.py COMMAND…` ends only when all processes of the command have ended.
 
-A server may start processes that detach themselves. Here every orphan becomes a child of the subreaper (Linux: child
-subreaper), so that none is lost. SIGTERM is passed on to the command; whatever is left ENDS_WITHIN seconds later, or
-after the command has ended by itself, is killed, each by its own id. The subreaper gets its SIGTERM also when whoever
-started it dies. Nothing but the standard library, because it runs with any Python.
+A server may start processes that detach themselves. Every orphan becomes a child of the subreaper, so that none is
+lost. SIGTERM is passed on to the command; whatever is left ENDS_WITHIN seconds later, or after the command has ended by
+itself, is killed, each by its own id. The subreaper gets a SIGTERM also when the process that started it dies. Only
+the standard library is imported, because it runs with any Python.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What every server is asked: the same texts or pairs, and the models they are for."""
+"""The requests, alike for every server: texts or pairs, and the model that they are for."""
 
 import random
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Traffic(NamedTuple):
     folder: Path
     """A real directory with the model's files."""
     requests: dict[str, list[Text]]
-    """By mix: `mixed` (4 to 256 tokens, mean 26) and `wide` (4 to 512), or `pairs`."""
+    """Texts or pairs by mix: `mixed` (4 to 256 tokens, mean 26) and `wide` (4 to 512), or `pairs`."""
     mean_tokens: dict[str, float]
 
     @property

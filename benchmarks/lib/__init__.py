@@ -1,1 +1,1 @@
-"""What several measurements share."""
+"""Parts that suites and the comparison share."""

@@ -1,4 +1,4 @@
-"""A Starlette route with nothing behind it: reads a request's body, and always answers the same.
+"""A Starlette route with nothing behind it: it reads the request's body and always sends one fixed reply.
 
 Run as `python -m benchmarks.lib.bare_route PORT` with the reply, `{"headers": {…}, "body": "…"}`, on standard input.
 """

@@ -1,4 +1,4 @@
-"""A plain keep-alive HTTP client on a socket: what a request costs without a client library's own time."""
+"""A plain keep-alive HTTP client on a socket, which adds no time of a client library."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ def get(path: str) -> bytes:
 
 
 def post(path: str, text: str, *, wait: bool = False) -> bytes:
-    """The bytes of a request to classify one text, past any cache of answers; `wait` is for a model that is cold."""
+    """The bytes of a request to classify one text, past the answer cache; `wait` sets X-Wait-For-Model."""
     body = json.dumps({"inputs": text}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Use-Cache: false\r\n"
     waiting = "X-Wait-For-Model: true\r\n" if wait else ""

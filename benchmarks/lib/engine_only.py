@@ -15,7 +15,7 @@ from labeld.types import EncodedText, Precision
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A text as the planner sees it, with no deadline."""
+    """A text without a deadline, as the batching function takes it."""
 
     text: EncodedText
     tokens: int

@@ -15,7 +15,7 @@ Scores = dict[str, float]
 
 
 def known_scores(folder: Path, texts: list[str]) -> list[Scores]:
-    """What transformers computes for each text by itself, in float32."""
+    """Transformers' scores of each text by itself, in float32."""
     transformers = library()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     network = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()

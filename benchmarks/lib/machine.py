@@ -1,4 +1,4 @@
-"""Where a benchmark ran: without this a figure means nothing."""
+"""The machine, versions and commit of a run."""
 
 import os
 import platform

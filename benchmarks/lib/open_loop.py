@@ -1,9 +1,9 @@
 """Open loop: requests arrive on a clock, whether or not earlier ones were answered, as those of many people do.
 
-Latency counts from the time at which a request was due, so that a server that stalls is charged for everybody who would
-have asked meanwhile; a closed loop, whose clients wait for their answers, would not ask. The generator is a process of
-its own, `python -m benchmarks.lib.open_loop` with its task as JSON on standard input: plain sockets and one epoll, so
-that it takes little from the server beside it.
+Latency counts from the time at which a request was due, so that a server that stalls is charged for all requests that
+were due meanwhile; a closed loop, whose clients wait for their answers, would not send them. The generator is a process
+of its own, `python -m benchmarks.lib.open_loop` with its task as JSON on standard input: plain sockets and one epoll,
+so that it takes little from the server beside it.
 """
 
 import json
@@ -28,8 +28,8 @@ CONNECTIONS = 1024
 """Connections that are opened at most; a request that is due when none is free waits, and its latency grows."""
 PATIENCE = 30.0
 """Seconds after the last arrival in which answers still count; then a request has none."""
-KEPT_MS = 5.0
-"""The generator kept its clock when 99 of 100 requests left at most so long after they were due."""
+ON_TIME_MS = 5.0
+"""The generator was on time when 99 of 100 requests left at most so long after they were due."""
 REFUSALS = (429, 503)
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     ended: float
     """When the last byte of its answer was here, or when it was given up."""
     status: int
-    """0 = no answer: the connection broke, or patience ended."""
+    """0: no answer, because the connection broke or `patience` ended."""
     retry_after: bool
     """Whether the answer says when to come back."""
 
@@ -78,7 +78,7 @@ class OpenLoop:
 
     @property
     def refusals_say_when(self) -> bool:
-        """Whether every refusal has a Retry-After."""
+        """Whether every refusal has a Retry-After header."""
         return all(one.retry_after for one in self.refused)
 
     @property
@@ -87,9 +87,9 @@ class OpenLoop:
         return _percentile([one.sent - one.due for one in self.answers], 99)
 
     @property
-    def kept_its_clock(self) -> bool:
+    def on_time(self) -> bool:
         """Whether the generator was quick enough; if not, the latencies are partly its own."""
-        return self.lateness_ms <= KEPT_MS
+        return self.lateness_ms <= ON_TIME_MS
 
     def latency_ms(self, percentile: float) -> float:
         """Of the 200s, from the time they were due; NaN when there is none."""
@@ -104,7 +104,7 @@ class OpenLoop:
         return sum(one.latency <= within and one.ended <= self.seconds for one in self.accepted) / self.seconds
 
     def detail(self) -> dict[str, Any]:
-        """For a figure; says so when the generator did not keep its clock."""
+        """For a figure; says so when the generator was not on time."""
         return {
             "rate": self.rate,
             "goodput": self.goodput(),
@@ -114,11 +114,11 @@ class OpenLoop:
             "refusal_p99_ms": self.refusal_ms(99),
             "errors": self.errors,
             "lateness_p99_ms": self.lateness_ms,
-            **({} if self.kept_its_clock else {"VOID": f"the generator left {self.lateness_ms:.1f} ms late"}),
+            **({} if self.on_time else {"VOID": f"the generator left {self.lateness_ms:.1f} ms late"}),
         }
 
 
-def run(  # noqa: PLR0913  # what a run is
+def run(  # noqa: PLR0913  # the parts of a run
     port: int,
     path: str,
     bodies: Sequence[bytes],
@@ -234,7 +234,7 @@ class _Connection:
         self._generator.forget(self)
 
     def give_up(self) -> None:
-        """What was asked, if anything, has no answer."""
+        """Records that the current request, if any, has no answer."""
         if self.busy:
             self._answered(0)
 
@@ -285,7 +285,7 @@ class _Generator:
         return time.perf_counter() - self._began
 
     def watch(self, connection: _Connection, *, sending: bool) -> None:
-        """Has the connection told when there is something to read, and while sending when there is room."""
+        """Watches a connection for data to read and, while sending, for room to write."""
         number = connection.socket.fileno()
         if sending != (number in self._sending):
             self._epoll.modify(number, select.EPOLLIN | (select.EPOLLOUT if sending else 0))

@@ -1,4 +1,4 @@
-"""transformers, the reference: imported only by who needs it, offline and without progress bars of its own."""
+"""transformers, the reference: imported only where it is needed, offline and without its progress bars."""
 
 import os
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What a benchmark finds: figures with their bars, as a table and as JSON lines."""
+"""Figures with their bars, as a table and as JSON lines, and the options of a run."""
 
 import json
 import operator
@@ -15,14 +15,14 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was asked for on the command line."""
+    """Options of a run, from the command line."""
 
     data: Path | None
-    """Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/; None = what ships with the benchmarks."""
+    """Folder with sst2/dev.tsv, langid/sentences.tsv and checkpoints/; None: the shipped sentences."""
     cache: Path
-    """Where synthetic models, and what the server remembers, are kept."""
+    """Where synthetic models, and the server's cache, are kept."""
     quick: bool
-    """A few texts and seconds only: shows that everything works, measures nothing."""
+    """A few texts and seconds only: checks that everything works, measures nothing."""
     progress: Progress
     core_hour: float = 0.04
     """Dollars that a core costs in an hour."""
@@ -38,7 +38,7 @@ class Figure:
     value: float
     unit: str
     bar: float | None = None
-    """None = for information, passes always."""
+    """None: for information, always passes."""
     keep: Literal["at most", "at least"] = "at most"
     detail: dict[str, Any] = field(default_factory=dict)
 

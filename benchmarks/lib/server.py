@@ -1,4 +1,4 @@
-"""A real `labeld serve` process, and its end: none is left behind, whatever happens here."""
+"""A real `labeld serve` process, which is always ended, whatever happens here."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ READY_WITHIN = 60.0
 ENDS_WITHIN = 40.0
 """A server drains for 30 seconds at most."""
 SPARE = 32 * 1024 * 1024
-"""Bytes by which two servers may differ that do the same."""
+"""Bytes by which the memory of two equal servers may differ."""
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
         return {"worker": peak(worker), "others": sum(proportional(pid) for pid in others)}
 
     def status(self) -> dict[str, Any]:
-        """What GET /status says."""
+        """The reply of GET /status."""
         with Connection(self.port) as connection:
             found: dict[str, Any] = json.loads(connection.ask(get("/status"))[1])
         return found
@@ -92,7 +92,7 @@ class Server:
 
 
 def serve_command(port: int, cache: Path) -> list[str]:
-    """`labeld serve` on this port, without remembered answers: a benchmark that asks twice would measure nothing."""
+    """`labeld serve` on this port, without its answer cache: repeated requests would measure nothing."""
     command = shutil.which("labeld", path=str(Path(sys.executable).parent)) or shutil.which("labeld")
     if command is None:
         sys.exit("The labeld command is not installed: pip install -e .")
@@ -112,7 +112,7 @@ def on_core(core: int | None) -> list[str]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 where nobody listens."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -153,7 +153,7 @@ def _bytes(file: Path, name: str) -> int:
 
 
 def budget_for(models: float, cache: Path) -> int:
-    """A memory budget that leaves so many bytes to models: beside them is what a server with the bundled one uses."""
+    """A memory budget that leaves so many bytes to models, beside what a server with the bundled one uses."""
     with Server(cache=cache) as server:
         used: int = server.status()["memory"]["used"]
     return used + int(models) + SPARE

@@ -1,7 +1,7 @@
 """The files of a synthetic model: its tokenizer, and weights that are scaled until they tell texts apart.
 
 With weights as they are usually initialised every text gets nearly the same answer, and a wrong GELU or a wrong epsilon
-hides under a bar of 1e-5. So the blocks' weights are made larger by half, and the head's until the probabilities of two
+passes a bar of 1e-5. So the blocks' weights are made larger by half, and the head's until the probabilities of two
 texts differ by 0.8 and more. NOTE: blocks that are scaled until they do it alone are ill-conditioned: for RoBERTa's
 shape torch itself is then 1e-4 away from its own float64.
 """
@@ -22,7 +22,7 @@ from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from labeld.tokenization.loader import read_tokenizer
 
 SAMPLE = 48
-"""Texts on which the spread is looked at."""
+"""Texts on which the spread is measured."""
 BLOCKS = 1.5
 """How much larger than initialised the weights of the transformer blocks are."""
 SPREAD = 0.8

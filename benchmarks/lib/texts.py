@@ -22,7 +22,7 @@ STRETCH = 40
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A text and what it is to the model that the benchmark uses."""
+    """A text and its token ids for the model that is measured."""
 
     text: str
     encoded: EncodedText
@@ -72,7 +72,7 @@ def mixed_lengths(texts: Sequence[str], encoder: TextEncoder, count: int) -> lis
 
 
 def evenly(texts: Sequence[Measured]) -> list[Measured]:
-    """In an order of which each STRETCH texts have all lengths: a slow server is asked few, and they are not easier."""
+    """The texts in an order in which any STRETCH in a row have all lengths: a slow server's few are not easier."""
     mixed = random.Random(SEED)
     ranked = sorted(texts, key=lambda one: one.tokens)
     size = -(-len(ranked) // STRETCH)

@@ -1,6 +1,6 @@
-"""`labeld serve` with a watch on each stage of a request: the same process, wrapped from outside.
+"""`labeld serve` that measures each stage of a request: its functions are wrapped from outside.
 
-Run as `python -m benchmarks.lib.traced_server serve …`. `GET /stages` says what was measured since it was last asked.
+Run as `python -m benchmarks.lib.traced_server serve …`. `GET /stages` returns the measurements since its last request.
 The watches take some microseconds of a request, which are counted with the stage that they surround.
 """
 
@@ -42,7 +42,7 @@ _stages: ContextVar[Seconds] = ContextVar("stages")
 
 
 def application(settings: Settings, first: Semaphore, address: Address) -> Any:
-    """The application of labeld, with watches; made in the worker."""
+    """Labeld's application with watches; called in the worker."""
     return _Traced(_original(settings, first, address), _Watches())
 
 

@@ -1,4 +1,4 @@
-"""What the peers on an exported graph have in common: texts to padded rows, logits to scores."""
+"""From texts to padded rows and from logits to scores, for the peers that run an exported graph."""
 
 import numpy as np
 from tokenizers import Tokenizer

@@ -36,7 +36,7 @@
 # engine = "openvino"
 # arguments = ["--precision", "int8"]
 # ///
-"""The strongest thing that a good engineer writes in a day: OpenVINO behind a queue, without torch in the server.
+"""OpenVINO behind a queue, without torch in the server: the most that a good engineer builds in a day.
 
 Requests wait in a queue; one task a stream takes what is there. `--batch 1`, the default, takes one text at a time
 and pads nothing; `--batch N` takes up to N of those that wait, the shortest ones first, padded to the longest of
@@ -49,20 +49,15 @@ one; int8 116 and 165. With one connection one stream of two threads answers soo
 """
 
 import argparse
-import asyncio
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import uvicorn
-from _batches import open_tokenizer, padded, probabilities
+from _batches import padded, probabilities
+from _batching_server import serve
 from _onnx_files import onnx_files
-from fastapi import FastAPI
-from pydantic import BaseModel
 
 sys.modules["openvino_telemetry"] = None  # it reports its use to a host elsewhere
 import openvino
@@ -96,7 +91,6 @@ def model_file(folder: Path) -> Path:
 
 folder = onnx_files(options.model)
 about = json.loads((folder / "labels.json").read_text())
-tokenizer = open_tokenizer(folder)
 hidden = json.loads(Path(options.model, "config.json").read_text())
 settings = {
     "INFERENCE_NUM_THREADS": options.threads,
@@ -109,16 +103,6 @@ if options.precision != "int8":
 compiled = openvino.Core().compile_model(model_file(folder), "CPU", settings)
 inputs = [one.any_name for one in compiled.inputs]
 requests = [compiled.create_infer_request() for _ in range(options.streams)]
-waiting: list[tuple] = []
-arrived = asyncio.Semaphore(0)
-lanes = ThreadPoolExecutor(options.streams)
-
-
-class Question(BaseModel):
-    """A request."""
-
-    text: str
-    pair: str | None = None
 
 
 def compute(request, encodings):
@@ -127,49 +111,5 @@ def compute(request, encodings):
     return probabilities(request.infer({name: rows[name] for name in inputs}, share_inputs=True)[0])
 
 
-async def work(request):
-    """Computes what waits, batch by batch, on one stream."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await arrived.acquire()
-        if options.batch > 1:
-            waiting.sort(key=lambda one: len(one[0].ids))
-        batch = waiting[: options.batch]
-        del waiting[: options.batch]
-        for _ in batch[1:]:
-            await arrived.acquire()
-        try:
-            scores = await loop.run_in_executor(lanes, compute, request, [encoding for encoding, _ in batch])
-            for (_, answer), row in zip(batch, scores, strict=True):
-                if not answer.done():
-                    answer.set_result(row)
-        except Exception as error:  # noqa: BLE001  # whoever waits has to know
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-
-
-@asynccontextmanager
-async def lifespan(_):
-    workers = [asyncio.create_task(work(request)) for request in requests]
-    yield
-    for worker in workers:
-        worker.cancel()
-
-
-app = FastAPI(lifespan=lifespan)
-
-
-@app.post("/classify")
-async def classify(question: Question):
-    encoding = tokenizer.encode(question.text, question.pair)
-    answer = asyncio.get_running_loop().create_future()
-    waiting.append((encoding, answer))
-    arrived.release()
-    scores = await answer
-    order = np.argsort(-scores)
-    return [{"label": about["labels"][index], "score": float(scores[index])} for index in order]
-
-
 if __name__ == "__main__":
-    uvicorn.run(app, port=options.port, access_log=False, log_level="warning")
+    serve(folder, about["labels"], [partial(compute, request) for request in requests], options.batch, options.port)

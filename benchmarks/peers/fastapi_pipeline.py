@@ -19,7 +19,7 @@
 # engine = "torch"
 # arguments = ["--tuned"]
 # ///
-"""What most people write: a pipeline behind an endpoint.
+"""A transformers pipeline behind a FastAPI endpoint, as most people write it.
 
 Documented: as the tutorials show it, a plain function, which FastAPI runs in a pool of threads, all of which compute at
 once. Tuned: torch has the threads it is given, one text at a time, no gradients.

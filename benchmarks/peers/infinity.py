@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> None:
-    """What the command infinity_emb does, with the ONNX engine's one defect mended."""
+    """Runs the command infinity_emb, with a fault of its ONNX engine mended."""
     from infinity_emb.cli import cli  # noqa: PLC0415  # after the environment is set
     from infinity_emb.transformer.classifier.optimum import OptimumClassifier  # noqa: PLC0415
 

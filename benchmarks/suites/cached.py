@@ -1,4 +1,4 @@
-"""Cached: answers that are remembered, against a Starlette route that reads and writes the same bytes."""
+"""Cached: answers from the cache, against a Starlette route that reads and writes the same bytes."""
 
 import json
 import os
@@ -24,7 +24,7 @@ PATH = f"/models/{DEFAULT_MODEL}"
 BODY = json.dumps({"inputs": "The kettle works exactly as described."})
 SERVER_CORE, LOAD_CORE = 0, 1
 OF_UVICORN = ("server", "date", "connection")
-"""Header fields that it writes itself, the last because urllib asks for it."""
+"""Header fields that uvicorn writes itself; `connection` because urllib sends it."""
 SCRIPT = f"""
 wrk.method, wrk.body, wrk.headers["Content-Type"] = "POST", '{BODY}', "application/json"
 function done(summary, latency)
@@ -50,7 +50,7 @@ def measure(plan: Plan) -> list[Figure]:
             rates.append(_load(server.port, CONNECTIONS, seconds)[0])
         alone_ms = _load(server.port, 1, seconds)[1]
     share = median(rates) / median(bare_rates)
-    detail = {"bare": summary(bare_rates), "ours": summary(rates)}
+    detail = {"bare_route": summary(bare_rates), "ours": summary(rates)}
     return [
         Figure("cached", "one core", median(rates), "requests/s", BAR_RATE, "at least", detail),
         Figure("cached", "of a bare route's requests/s", share, "", BAR_SHARE, "at least"),
@@ -63,7 +63,7 @@ def _bare_route(port: int) -> Iterator[int]:
     """The port of a bare route that answers what the server on `port` answers to a repeated question."""
     with urlopen(_question(port)), urlopen(_question(port)) as reply:
         if reply.headers["x-compute-type"] != "cache":
-            sys.exit("The server does not remember its answers.")
+            sys.exit("The server does not answer from its cache.")
         headers = {name: value for name, value in reply.headers.items() if name not in OF_UVICORN}
         payload = json.dumps({"headers": headers, "body": reply.read().decode()})
     bare_port = free_port()

@@ -1,4 +1,4 @@
-"""Churn: more models than fit, asked for at random. Right answers, memory within the budget, and no lease left over."""
+"""Churn: more models than fit in memory, at random: right answers, memory within its budget, no lease left."""
 
 import random
 import tempfile
@@ -21,11 +21,11 @@ from labeld.repository.folders import BUNDLED
 
 LARGE, SMALL = 8, 12
 FIT = 5
-"""Large models for which the budget is."""
+"""Large models that the memory budget holds."""
 CLIENTS = 8
 TEXTS = 4
-LOOKS = 50
-"""Looks at the memory, per second."""
+READINGS = 50
+"""Readings of the memory per second."""
 SMALL_MODEL = BUNDLED / "labeld/language-20"
 SLACK = 1.1
 """How far the memory may be above the budget for a moment."""
@@ -66,7 +66,7 @@ def measure(plan: Plan) -> list[Figure]:
 
 
 def _questions(plan: Plan, root: Path, large: Path) -> list[list[Question]]:
-    """Some for each model, which is made in the folder."""
+    """Some for each model; the models are made in the folder `root`."""
     texts = english(plan.data)[:TEXTS]
     sources = [large] * LARGE + [SMALL_MODEL] * SMALL
     found = []
@@ -99,8 +99,8 @@ def _ask(plan: Plan, port: int, pid: int, questions: list[list[Question]], secon
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(client, seed) for seed in range(CLIENTS)]
         try:
-            for _ in plan.progress.track(range(seconds * LOOKS), description=f"churn: {CLIENTS} clients"):
-                time.sleep(1 / LOOKS)
+            for _ in plan.progress.track(range(seconds * READINGS), description=f"churn: {CLIENTS} clients"):
+                time.sleep(1 / READINGS)
                 used.append(unshared(pid))
         finally:
             stop.set()

@@ -1,4 +1,4 @@
-"""Cold: many requests at once for one model that is not even downloaded. One download, one load, right answers."""
+"""Cold: many simultaneous requests for a model that is not downloaded yet: one download, one load, right answers."""
 
 import asyncio
 import resource
@@ -15,7 +15,7 @@ from tests.support.local_hub import local_hub
 
 REQUESTS = 1000
 TEXTS = 20
-"""Different texts among them, each computed whenever it is asked."""
+"""Different texts among the requests; none is answered from the cache."""
 MODEL_ID = "org/cold"
 LIMITS = {
     "max-connections": 2 * REQUESTS,
@@ -25,11 +25,11 @@ LIMITS = {
     "queue-seconds": 600,
     "queue-timeout": 600,
 }
-"""What is raised so that nobody is refused."""
+"""Limits that are raised so that no request is refused."""
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """DistilBERT's synthetic model lies on a Hub of ours; the server's store is empty."""
+    """DistilBERT's synthetic model on a local Hub, and a server whose store is empty."""
     folder = model_folders.folder(plan, synthetic_models.DISTILBERT)
     texts = english(plan.data)[:TEXTS]
     known = known_scores(folder, texts)

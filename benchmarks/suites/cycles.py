@@ -1,4 +1,4 @@
-"""Cycles: models of two architectures take turns in memory that holds one. What stays behind adds up, if anything."""
+"""Cycles: models of two architectures take turns in memory that holds one. A leak would add up."""
 
 from statistics import median
 
@@ -10,9 +10,9 @@ from labeld.lifecycle.loader import PEAK
 
 CYCLES = 200
 WARM_UP = 10
-"""Cycles before memory is looked at: libraries make their buffers."""
+"""Cycles before memory is read: libraries allocate their buffers."""
 WINDOW = 10
-"""Cycles over which it is looked at, then and at the end."""
+"""Cycles over which memory is read, after the warm-up and at the end."""
 BAR = 1.05
 MODELS = (synthetic_models.DISTILBERT, synthetic_models.BERT)
 TEXT = "The kettle works exactly as described."

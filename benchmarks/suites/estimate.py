@@ -1,4 +1,4 @@
-"""Estimate: what a caller is told that a model still needs, against what it then takes."""
+"""Estimate: the `estimated_time` of a 503 against the time that loading then takes."""
 
 import json
 import time
@@ -15,7 +15,7 @@ TEXT = "The kettle works exactly as described."
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """The third load of each model, in memory that holds one of them, by what the first two have taught."""
+    """The third load of each model, in memory that holds one of them, estimated from the first two."""
     folders = [model_folders.folder(plan, model) for model in MODELS]
     budget = budget_for(PEAK["float32"] * max(model_folders.float32_bytes(folder) for folder in folders), plan.cache)
     flags = ("--models-dir", str(model_folders.models_dir(plan)), "--memory-budget", str(budget), "--hub", "off")

@@ -1,4 +1,4 @@
-"""Faults: a Hub that misbehaves in every way we know. Nothing unverified is loaded, and it passes by itself."""
+"""Faults: a Hub that misbehaves in every known way. Nothing unverified is loaded, and requests succeed afterwards."""
 
 import asyncio
 import tempfile
@@ -24,17 +24,17 @@ HUB_TIMEOUT = 1.0
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Each kind of fault of the tests, met by some models at once that nobody has, and asked for again after it."""
+    """Each kind of fault of the tests, during which several new models are requested at once, and again after it."""
     found = {"loaded": 0, "left": 0, "refused": 0, "recovered": 0}
     runs = 2 if plan.quick else RUNS
     for fault in plan.progress.track(list(_faults()), description="faults: of a Hub"):
-        for name, count in asyncio.run(_suffer(fault, runs)).items():
+        for name, count in asyncio.run(_outcomes(fault, runs)).items():
             found[name] += count
     kinds = len(FAULTS)
     return [
         Figure("faults", f"{kinds} kinds, {runs} runs: models loaded meanwhile", found["loaded"], "", 0),
         Figure("faults", "folders in the store meanwhile, or other bytes after it", found["left"], "", 0),
-        Figure("faults", "requests told that the Hub fails", found["refused"], "", kinds * runs, "at least"),
+        Figure("faults", "requests answered with HubFailedError", found["refused"], "", kinds * runs, "at least"),
         Figure("faults", "next requests that are answered", found["recovered"], "", kinds * runs, "at least"),
     ]
 
@@ -45,8 +45,8 @@ def _faults() -> Iterator[Fault]:
         yield replace(fault, on="tokenizer.json") if fault.on == "vocab.txt" else replace(fault)
 
 
-async def _suffer(fault: Fault, runs: int) -> dict[str, int]:
-    """What became of so many models, each asked for during a fault and after it."""
+async def _outcomes(fault: Fault, runs: int) -> dict[str, int]:
+    """Outcomes of `runs` models, each requested during a fault and after it, by name."""
     files = {path.name: path.read_bytes() for path in MODEL.iterdir()}
     ids = [f"org/model-{run}" for run in range(runs)]
     with tempfile.TemporaryDirectory() as folder, local_hub() as hub, local_hub() as other:
@@ -61,7 +61,7 @@ async def _suffer(fault: Fault, runs: int) -> dict[str, int]:
             loaded, left = service.counts.loads, len(_stored(settings)) + len(other.requests)
             hub.fault = None
             for model_id in ids:
-                while service.state(model_id).state == "error":  # until it is tried again
+                while service.state(model_id).state == "error":  # until it may be tried again
                     await asyncio.sleep(0.05)
             after = await asyncio.gather(*(_ask(service, model_id) for model_id in ids))
             right = sum(_same(path, files) for path in _stored(settings))
@@ -74,7 +74,7 @@ async def _suffer(fault: Fault, runs: int) -> dict[str, int]:
 
 
 async def _ask(service: Service, model_id: str) -> Exception | None:
-    """What a request for a model ends with; None when it is answered."""
+    """The error that a request for a model ends with; None when it is answered."""
     try:
         await service.classify(model_id, REQUEST)
     except LabeldError as error:
@@ -88,5 +88,5 @@ def _stored(settings: Settings) -> list[Path]:
 
 
 def _same(folder: Path, files: dict[str, bytes]) -> bool:
-    """Whether a model of the store has the Hub's bytes."""
+    """Whether the files of a model in the store have the Hub's bytes."""
     return all(path.read_bytes() == files[path.name] for path in folder.iterdir() if path.name in files)

@@ -1,4 +1,4 @@
-"""Growth: what throughput and latency do when there are more connections, longer texts, more models, more cores.
+"""Growth: throughput and latency with more connections, longer texts, more models and more cores.
 
 The cost should grow with the tokens, and with nothing else.
 """

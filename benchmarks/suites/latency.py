@@ -1,4 +1,4 @@
-"""Latency: what one lonely request costs beyond the engine's own time for its text."""
+"""Latency: the time of a single request beyond the engine's own time for its text."""
 
 import random
 import time

@@ -63,7 +63,7 @@ def _run(folder: Path, precision: Precision, cache: Path) -> dict[str, float]:
 
 
 def _load_once(folder: Path, precision: str, cache: Path) -> dict[str, float]:
-    """What the process of its own does."""
+    """Seconds and peak bytes of one load, measured in this process."""
     from labeld.config.load import load  # noqa: PLC0415
     from labeld.lifecycle.model import load_model  # noqa: PLC0415  # loads the engine
     from labeld.service.build import load_options  # noqa: PLC0415

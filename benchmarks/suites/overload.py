@@ -1,4 +1,4 @@
-"""Overload: more requests than can be answered. What is accepted comes in time, the rest is told when to retry."""
+"""Overload: more requests than can be answered. Accepted ones are answered in time, the others get Retry-After."""
 
 import json
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _figures(name: str, capacities: Sequence[float], runs: Sequence[open_loop.Op
         "capacity": summary(capacities),
         "connections": CONNECTIONS,
         "lateness_p99_ms": late,
-        **({} if all(run.kept_its_clock for run in runs) else {"VOID": f"the generator left {late:.1f} ms late"}),
+        **({} if all(run.on_time for run in runs) else {"VOID": f"the generator left {late:.1f} ms late"}),
     }
     accepted, refused = [run.latency_ms(99) for run in runs], [run.refusal_ms(99) for run in runs]
     silent = sum(not one.retry_after for run in runs for one in run.refused)

@@ -1,4 +1,4 @@
-"""The most int8 work that this processor does, and how much of it a text of DistilBERT's is."""
+"""The processor's int8 peak, and the operations that a text takes with DistilBERT."""
 
 import time
 from statistics import median
@@ -9,7 +9,7 @@ import openvino as ov
 from openvino import opset13 as op
 
 SHAPES = ((256, 768, 3072), (512, 3072, 768), (1024, 1024, 1024), (2048, 2048, 2048))
-"""Rows, inner and outer dimension of the products that are tried: two of DistilBERT's own, and larger ones."""
+"""Rows, in_features and out_features of the products that are tried: two of DistilBERT's own, and larger ones."""
 SCALE = np.float32(0.01)
 
 
@@ -25,35 +25,35 @@ def int8_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
 
 
 def _rate(shape: tuple[int, int, int], threads: int, runs: int) -> float:
-    rows, inner, outer = shape
+    rows, in_features, out_features = shape
     chance = np.random.default_rng(0)
-    x = op.parameter([rows, inner], np.float32)
+    x = op.parameter([rows, in_features], np.float32)
     least, most = -128 * SCALE, 127 * SCALE
-    numbers = op.constant(chance.integers(-127, 128, (outer, inner)).astype(np.int8))
-    matrix = op.multiply(op.convert(numbers, "f32"), op.constant(np.full((outer, 1), SCALE)))
+    weights = op.constant(chance.integers(-127, 128, (out_features, in_features)).astype(np.int8))
+    matrix = op.multiply(op.convert(weights, "f32"), op.constant(np.full((out_features, 1), SCALE)))
     product = op.matmul(op.fake_quantize(x, least, most, least, most, 256), matrix, False, True)
     options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
     compiled = ov.Core().compile_model(ov.Model([product], [x]), "CPU", options)
     request = compiled.create_infer_request()
-    given = chance.standard_normal((rows, inner), np.float32)
+    given = chance.standard_normal((rows, in_features), np.float32)
     times = []
     for _ in range(5 + runs):
         began = time.perf_counter()
         request.infer([given], share_inputs=True)
         times.append(time.perf_counter() - began)
-    return 2 * rows * inner * outer / median(times[5:])
+    return 2 * rows * in_features * out_features / median(times[5:])
 
 
 def operations(config: dict[str, Any], tokens: int) -> tuple[float, float]:
     """Operations that one text takes in the products of matrices: those that labeld does, and those of the whole model.
 
-    Each block has 4 matrices of hidden x hidden and 2 of hidden x inner for every token, and 2 products of tokens x
-    tokens x hidden for attention. labeld leaves out what nobody reads: in the last block everything after attention
-    for all tokens but the first. `config` is DistilBERT's.
+    Each block has 4 matrices of hidden x hidden and 2 of hidden x hidden_dim for every token, and 2 products of
+    tokens x tokens x hidden for attention. labeld leaves out what no output depends on: in the last block everything
+    after attention for all tokens but the first. `config` is DistilBERT's.
     """
-    hidden, inner, layers = config["dim"], config["hidden_dim"], config["n_layers"]
+    hidden, hidden_dim, layers = config["dim"], config["hidden_dim"], config["n_layers"]
     attention = 2 * tokens * tokens * hidden
-    inputs, rest = 3 * hidden * hidden, hidden * hidden + 2 * hidden * inner
+    inputs, rest = 3 * hidden * hidden, hidden * hidden + 2 * hidden * hidden_dim
     block = tokens * (inputs + rest) + attention
     last = tokens * inputs + attention + rest
     return 2.0 * ((layers - 1) * block + last), 2.0 * layers * block

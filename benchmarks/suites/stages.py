@@ -1,4 +1,4 @@
-"""Stages: where the time of a request goes, and how much of the CPU is not the engine's."""
+"""Stages: where the time of a request goes, and how much of the CPU time is not the engine's."""
 
 import json
 import sys

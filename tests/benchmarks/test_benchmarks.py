@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that could make a figure wrong without anybody noticing."""
+"""The parts of the benchmarks that could make a figure wrong unnoticed."""
 
 import re
 import threading
@@ -62,7 +62,7 @@ def answering(answer: Callable[[BaseHTTPRequestHandler], tuple[int, dict[str, st
 
 
 def test_arrivals_are_at_the_rate_and_at_random() -> None:
-    """The same seed gives the same times, as many as the rate says, not evenly spaced."""
+    """A seed gives equal times again, as many as the rate says, not evenly spaced."""
     times = list(open_loop._arrivals(1000, 10, 1))
     gaps = [later - earlier for earlier, later in pairwise(times)]
 
@@ -71,7 +71,7 @@ def test_arrivals_are_at_the_rate_and_at_random() -> None:
     assert sum(gap > 0.001 for gap in gaps) / len(gaps) < 0.45  # 1/e of an exponential distribution
 
 
-def test_a_stall_is_charged_to_all_who_were_due_meanwhile() -> None:
+def test_a_stall_counts_for_all_requests_due_meanwhile() -> None:
     """A server that stands still for half a second has percentiles that say so, though few requests met it."""
     began = time.perf_counter()
     lock = threading.Lock()
@@ -91,12 +91,12 @@ def test_a_stall_is_charged_to_all_who_were_due_meanwhile() -> None:
     assert 20 <= slow <= 90  # about 40 were due in the first 400 ms of it, on 8 connections
     assert found.latency_ms(50) < 50
     assert 250 <= found.latency_ms(99) <= 900
-    assert not found.kept_its_clock  # all connections were taken, so that requests left late
+    assert not found.on_time  # all connections were taken, so that requests left late
     assert "VOID" in found.detail()
 
 
 def test_connections_are_opened_as_needed_and_kept() -> None:
-    """A slow answer holds nobody up who comes on another connection, and connections are used again."""
+    """A slow answer does not delay requests on other connections, and connections are used again."""
     peers = set()
 
     def slow(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
@@ -137,8 +137,8 @@ def test_refusals_are_counted_and_must_say_when() -> None:
     assert not silent.refusals_say_when
 
 
-def test_nobody_is_forgotten() -> None:
-    """Requests without an answer are errors: the connection broke, nobody listens, or patience ended."""
+def test_requests_without_an_answer_are_errors() -> None:
+    """A broken connection, a port without a listener and the end of patience all count."""
 
     def hangs_up(request: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
         request.close_connection = True
@@ -231,7 +231,7 @@ def test_operations_are_those_of_the_products() -> None:
     assert 0.85 < done / whole < 0.9  # most of one of six blocks is left out
 
 
-def test_each_stretch_of_texts_has_all_lengths() -> None:
+def test_any_forty_texts_in_a_row_have_all_lengths() -> None:
     """Nothing is lost, and the first texts are as long on average as all of them."""
     ids = np.arange(1000, dtype=np.int32)
     texts = [Measured(str(size), EncodedText(ids[:size], ids[:size])) for size in range(1, 401)]

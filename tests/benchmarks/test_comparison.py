@@ -169,7 +169,7 @@ def test_the_largest_difference_counts():
         difference(expected, expected[:1])
 
 
-def test_a_peer_that_dies_is_reported_with_its_last_words(tmp_path):
+def test_a_peer_that_dies_is_reported_with_its_log_end(tmp_path):
     """The exit code and what it wrote to stderr are in the reason."""
     with pytest.raises(PeerError, match=r"code 3.*no such engine"):
         _matchup(tmp_path, "import sys; print('no such engine', file=sys.stderr); sys.exit(3)", Limits()).run()
@@ -195,7 +195,7 @@ def test_a_peer_that_answers_with_errors_only_is_not_waited_for(tmp_path, monkey
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_ignores_its_end(tmp_path):
-    """What ignores SIGTERM is killed after a second, with all that it started."""
+    """A server that ignores SIGTERM is killed after a second, with all that it started."""
     file = tmp_path / "child"
     script = _script(tmp_path, HANGS.replace("{file!r}", repr(str(file))))
     server = RunningServer([sys.executable, str(script)], dict(os.environ), free_port(), "/")
