@@ -41,7 +41,7 @@ def compare(  # noqa: PLR0913  # one per flag
     only: Annotated[list[str] | None, typer.Option(help="Measure this peer only; may be repeated.")] = None,
     model: Annotated[
         list[Model] | None,
-        typer.Option(help="Model, may be repeated; by default distilbert, and deberta-v2 with pairs."),
+        typer.Option(help="Model, may be repeated; default: distilbert, and with --data deberta-v2 with pairs."),
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Seconds of a load.")] = SECONDS,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of peer and labeld.")] = ROUNDS,

@@ -203,7 +203,7 @@ class Matchup:
         return off
 
     def _closed(self, server: RunningServer | None, load: Load) -> closed_loop.Load:
-        """One load of whoever's turn it is."""
+        """One load of the peer or of labeld."""
         texts = self.traffic.requests[load.mix]
         if load.who == PEER:
             assert server is not None
@@ -230,7 +230,7 @@ class Matchup:
         return nullcontext() if who == PEER or not self.peer.stoppable else server.paused()
 
     def _open(self, server: RunningServer, share: float, who: Who, rate: float, lasts: float) -> dict[str, Any]:
-        """One open loop of whoever's turn it is."""
+        """One open loop of the peer or of labeld."""
         texts = self.traffic.requests[self.traffic.main]
         if who == PEER:
             asked, bodies = server, [self.peer.request_body(text).encode() for text in texts]

@@ -35,7 +35,7 @@ def folder(plan: Plan, model: SyntheticModel) -> Path:
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         task = plan.progress.add_task(f"making the model {model.name}", total=None)
-        from benchmarks.lib.synthetic_files import write  # noqa: PLC0415  # only who makes a synthetic model needs torch
+        from benchmarks.lib.synthetic_files import write  # noqa: PLC0415  # imports torch
 
         half_made = Path(tempfile.mkdtemp(prefix=".", dir=plan.cache))
         try:

@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from rich.progress import Progress
 
 from benchmarks.comparison import plots as comparison_plots
 from benchmarks.comparison.records import read
 from benchmarks.lib import open_loop, plot, synthetic_models
 from benchmarks.lib.client import Connection, post
+from benchmarks.lib.report import Plan
+from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import Measured, evenly
 from benchmarks.suites import plots as suite_plots
 from benchmarks.suites.peak import operations
@@ -73,13 +76,13 @@ def test_arrivals_are_at_the_rate_and_at_random() -> None:
 
 def test_a_stall_counts_for_all_requests_due_meanwhile() -> None:
     """A server that stands still for half a second has percentiles that say so, though few requests met it."""
-    began = time.perf_counter()
+    asked: list[float] = []
     lock = threading.Lock()
 
     def stalls_once(_: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]]:
         with lock:
-            since = time.perf_counter() - began
-            if 0.7 <= since <= 0.9:
+            asked.append(time.perf_counter())
+            if 0.7 <= asked[-1] - asked[0] <= 0.9:  # since the first request: the generator takes a while to start
                 time.sleep(0.5)
         return 200, {}
 
@@ -168,6 +171,18 @@ def test_goodput_counts_what_came_in_time() -> None:
 
     assert found.goodput() == 1.0
     assert found.goodput(within=0.5) == 0.5
+
+
+@pytest.mark.parametrize(("quick", "kept"), [(False, [[2, 4, 6], [3, 5, 7]]), (True, [[0], [1]])])
+def test_cases_take_turns_and_the_round_that_prepares_shapes_is_not_counted(
+    tmp_path: Path, quick: bool, kept: list[list[int]]
+) -> None:
+    """Two cases are measured alternately; a quick run has one round, which is all it has."""
+    order = count()
+    plan = Plan(None, tmp_path, quick, Progress(disable=True))
+    found = in_turn(plan, "cases", {"a": lambda: next(order), "b": lambda: next(order)})
+
+    assert {"a": kept[0], "b": kept[1]} == found
 
 
 def test_plots_are_well_formed_and_name_everything() -> None:
