@@ -27,6 +27,7 @@ class Name(Enum):
     START = "start"
     LATENCY = "latency"
     SATURATION = "saturation"
+    CLASSIFIER = "classifier"
     STAGES = "stages"
     OVERLOAD = "overload"
     GROWTH = "growth"

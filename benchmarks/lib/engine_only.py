@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from benchmarks.lib.report import Plan
+from benchmarks.lib.texts import Measured
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
 from labeld.scheduler import batching
+from labeld.system.cpu import usable_cores
 from labeld.types import EncodedText, Precision
+
+BUDGETS = (64, 128, 256, 512)
+FINALISTS = 3
+"""Ways of running the engine alone that are measured in every round; the sweep before only chooses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,10 @@ class EngineOnly:
                 stream.result()
         return time.perf_counter() - began
 
+    def speed(self, texts: Sequence[Measured], budget: int) -> float:
+        """Tokens per second over all texts."""
+        return sum(text.tokens for text in texts) / self.seconds([text.encoded for text in texts], budget)
+
     def seconds_alone(self, text: EncodedText) -> float:
         """Time for one text."""
         began = time.perf_counter()
@@ -64,3 +75,21 @@ class EngineOnly:
             if batch is None:
                 return
             self._engine.run(batch, stream)
+
+
+def every_way(folder: Path, precision: Precision) -> list[EngineOnly]:
+    """The engine on one core, on all cores for each batch, and with a batch for each core."""
+    cores = usable_cores()
+    ways = sorted({(1, 1), (cores, 1), (cores, cores)})
+    return [EngineOnly(folder, threads, streams, precision) for threads, streams in ways]
+
+
+def fastest_ways(plan: Plan, engines: Sequence[EngineOnly], texts: Sequence[Measured]) -> list[tuple[EngineOnly, int]]:
+    """The fastest engines with their budgets, to be measured again; each is first run once, to prepare its shapes."""
+    ways = [(engine, budget) for engine in engines for budget in BUDGETS]
+    some = texts[: len(texts) // 4]
+    speeds = {}
+    for engine, budget in plan.progress.track(ways, description="the engine's best way"):
+        engine.speed(some, budget)
+        speeds[engine, budget] = engine.speed(some, budget)
+    return sorted(ways, key=speeds.__getitem__, reverse=True)[:FINALISTS]

@@ -1,23 +1,18 @@
 """Saturation: how much of the engine's own speed is left when 32 connections ask over HTTP, on the same cores."""
 
-from collections.abc import Sequence
 from statistics import median
 
 from benchmarks.lib import model_folders, synthetic_models
-from benchmarks.lib.engine_only import EngineOnly
+from benchmarks.lib.engine_only import EngineOnly, every_way, fastest_ways
 from benchmarks.lib.load import CONNECTIONS, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
-from benchmarks.lib.texts import Measured, english, mixed_lengths
-from labeld.system.cpu import usable_cores
+from benchmarks.lib.texts import english, mixed_lengths
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import Precision
 
 BARS: dict[Precision, float] = {"float32": 0.95, "int8": 0.90}
-BUDGETS = (64, 128, 256, 512)
-FINALISTS = 3
-"""Ways of running the engine alone that are measured in every round; the sweep before only chooses them."""
 
 
 def measure(plan: Plan) -> list[Figure]:
@@ -30,21 +25,16 @@ def _measure(plan: Plan, precision: Precision) -> Figure:
     encoder = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
     texts = mixed_lengths(english(plan.data), encoder, 60 if plan.quick else 1000)
     rounds, seconds = (1, 4) if plan.quick else (3, 12)
-    cores = usable_cores()
     models = ("--models-dir", str(model_folders.models_dir(plan)))
     with Server(synthetic_models.DISTILBERT.model_id, *models, "--precision", precision, cache=plan.cache) as server:
-        engines = [
-            EngineOnly(folder, threads, streams, precision)
-            for threads, streams in sorted({(1, 1), (cores, 1), (cores, cores)})
-        ]
-        finalists = _sweep(plan, engines, texts)
+        finalists = fastest_ways(plan, every_way(folder, precision), texts)
         path = f"/models/{synthetic_models.DISTILBERT.model_id}"
         generate(server.port, path, texts, max(4, seconds // 3))  # NOTE: warms every shape the server meets
         engine_only: dict[tuple[EngineOnly, int], list[float]] = {one: [] for one in finalists}
         answers = []
         for _ in plan.progress.track(range(rounds), description=f"saturation, {precision}: engine alone, then served"):
             for engine, budget in finalists:
-                engine_only[engine, budget].append(_speed(engine, texts, budget))
+                engine_only[engine, budget].append(engine.speed(texts, budget))
             answers.append(generate(server.port, path, texts, seconds))
     served = [answer["tokens"] / answer["seconds"] for answer in answers]
     (engine, budget), speeds = max(engine_only.items(), key=lambda one: median(one[1]))
@@ -61,19 +51,3 @@ def _measure(plan: Plan, precision: Precision) -> Figure:
     share = median(served) / median(speeds)
     name = f"{precision}, served / engine-only tokens per second"
     return Figure("saturation", name, share, "", BARS[precision], "at least", detail=detail)
-
-
-def _sweep(plan: Plan, engines: Sequence[EngineOnly], texts: Sequence[Measured]) -> list[tuple[EngineOnly, int]]:
-    """The fastest ways of running the engine alone; each is first run once, to prepare every shape it meets."""
-    ways = [(engine, budget) for engine in engines for budget in BUDGETS]
-    some = texts[: len(texts) // 4]
-    speeds = {}
-    for engine, budget in plan.progress.track(ways, description="saturation: the engine's best way"):
-        _speed(engine, some, budget)
-        speeds[engine, budget] = _speed(engine, some, budget)
-    return sorted(ways, key=speeds.__getitem__, reverse=True)[:FINALISTS]
-
-
-def _speed(engine: EngineOnly, texts: Sequence[Measured], budget: int) -> float:
-    """Tokens per second."""
-    return sum(text.tokens for text in texts) / engine.seconds([text.encoded for text in texts], budget)
