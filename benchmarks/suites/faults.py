@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.lib.report import Figure, Plan
 from labeld.config.load import load
 from labeld.config.settings import Settings
-from labeld.errors import HubFailedError, LabeldError
+from labeld.errors import LabeldError
+from labeld.repository.errors import HubFailedError
 from labeld.repository.folders import BUNDLED
 from labeld.service.build import open_service
 from labeld.service.service import Service

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from labeld.errors import AmbiguousModelError, ModelNotFoundError, SettingsError
+from labeld.errors import ModelNotFoundError, SettingsError
 from labeld.model_id import valid_id
+from labeld.repository.errors import AmbiguousModelError
 from labeld.repository.folders import BUNDLED, Folders
 
 

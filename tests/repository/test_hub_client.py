@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from labeld.config.load import load
-from labeld.errors import (
-    DownloadTooLargeError,
-    GatedModelError,
-    HubFailedError,
-    LabeldError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    NotDownloadedError,
-    SettingsError,
-)
-from labeld.protocol.response import encode_error
+from labeld.error_reply import encode_error
+from labeld.errors import LabeldError, ModelBrokenError, ModelNotFoundError, SettingsError
+from labeld.repository.errors import DownloadTooLargeError, GatedModelError, HubFailedError, NotDownloadedError
 from labeld.repository.url_policy import redirected, require_other_address
 from tests.support.hub_models import NEEDED, classifier, resolver, start
 from tests.support.local_hub import Fault, LocalHub, local_hub

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from labeld.errors import HubFailedError, StoreError, UnavailableError
-from labeld.protocol.response import encode_error
+from labeld.error_reply import encode_error
+from labeld.errors import StoreError, UnavailableError
+from labeld.repository.errors import HubFailedError
 from tests.support.hub_models import NEEDED, classifier, pulling, resolver
 from tests.support.local_hub import Fault, LocalHub
 from tests.support.server_process import wait_until

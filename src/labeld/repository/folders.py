@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from labeld.errors import AmbiguousModelError, ModelNotFoundError, SettingsError
+from labeld.errors import ModelNotFoundError, SettingsError
 from labeld.model_id import valid_id
+from labeld.repository.errors import AmbiguousModelError
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 DEFAULT_MODEL = "labeld/sentiment-en"

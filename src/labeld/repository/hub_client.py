@@ -19,15 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 from labeld.config.settings import Hub as HubSettings
-from labeld.errors import (
-    FolderError,
-    GatedModelError,
-    HubFailedError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    SettingsError,
-    UnavailableError,
-)
+from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, UnavailableError
+from labeld.repository.errors import GatedModelError, HubFailedError
 from labeld.repository.files import ModelFile, needed_files
 from labeld.repository.url_policy import origin, redirected
 

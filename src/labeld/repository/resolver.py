@@ -13,17 +13,9 @@ from pathlib import Path
 
 from labeld.config.settings import Hub as HubSettings
 from labeld.config.settings import Policy
-from labeld.errors import (
-    DownloadTooLargeError,
-    FolderError,
-    HubFailedError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    NotDownloadedError,
-    SettingsError,
-    format_bytes,
-)
+from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, format_bytes
 from labeld.model_id import valid_id
+from labeld.repository.errors import DownloadTooLargeError, HubFailedError, NotDownloadedError
 from labeld.repository.files import ModelFile
 from labeld.repository.folders import LISTING_AGE, Folders
 from labeld.repository.hub_client import DEFAULT_REVISION, Hub, Snapshot

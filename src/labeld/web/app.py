@@ -15,8 +15,9 @@ from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld.auth.authenticator import Authenticator
-from labeld.auth.errors import AnonymousError, RateLimitedError
+from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
+from labeld.error_reply import encode_error, request_id
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -27,7 +28,7 @@ from labeld.errors import (
 )
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.request import parse_request
-from labeld.protocol.response import encode_error, encode_reply, reply_headers, request_id
+from labeld.protocol.response import encode_reply, reply_headers
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.web.hub_api import LOOK_UPS, LookUp
@@ -137,8 +138,8 @@ class App:
         if is_page and wants_html(state["headers"].get("accept")):
             asks_who = isinstance(error, AnonymousError) and state.get("is_page")
             response = to_sign_in(scope) if asks_who else await error_page(response)
-        if isinstance(error, OverloadedError | RateLimitedError):
-            self._metrics.refused("per_minute" if isinstance(error, RateLimitedError) else error.limit)
+        if isinstance(error, OverloadedError):
+            self._metrics.refused(error.limit)
         await self._finish(response, scope, receive, send)
 
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,7 +14,8 @@ from starlette.requests import Request
 
 from labeld.auth.errors import AnonymousError
 from labeld.auth.records import AccessToken, Role
-from labeld.errors import InvalidRequestError, ModelNotFoundError, NotDownloadedError, RepositoryNotFoundError
+from labeld.errors import InvalidRequestError, ModelNotFoundError
+from labeld.repository.errors import NotDownloadedError, RepositoryNotFoundError
 from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
 from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, bearer_token
