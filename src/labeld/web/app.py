@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from labeld.auth.authenticator import Authenticator
 from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
-from labeld.error_reply import encode_error, request_id
+from labeld.error_reply import encode_error
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -41,6 +41,7 @@ from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.request_body import cancel_on_disconnect, read_body
+from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
 from labeld.web.security.origins import Origins, preflight
 from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
@@ -89,21 +90,14 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        sent_ids = headers.get("x-request-id"), headers.get("x-amzn-trace-id")
-        scope["state"] = {
-            "request_id": request_id(*sent_ids),
-            "headers": headers,
-            "route": "",
-            "began": time.perf_counter(),
-        }
+        state = begin_request(scope)
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
-            request_origin = scope["state"]["source"] = self._origins.request_origin(scope, headers)
-            send = request_origin.replying(send)
-            if (allowed := preflight(scope, headers, request_origin)) is not None:
+            state.origin = self._origins.request_origin(scope, state.headers)
+            send = state.origin.replying(send)
+            if (allowed := preflight(scope, state.headers, state.origin)) is not None:
                 await self._finish(_Raw(204, allowed, b""), scope, receive, send)
                 return
             await self._router(scope, receive, send)
@@ -131,27 +125,26 @@ class App:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        status, headers, body = encode_error(error, scope["state"]["request_id"])
-        response: Response = _Raw(status, headers, body)
-        state = scope["state"]
-        is_page = scope["method"] in {"GET", "HEAD"} or state.get("is_page")
-        if is_page and wants_html(state["headers"].get("accept")):
-            asks_who = isinstance(error, AnonymousError) and state.get("is_page")
-            response = to_sign_in(scope) if asks_who else await error_page(response)
+        state = state_of(scope)
+        response: Response = _Raw(*encode_error(error, state.request_id))
+        is_page = scope["method"] in {"GET", "HEAD"} or state.is_page
+        if is_page and wants_html(state.headers.get("accept")):
+            must_sign_in = isinstance(error, AnonymousError) and state.is_page
+            response = to_sign_in(scope) if must_sign_in else await error_page(response)
         if isinstance(error, OverloadedError):
             self._metrics.refused(error.limit)
         await self._finish(response, scope, receive, send)
 
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the request, and answers it."""
-        state = scope["state"]
-        seconds = time.perf_counter() - state["began"]
-        self._metrics.request(state["route"], response.status_code, seconds)
-        if "asked" in state:  # a request to classify, if only its body can be read
-            texts = len(state["asked"].texts) if state["asked"] else 0
+        state = state_of(scope)
+        seconds = time.perf_counter() - state.began
+        self._metrics.request(state.route, response.status_code, seconds)
+        if state.classifies:
+            texts = len(state.asked.texts) if state.asked else 0
             self._metrics.totals.classified(texts, response.status_code, seconds)
         if self._log:
-            self._log.answered(scope, response.status_code, seconds)
+            self._log.answered(scope["method"], state, response.status_code, seconds)
         await response(scope, receive, send)
 
     def _routes(self) -> list[Route]:
@@ -180,9 +173,9 @@ class App:
         template = path.replace(":path}", "}")
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            state = scope["state"]
-            state["route"], state["is_page"] = template, policy.is_page
-            state["access_token"] = await self._access.caller(policy, scope)
+            state = state_of(scope)
+            state.route, state.is_page = template, policy.is_page
+            state.access_token = await self._access.caller(policy, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
         route = Route(path, handler, methods=[method])
@@ -193,7 +186,7 @@ class App:
         async def answer(request: Request) -> Response:
             with self._service.admission():
                 body, headers = await look_up(self._service, request)
-            return json_response(body, {"x-request-id": request.state.request_id, **headers})
+            return json_response(body, {"x-request-id": state_of(request).request_id, **headers})
 
         return answer
 
@@ -209,25 +202,25 @@ class App:
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
-        state, model_id = request.scope["state"], request.path_params.get("model_id")
-        headers, state["asked"] = state["headers"], None
+        state, model_id = state_of(request), request.path_params.get("model_id")
+        state.classifies = True
         with service.admission():
             self._require_model(request)
-            body = await read_body(request.receive, headers, limits)
+            body = await read_body(request.receive, state.headers, limits)
             query = request.scope["query_string"].decode("latin-1")
-            asked = state["asked"] = parse_request(body, headers, query, limits)
+            asked = state.asked = parse_request(body, state.headers, query, limits)
             reply = service.get_cached(model_id, asked) or await cancel_on_disconnect(
                 service.classify(model_id, asked), request
             )
-        state["reply"], body = reply, encode_reply(reply)
-        return _Raw(200, reply_headers(reply, state["request_id"], len(body)), body)
+        state.reply, body = reply, encode_reply(reply)
+        return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 
     def _require_model(self, request: Request) -> None:
         """Raises ForbiddenKeyError when the caller's key may not use the model that the request names."""
-        state = request.scope["state"]
-        if self._log or (state["access_token"] and state["access_token"].models):
-            state["model"] = self._service.find(request.path_params.get("model_id"))
-            require_model(state["access_token"], state["model"])
+        state = state_of(request)
+        if self._log or (state.access_token and state.access_token.models):
+            state.model = self._service.find(request.path_params.get("model_id"))
+            require_model(state.access_token, state.model)
 
     async def _info(self, request: Request) -> Response:
         with self._service.admission():

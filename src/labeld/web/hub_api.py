@@ -13,11 +13,12 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from labeld.auth.errors import AnonymousError
-from labeld.auth.records import AccessToken, Role
+from labeld.auth.records import Role
 from labeld.errors import InvalidRequestError, ModelNotFoundError
 from labeld.repository.errors import NotDownloadedError, RepositoryNotFoundError
 from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
+from labeld.web.request_state import state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, bearer_token
 
 TASK = "text-classification"
@@ -101,7 +102,7 @@ async def framework(service: Service, request: Request) -> Reply:
 
 async def whoami(_: Service, request: Request) -> Reply:
     """`/api/whoami-v2`: the facts of the caller's key; on an open server whoever has any token is the same user."""
-    access_token: AccessToken | None = request.state.access_token
+    access_token = state_of(request).access_token
     if access_token is None:
         if bearer_token(request.headers.get("authorization")) is None:
             raise AnonymousError

@@ -13,6 +13,7 @@ from labeld.auth.authenticator import Authenticator
 from labeld.auth.errors import AnonymousError, ForbiddenTokenError, ForeignOriginError, UnknownTokenError
 from labeld.auth.records import AccessToken, Role
 from labeld.config.settings import Listen
+from labeld.web.request_state import state_of
 
 _CREDENTIALS = re.compile(r"bearer(?:[ \t]+|:[ \t]*)(\S+)", re.IGNORECASE)
 """`Bearer`, in any case, or `Bearer:` as some documents print it (contract section 9.2)."""
@@ -56,12 +57,12 @@ class Access:
         return self._may_be_open and self.authenticator.empty
 
     async def caller(self, policy: RoutePolicy, scope: Scope) -> AccessToken | None:
-        """Whose key the request has; None where nobody needs to be known. `scope["state"]` has headers and source.
+        """Whose access token the request has; None where nobody needs to be known. `scope` has a RequestState.
 
         Raises ForeignOriginError, AnonymousError, UnknownKeyError, ForbiddenKeyError for the wrong role,
         RateLimitedError, or KeyStoreUnavailableError.
         """
-        request_origin = scope["state"]["source"]
+        request_origin = state_of(scope).origin
         if (request_origin.origin is not None) if policy.is_page else request_origin.is_link:
             raise ForeignOriginError(request_origin.origin)
         # NOTE: an address that others can reach is never open to whoever would make the first access token
@@ -77,7 +78,7 @@ class Access:
         return access_token
 
     async def _identified(self, scope: Scope) -> AccessToken:
-        headers = scope["state"]["headers"]
+        headers = state_of(scope).headers
         authorization = headers.get("authorization")
         if authorization is None:
             return self._signed_in(scope)
@@ -93,9 +94,9 @@ class Access:
 
     def _signed_in(self, scope: Scope) -> AccessToken:
         """Whose session it is; of our own pages only, because a browser sends the cookie for other sites' pages too."""
-        headers = scope["state"]["headers"]
-        if self.sessions and "cookie" in headers and scope["state"]["source"].origin is None:
-            access_token = self.sessions.caller(headers)
+        state = state_of(scope)
+        if self.sessions and "cookie" in state.headers and state.origin.origin is None:
+            access_token = self.sessions.caller(state.headers)
             if access_token is not None:
                 return access_token
         raise AnonymousError
