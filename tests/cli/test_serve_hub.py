@@ -116,7 +116,7 @@ def test_a_model_that_is_unloaded_may_leave_the_store(full_hub: LocalHub, tmp_pa
 
     async def run() -> list[str]:
         async with open_service(settings) as service:
-            first = await service.classify("org/bert", request)
+            first = await service.classify(service.resolve("org/bert"), request)
             with pytest.raises(StoreError, match="in use"):
                 store.remove("org/bert", threading.Event())
             async with asyncio.timeout(30):
@@ -124,7 +124,7 @@ def test_a_model_that_is_unloaded_may_leave_the_store(full_hub: LocalHub, tmp_pa
                     await asyncio.sleep(0.05)
                     with suppress(StoreError):
                         store.remove("org/bert", threading.Event())
-            return [first.revision, (await service.classify("org/bert", request)).revision]
+            return [first.revision, (await service.classify(service.resolve("org/bert"), request)).revision]
 
     assert [full_hub.repositories["org/bert"].branches["main"]] * 2 == asyncio.run(run())
 

@@ -236,7 +236,7 @@ def test_two_services_count_apart(tmp_path: Path) -> None:
     settings = Settings()
 
     async def ask(service: Service) -> None:
-        await service.classify(None, ClassifyRequest((Text("good"),)))
+        await service.classify(service.resolve(None), ClassifyRequest((Text("good"),)))
 
     async def both() -> list[float]:
         first, second = Metrics(), Metrics()

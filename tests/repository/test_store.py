@@ -233,7 +233,7 @@ def test_a_store_that_cannot_be_written_to_is_said_and_recovered_from(hub: Local
     found = resolver(hub, tmp_path)
 
     with pytest.raises(StoreError, match="cannot be written to") as refused:
-        found.fetch(found.find("org/model"))
+        found.open(found.find("org/model"))
 
     assert (507, False) == (encode_error(refused.value, "")[0], str(tmp_path) in str(refused.value))
     (tmp_path / "store").unlink()

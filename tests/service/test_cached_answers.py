@@ -147,7 +147,7 @@ def request(text: str, **headers: str) -> ClassifyRequest:
 
 async def answered(service: Service, text: str = "good", **headers: str) -> ClassifyReply:
     """A reply of the only model."""
-    return await service.classify("org/bert", request(text, **headers))
+    return await service.classify(service.resolve("org/bert"), request(text, **headers))
 
 
 def test_a_remembered_answer_needs_no_model(models_dir: Path, tmp_path: Path) -> None:
@@ -160,8 +160,8 @@ def test_a_remembered_answer_needs_no_model(models_dir: Path, tmp_path: Path) ->
             service.give_up()
 
             assert first.rankings == (await answered(service)).rankings
-            assert service.get_cached("org/bert", request("good")) is not None
-            assert service.get_cached("org/bert", request("new")) is None
+            assert service.get_cached(service.resolve("org/bert"), request("good")) is not None
+            assert service.get_cached(service.resolve("org/bert"), request("new")) is None
             with pytest.raises(UnavailableError):
                 await answered(service, "new")
 
@@ -205,7 +205,7 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
             shutil.copytree(models_dir / "org/multi-label", folder)
 
             assert await asyncio.to_thread(
-                wait_until, lambda: service.get_cached("org/bert", request("good")) is None
+                wait_until, lambda: service.get_cached(service.resolve("org/bert"), request("good")) is None
             ), "the change goes unnoticed"
         async with open_service(load(flags, {})) as other:
             new = await answered(other)

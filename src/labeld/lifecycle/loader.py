@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from labeld.config.precision import Asked
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.lifecycle.load_times import LoadTimes
 from labeld.lifecycle.model import LoadOptions, Model, check_folder, load_model, weight_bytes
-from labeld.repository.resolver import ModelLocation, Resolver
+from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.system import memory
@@ -50,10 +51,11 @@ class ModelLoader:
         self._history = LoadTimes(options.cache_dir)
         self._weight_bytes: dict[str, int] = {}
 
-    async def prepare(self, model_id: str) -> int:
-        """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Catalogue.fetch` raises."""
+    async def prepare(self, model: ResolvedModel) -> int:
+        """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Resolver.open` raises."""
+        model_id = model.model_id
         self._release(model_id)  # what an earlier load that came to nothing has left
-        location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.fetch, model_id)
+        location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.open, model)
         self._locations[model_id] = location
         self._weight_bytes[model_id] = await self._on_thread(named, model_id, weight_bytes, location.folder)
         return int(self._weight_bytes[model_id] * PEAK[self._options.precisions.of(model_id)])
@@ -75,10 +77,10 @@ class ModelLoader:
         await self._on_thread(_free, last_reference)
         self._resolver.release(location)
 
-    async def check(self, model_id: str) -> None:
+    async def check(self, model_id: str, folder: Path) -> None:
         """Logs a warning when a model's files cannot be served."""
         try:
-            await self._on_thread(check_folder, self._resolver.folders.find(model_id)[1])
+            await self._on_thread(check_folder, folder)
         except FolderError as error:
             logger.warning("model %s cannot be served: %s", model_id, error)
 

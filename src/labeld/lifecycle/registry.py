@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from labeld.config.settings import Residency
 from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
 from labeld.lifecycle.backoff import Backoff
+from labeld.repository.resolver import ResolvedModel
 
 M = TypeVar("M")
 
@@ -23,12 +24,12 @@ M = TypeVar("M")
 class Loader(Protocol[M]):
     """What makes and ends models. Every failure it raises is a LabeldError."""
 
-    async def prepare(self, model_id: str) -> int:
+    async def prepare(self, model: ResolvedModel) -> int:
         """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
         ...
 
     async def load(self, model_id: str) -> M:
-        """The model; only ever one at a time."""
+        """The prepared model; only ever one at a time."""
         ...
 
     def size(self, model: M) -> int:
@@ -94,15 +95,15 @@ class Registry(Generic[M]):
         """Callers that wait for a load."""
 
     @asynccontextmanager
-    async def lease(self, model_id: str, wait: float | None = None) -> AsyncIterator[M]:
+    async def lease(self, model: ResolvedModel, wait: float | None = None) -> AsyncIterator[M]:
         """The model, which stays for as long as the context; loaded first if need be.
 
         Waits at most so many seconds for the load, or without end. Raises TimeoutError then, OverloadedError when too
         many wait, and what the load raised. A caller that leaves does not stop a load: the next request will want it.
         """
-        resident = self._residents.get(model_id)
+        resident = self._residents.get(model.model_id)
         if resident is None:
-            resident = await self._when_loaded(model_id, wait)
+            resident = await self._when_loaded(model, wait)
         else:
             self._grant(resident)
         try:
@@ -148,8 +149,9 @@ class Registry(Generic[M]):
         for resident in self._residents.values():
             _stop_timer(resident)
 
-    async def _when_loaded(self, model_id: str, wait: float | None) -> PoolEntry[M]:
+    async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
         """The model when its load has ended, with a lease counted for this caller."""
+        model_id = model.model_id
         if error := self._closed or self.failure(model_id):
             raise error.with_traceback(None)
         if self.waiting >= self._limits.max_waiting:
@@ -161,7 +163,7 @@ class Registry(Generic[M]):
         load = self._loads.get(model_id)
         if load is None:
             load = self._loads[model_id] = Load()
-            load.task = asyncio.create_task(self._load(model_id, load))
+            load.task = asyncio.create_task(self._load(model, load))
         waiter: asyncio.Future[PoolEntry[M]] = asyncio.get_running_loop().create_future()
         load.waiters[waiter] = None
         self.waiting += 1
@@ -177,11 +179,11 @@ class Registry(Generic[M]):
             del load.waiters[waiter]
             self._room.set()
 
-    async def _load(self, model_id: str, load: Load[M]) -> None:
+    async def _load(self, wanted: ResolvedModel, load: Load[M]) -> None:
         """The life of one load; whoever waits learns how it ended."""
-        loop = asyncio.get_running_loop()
+        loop, model_id = asyncio.get_running_loop(), wanted.model_id
         try:
-            needed = await self._loader.prepare(model_id)
+            needed = await self._loader.prepare(wanted)
             async with self._turn:
                 if not await self._make_room(model_id, needed, load):
                     return

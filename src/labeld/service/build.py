@@ -62,13 +62,13 @@ def warn_of_unknown(resolver: Resolver, precisions: AskedPrecisions) -> None:
     """Logs a warning for each model that the setting precision names and that is not here by that id."""
     for name in precisions.by_model:
         try:
-            model_id, folder = resolver.locate(name)
+            found = resolver.find(name)
         except LabeldError as error:
             logger.warning("precision names %s, which counts for no model: %s", name, str(error).rstrip("."))
             continue
-        if model_id != name:
-            logger.warning("precision names %s, which counts for no model: its id is %s", name, model_id)
-        elif folder is None:
+        if found.model_id != name:
+            logger.warning("precision names %s, which counts for no model: its id is %s", name, found.model_id)
+        elif found.location is None:
             logger.warning("precision names %s, which is not here yet: it counts once it is downloaded", name)
 
 

@@ -55,7 +55,7 @@ class InProcessService:
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
         await service.preload()
-        loaded = await self._stack.enter_async_context(service.lease(None))
+        loaded = await self._stack.enter_async_context(service.lease(service.resolve(None)))
         self._serving = service, loaded
         model = loaded.model
         encoder, engine = model.encoder, model.engine

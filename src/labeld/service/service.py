@@ -30,7 +30,7 @@ from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
-from labeld.repository.resolver import Resolver
+from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
 from labeld.scoring import rank
 from labeld.service.state import ModelState, Usage
@@ -91,31 +91,31 @@ class Service:
 
     async def preload(self) -> list[str]:
         """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""
-        ids = [self._resolver.find(name) for name in self._preloaded]
-        for model_id in (*ids, *(self._resolver.find(name) for name in self._residency.pin)):
-            self._registry.pin(model_id)
-        for model_id in ids:
-            async with self._registry.lease(model_id):
+        models = [self._resolver.find(name) for name in self._preloaded]
+        for model in (*models, *map(self._resolver.find, self._residency.pin)):
+            self._registry.pin(model.model_id)
+        for model in models:
+            async with self._registry.lease(model):
                 pass
-        self.default_model = ids[0]
-        return ids
+        self.default_model = models[0].model_id
+        return [model.model_id for model in models]
 
     async def check_others(self) -> None:
         """Logs a warning for each model that is not loaded and whose files cannot be served."""
-        for model_id in self._resolver.folders.ids():
+        for model_id, folder in self._resolver.folders.by_id().items():
             if not self._registry.resident(model_id):
-                await self._loader.check(model_id)
+                await self._loader.check(model_id, folder)
 
-    async def classify(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply:
-        """One ranking per text, by this model; None is the default model.
+    async def classify(self, wanted: ResolvedModel, request: ClassifyRequest) -> ClassifyReply:
+        """One ranking per text, by this model.
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
         """
-        identity = self._identity(model_id)
+        identity = self._identity(wanted)
         lookup = await self._cache.find(identity, request)
         if identity and (reply := self._cached(identity, lookup, request)):
             return reply
-        async with self.lease(model_id, request.options) as loaded:
+        async with self.lease(wanted, request.options) as loaded:
             model = loaded.model
             if model.identity != identity:  # its first request, or its files have changed since it was loaded
                 self._revisions.remember(model.model_id, model.identity, model.files)
@@ -129,9 +129,9 @@ class Service:
         seconds = max(new, default=0.0)
         return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
 
-    def get_cached(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
+    def get_cached(self, model: ResolvedModel, request: ClassifyRequest) -> ClassifyReply | None:
         """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
-        identity = self._identity(model_id)
+        identity = self._identity(model)
         return self._cached(identity, self._cache.get_cached(identity, request), request) if identity else None
 
     def _cached(self, identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
@@ -179,38 +179,39 @@ class Service:
             rankings.append(rank(row, model.config.labels, function, parameters.top_k))
         return rankings
 
-    def find(self, model_id: str | None) -> str:
-        """The id of the model that a caller means; raises what `Catalogue.find` raises."""
-        return self._resolver.find(self.default_model if model_id is None else model_id)
+    def resolve(self, name: str | None) -> ResolvedModel:
+        """The model that a caller means, for whatever is asked of it; None is the default model.
 
-    def _identity(self, model_id: str | None) -> Identity | None:
-        """Who answers under this id, as far as it is known without loading the model."""
-        return self._revisions.identity(*self._resolver.locate(self.default_model if model_id is None else model_id))
+        Raises what `Resolver.find` raises.
+        """
+        return self._resolver.find(self.default_model if name is None else name)
+
+    def _identity(self, model: ResolvedModel) -> Identity | None:
+        """The identity under which this model answers, as far as it is known without loading it."""
+        return self._revisions.identity(model.model_id, model.location and model.location.folder)
 
     @asynccontextmanager
-    async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
-        """The model that a caller means by this id or bare name, loaded, for as long as the context.
+    async def lease(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
+        """The model, loaded, for as long as the context.
 
         A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
         ModelTooBusyError, ModelNotLoadedError, or what loading raised.
         """
-        name = self.default_model if model_id is None else model_id.strip("/")
-        found = self._resolver.find(name)
-        if not options.load_model and not self._registry.resident(found):
-            raise ModelNotLoadedError(name)
+        if not options.load_model and not self._registry.resident(model.model_id):
+            raise ModelNotLoadedError(model.name)
         wait = self._residency.max_wait if options.wait_for_model else self._residency.load_grace
         async with AsyncExitStack() as stack:
             try:
-                loaded = await stack.enter_async_context(self._registry.lease(found, wait))
+                loaded = await stack.enter_async_context(self._registry.lease(model, wait))
             except TimeoutError:
                 if options.wait_for_model:
                     raise ModelTooBusyError(wait) from None
-                raise ModelLoadingError(name, self._estimated_time(found)) from None
+                raise ModelLoadingError(model.name, self._estimated_time(model.model_id)) from None
             yield loaded
 
-    def state(self, model_id: str | None) -> ModelState:
-        """Where a model stands; raises ModelNotFoundError or AmbiguousModelError."""
-        found = self._resolver.find(self.default_model if model_id is None else model_id)
+    def state(self, model: ResolvedModel) -> ModelState:
+        """Where a model stands."""
+        found = model.model_id
         if self._registry.resident(found):
             return ModelState("Loaded")
         if found in self._registry.loads():
@@ -251,9 +252,9 @@ class Service:
         remaining = (self._loader.expected_seconds(one) - (loads.get(one) or 0.0) for one in (*before, found))
         return max(LEAST_ESTIMATE, sum(max(0.0, seconds) for seconds in remaining))
 
-    async def info(self, model_id: str | None) -> dict[str, Any]:
+    async def info(self, wanted: ResolvedModel) -> dict[str, Any]:
         """What a model is, for `/info`: ids, labels and limits."""
-        async with self.lease(model_id) as loaded:
+        async with self.lease(wanted) as loaded:
             model = loaded.model
         return {
             "model_id": model.model_id,

@@ -29,6 +29,7 @@ from labeld.errors import (
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.request import parse_request
 from labeld.protocol.response import encode_reply, reply_headers
+from labeld.repository.resolver import ResolvedModel
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.web.hub_api import LOOK_UPS, LookUp
@@ -202,35 +203,35 @@ class App:
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
-        state, model_id = state_of(request), request.path_params.get("model_id")
+        state = state_of(request)
         state.classifies = True
         with service.admission():
-            self._require_model(request)
+            is_early = self._log or (state.access_token and state.access_token.models)
+            model = self._permitted_model(request) if is_early else None
             body = await read_body(request.receive, state.headers, limits)
             query = request.scope["query_string"].decode("latin-1")
             asked = state.asked = parse_request(body, state.headers, query, limits)
-            reply = service.get_cached(model_id, asked) or await cancel_on_disconnect(
-                service.classify(model_id, asked), request
+            model = model or self._permitted_model(request)
+            reply = service.get_cached(model, asked) or await cancel_on_disconnect(
+                service.classify(model, asked), request
             )
         state.reply, body = reply, encode_reply(reply)
         return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 
-    def _require_model(self, request: Request) -> None:
-        """Raises ForbiddenKeyError when the caller's key may not use the model that the request names."""
-        state = state_of(request)
-        if self._log or (state.access_token and state.access_token.models):
-            state.model = self._service.find(request.path_params.get("model_id"))
-            require_model(state.access_token, state.model)
+    def _permitted_model(self, request: Request) -> ResolvedModel:
+        """The model that the request names; raises ForbiddenTokenError when the caller's token may not use it."""
+        state, model = state_of(request), self._service.resolve(request.path_params.get("model_id"))
+        state.model = model.model_id
+        require_model(state.access_token, model.model_id)
+        return model
 
     async def _info(self, request: Request) -> Response:
         with self._service.admission():
-            self._require_model(request)
-            return json_response(await self._service.info(request.path_params.get("model_id")))
+            return json_response(await self._service.info(self._permitted_model(request)))
 
     async def _health_of_model(self, request: Request) -> Response:
         with self._service.admission():
-            self._require_model(request)
-            async with self._service.lease(request.path_params["model_id"]):
+            async with self._service.lease(self._permitted_model(request)):
                 return json_response({"status": "ok"})
 
     async def _health(self, _: Request) -> Response:

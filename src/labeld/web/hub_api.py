@@ -61,7 +61,7 @@ async def models(service: Service, request: Request) -> Reply:
 async def model(service: Service, request: Request) -> Reply:
     """`/api/models/{id}`: one model, also one that is only on the Hub if it may be downloaded from there."""
     try:
-        listed = await service.listing.one(request.path_params["model_id"].strip("/"))
+        listed = await service.listing.one(service.resolve(request.path_params["model_id"]))
     except (ModelNotFoundError, NotDownloadedError) as error:
         raise RepositoryNotFoundError(error) from None
     described = _described(listed, _revisions(service), live=_live(service, listed))
@@ -82,9 +82,9 @@ async def tasks(service: Service, _: Request) -> Reply:
 
 async def status(service: Service, request: Request) -> Reply:
     """`/status/{id}`: whether a model is loaded, in the words of contract section 8; one that loads is not yet."""
-    name = request.path_params["model_id"].strip("/")
-    await service.listing.one(name)  # raises where there is no such model
-    state = service.state(name)
+    model = service.resolve(request.path_params["model_id"])
+    await service.listing.one(model)  # raises where there is no such model
+    state = service.state(model)
     error = {"error": state.error} if state.state == "error" else {}
     shown = "Loadable" if state.state == "Loading" else state.state
     loaded = state.state == "Loaded"

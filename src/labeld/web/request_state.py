@@ -32,7 +32,7 @@ class RequestState:
     access_token: AccessToken | None = None
     """Of the caller; None where nobody needs to be known."""
     model: str | None = None
-    """The id of the model that it names, where that had to be known before its body was read."""
+    """The id of the model that it names, once that is found."""
     asked: ClassifyRequest | None = None
     reply: ClassifyReply | None = None
 

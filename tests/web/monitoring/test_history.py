@@ -45,7 +45,7 @@ def test_an_interval_is_what_happened_in_it() -> None:
     async def story(service: Service, metrics: Metrics) -> None:
         clock = Clock()
         history = History(metrics.totals, service, clock)
-        await service.classify(None, ClassifyRequest((Text("good"), Text("bad"))))
+        await service.classify(service.resolve(None), ClassifyRequest((Text("good"), Text("bad"))))
         for seconds in (0.010, 0.010, 0.010, 0.5):
             metrics.totals.classified(2, 200, seconds)
         metrics.totals.classified(1, 429, 0.001)
