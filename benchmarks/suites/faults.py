@@ -77,7 +77,8 @@ async def _outcomes(fault: Fault, runs: int) -> dict[str, int]:
 async def _ask(service: Service, model_id: str) -> Exception | None:
     """The error that a request for a model ends with; None when it is answered."""
     try:
-        await service.classify(service.resolve(model_id), REQUEST)
+        model = service.resolve(model_id)
+        await service.classify(model, service.look_up(model, REQUEST))
     except LabeldError as error:
         return error
     return None

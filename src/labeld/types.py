@@ -66,8 +66,6 @@ class ClassifyRequest:
     options: Options = field(default_factory=Options)
     ignored: tuple[str, ...] = ()
     """Names of parameters that were sent and that mean nothing here; answered with an `X-HF-Warning` header."""
-    client: bytes = field(default=b"", compare=False)
-    """SHA-256 of the access token that came with it, or nothing; the token itself is kept nowhere."""
 
     @property
     def characters(self) -> int:

@@ -29,6 +29,7 @@ from labeld.service.service import Service
 from labeld.service.state import ModelState
 from labeld.system import memory
 from labeld.types import ClassifyRequest, Options, Text
+from tests.support.classify import classify
 from tests.support.more_models import variants, with_ballast
 from tests.support.tiny_models import BERT
 
@@ -121,7 +122,7 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
     async def client(service: Service) -> None:
         for _ in range(8):
             model_id = dice.choice(ids)
-            (ranking,) = (await service.classify(service.resolve(model_id), REQUEST)).rankings
+            (ranking,) = (await classify(service, model_id, REQUEST)).rankings
             assert {f"LABEL_{label}": score for label, score in enumerate(known[model_id])} == pytest.approx(
                 {one["label"]: one["score"] for one in json.loads(ranking)}, abs=1e-5
             )
@@ -150,8 +151,8 @@ def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tm
             service,
             _,
         ):
-            first = [await service.classify(service.resolve(model_id), REQUEST) for model_id in ids]
-            again = [await service.classify(service.resolve(model_id), REQUEST) for model_id in ids]
+            first = [await classify(service, model_id, REQUEST) for model_id in ids]
+            again = [await classify(service, model_id, REQUEST) for model_id in ids]
 
             assert (["cpu"] * 2, ["cache"] * 2) == tuple([one.compute_type for one in some] for some in (first, again))
             assert [one.rankings for one in first] == [one.rankings for one in again]
@@ -175,7 +176,7 @@ def test_thirty_models_that_left_leave_nothing_behind(models_dir: Path, tmp_path
                 async with service.lease(service.resolve(ids[turn % 2]), WAIT) as one:
                     engines.extend((weakref.ref(one.model.engine), weakref.ref(one.model.encoder.tokenizer)))
                 del one
-                await service.classify(service.resolve(ids[turn % 2]), REQUEST)
+                await classify(service, ids[turn % 2], REQUEST)
                 used.append(memory.used())
                 threads.append(threading.active_count())
             assert (36, 35) == (service.counts.loads, service.counts.evictions)
@@ -201,7 +202,7 @@ def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:
             loader.gate.clear()
             for name in ("bert", "broken", "huge"):
                 with pytest.raises(ModelLoadingError) as refused:
-                    await service.classify(service.resolve(name), ClassifyRequest((Text(TEXT),)))
+                    await classify(service, name, ClassifyRequest((Text(TEXT),)))
                 assert name == refused.value.model_id
             await until(lambda: state(service, "org/bert").estimated_time < 20.0)
             assert "Loading" == state(service, "org/bert").state
@@ -264,7 +265,7 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
 
     async def ask(service: Service, model_id: str) -> int:
         with service.admission():
-            return len((await service.classify(service.resolve(model_id), REQUEST)).rankings)
+            return len((await classify(service, model_id, REQUEST)).rankings)
 
     async def story() -> None:
         async with opened(models_dir, tmp_path, max_in_flight=1, max_waiting=2) as (service, loader):
@@ -293,7 +294,7 @@ def test_a_caller_that_leaves_while_the_model_loads(models_dir: Path, tmp_path: 
     async def story() -> None:
         async with opened(models_dir, tmp_path) as (service, loader):
             loader.gate.clear()
-            leaving = asyncio.create_task(service.classify(service.resolve("bare"), REQUEST))
+            leaving = asyncio.create_task(classify(service, "bare", REQUEST))
             await until(lambda: service.waiting == 1)
             leaving.cancel()
             with pytest.raises(asyncio.CancelledError):

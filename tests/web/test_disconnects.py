@@ -92,7 +92,11 @@ class PlainService:
         """The only model."""
         return ResolvedModel("plain", "plain", None)
 
-    def get_cached(self, _: ResolvedModel, request: ClassifyRequest) -> None:
+    def look_up(self, _: ResolvedModel, request: ClassifyRequest, scope: str) -> ClassifyRequest:
+        """Nothing to look in."""
+        return request
+
+    def get_cached(self, _: ClassifyRequest) -> None:
         """Nothing is cached."""
 
     def residents(self) -> list[Any]:

@@ -40,11 +40,18 @@ class SharedStore(Protocol):
 
 @dataclass(slots=True)
 class Lookup:
-    """The key of each text of a request, and the answers that are remembered."""
+    """A request in the cache: made once by `AnswerCache.look_up`, and passed along until it is answered."""
 
+    request: ClassifyRequest
+    scope: str
+    """Who may find its answers, where the cache keeps clients apart."""
+    identity: Identity | None
+    """Of the model; None while it is not known, and then there are no keys."""
     keys: list[bytes]
+    """Of each text."""
     answers: list[Answer | None]
-    shares: bool
+    """The cached ones, each in the place of its text."""
+    reads_cache: bool
     """Whether the request takes answers that it did not compute itself (`x-use-cache`)."""
     from_shared: int = 0
     """How many of the answers come from the shared store."""
@@ -79,31 +86,30 @@ class CacheUse:
 class AnswerCache:
     """Remembers answers in memory and, if there is one, in a shared store behind it."""
 
-    def __init__(self, memory: MemoryStore, shared: SharedStore | None = None, *, per_client: bool = False) -> None:
-        """With `per_client` only requests with the same access token share answers (setting cache_scope)."""
-        self._memory, self._shared, self._per_client = memory, shared, per_client
+    def __init__(self, memory: MemoryStore, shared: SharedStore | None = None, *, per_token: bool = False) -> None:
+        """With `per_token` only requests of the same scope find each other's answers (setting cache_scope)."""
+        self._memory, self._shared, self._per_token = memory, shared, per_token
         self._enabled = memory.limit > 0 or shared is not None
         self._in_flight: dict[bytes, InFlight] = {}
 
-    def get_cached(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
-        """What this process remembers, at once; nothing when it is not known who answers."""
-        shares = self._enabled and request.options.use_cache
+    def look_up(self, identity: Identity | None, request: ClassifyRequest, scope: str = "") -> Lookup:
+        """The request with the answers that are in this process's memory; waits for nothing."""
+        reads_cache = self._enabled and request.options.use_cache
         if identity is None:
-            return Lookup([], [], shares)
-        keys = answer_keys(identity, request, request.client if self._per_client else b"")
-        return Lookup(keys, [self._memory.get(key) if shares else None for key in keys], shares)
+            return Lookup(request, scope, None, [], [], reads_cache)
+        keys = answer_keys(identity, request, scope if self._per_token else "")
+        answers = [self._memory.get(key) if reads_cache else None for key in keys]
+        return Lookup(request, scope, identity, keys, answers, reads_cache)
 
-    async def find(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
-        """What this process or else the shared store remembers."""
-        lookup = self.get_cached(identity, request)
-        if self._shared and lookup.shares and None in lookup.answers:
+    async def read_shared(self, lookup: Lookup) -> None:
+        """Adds to the look-up those missing answers that the shared store has, if there is one."""
+        if self._shared and lookup.reads_cache and None in lookup.answers:
             pairs = list(zip(lookup.keys, lookup.answers, strict=True))
             there = await self._shared.get(dict.fromkeys(key for key, answer in pairs if answer is None))
             for key, answer in there.items():
                 self._memory.put(key, answer)
             lookup.answers = [answer or there.get(key) for key, answer in pairs]
             lookup.from_shared = sum(answer is None and key in there for key, answer in pairs)
-        return lookup
 
     async def complete(self, lookup: Lookup, compute: Compute) -> list[Answer]:
         """Every text's answer: those missing are computed, or waited for where another request computes them already.
@@ -111,7 +117,7 @@ class AnswerCache:
         Raises what `compute` raises. Until this returns or raises the caller keeps what `compute` needs, which then
         is there also for a request that has left.
         """
-        if not lookup.shares:
+        if not lookup.reads_cache:
             answers = await compute(range(len(lookup.keys)))
             self._remember(lookup.keys, answers)
             return answers

@@ -76,14 +76,14 @@ async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
     if answers.cache is None:
-        return AnswerCache(memory, per_client=answers.cache_scope == "token")
+        return AnswerCache(memory, per_token=answers.cache_scope == "token")
     try:
         from labeld.cache.redis import RedisStore  # noqa: PLC0415  # redis is an extra
     except ModuleNotFoundError:
         raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
     shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
     await shared.open()
-    return AnswerCache(memory, shared, per_client=answers.cache_scope == "token")
+    return AnswerCache(memory, shared, per_token=answers.cache_scope == "token")
 
 
 @asynccontextmanager

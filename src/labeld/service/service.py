@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from labeld.cache.answers import AnswerCache, Lookup
-from labeld.cache.keys import Identity
 from labeld.config.settings import Settings
 from labeld.errors import (
     ModelLoadingError,
@@ -58,7 +57,7 @@ class Service:
     ) -> None:
         self.listing, self._observer = Listing(resolver), observer
         self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
-        self._cache, self._revisions = cache, ModelIdentities()
+        self._cache, self._identities = cache, ModelIdentities()
         self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
@@ -106,21 +105,30 @@ class Service:
             if not self._registry.resident(model_id):
                 await self._loader.check(model_id, folder)
 
-    async def classify(self, wanted: ResolvedModel, request: ClassifyRequest) -> ClassifyReply:
-        """One ranking per text, by this model.
+    def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:
+        """The request with the answers that this process has in memory; loads no model and waits for nothing.
+
+        `scope` is the id of the caller's access token, or empty: with cache_scope=token answers are shared within it.
+        """
+        identity = self._identities.identity(model.model_id, model.location and model.location.folder)
+        return self._cache.look_up(identity, request, scope)
+
+    async def classify(self, wanted: ResolvedModel, lookup: Lookup) -> ClassifyReply:
+        """One ranking per text of the request that was looked up, by this model.
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
         """
-        identity = self._identity(wanted)
-        lookup = await self._cache.find(identity, request)
-        if identity and (reply := self._cached(identity, lookup, request)):
+        await self._cache.read_shared(lookup)
+        if reply := self.get_cached(lookup):
             return reply
+        request = lookup.request
         async with self.lease(wanted, request.options) as loaded:
             model = loaded.model
-            if model.identity != identity:  # its first request, or its files have changed since it was loaded
-                self._revisions.remember(model.model_id, model.identity, model.files)
-                lookup = await self._cache.find(model.identity, request)
-                if reply := self._cached(model.identity, lookup, request):
+            if model.identity != lookup.identity:  # its first request, or its files have changed since it was loaded
+                self._identities.remember(model.model_id, model.identity, model.files)
+                lookup = self._cache.look_up(model.identity, request, lookup.scope)
+                await self._cache.read_shared(lookup)
+                if reply := self.get_cached(lookup):
                     return reply
             answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
         self._observe(lookup)
@@ -129,14 +137,10 @@ class Service:
         seconds = max(new, default=0.0)
         return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
 
-    def get_cached(self, model: ResolvedModel, request: ClassifyRequest) -> ClassifyReply | None:
-        """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
-        identity = self._identity(model)
-        return self._cached(identity, self._cache.get_cached(identity, request), request) if identity else None
-
-    def _cached(self, identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
-        """The reply, if every answer is remembered; it took what the slowest answer took (contract section 8)."""
-        if not lookup.complete:
+    def get_cached(self, lookup: Lookup) -> ClassifyReply | None:
+        """The reply, if the look-up has every answer; it took what the slowest answer took (contract section 8)."""
+        identity, request = lookup.identity, lookup.request
+        if identity is None or not lookup.complete:
             return None
         self._observe(lookup)
         answers = [answer for answer in lookup.answers if answer]
@@ -145,8 +149,8 @@ class Service:
         return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
 
     def _observe(self, lookup: Lookup) -> None:
-        """Says where a request's answers were; once per request, and only of those that look in the cache."""
-        if lookup.shares:
+        """Counts where a request's answers were; once per request, and only for those that read the cache."""
+        if lookup.reads_cache:
             missed = lookup.answers.count(None)
             here = len(lookup.answers) - missed - lookup.from_shared
             self._observer.remembered(here, lookup.from_shared, missed)
@@ -185,10 +189,6 @@ class Service:
         Raises what `Resolver.find` raises.
         """
         return self._resolver.find(self.default_model if name is None else name)
-
-    def _identity(self, model: ResolvedModel) -> Identity | None:
-        """The identity under which this model answers, as far as it is known without loading it."""
-        return self._revisions.identity(model.model_id, model.location and model.location.folder)
 
     @asynccontextmanager
     async def lease(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:

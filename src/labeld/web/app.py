@@ -212,9 +212,8 @@ class App:
             query = request.scope["query_string"].decode("latin-1")
             asked = state.asked = parse_request(body, state.headers, query, limits)
             model = model or self._permitted_model(request)
-            reply = service.get_cached(model, asked) or await cancel_on_disconnect(
-                service.classify(model, asked), request
-            )
+            lookup = service.look_up(model, asked, state.cache_scope)
+            reply = service.get_cached(lookup) or await cancel_on_disconnect(service.classify(model, lookup), request)
         state.reply, body = reply, encode_reply(reply)
         return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 

@@ -36,6 +36,11 @@ class RequestState:
     asked: ClassifyRequest | None = None
     reply: ClassifyReply | None = None
 
+    @property
+    def cache_scope(self) -> str:
+        """Who finds the answers to it with cache_scope=token: the id of the access token that counts, or empty."""
+        return self.access_token.token_id if self.access_token else ""
+
 
 def begin_request(scope: Scope) -> RequestState:
     """The state of a new request, which its scope has from now on."""

@@ -15,6 +15,7 @@ from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyRequest, Text
 from labeld.web.monitoring.history import KEPT, History
+from tests.support.classify import classify
 from tests.support.server_process import Server, serving, wait_until
 
 
@@ -45,7 +46,7 @@ def test_an_interval_is_what_happened_in_it() -> None:
     async def story(service: Service, metrics: Metrics) -> None:
         clock = Clock()
         history = History(metrics.totals, service, clock)
-        await service.classify(service.resolve(None), ClassifyRequest((Text("good"), Text("bad"))))
+        await classify(service, None, ClassifyRequest((Text("good"), Text("bad"))))
         for seconds in (0.010, 0.010, 0.010, 0.5):
             metrics.totals.classified(2, 200, seconds)
         metrics.totals.classified(1, 429, 0.001)
