@@ -74,20 +74,20 @@ class ClassifyRequest:
 
 
 class Answer(NamedTuple):
-    """One text's finished answer, as it is remembered."""
+    """One text's finished answer, as it is cached."""
 
-    ranking: bytes
-    """As it is sent (`wire.encode_ranking`)."""
+    encoded: bytes
+    """Its ranking as it is sent (`protocol.response.encode_ranking`)."""
     seconds: float
-    """What the request that computed it took."""
+    """Of computing, by the request that computed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifyReply:
-    """What a request is answered: one ranking per text, in the order of the texts."""
+    """The answer to a request, ready to be sent."""
 
-    rankings: list[bytes]
-    """Each as it is sent (`wire.encode_ranking`)."""
+    encoded: list[bytes]
+    """The ranking of each text in the order of the texts, as it is sent (`protocol.response.encode_ranking`)."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""
     compute_seconds: float

@@ -57,7 +57,7 @@ async def ask(cache: AnswerCache, computer: Computer, asked: ClassifyRequest, sc
     """What the service does with a request."""
     lookup = cache.look_up(IDENTITY, asked, scope)
     await cache.read_shared(lookup)
-    return [answer.ranking for answer in await cache.complete(lookup, computer.of(asked))]
+    return [answer.encoded for answer in await cache.complete(lookup, computer.of(asked))]
 
 
 def begin(cache: AnswerCache, computer: Computer, asked: ClassifyRequest) -> "asyncio.Task[list[bytes]]":

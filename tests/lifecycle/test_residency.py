@@ -122,7 +122,7 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
     async def client(service: Service) -> None:
         for _ in range(8):
             model_id = dice.choice(ids)
-            (ranking,) = (await classify(service, model_id, REQUEST)).rankings
+            (ranking,) = (await classify(service, model_id, REQUEST)).encoded
             assert {f"LABEL_{label}": score for label, score in enumerate(known[model_id])} == pytest.approx(
                 {one["label"]: one["score"] for one in json.loads(ranking)}, abs=1e-5
             )
@@ -155,7 +155,7 @@ def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tm
             again = [await classify(service, model_id, REQUEST) for model_id in ids]
 
             assert (["cpu"] * 2, ["cache"] * 2) == tuple([one.compute_type for one in some] for some in (first, again))
-            assert [one.rankings for one in first] == [one.rankings for one in again]
+            assert [one.encoded for one in first] == [one.encoded for one in again]
             assert (2, 1) == (service.counts.loads, service.counts.evictions)
 
     asyncio.run(story())
@@ -265,7 +265,7 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
 
     async def ask(service: Service, model_id: str) -> int:
         with service.admission():
-            return len((await classify(service, model_id, REQUEST)).rankings)
+            return len((await classify(service, model_id, REQUEST)).encoded)
 
     async def story() -> None:
         async with opened(models_dir, tmp_path, max_in_flight=1, max_waiting=2) as (service, loader):

@@ -14,7 +14,7 @@ MAC_BYTES = hashlib.sha256().digest_size
 
 def sign(key: bytes, answer: Answer, secret: bytes) -> bytes:
     """The answer with the key it belongs to, and HMAC-SHA256 over both; with an empty secret that is a checksum."""
-    body = MAGIC + key + SECONDS.pack(answer.seconds) + answer.ranking
+    body = MAGIC + key + SECONDS.pack(answer.seconds) + answer.encoded
     return body + hmac.digest(secret, body, "sha256")
 
 

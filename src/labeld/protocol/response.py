@@ -27,7 +27,7 @@ def encode_ranking(ranking: Ranking) -> bytes:
 
 def encode_reply(reply: ClassifyReply) -> bytes:
     """One ranking per text (contract section 3.2)."""
-    return b"[" + b",".join(reply.rankings) + b"]"
+    return b"[" + b",".join(reply.encoded) + b"]"
 
 
 def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> list[HeaderField]:

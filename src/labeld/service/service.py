@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -32,7 +31,7 @@ from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
 from labeld.scoring import rank
-from labeld.service.state import ModelState, Usage
+from labeld.service.state import ModelState, Usage, describe
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
 
@@ -132,10 +131,10 @@ class Service:
                     return reply
             answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
         self._observe(lookup)
-        rankings = [answer.ranking for answer in answers]
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
-        return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
+        encoded = [answer.encoded for answer in answers]
+        return ClassifyReply(encoded, model.revision, seconds, request.characters, request.ignored)
 
     def get_cached(self, lookup: Lookup) -> ClassifyReply | None:
         """The reply, if the look-up has every answer; it took what the slowest answer took (contract section 8)."""
@@ -145,8 +144,8 @@ class Service:
         self._observe(lookup)
         answers = [answer for answer in lookup.answers if answer]
         seconds = max(answer.seconds for answer in answers)
-        rankings = [answer.ranking for answer in answers]
-        return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
+        encoded = [answer.encoded for answer in answers]
+        return ClassifyReply(encoded, identity.revision, seconds, request.characters, request.ignored, "cache")
 
     def _observe(self, lookup: Lookup) -> None:
         """Counts where a request's answers were; once per request, and only for those that read the cache."""
@@ -156,7 +155,7 @@ class Service:
             self._observer.remembered(here, lookup.from_shared, missed)
 
     async def _compute(self, loaded: LoadedModel, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
-        """The answers to the texts at these positions of a request."""
+        """The answers to the texts at these positions of a request, encoded once, for this reply and for the cache."""
         began = time.perf_counter()
         texts = [request.texts[index] for index in positions]
         rankings = await self.rankings(loaded, texts, request.parameters, positions)
@@ -253,20 +252,9 @@ class Service:
         return max(LEAST_ESTIMATE, sum(max(0.0, seconds) for seconds in remaining))
 
     async def info(self, wanted: ResolvedModel) -> dict[str, Any]:
-        """What a model is, for `/info`: ids, labels and limits."""
+        """The model's ids, labels and limits, for `/info`."""
         async with self.lease(wanted) as loaded:
-            model = loaded.model
-        return {
-            "model_id": model.model_id,
-            "model_sha": model.revision,
-            "model_dtype": model.engine.precision,
-            "precision_trial": None if model.choice is None else asdict(model.choice),
-            "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
-            "architecture": model.config.architecture,
-            "max_input_length": model.encoder.max_tokens,
-            "max_text_characters": model.encoder.max_characters,
-            "function_to_apply": model.config.default_function,
-        }
+            return describe(loaded.model)
 
     def ready(self) -> bool:
         """Whether requests are taken and answered: not stopping, and no lane hangs."""
