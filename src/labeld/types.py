@@ -36,7 +36,7 @@ Ranking = list[LabelScore]
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a request may ask of the ranking and of the tokenizer (contract section 3.3)."""
+    """A request's parameters of the ranking and of the tokenizer (contract section 3.3)."""
 
     top_k: int | None = None
     """At most this many labels; `None` = all of them."""
@@ -59,7 +59,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyRequest:
-    """What one HTTP call asks: any number of texts, one set of parameters."""
+    """The content of one HTTP call: any number of texts, one set of parameters."""
 
     texts: tuple[Text, ...]
     parameters: Parameters = field(default_factory=Parameters)

@@ -315,7 +315,7 @@ def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     old = folder_state(tmp_path)
     assert revisions.identity("org/name", tmp_path) is None
-    revisions.remember("org/name", IDENTITY, old)
+    revisions.record("org/name", IDENTITY, old)
     assert IDENTITY == revisions.identity("org/name", tmp_path)
 
     (tmp_path / "config.json").rename(tmp_path / ".old")
@@ -323,12 +323,12 @@ def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
     now += LOOK_EVERY
 
     assert revisions.identity("org/name", tmp_path) is None
-    revisions.remember("org/name", IDENTITY._replace(revision="1" * 40), folder_state(tmp_path))
+    revisions.record("org/name", IDENTITY._replace(revision="1" * 40), folder_state(tmp_path))
     assert "1" * 40 == getattr(revisions.identity("org/name", tmp_path), "revision", None)
     (tmp_path / ".old").rename(tmp_path / "config.json")
     now += LOOK_EVERY
     assert revisions.identity("org/name", tmp_path) is None
-    revisions.remember("org/name", IDENTITY, old)
+    revisions.record("org/name", IDENTITY, old)
     assert IDENTITY == revisions.identity("org/name", tmp_path)
 
 
@@ -339,7 +339,7 @@ def test_a_folder_that_changed_before_the_first_question_is_not_believed(tmp_pat
     loaded = folder_state(tmp_path)
     (tmp_path / "config.json").unlink()
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    revisions.remember("org/name", IDENTITY, loaded)
+    revisions.record("org/name", IDENTITY, loaded)
 
     assert revisions.identity("org/name", tmp_path) is None
     assert () == folder_state(tmp_path / "gone")

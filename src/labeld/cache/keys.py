@@ -1,4 +1,4 @@
-"""Question -> key: what an answer rests on, as bytes that no other question has. Pure."""
+"""Text and parameters -> cache key: everything that decides the answer, as bytes that nothing else has. Pure."""
 
 import hashlib
 from functools import lru_cache
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from labeld.types import ClassifyRequest, Parameters
 
 WRITER = f"labeld {version('labeld')}, keys 1"
-"""The first field of every key: another release may answer the same question otherwise."""
+"""The first field of every key: another release may compute another answer."""
 
 
 class Identity(NamedTuple):
-    """Who answers: what decides an answer beside the question itself."""
+    """A model as far as it decides answers: what they depend on beside the text and the parameters."""
 
     revision: str
     precision: str
@@ -39,7 +39,7 @@ def answer_keys(identity: Identity, request: ClassifyRequest, scope: str) -> lis
 
 @lru_cache
 def _common(identity: Identity, scope: str, asked: Parameters) -> "hashlib._Hash":
-    """What all texts that are asked in this way have in common; only ever copied."""
+    """The hash of what all texts of such a request have in common; only ever copied."""
     parameters = (asked.top_k, asked.function_to_apply, asked.truncation, asked.max_length)
     return hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters)]))
 

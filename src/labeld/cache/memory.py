@@ -38,7 +38,7 @@ class MemoryStore:
         return answer
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Remembers an answer, in place of an older one; one that is larger than the whole store is not kept."""
+        """Stores an answer, in place of an older one; one that is larger than the whole store is not stored."""
         if key in self._entries:
             self._drop(key)
         size = OVERHEAD + len(answer.encoded)

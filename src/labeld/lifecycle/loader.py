@@ -54,7 +54,7 @@ class ModelLoader:
     async def prepare(self, model: ResolvedModel) -> int:
         """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Resolver.open` raises."""
         model_id = model.model_id
-        self._release(model_id)  # what an earlier load that came to nothing has left
+        self._release(model_id)  # of an earlier load that failed after this
         location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.open, model)
         self._locations[model_id] = location
         self._weight_bytes[model_id] = await self._on_thread(named, model_id, weight_bytes, location.folder)
@@ -66,11 +66,11 @@ class ModelLoader:
         return LoadedModel(model, self._dispatcher.attach(model.engine), self._locations.pop(model_id))
 
     def size(self, model: LoadedModel) -> int:
-        """What the engine knows that its weights take."""
+        """The bytes of the engine's weights."""
         return model.model.engine.nbytes
 
     async def close(self, model: LoadedModel) -> None:
-        """Frees the engine once no lane runs it, and gives its memory back."""
+        """Frees the engine once no stream runs it, and gives its memory back."""
         await self._dispatcher.detach(model.queue)
         last_reference, location = [model], model.location
         del model
@@ -85,7 +85,7 @@ class ModelLoader:
             logger.warning("model %s cannot be served: %s", model_id, error)
 
     def expected_seconds(self, model_id: str) -> float:
-        """What loading this model takes, as far as is known."""
+        """The estimated seconds of loading this model."""
         return self._history.expected_seconds(model_id, self._weight_bytes.get(model_id))
 
     def stop_trial(self) -> None:
@@ -127,7 +127,7 @@ def _free(last_reference: list[LoadedModel]) -> None:
 
 
 def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
-    """What the function returns; any failure becomes a ModelBrokenError that names the model."""
+    """The result of the function; any failure becomes a ModelBrokenError that names the model."""
     try:
         return function(*arguments)
     except FolderError as error:

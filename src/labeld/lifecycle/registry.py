@@ -1,4 +1,4 @@
-"""The resident models: each loaded once, leased while it is used, evicted when its memory is needed. Knows no model.
+"""The pool of loaded models: each loaded once, leased while it is used, evicted when its memory is needed.
 
 One event loop owns all of this; nothing polls and no thread waits. A lease is counted before anybody could evict the
 model, so a model that is in use cannot be evicted: eviction only ever looks among those with no lease. Loads take
@@ -22,7 +22,7 @@ M = TypeVar("M")
 
 
 class Loader(Protocol[M]):
-    """What makes and ends models. Every failure it raises is a LabeldError."""
+    """Loads and closes models. Every failure it raises is a LabeldError."""
 
     async def prepare(self, model: ResolvedModel) -> int:
         """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
@@ -48,7 +48,7 @@ class PoolEntry(Generic[M]):
     model_id: str
     model: M
     bytes: int
-    """What it takes: measured while it was loaded, and no less than the loader knows."""
+    """The memory it takes: measured while it was loaded, and no less than the loader knows."""
     last_used: float
     """On the event loop's clock."""
     leases: int = 0
@@ -67,7 +67,7 @@ class Load(Generic[M]):
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened since the start."""
+    """Counts since the start."""
 
     loads: int = 0
     evictions: int = 0
@@ -75,7 +75,7 @@ class Counts:
 
 
 class Registry(Generic[M]):
-    """Models by key within a budget of bytes for the whole process. Create and use it on one event loop."""
+    """Models by id within a budget of bytes for the whole process. Create and use it on one event loop."""
 
     def __init__(self, loader: Loader[M], limits: Residency, budget: int, measure: Callable[[], int]) -> None:
         """`measure` gives the bytes that this process uses now."""
@@ -124,7 +124,7 @@ class Registry(Generic[M]):
         return model_id in self._residents
 
     def loads(self) -> dict[str, float | None]:
-        """Keys that are being loaded, in the order they were asked for, and for how many seconds already.
+        """Ids of models that are being loaded, in the order they were asked for, and for how many seconds already.
 
         None stands for one whose turn has not come.
         """
@@ -132,7 +132,7 @@ class Registry(Generic[M]):
         return {model_id: None if load.began is None else now - load.began for model_id, load in self._loads.items()}
 
     def failure(self, model_id: str) -> Exception | None:
-        """Why the last load failed, for as long as that is the answer."""
+        """The failure of the last load, for as long as it is not tried again."""
         return self._failures.current(model_id)
 
     def used(self) -> int:
@@ -140,7 +140,7 @@ class Registry(Generic[M]):
         return max(self._measure(), self._base + sum(one.bytes for one in self._residents.values()))
 
     def close(self, error: LabeldError) -> None:
-        """Tells everybody who waits for a load, now and later, this error, and stops what has not begun."""
+        """Raises this error in everybody who waits for a load, now and later, and stops what has not begun."""
         self._closed = error
         for load in self._loads.values():
             _reject(load, error)
@@ -192,12 +192,12 @@ class Registry(Generic[M]):
                 model = await self._loader.load(model_id)
                 size = max(self._loader.size(model), self._measure() - before)
                 resident = self._residents[model_id] = PoolEntry(model_id, model, size, loop.time())
-                self._failures.forget(model_id)
+                self._failures.reset(model_id)
                 self.counts.loads += 1
                 self._deliver(resident, load)
                 await self._evict_until_it_fits(resident)
-        except Exception as error:  # noqa: BLE001  # it is those who wait who are told
-            self._failures.remember(model_id, error)
+        except Exception as error:  # noqa: BLE001  # it is raised in those who wait
+            self._failures.record(model_id, error)
             self.counts.failures += 1
             _reject(load, error)
         finally:

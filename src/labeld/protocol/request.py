@@ -1,4 +1,4 @@
-"""What a client sent -> ClassifyRequest: contract sections 2.3 and 3. Replies are `wire`'s, JSON is `strict_json`'s.
+"""Body, headers and query -> ClassifyRequest: contract sections 2.3 and 3. Replies are written by response.py.
 
 Pure: bytes and headers in, plain data out, and InvalidRequestError (a few relatives of it included) for everything that
 is not a request. Every sentence names the field, what is allowed there, and the way out.
@@ -213,5 +213,5 @@ def _wrong(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRe
 
 
 def _kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """The kind of a JSON value, in words."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else _KINDS.get(type(value), "")

@@ -23,7 +23,7 @@ that need no Hub."""
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a model without loading it."""
+    """A model as far as it is known without loading it."""
 
     model_id: str
     is_classifier: bool

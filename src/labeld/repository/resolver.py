@@ -28,7 +28,7 @@ REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9_-])?")
 """A branch, a tag, `refs/pr/1`, or a commit."""
 
 Progress = Callable[[int, int], None]
-"""Told how many bytes of how many have been downloaded."""
+"""Called with how many bytes of how many have been downloaded."""
 
 
 OFFLINE = "it is offline (HF_HUB_OFFLINE)"
@@ -131,14 +131,14 @@ class Resolver:
         return self._download(model_id, revision, progress, refresh=False)
 
     def pull(self, name: str, progress: Progress = unwatched) -> ModelLocation:
-        """The same for the operator, who may download anything: asks the Hub whether there is a newer commit."""
+        """The folder of the newest commit, downloaded if need be, for the operator, who may download anything."""
         model_id, revision = split(name)
         if self._settings.offline:
             raise NotDownloadedError(model_id, OFFLINE)
         return self._download(model_id, revision, progress, refresh=True)
 
     def release(self, location: ModelLocation) -> None:
-        """Says that the files of a fetched model are no longer used."""
+        """Ends a use of a model's files that `open` or `pull` has begun."""
         if location.commit is not None:
             self.store.close(location.folder)
 

@@ -43,7 +43,7 @@ def open_resolver(settings: Settings, policy: Policy) -> Resolver:
 
 
 def load_options(settings: Settings) -> LoadOptions:
-    """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
+    """The settings that loading a model needs; raises SettingsError naming the one that is wrong."""
     streams, threads = streams_and_threads(settings.compute)
     evaluation_texts = settings.precisions.evaluation_texts
     return LoadOptions(

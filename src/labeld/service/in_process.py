@@ -14,7 +14,7 @@ from labeld.types import Parameters, Precision, Ranking, Text
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """What is known of an open model, also after it is closed."""
+    """An open model's facts, which are known also after it is closed."""
 
     model_id: str
     labels: tuple[str, ...]

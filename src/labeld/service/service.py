@@ -1,4 +1,4 @@
-"""The story of one request: what HTTP and the command line both call."""
+"""One request from the cache over the tokenizer to the engine, and the models that it needs."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parame
 DEFAULT_OPTIONS = Options()
 
 LEAST_ESTIMATE = 0.2
-"""Seconds that a load is said to need still, at least, also when it takes longer than expected."""
+"""The shortest estimate in seconds of what a load still needs, also of one that takes longer than expected."""
 
 
 class Service:
@@ -60,7 +60,7 @@ class Service:
         self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
-        """What answers where a request names no model."""
+        """The model of requests that name none."""
         self._in_flight = 0
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
@@ -124,7 +124,7 @@ class Service:
         async with self.lease(wanted, request.options) as loaded:
             model = loaded.model
             if model.identity != lookup.identity:  # its first request, or its files have changed since it was loaded
-                self._identities.remember(model.model_id, model.identity, model.files)
+                self._identities.record(model.model_id, model.identity, model.files)
                 lookup = self._cache.look_up(model.identity, request, lookup.scope)
                 await self._cache.read_shared(lookup)
                 if reply := self.get_cached(lookup):
@@ -152,7 +152,7 @@ class Service:
         if lookup.reads_cache:
             missed = lookup.answers.count(None)
             here = len(lookup.answers) - missed - lookup.from_shared
-            self._observer.remembered(here, lookup.from_shared, missed)
+            self._observer.looked_up(here, lookup.from_shared, missed)
 
     async def _compute(self, loaded: LoadedModel, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
         """The answers to the texts at these positions of a request, encoded once, for this reply and for the cache."""
@@ -219,9 +219,9 @@ class Service:
             return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=str(error))
         return ModelState("Loadable", self._estimated_time(found))
 
-    def failure(self, key: str) -> Exception | None:
-        """Why the model of this key could not be loaded, for as long as that is the answer."""
-        return self._registry.failure(key)
+    def failure(self, model_id: str) -> Exception | None:
+        """The failure of the model's last load, for as long as it is not tried again."""
+        return self._registry.failure(model_id)
 
     def usage(self) -> Usage:
         """How much is in use now."""
@@ -257,7 +257,7 @@ class Service:
             return describe(loaded.model)
 
     def ready(self) -> bool:
-        """Whether requests are taken and answered: not stopping, and no lane hangs."""
+        """Whether requests are admitted and answered: not stopping, and no engine hangs."""
         return not self._stopping and not self.hung()
 
     def hung(self) -> bool:
@@ -265,18 +265,18 @@ class Service:
         return self._dispatcher.hung()
 
     def give_up(self) -> None:
-        """Before a hung process is replaced: tells everybody who waits to try again, and takes nothing more."""
+        """Answers all who wait with an UnavailableError and admits nothing more, before a hung process is replaced."""
         self._stopping = True
         error = UnavailableError("The engine hangs and is being replaced: try again in a moment.")
         self._registry.close(error)
         self._dispatcher.close(error)
 
     def stop_loading(self) -> None:
-        """Ends a trial of precisions that runs: whoever waits for it is told that the server stops."""
+        """Ends a running trial of precisions with an UnavailableError for those who wait for it."""
         self._loader.stop_trial()
 
     async def close(self) -> None:
-        """Answers what was taken, then ends the threads."""
+        """Answers what was admitted, then ends the threads."""
         self._stopping = True
         self.stop_loading()
         self._registry.close(UnavailableError("This server is stopping: try again in a moment."))

@@ -1,4 +1,4 @@
-"""What a service says of itself and of its models: plain data."""
+"""The state of a service and of its models: plain data."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -26,7 +26,7 @@ class Usage:
     waiting: int
     """Requests that wait for a model to be loaded."""
     loading: dict[str, float | None]
-    """Models that are being loaded, and for how many seconds already; None = its turn has not come."""
+    """Models that are being loaded, and for how many seconds already; None where its turn has not come."""
     memory: int
     """Bytes."""
     memory_budget: int

@@ -1,4 +1,4 @@
-"""HTTP <-> Service: the routes, the body, the client that leaves. What bytes mean is `wire`'s business."""
+"""HTTP <-> Service: the routes, the body, the client that leaves. Bytes are read and written by protocol/."""
 
 import asyncio
 import json
@@ -120,7 +120,7 @@ class App:
         self._stop_loading()
 
     def on_refused(self, status: int) -> None:
-        """Counts what the connection has refused, so that no route could."""
+        """Counts a refusal by the connection, which no route has seen."""
         self._metrics.rejected(status)
         if self._log:
             self._log.refused(status)
@@ -170,7 +170,7 @@ class App:
         ]
 
     def _route(self, path: str, handler: Handler, policy: RoutePolicy, method: str = "GET") -> Route:
-        """A route for those who have what it needs, whose requests are counted by its template and not their path."""
+        """A route for callers whom its policy allows; requests are counted by its template and not by their path."""
         template = path.replace(":path}", "}")
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -278,7 +278,7 @@ class App:
 
 
 class _Raw(Response):
-    """A response of ready-made header bytes: `wire` has decided all of them."""
+    """A response of ready-made header bytes, all of them from protocol/ or error_reply."""
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None

@@ -1,4 +1,4 @@
-"""What clients ask the Hub before they ask for an answer, so that their look-ups work with HF_ENDPOINT pointed here.
+"""Look-ups that clients send to the Hub before they classify, answered here where HF_ENDPOINT points to labeld.
 
 The shapes are the Hub's (contract sections 1.1, 1.4, 8, 9.2). What this server does not know (downloads, likes, cards)
 it does not say. All of it is answered without an access token, as clients ask without one; only `whoami` needs one.
@@ -31,11 +31,11 @@ OTHER_ORDERS = ("trendingScore", "trending_score", "trending", "likes", "downloa
 """Orders that are accepted and mean nothing here: the models then stand by id."""
 MAPPING = "inferenceProviderMapping"
 HUB_ROLES: dict[Role, str] = {"inference": "read", "admin": "write"}
-"""What the Hub would call them (contract section 9.2)."""
+"""The Hub's names of the roles (contract section 9.2)."""
 
 Body = dict[str, Any] | list[Any]
 Reply = tuple[Body, dict[str, str]]
-"""What is answered, and header fields beside the usual ones."""
+"""The JSON of the reply, and header fields beside the usual ones."""
 LookUp = Callable[[Service, Request], Awaitable[Reply]]
 
 
@@ -101,7 +101,7 @@ async def framework(service: Service, request: Request) -> Reply:
 
 
 async def whoami(_: Service, request: Request) -> Reply:
-    """`/api/whoami-v2`: the facts of the caller's key; on an open server whoever has any token is the same user."""
+    """`/api/whoami-v2`: the caller's access token; on an open server all who send any token are one user."""
     access_token = state_of(request).access_token
     if access_token is None:
         if bearer_token(request.headers.get("authorization")) is None:
@@ -178,7 +178,7 @@ def _described(listed: ModelInfo, revisions: dict[str, str], *, live: bool) -> d
 
 
 def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
-    """What `expand` or `expand[]` names of it and the id; without either all but the mapping, as on the Hub."""
+    """The id and what `expand` or `expand[]` names; without either all but the mapping, as on the Hub."""
     asked = {*query.getlist("expand"), *query.getlist("expand[]")}
     wanted = asked | {"id"} if asked else described.keys() - {MAPPING}
     return {name: value for name, value in described.items() if name in wanted}

@@ -1,4 +1,4 @@
-"""What becomes known of a request while it is answered: made by `App.__call__`, read wherever its scope is."""
+"""The facts of a request while it is answered: made by `App.__call__`, read wherever its scope is."""
 
 import time
 from collections.abc import Mapping

@@ -102,7 +102,7 @@ def test_ten_minutes_are_kept_and_no_more() -> None:
         history = History(metrics.totals, service, clock)
         for _ in range(KEPT + 50):
             metrics.batch(123_457, 0.1, [0.0] * 17)
-            metrics.remembered(12_345, 0, 67_891)
+            metrics.looked_up(12_345, 0, 67_891)
             for seconds in (0.001234, 1.2345):
                 metrics.totals.classified(12_345, 200, seconds)
             clock.now += 2.345

@@ -1,4 +1,4 @@
-"""Who may ask for what: every route says what it needs, and a request is let through or told why not.
+"""Authorization: every route has a policy, and a request is let through or refused with a reason.
 
 Which names and web pages are let in at all is `origins`' business, and comes first.
 """
@@ -20,10 +20,10 @@ _CREDENTIALS = re.compile(r"bearer(?:[ \t]+|:[ \t]*)(\S+)", re.IGNORECASE)
 
 
 class RoutePolicy(NamedTuple):
-    """What a route needs of who asks."""
+    """The callers that a route is for."""
 
     role: Role | None
-    """None = nobody needs to be known. An admin may do whatever the others may."""
+    """None where no token is needed. An admin may do whatever the others may."""
     is_page: bool = False
     """Whether it is for people in a browser: links of other sites may lead there, but no page of another site, not even
     one that the settings name, may ask for it."""
@@ -40,7 +40,7 @@ class Sessions(Protocol):
     """Browsers in which somebody has signed in."""
 
     def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
-        """The key of who has signed in, if the headers have the cookie of a session that counts."""
+        """The access token of who has signed in, if the headers have the cookie of a session that counts."""
         ...
 
 
@@ -53,14 +53,14 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may ask, because no key was ever made. Whatever token a client sends then means nothing."""
+        """Whether no token is needed, because none was ever made. A token that a client sends then means nothing."""
         return self._may_be_open and self.authenticator.empty
 
     async def caller(self, policy: RoutePolicy, scope: Scope) -> AccessToken | None:
         """Whose access token the request has; None where nobody needs to be known. `scope` has a RequestState.
 
-        Raises ForeignOriginError, AnonymousError, UnknownKeyError, ForbiddenKeyError for the wrong role,
-        RateLimitedError, or KeyStoreUnavailableError.
+        Raises ForeignOriginError, AnonymousError, UnknownTokenError, ForbiddenTokenError for the wrong role,
+        RateLimitedError, or TokenStoreUnavailableError.
         """
         request_origin = state_of(scope).origin
         if (request_origin.origin is not None) if policy.is_page else request_origin.is_link:
@@ -111,7 +111,7 @@ def bearer_token(authorization: str | None) -> str | None:
 
 
 def require_model(access_token: AccessToken | None, found: str) -> None:
-    """Raises ForbiddenKeyError when the key may not use this model.
+    """Raises ForbiddenTokenError when the access token may not use this model.
 
     `found` is its id as the server has found it, with or without a revision, and never as the client spells it.
     """
