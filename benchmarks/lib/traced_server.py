@@ -59,10 +59,11 @@ class _Watches:
         """CPU seconds of streams within the engine, but for packing."""
         for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
             setattr(web_app, name, _watched(getattr(web_app, name), stage))
-        service.Service.get_cached = _watched(service.Service.get_cached, LOOK_UP)  # type: ignore[method-assign]
+        for name in ("look_up", "get_cached"):
+            setattr(service.Service, name, _watched(getattr(service.Service, name), LOOK_UP))
         for name in ("rank", "encode_ranking"):
             setattr(service, name, _watched(getattr(service, name), RANK))
-        AnswerCache.find = _awaited(AnswerCache.find, LOOK_UP)  # type: ignore[method-assign]
+        AnswerCache.read_shared = _awaited(AnswerCache.read_shared, LOOK_UP)  # type: ignore[method-assign]
         TextEncoder.encode = self._encode(TextEncoder.encode)  # type: ignore[method-assign]
         PackedGraph.inputs = self._pack(PackedGraph.inputs)  # type: ignore[method-assign]
         OpenVinoEngine.run = self._run(OpenVinoEngine.run)  # type: ignore[method-assign]

@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.lib.report import Figure, Plan
 from labeld.config.load import load
 from labeld.config.settings import Settings
-from labeld.errors import HubFailedError, LabeldError
+from labeld.errors import LabeldError
+from labeld.repository.errors import HubFailedError
 from labeld.repository.folders import BUNDLED
 from labeld.service.build import open_service
 from labeld.service.service import Service
@@ -61,7 +62,7 @@ async def _outcomes(fault: Fault, runs: int) -> dict[str, int]:
             loaded, left = service.counts.loads, len(_stored(settings)) + len(other.requests)
             hub.fault = None
             for model_id in ids:
-                while service.state(model_id).state == "error":  # until it may be tried again
+                while service.state(service.resolve(model_id)).state == "error":  # until it may be tried again
                     await asyncio.sleep(0.05)
             after = await asyncio.gather(*(_ask(service, model_id) for model_id in ids))
             right = sum(_same(path, files) for path in _stored(settings))
@@ -76,7 +77,8 @@ async def _outcomes(fault: Fault, runs: int) -> dict[str, int]:
 async def _ask(service: Service, model_id: str) -> Exception | None:
     """The error that a request for a model ends with; None when it is answered."""
     try:
-        await service.classify(model_id, REQUEST)
+        model = service.resolve(model_id)
+        await service.classify(model, service.look_up(model, REQUEST))
     except LabeldError as error:
         return error
     return None

@@ -1,20 +1,63 @@
-"""One class per failure, with its facts as attributes and one sentence as its text.
+"""One class per failure: its facts as attributes, one sentence as its text, and its place in HTTP.
 
-No HTTP here: which status a failure becomes is `wire`'s table. The sentence of every `LabeldError` may be shown to a
-client: it names the thing, the limit and the way out, and never a path, a traceback or a library's own message.
+The sentence of every `LabeldError` may be shown to a client: it names the thing, the limit and the way out, and never
+a path, a traceback or a library's own message. `status` and `headers` are what a reply with it has (contract section
+6.2); a subclass has its parent's unless it says otherwise. Packages have the failures that only they raise in files of
+their own: auth/errors.py, repository/errors.py, server/errors.py.
 """
+
+import math
+from typing import Any, ClassVar
+
+HeaderField = tuple[bytes, bytes]
+"""Name and value as ASGI wants them: the name in lower case, both in latin-1."""
+
+MODEL_ID_CHARACTERS = 200
+"""Characters that are shown of the name of a model that does not exist."""
+RETRY_AFTER_SECONDS = (1, 30)
+"""The least and the most that `retry-after` says."""
 
 
 class LabeldError(Exception):
     """A failure whose sentence, `str(error)`, may be shown to whoever asked."""
 
+    status: ClassVar[int] = 500
+    """The HTTP status of a reply that says so."""
+
+    def headers(self) -> list[HeaderField]:
+        """Header fields of such a reply beside those that every error has."""
+        return []
+
+    def details(self) -> dict[str, Any]:
+        """Members of the reply's JSON object beside `error`."""
+        return {}
+
+
+class RetryLaterError(LabeldError):
+    """Another try after `retry_after` seconds may succeed."""
+
+    status = 503
+
+    def __init__(self, sentence: str, retry_after: float) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+    def headers(self) -> list[HeaderField]:
+        """When to come back, in whole seconds within RETRY_AFTER_SECONDS."""
+        minimum, maximum = RETRY_AFTER_SECONDS
+        return [(b"retry-after", b"%d" % math.ceil(min(maximum, max(minimum, self.retry_after))))]
+
 
 class InvalidRequestError(LabeldError):
     """The request itself is wrong; the sentence names the field and what is allowed there."""
 
+    status = 400
+
 
 class UnsupportedEncodingError(LabeldError):
     """The body is compressed (Content-Encoding); of which only gzip is read."""
+
+    status = 415
 
     def __init__(self, encoding: str) -> None:
         super().__init__(f"Content-Encoding {encoding!r} is not supported: send the body uncompressed, or with gzip.")
@@ -24,23 +67,23 @@ class UnsupportedEncodingError(LabeldError):
 class BodyTooLargeError(LabeldError):
     """The body is longer than `max_body_bytes`."""
 
+    status = 413
+
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"The body is larger than the limit of {limit} bytes (setting max_body_bytes): send fewer or shorter texts."
         )
         self.limit = limit
 
-
-class SlowRequestError(LabeldError):
-    """The head or the body of a request did not arrive within its receive deadline."""
-
-
-class HeaderTooLargeError(LabeldError):
-    """The request has more header bytes or header fields than allowed."""
+    def headers(self) -> list[HeaderField]:
+        """The rest of the body is not worth reading."""
+        return [(b"connection", b"close")]
 
 
 class TextTooLongError(LabeldError):
     """A text has more tokens than the model takes, and truncation was not asked for."""
+
+    status = 400
 
     def __init__(self, index: int, tokens: int, limit: int) -> None:
         super().__init__(
@@ -52,6 +95,8 @@ class TextTooLongError(LabeldError):
 
 class TextTooManyCharactersError(LabeldError):
     """A text has more characters than are tokenised at all, and truncation was not asked for."""
+
+    status = 400
 
     def __init__(self, index: int, characters: int, limit: int) -> None:
         super().__init__(
@@ -65,17 +110,13 @@ class TextTooManyCharactersError(LabeldError):
 class ModelNotFoundError(LabeldError):
     """No folder and no bundled model has this id."""
 
+    status = 404
+
     def __init__(self, model_id: str) -> None:
-        super().__init__(f"Model {model_id} does not exist")
+        is_long = len(model_id) > MODEL_ID_CHARACTERS
+        shown = f"{model_id[: MODEL_ID_CHARACTERS - 1]}…" if is_long else model_id
+        super().__init__(f"Model {shown} does not exist")
         self.model_id = model_id
-
-
-class AmbiguousModelError(LabeldError):
-    """A bare name fits several models."""
-
-    def __init__(self, name: str, candidates: list[str]) -> None:
-        super().__init__(f"Model {name} is ambiguous: ask for one of {', '.join(candidates)}.")
-        self.name, self.candidates = name, candidates
 
 
 class ModelBrokenError(LabeldError):
@@ -84,14 +125,6 @@ class ModelBrokenError(LabeldError):
     def __init__(self, model_id: str, reason: str) -> None:
         super().__init__(f"Model {model_id} cannot be loaded: {reason}")
         self.model_id, self.reason = model_id, reason
-
-
-class ModelLoadingError(LabeldError):
-    """The model is being loaded and the request was not told to wait; it needs about `estimated_time` seconds more."""
-
-    def __init__(self, model_id: str, estimated_time: float) -> None:
-        super().__init__(f"Model {model_id} is currently loading")
-        self.model_id, self.estimated_time, self.retry_after = model_id, estimated_time, estimated_time
 
 
 class ModelTooBusyError(LabeldError):
@@ -105,6 +138,8 @@ class ModelTooBusyError(LabeldError):
 class ModelNotLoadedError(LabeldError):
     """The model is not loaded and the request asks not to load it (x-load-model: 0)."""
 
+    status = 404
+
     def __init__(self, model_id: str) -> None:
         super().__init__(f"Model {model_id} is not loaded yet: ask without x-load-model: 0 to have it loaded.")
         self.model_id = model_id
@@ -112,6 +147,8 @@ class ModelNotLoadedError(LabeldError):
 
 class ModelTooLargeError(LabeldError):
     """Loading the model needs more bytes than there is room for, even if every model that may leave has left."""
+
+    status = 403
 
     def __init__(self, model_id: str, needed: int, room: int) -> None:
         super().__init__(
@@ -121,38 +158,10 @@ class ModelTooLargeError(LabeldError):
         self.model_id, self.needed, self.room = model_id, needed, room
 
 
-class NotDownloadedError(LabeldError):
-    """The model is neither in a folder nor in the store, and this server may not or cannot get it from the Hub."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"Model {name} is not on this server, which does not ask the Hub for it: {reason}.")
-        self.name = name
-
-
-class GatedModelError(LabeldError):
-    """The Hub does not give the model to this server's token, or to none."""
-
-    def __init__(self, model_id: str) -> None:
-        super().__init__(
-            f"Access to model {model_id} is restricted: ask for access on the Hub, and give this server a token that "
-            "has it (HF_TOKEN)."
-        )
-        self.model_id = model_id
-
-
-class DownloadTooLargeError(LabeldError):
-    """The files of the model are larger than a download may be."""
-
-    def __init__(self, model_id: str, size: int, limit: int) -> None:
-        super().__init__(
-            f"The model {model_id} is too large to be loaded automatically ({format_bytes(size)} > "
-            f"{format_bytes(limit)}, setting max_download): let `labeld models pull` get it with a higher limit."
-        )
-        self.model_id, self.size, self.limit = model_id, size, limit
-
-
 class StoreError(LabeldError):
     """The store of downloaded models cannot take a model; the sentence says what is missing."""
+
+    status = 507
 
 
 def format_bytes(size: int) -> str:
@@ -182,35 +191,37 @@ class UnsupportedArchitectureError(FolderError):
         self.what = what
 
 
-class OverloadedError(LabeldError):
-    """The queue or the number of requests in flight is full; worth trying again after `retry_after` seconds.
+class OverloadedError(RetryLaterError):
+    """The queue or the number of requests in flight is full; `limit` is the setting that was reached."""
 
-    `limit` is the setting that was reached.
-    """
+    status = 429
 
     def __init__(self, sentence: str, retry_after: float, limit: str) -> None:
-        super().__init__(sentence)
-        self.retry_after, self.limit = retry_after, limit
+        super().__init__(sentence, retry_after)
+        self.limit = limit
 
 
 class DeadlineExceededError(OverloadedError):
     """A queued text could not be started before its deadline."""
 
 
-class UnavailableError(LabeldError):
+class UnavailableError(RetryLaterError):
     """This process is stopping or being replaced; another try after `retry_after` seconds finds its successor."""
 
     def __init__(self, sentence: str, retry_after: float = 1.0) -> None:
-        super().__init__(sentence)
-        self.retry_after = retry_after
+        super().__init__(sentence, retry_after)
 
 
-class HubFailedError(UnavailableError):
-    """The Hub could not be reached, or did not give what it said; what is in the store is whole all the same."""
+class ModelLoadingError(RetryLaterError):
+    """The model is being loaded and the request does not wait for it; it needs about `estimated_time` seconds more."""
 
-    def __init__(self, model_id: str, reason: str, retry_after: float = 5.0) -> None:
-        super().__init__(f"Model {model_id} could not be downloaded: the Hub {reason}; try again later.", retry_after)
-        self.model_id, self.reason = model_id, reason
+    def __init__(self, model_id: str, estimated_time: float) -> None:
+        super().__init__(f"Model {model_id} is currently loading", estimated_time)
+        self.model_id, self.estimated_time = model_id, estimated_time
+
+    def details(self) -> dict[str, Any]:
+        """For clients that wait, as recorded."""
+        return {"estimated_time": self.estimated_time}
 
 
 class EngineFailedError(LabeldError):
@@ -228,16 +239,10 @@ class NotFiniteError(LabeldError):
         self.index = index
 
 
-class RepositoryNotFoundError(LabeldError):
-    """A look-up as of the Hub (`/api/models/{id}`) named a model that this server does not have; `cause` says why."""
-
-    def __init__(self, cause: LabeldError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 class RouteNotFoundError(LabeldError):
     """No route has this path."""
+
+    status = 404
 
     def __init__(self) -> None:
         super().__init__("There is nothing at this path: classify with POST /models/{id}; see /openapi.json.")
@@ -246,9 +251,15 @@ class RouteNotFoundError(LabeldError):
 class MethodNotAllowedError(LabeldError):
     """The path exists, but not for this HTTP method."""
 
+    status = 405
+
     def __init__(self, allowed: str) -> None:
         super().__init__(f"This path answers only {allowed}.")
         self.allowed = allowed
+
+    def headers(self) -> list[HeaderField]:
+        """The methods that are."""
+        return [(b"allow", self.allowed.encode())]
 
 
 class SettingsError(LabeldError):

@@ -1,4 +1,4 @@
-"""What a model id may be: `org/name` or `name`. An id is only ever compared, and never becomes part of a path."""
+"""The form of a model id: `org/name` or `name`. An id is only ever compared, and never becomes part of a path."""
 
 import re
 

@@ -36,7 +36,7 @@ Ranking = list[LabelScore]
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a request may ask of the ranking and of the tokenizer (contract section 3.3)."""
+    """A request's parameters of the ranking and of the tokenizer (contract section 3.3)."""
 
     top_k: int | None = None
     """At most this many labels; `None` = all of them."""
@@ -59,15 +59,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyRequest:
-    """What one HTTP call asks: any number of texts, one set of parameters."""
+    """The content of one HTTP call: any number of texts, one set of parameters."""
 
     texts: tuple[Text, ...]
     parameters: Parameters = field(default_factory=Parameters)
     options: Options = field(default_factory=Options)
     ignored: tuple[str, ...] = ()
     """Names of parameters that were sent and that mean nothing here; answered with an `X-HF-Warning` header."""
-    client: bytes = field(default=b"", compare=False)
-    """SHA-256 of the access token that came with it, or nothing; the token itself is kept nowhere."""
 
     @property
     def characters(self) -> int:
@@ -76,20 +74,20 @@ class ClassifyRequest:
 
 
 class Answer(NamedTuple):
-    """One text's finished answer, as it is remembered."""
+    """One text's finished answer, as it is cached."""
 
-    ranking: bytes
-    """As it is sent (`wire.encode_ranking`)."""
+    encoded: bytes
+    """Its ranking as it is sent (`protocol.response.encode_ranking`)."""
     seconds: float
-    """What the request that computed it took."""
+    """Of computing, by the request that computed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifyReply:
-    """What a request is answered: one ranking per text, in the order of the texts."""
+    """The answer to a request, ready to be sent."""
 
-    rankings: list[bytes]
-    """Each as it is sent (`wire.encode_ranking`)."""
+    encoded: list[bytes]
+    """The ranking of each text in the order of the texts, as it is sent (`protocol.response.encode_ranking`)."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""
     compute_seconds: float

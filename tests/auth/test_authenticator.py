@@ -409,7 +409,7 @@ def test_requests_per_minute_are_counted(file: Location) -> None:
                 ticks.now += 10
             with pytest.raises(RateLimitedError) as caught:
                 authenticator.admit(limited)
-            assert (caught.value.limit, caught.value.retry_after) == (3, 30.0)
+            assert (caught.value.per_minute, caught.value.retry_after) == (3, 30.0)
             authenticator.admit(other)
             authenticator.admit(free)
             await authenticator.create("another")  # the keys are read anew, the count stays

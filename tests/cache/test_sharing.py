@@ -48,15 +48,16 @@ class Computer:
         return compute
 
 
-def request(*texts: str, client: bytes = b"", **options: Any) -> ClassifyRequest:
+def request(*texts: str, **options: Any) -> ClassifyRequest:
     """A request for these texts."""
-    return ClassifyRequest(tuple(map(Text, texts)), options=Options(**options), client=client)
+    return ClassifyRequest(tuple(map(Text, texts)), options=Options(**options))
 
 
-async def ask(cache: AnswerCache, computer: Computer, asked: ClassifyRequest) -> list[bytes]:
+async def ask(cache: AnswerCache, computer: Computer, asked: ClassifyRequest, scope: str = "") -> list[bytes]:
     """What the service does with a request."""
-    lookup = await cache.find(IDENTITY, asked)
-    return [answer.ranking for answer in await cache.complete(lookup, computer.of(asked))]
+    lookup = cache.look_up(IDENTITY, asked, scope)
+    await cache.read_shared(lookup)
+    return [answer.encoded for answer in await cache.complete(lookup, computer.of(asked))]
 
 
 def begin(cache: AnswerCache, computer: Computer, asked: ClassifyRequest) -> "asyncio.Task[list[bytes]]":
@@ -103,9 +104,9 @@ def test_what_is_remembered_is_known_without_waiting() -> None:
     async def test(cache: AnswerCache, computer: Computer) -> None:
         await ask(cache, computer, request("a", "b"))
 
-        assert [True, False] == [cache.get_cached(IDENTITY, request(*texts)).complete for texts in ("ab", "abc")]
-        assert not cache.get_cached(None, request("a")).complete
-        assert not cache.get_cached(IDENTITY, request()).complete
+        assert [True, False] == [cache.look_up(IDENTITY, request(*texts)).complete for texts in ("ab", "abc")]
+        assert not cache.look_up(None, request("a")).complete
+        assert not cache.look_up(IDENTITY, request()).complete
         assert [] == await ask(cache, computer, request())
 
     run(test)
@@ -131,7 +132,7 @@ def test_a_question_answered_since_the_look_up_is_not_computed_again() -> None:
     """Between looking and computing a request waits for its model."""
 
     async def test(cache: AnswerCache, computer: Computer) -> None:
-        lookup = await cache.find(IDENTITY, request("a"))
+        lookup = cache.look_up(IDENTITY, request("a"))
         await ask(cache, computer, request("a"))
 
         assert [Answer(b"A", 0.5)] == await cache.complete(lookup, computer.of(request("a")))
@@ -267,8 +268,8 @@ def test_without_the_cache_everything_is_computed_and_still_kept() -> None:
 
         assert [b"A", b"A", b"B"] == await fresh[0] == await fresh[1]
         assert [b"A"] == await normal
-        assert not cache.get_cached(IDENTITY, asked).complete
-        assert cache.get_cached(IDENTITY, request("b")).complete
+        assert not cache.look_up(IDENTITY, asked).complete
+        assert cache.look_up(IDENTITY, request("b")).complete
 
     run(test, gate=False)
 
@@ -289,22 +290,22 @@ def test_a_cache_without_any_store_shares_nothing() -> None:
 
 
 def test_answers_are_shared_between_clients_unless_told_otherwise() -> None:
-    """With the scope `key`, only with the same access token."""
+    """With the scope `token`, only with the same access token."""
 
     async def shared(cache: AnswerCache, computer: Computer) -> None:
-        for client in (b"x", b"y"):
-            await ask(cache, computer, request("a", client=client))
+        for scope in ("x", "y"):
+            await ask(cache, computer, request("a"), scope)
 
         assert [("a",)] == computer.computed
 
     async def apart(cache: AnswerCache, computer: Computer) -> None:
-        for client in (b"x", b"y", b"", b"x", b""):
-            await ask(cache, computer, request("a", client=client))
+        for scope in ("x", "y", "", "x", ""):
+            await ask(cache, computer, request("a"), scope)
 
         assert [("a",)] * 3 == computer.computed
 
     run(shared)
-    run(apart, per_client=True)
+    run(apart, per_token=True)
 
 
 def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     old = folder_state(tmp_path)
     assert revisions.identity("org/name", tmp_path) is None
-    revisions.remember("org/name", IDENTITY, old)
+    revisions.record("org/name", IDENTITY, old)
     assert IDENTITY == revisions.identity("org/name", tmp_path)
 
     (tmp_path / "config.json").rename(tmp_path / ".old")
@@ -322,12 +323,12 @@ def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
     now += LOOK_EVERY
 
     assert revisions.identity("org/name", tmp_path) is None
-    revisions.remember("org/name", IDENTITY._replace(revision="1" * 40), folder_state(tmp_path))
+    revisions.record("org/name", IDENTITY._replace(revision="1" * 40), folder_state(tmp_path))
     assert "1" * 40 == getattr(revisions.identity("org/name", tmp_path), "revision", None)
     (tmp_path / ".old").rename(tmp_path / "config.json")
     now += LOOK_EVERY
     assert revisions.identity("org/name", tmp_path) is None
-    revisions.remember("org/name", IDENTITY, old)
+    revisions.record("org/name", IDENTITY, old)
     assert IDENTITY == revisions.identity("org/name", tmp_path)
 
 
@@ -338,7 +339,7 @@ def test_a_folder_that_changed_before_the_first_question_is_not_believed(tmp_pat
     loaded = folder_state(tmp_path)
     (tmp_path / "config.json").unlink()
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    revisions.remember("org/name", IDENTITY, loaded)
+    revisions.record("org/name", IDENTITY, loaded)
 
     assert revisions.identity("org/name", tmp_path) is None
     assert () == folder_state(tmp_path / "gone")

@@ -18,6 +18,7 @@ from labeld.repository.store import Store
 from labeld.service.build import open_service
 from labeld.types import ClassifyRequest, Text
 from tests.conftest import same
+from tests.support.classify import classify
 from tests.support.hub_models import classifier, resolver
 from tests.support.local_hub import Fault, LocalHub, local_hub
 from tests.support.server_process import Server, serving
@@ -116,7 +117,7 @@ def test_a_model_that_is_unloaded_may_leave_the_store(full_hub: LocalHub, tmp_pa
 
     async def run() -> list[str]:
         async with open_service(settings) as service:
-            first = await service.classify("org/bert", request)
+            first = await classify(service, "org/bert", request)
             with pytest.raises(StoreError, match="in use"):
                 store.remove("org/bert", threading.Event())
             async with asyncio.timeout(30):
@@ -124,7 +125,7 @@ def test_a_model_that_is_unloaded_may_leave_the_store(full_hub: LocalHub, tmp_pa
                     await asyncio.sleep(0.05)
                     with suppress(StoreError):
                         store.remove("org/bert", threading.Event())
-            return [first.revision, (await service.classify("org/bert", request)).revision]
+            return [first.revision, (await classify(service, "org/bert", request)).revision]
 
     assert [full_hub.repositories["org/bert"].branches["main"]] * 2 == asyncio.run(run())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labeld.lifecycle.load_times import FIRST_GUESS, HISTORY_FILE, MODELS_REMEMBERED, LoadTimes
+from labeld.lifecycle.load_times import FIRST_GUESS, HISTORY_FILE, MAX_MODELS, LoadTimes
 
 
 def test_nothing_known_is_what_the_service_said(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 def test_only_so_many_models_are_remembered(tmp_path: Path) -> None:
     """The one that was loaded longest ago is forgotten."""
-    loads = {f"model-{index}": {"bytes": 1, "seconds": 5.0} for index in range(MODELS_REMEMBERED)}
+    loads = {f"model-{index}": {"bytes": 1, "seconds": 5.0} for index in range(MAX_MODELS)}
     (tmp_path / HISTORY_FILE).write_text(str(loads).replace("'", '"'))
     history = LoadTimes(tmp_path)
     history.add("one-more", 1, 5.0)

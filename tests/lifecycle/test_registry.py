@@ -13,6 +13,7 @@ import pytest
 from labeld.config.settings import Residency
 from labeld.errors import FolderError, ModelTooLargeError, OverloadedError, UnavailableError
 from labeld.lifecycle.registry import Registry
+from labeld.repository.resolver import ResolvedModel
 from tests.support.virtual_time import run
 
 
@@ -47,9 +48,9 @@ class CountingLoader:
         """Bytes that are in use."""
         return self.base + sum(one.bytes for one in self.alive)
 
-    async def prepare(self, model_id: str) -> int:
+    async def prepare(self, model: ResolvedModel) -> int:
         """What the model is expected to take."""
-        return self.sizes.get(model_id, 10)
+        return self.sizes.get(model.model_id, 10)
 
     async def load(self, model_id: str) -> Thing:
         """Takes a second."""
@@ -86,7 +87,7 @@ def registry(loader: CountingLoader, budget: int = 10**9, **limits: float) -> Re
 
 async def use(models: Registry[Thing], model_id: str, seconds: float = 0.0, wait: float | None = None) -> str:
     """Leases a model for some time and looks whether it stayed."""
-    async with models.lease(model_id, wait) as thing:
+    async with models.lease(ResolvedModel(model_id, model_id, None), wait) as thing:
         await asyncio.sleep(seconds)
         assert not thing.closed
         assert thing in models._loader.alive

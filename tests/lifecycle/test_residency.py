@@ -26,8 +26,10 @@ from labeld.repository.resolver import Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.build import open_resolver
 from labeld.service.service import Service
+from labeld.service.state import ModelState
 from labeld.system import memory
 from labeld.types import ClassifyRequest, Options, Text
+from tests.support.classify import classify
 from tests.support.more_models import variants, with_ballast
 from tests.support.tiny_models import BERT
 
@@ -120,7 +122,7 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
     async def client(service: Service) -> None:
         for _ in range(8):
             model_id = dice.choice(ids)
-            (ranking,) = (await service.classify(model_id, REQUEST)).rankings
+            (ranking,) = (await classify(service, model_id, REQUEST)).encoded
             assert {f"LABEL_{label}": score for label, score in enumerate(known[model_id])} == pytest.approx(
                 {one["label"]: one["score"] for one in json.loads(ranking)}, abs=1e-5
             )
@@ -149,11 +151,11 @@ def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tm
             service,
             _,
         ):
-            first = [await service.classify(model_id, REQUEST) for model_id in ids]
-            again = [await service.classify(model_id, REQUEST) for model_id in ids]
+            first = [await classify(service, model_id, REQUEST) for model_id in ids]
+            again = [await classify(service, model_id, REQUEST) for model_id in ids]
 
             assert (["cpu"] * 2, ["cache"] * 2) == tuple([one.compute_type for one in some] for some in (first, again))
-            assert [one.rankings for one in first] == [one.rankings for one in again]
+            assert [one.encoded for one in first] == [one.encoded for one in again]
             assert (2, 1) == (service.counts.loads, service.counts.evictions)
 
     asyncio.run(story())
@@ -171,10 +173,10 @@ def test_thirty_models_that_left_leave_nothing_behind(models_dir: Path, tmp_path
     async def story() -> None:
         async with opened(tmp_path, tmp_path / "cache", int(size * (PEAK["float32"] + 0.5))) as (service, _):
             for turn in range(36):
-                async with service.lease(ids[turn % 2], WAIT) as one:
+                async with service.lease(service.resolve(ids[turn % 2]), WAIT) as one:
                     engines.extend((weakref.ref(one.model.engine), weakref.ref(one.model.encoder.tokenizer)))
                 del one
-                await service.classify(ids[turn % 2], REQUEST)
+                await classify(service, ids[turn % 2], REQUEST)
                 used.append(memory.used())
                 threads.append(threading.active_count())
             assert (36, 35) == (service.counts.loads, service.counts.evictions)
@@ -196,32 +198,32 @@ def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:
 
     async def story() -> None:
         async with opened(tmp_path, tmp_path / "cache", 100 * MIB, load_grace=0) as (service, loader):
-            assert ("Loadable", 20.0, None) == tuple(getattr(service.state("bert"), one) for one in FIELDS)
+            assert ("Loadable", 20.0, None) == tuple(getattr(state(service, "bert"), one) for one in FIELDS)
             loader.gate.clear()
             for name in ("bert", "broken", "huge"):
                 with pytest.raises(ModelLoadingError) as refused:
-                    await service.classify(name, ClassifyRequest((Text(TEXT),)))
+                    await classify(service, name, ClassifyRequest((Text(TEXT),)))
                 assert name == refused.value.model_id
-            await until(lambda: service.state("org/bert").estimated_time < 20.0)
-            assert "Loading" == service.state("org/bert").state
-            assert service.state("org/broken").estimated_time > service.state("org/bert").estimated_time > 15
+            await until(lambda: state(service, "org/bert").estimated_time < 20.0)
+            assert "Loading" == state(service, "org/bert").state
+            assert state(service, "org/broken").estimated_time > state(service, "org/bert").estimated_time > 15
             loader.gate.set()
-            await until(lambda: service.state("org/huge").state not in ("Loadable", "Loading"))
+            await until(lambda: state(service, "org/huge").state not in ("Loadable", "Loading"))
 
-            assert ("Loaded", None, None) == tuple(getattr(service.state("bert"), one) for one in FIELDS)
-            assert ("error", None) == (service.state("broken").state, service.state("broken").estimated_time)
-            assert "tokenizer.json" in service.state("broken").error
-            assert "TooBig" == service.state("huge").state
-            assert "too large" in service.state("huge").error
+            assert ("Loaded", None, None) == tuple(getattr(state(service, "bert"), one) for one in FIELDS)
+            assert ("error", None) == (state(service, "broken").state, state(service, "broken").estimated_time)
+            assert "tokenizer.json" in state(service, "broken").error
+            assert "TooBig" == state(service, "huge").state
+            assert "too large" in state(service, "huge").error
             with pytest.raises(ModelNotFoundError):
-                service.state("no/such")
+                state(service, "no/such")
             assert (1, 2, 0) == (service.counts.loads, service.counts.failures, service.counts.evictions)
             (resident,) = service.residents()
             assert ("org/bert", 0) == (resident.model_id, resident.leases)
             words = 4 * BERT["vocab_size"] * BERT["hidden_size"]  # which stay in their file
             assert resident.bytes == weight_bytes(tmp_path / "org/bert") - words
         async with opened(tmp_path, tmp_path / "cache", load_grace=0) as (service, _):
-            assert 0 < service.state("org/bert").estimated_time < 20
+            assert 0 < state(service, "org/bert").estimated_time < 20
 
     asyncio.run(story())
 
@@ -235,7 +237,7 @@ def test_a_precision_reserves_what_it_needs(models_dir: Path, tmp_path: Path) ->
         options = LoadOptions(1, 1, MIB, 4096, tmp_path, parse_precisions(setting))
         loader = ModelLoader(resolver, dispatcher, options)
         try:
-            return await loader.prepare("org/bert")
+            return await loader.prepare(resolver.find("org/bert"))
         finally:
             loader.shutdown()
 
@@ -253,12 +255,17 @@ def test_a_precision_reserves_what_it_needs(models_dir: Path, tmp_path: Path) ->
 FIELDS = ("state", "estimated_time", "error")
 
 
+def state(service: Service, name: str) -> ModelState:
+    """Where the model that a caller names stands."""
+    return service.state(service.resolve(name))
+
+
 def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_path: Path) -> None:
     """Two wait where one may be answered at once: a third is answered; but only two may wait."""
 
     async def ask(service: Service, model_id: str) -> int:
         with service.admission():
-            return len((await service.classify(model_id, REQUEST)).rankings)
+            return len((await classify(service, model_id, REQUEST)).encoded)
 
     async def story() -> None:
         async with opened(models_dir, tmp_path, max_in_flight=1, max_waiting=2) as (service, loader):
@@ -287,7 +294,7 @@ def test_a_caller_that_leaves_while_the_model_loads(models_dir: Path, tmp_path: 
     async def story() -> None:
         async with opened(models_dir, tmp_path) as (service, loader):
             loader.gate.clear()
-            leaving = asyncio.create_task(service.classify("bare", REQUEST))
+            leaving = asyncio.create_task(classify(service, "bare", REQUEST))
             await until(lambda: service.waiting == 1)
             leaving.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -19,6 +19,7 @@ from labeld.metrics.prometheus import Metrics
 from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
 from labeld.types import Answer, ClassifyRequest, Text
+from tests.support.classify import classify
 from tests.support.server_process import Server, serving, wait_until
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -225,7 +226,10 @@ def test_answers_of_the_shared_store_are_counted_apart() -> None:
     async def look() -> list[int]:
         cache = AnswerCache(MemoryStore(MIB, 60.0), Shared())
         request = ClassifyRequest((Text("a"), Text("b"), Text("c")))
-        found = [await cache.find(Identity("0" * 40, "float32", 128, 1000), request) for _ in range(2)]
+        found = []
+        for _ in range(2):
+            found.append(cache.look_up(Identity("0" * 40, "float32", 128, 1000), request))
+            await cache.read_shared(found[-1])
         return [one.from_shared for one in found] + [one.answers.count(None) for one in found]
 
     assert [1, 1, 2, 1] == asyncio.run(look())
@@ -236,7 +240,7 @@ def test_two_services_count_apart(tmp_path: Path) -> None:
     settings = Settings()
 
     async def ask(service: Service) -> None:
-        await service.classify(None, ClassifyRequest((Text("good"),)))
+        await classify(service, None, ClassifyRequest((Text("good"),)))
 
     async def both() -> list[float]:
         first, second = Metrics(), Metrics()

@@ -12,6 +12,7 @@ TIERS = (  # a package imports only from the tiers below its own
     "autotune scheduler",
     "engines repository tokenization",
     "checkpoint protocol server",
+    "error_reply",
     "auth cache config system scoring",
     "metrics model_id errors types",
 )

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeld.config.settings import InputLimits
+from labeld.error_reply import encode_error
 from labeld.errors import LabeldError
 from labeld.protocol.request import parse_request
-from labeld.protocol.response import encode_error
 from labeld.types import ClassifyRequest, Text
 
 LIMITS = InputLimits(max_body_bytes=4096, max_json_depth=6, max_json_strings=40, max_inputs=5)

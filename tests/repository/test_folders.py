@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from labeld.errors import AmbiguousModelError, ModelNotFoundError, SettingsError
+from labeld.errors import ModelNotFoundError, SettingsError
 from labeld.model_id import valid_id
+from labeld.repository.errors import AmbiguousModelError
 from labeld.repository.folders import BUNDLED, Folders
 
 
@@ -31,25 +32,25 @@ def test_ids_are_the_folders_and_the_bundled_models(models_dir: Path) -> None:
 )
 def test_a_model_is_found_by_its_id_or_its_unambiguous_name(models_dir: Path, name: str, expected: str) -> None:
     """A bare name finds the one `*/name` that there is."""
-    assert (expected, models_dir / expected) == Folders(models_dir).find(name)
+    assert (expected, models_dir / expected) == Folders(models_dir).match(name)
 
 
 def test_an_ambiguous_name_is_refused_with_the_choices(models_dir: Path) -> None:
     """The sentence names both."""
     with pytest.raises(AmbiguousModelError, match=r"org/same, other/same"):
-        Folders(models_dir).find("same")
+        Folders(models_dir).match("same")
 
 
 def test_the_operators_folder_comes_before_the_bundled_one(models_dir: Path) -> None:
     """A model of the operator's with a bundled model's id wins."""
     (models_dir / "labeld/sentiment-en").mkdir(parents=True)
 
-    assert models_dir / "labeld/sentiment-en" == Folders(models_dir).find("labeld/sentiment-en")[1]
+    assert models_dir / "labeld/sentiment-en" == Folders(models_dir).match("labeld/sentiment-en")[1]
 
 
 def test_the_bundled_models_are_found_without_a_models_dir() -> None:
     """By id and by name."""
-    assert ("labeld/language-20", BUNDLED / "labeld/language-20") == Folders(None).find("language-20")
+    assert ("labeld/language-20", BUNDLED / "labeld/language-20") == Folders(None).match("language-20")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_the_bundled_models_are_found_without_a_models_dir() -> None:
 def test_anything_else_does_not_exist(models_dir: Path, name: str) -> None:
     """No name becomes a path."""
     with pytest.raises(ModelNotFoundError):
-        Folders(models_dir).find(name)
+        Folders(models_dir).match(name)
 
 
 def test_a_folder_that_appears_later_is_found(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +70,7 @@ def test_a_folder_that_appears_later_is_found(models_dir: Path, monkeypatch: pyt
     folders.ids()
     (models_dir / "org/new").mkdir()
 
-    assert ("org/new", models_dir / "org/new") == folders.find("org/new")
+    assert ("org/new", models_dir / "org/new") == folders.match("org/new")
 
 
 def test_a_models_dir_that_is_no_folder_is_refused(tmp_path: Path) -> None:

@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from labeld.config.load import load
-from labeld.errors import (
-    DownloadTooLargeError,
-    GatedModelError,
-    HubFailedError,
-    LabeldError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    NotDownloadedError,
-    SettingsError,
-)
-from labeld.protocol.response import encode_error
+from labeld.error_reply import encode_error
+from labeld.errors import LabeldError, ModelBrokenError, ModelNotFoundError, SettingsError
+from labeld.repository.errors import DownloadTooLargeError, GatedModelError, HubFailedError, NotDownloadedError
 from labeld.repository.url_policy import redirected, require_other_address
 from tests.support.hub_models import NEEDED, classifier, resolver, start
 from tests.support.local_hub import Fault, LocalHub, local_hub
@@ -47,7 +39,7 @@ def test_a_model_is_downloaded_once_with_only_the_files_it_needs(hub: LocalHub, 
     found = resolver(hub, tmp_path)
     payload: list[tuple[int, int]] = []
 
-    place = found.fetch(found.find("org/model"), lambda done, total: payload.append((done, total)))
+    place = found.open(found.find("org/model"), lambda done, total: payload.append((done, total)))
     again = resolver(hub, tmp_path).fetch("org/model")
 
     files = hub.repositories["org/model"].files
@@ -91,7 +83,7 @@ def test_revisions_are_commits(hub: LocalHub, tmp_path: Path) -> None:
     found = resolver(hub, tmp_path)
 
     commits = [
-        found.fetch(found.find(name)).commit for name in ("org/model", "org/model@refs/pr/1", f"org/model@{first}")
+        found.open(found.find(name)).commit for name in ("org/model", "org/model@refs/pr/1", f"org/model@{first}")
     ]
     third = repository.commit()
 
@@ -289,7 +281,7 @@ def test_who_may_cause_a_download(hub: LocalHub, tmp_path: Path) -> None:
         resolver(hub, tmp_path, offline=True).find("org/model")
     assert (404, []) == (encode_error(offline.value, "")[0], hub.requests)
 
-    allow.fetch(allow.find("org/model"))
+    allow.open(allow.find("org/model"))
     resolver(hub, tmp_path, hub="off").pull("other/model")
     asked = len(hub.requests)
     for flags in ({"hub": "off"}, {"offline": True}, {"hub": "allowlist"}):

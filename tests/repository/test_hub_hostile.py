@@ -70,7 +70,7 @@ SCRIPT = """
 import json, os, sys
 from labeld.errors import LabeldError
 from tests.support.hub_models import start
-from labeld.protocol.response import encode_error
+from labeld.error_reply import encode_error
 
 seen = []
 def hook(event, arguments):

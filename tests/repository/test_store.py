@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from labeld.errors import HubFailedError, StoreError, UnavailableError
-from labeld.protocol.response import encode_error
+from labeld.error_reply import encode_error
+from labeld.errors import StoreError, UnavailableError
+from labeld.repository.errors import HubFailedError
 from tests.support.hub_models import NEEDED, classifier, pulling, resolver
 from tests.support.local_hub import Fault, LocalHub
 from tests.support.server_process import wait_until
@@ -232,7 +233,7 @@ def test_a_store_that_cannot_be_written_to_is_said_and_recovered_from(hub: Local
     found = resolver(hub, tmp_path)
 
     with pytest.raises(StoreError, match="cannot be written to") as refused:
-        found.fetch(found.find("org/model"))
+        found.open(found.find("org/model"))
 
     assert (507, False) == (encode_error(refused.value, "")[0], str(tmp_path) in str(refused.value))
     (tmp_path / "store").unlink()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -42,6 +43,8 @@ def check_refused(server, reply, status, words):
     assert reply.status == status
     assert words in reply.error
     assert reply.headers["content-type"] == "application/json"
+    assert reply.body == json.dumps({"error": reply.error}, separators=(",", ":")).encode()
+    assert re.fullmatch(r"[a-z0-9_-]{21}", reply.headers["x-request-id"])
     assert reply.headers["x-error-message"] == reply.error.lower()
     assert reply.headers["connection"] == "close"
     assert reply.headers["server"] == "uvicorn"

@@ -18,6 +18,8 @@ from labeld.protocol.request import parse_request
 from labeld.service.build import open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyReply, ClassifyRequest
+from tests.support.access_tokens import some_keys
+from tests.support.classify import classify
 from tests.support.redis_process import redis_server
 from tests.support.server_process import Server, serving, wait_until
 
@@ -140,14 +142,19 @@ def test_models_do_not_share_answers(caching: Server) -> None:
     assert ["cpu", "cache", "cache", "cache"] == [reply.headers["x-compute-type"] for reply in replies]
 
 
-def request(text: str, **headers: str) -> ClassifyRequest:
+def request(text: str) -> ClassifyRequest:
     """A request as it comes in."""
-    return parse_request(b'{"inputs": "%s"}' % text.encode(), headers, "", InputLimits())
+    return parse_request(b'{"inputs": "%s"}' % text.encode(), {}, "", InputLimits())
 
 
-async def answered(service: Service, text: str = "good", **headers: str) -> ClassifyReply:
+async def answered(service: Service, text: str = "good", scope: str = "") -> ClassifyReply:
     """A reply of the only model."""
-    return await service.classify("org/bert", request(text, **headers))
+    return await classify(service, "org/bert", request(text), scope)
+
+
+def is_cached(service: Service, text: str = "good") -> bool:
+    """Whether the answer to this text comes without loading a model and without waiting."""
+    return service.get_cached(service.look_up(service.resolve("org/bert"), request(text))) is not None
 
 
 def test_a_remembered_answer_needs_no_model(models_dir: Path, tmp_path: Path) -> None:
@@ -159,27 +166,51 @@ def test_a_remembered_answer_needs_no_model(models_dir: Path, tmp_path: Path) ->
             first = await answered(service)
             service.give_up()
 
-            assert first.rankings == (await answered(service)).rankings
-            assert service.get_cached("org/bert", request("good")) is not None
-            assert service.get_cached("org/bert", request("new")) is None
+            assert first.encoded == (await answered(service)).encoded
+            assert [True, False] == [is_cached(service, text) for text in ("good", "new")]
             with pytest.raises(UnavailableError):
                 await answered(service, "new")
 
     asyncio.run(main())
 
 
-def test_the_scope_key_keeps_clients_apart(models_dir: Path, tmp_path: Path) -> None:
+def test_the_scope_token_keeps_clients_apart(models_dir: Path, tmp_path: Path) -> None:
     """Another token is another client, and so is none."""
 
     async def main() -> None:
         flags = {"models_dir": models_dir, "cache_dir": tmp_path, "threads": 1, "cache_scope": "token"}
-        tokens = [{"authorization": "Bearer hf_a"}, {"authorization": "Bearer hf_b"}, {}]
+        scopes = ["0123456789ab", "ba9876543210", ""]
         async with open_service(load(flags, {})) as service:
-            types = [(await answered(service, **token)).compute_type for token in (*tokens, *tokens)]
+            types = [(await answered(service, scope=scope)).compute_type for scope in (*scopes, *scopes)]
 
         assert ["cpu"] * 3 + ["cache"] * 3 == types
 
     asyncio.run(main())
+
+
+def from_cache(server: Server, authorization: str | None) -> bool:
+    """Whether the answer to one and the same text comes from the cache for a request with this header."""
+    headers = {} if authorization is None else {"authorization": authorization}
+    reply = server.post("/models/labeld/sentiment-en", json={"inputs": "good"}, headers=headers)
+    assert 200 == reply.status_code, reply.text
+    return cached(reply)
+
+
+def test_with_the_scope_token_answers_are_those_of_the_token_and_not_of_the_header(tmp_path: Path) -> None:
+    """Another token computes anew; another spelling of the header does not, nor does the token's successor."""
+    keys = some_keys(tmp_path)
+    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path), LABELD_CACHE_SCOPE="token") as server:
+        headers = [f"Bearer {keys.tokens['user']}", f"Bearer {keys.tokens['admin']}", f"bearer: {keys.tokens['user']} "]
+        assert [False, False, True] == [from_cache(server, one) for one in headers]
+        with keys.store() as store:
+            _, successor = store.rotate(keys.ids["user"])
+        assert from_cache(server, f"Bearer {successor}")
+
+
+def test_with_the_scope_token_an_open_server_has_one_scope(tmp_path: Path) -> None:
+    """Where no token was ever made, what is sent as one means nothing."""
+    with serving(tmp_path, LABELD_CACHE_SCOPE="token") as server:
+        assert [False, True, True] == [from_cache(server, one) for one in (None, "Bearer hf_a", "Bearer hf_b")]
 
 
 def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_path: Path) -> None:
@@ -204,13 +235,11 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
             folder.rename(tmp_path / "old")
             shutil.copytree(models_dir / "org/multi-label", folder)
 
-            assert await asyncio.to_thread(
-                wait_until, lambda: service.get_cached("org/bert", request("good")) is None
-            ), "the change goes unnoticed"
+            assert await asyncio.to_thread(wait_until, lambda: not is_cached(service)), "the change goes unnoticed"
         async with open_service(load(flags, {})) as other:
             new = await answered(other)
             assert ("cpu", True) == (new.compute_type, new.revision != old.revision)
-            assert new.rankings != old.rankings
+            assert new.encoded != old.encoded
             assert "cpu" == (await answered(other, text)).compute_type
 
     with redis_server(tmp_path) as url:

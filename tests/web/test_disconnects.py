@@ -19,6 +19,7 @@ from labeld.config.load import load
 from labeld.config.settings import Compute, ConnectionLimits, Queue, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.response import encode_ranking
+from labeld.repository.resolver import ResolvedModel
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.server.http_protocol import limited_protocol
@@ -74,7 +75,7 @@ class PlainService:
         """Everybody may enter."""
         yield
 
-    async def classify(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply:
+    async def classify(self, _: ResolvedModel, request: ClassifyRequest) -> ClassifyReply:
         """Each text's length; counts the callers that left."""
         texts = [
             EncodedText(np.zeros(len(one.text), np.int32), np.zeros(len(one.text), np.int32)) for one in request.texts
@@ -87,8 +88,16 @@ class PlainService:
         rankings = [encode_ranking([LabelScore("length", float(row[0]))]) for row in rows]
         return ClassifyReply(rankings, "0" * 40, 0.0, 0)
 
-    def get_cached(self, model_id: str | None, request: ClassifyRequest) -> None:
-        """Nothing is remembered."""
+    def resolve(self, _: str | None) -> ResolvedModel:
+        """The only model."""
+        return ResolvedModel("plain", "plain", None)
+
+    def look_up(self, _: ResolvedModel, request: ClassifyRequest, scope: str) -> ClassifyRequest:
+        """Nothing to look in."""
+        return request
+
+    def get_cached(self, _: ClassifyRequest) -> None:
+        """Nothing is cached."""
 
     def residents(self) -> list[Any]:
         """None that a budget counts."""

@@ -1,12 +1,24 @@
-"""The failures of who may ask, as in errors.py: one class each, no HTTP, a sentence that may be shown to the client."""
+"""Failures of access control: who may send requests, and how many. The base and the rest are in labeld/errors.py."""
 
 import math
 
-from labeld.errors import BodyTooLargeError, InvalidRequestError, LabeldError, UnavailableError
+from labeld.errors import (
+    BodyTooLargeError,
+    HeaderField,
+    InvalidRequestError,
+    LabeldError,
+    OverloadedError,
+    UnavailableError,
+)
+
+CHALLENGE: HeaderField = (b"www-authenticate", b'Bearer realm="Authentication required", charset="UTF-8"')
+"""How to authenticate, in every reply with 401."""
 
 
 class AnonymousError(LabeldError):
     """Nobody said in the one right place who they are: no access token, or something else in its header."""
+
+    status = 401
 
     def __init__(self) -> None:
         super().__init__(
@@ -14,16 +26,28 @@ class AnonymousError(LabeldError):
             "nowhere else."
         )
 
+    def headers(self) -> list[HeaderField]:
+        """How to authenticate."""
+        return [CHALLENGE]
+
 
 class UnknownTokenError(LabeldError):
     """The access token is malformed, unknown, revoked or expired; which of these is not said."""
 
+    status = 401
+
     def __init__(self) -> None:
         super().__init__("Invalid username or password.")
+
+    def headers(self) -> list[HeaderField]:
+        """How to authenticate."""
+        return [CHALLENGE]
 
 
 class ForbiddenTokenError(LabeldError):
     """The access token counts, but not for this: its role or its models do not allow it."""
+
+    status = 403
 
 
 class BadHostError(InvalidRequestError):
@@ -36,6 +60,8 @@ class BadHostError(InvalidRequestError):
 class ForeignHostError(LabeldError):
     """The Host header names somebody else, as it does when a web page has its own name point at this machine."""
 
+    status = 403
+
     def __init__(self, host: str) -> None:
         super().__init__(
             f"This server does not answer to the name {host[:100]!r}: use its IP address, or have its operator add the "
@@ -47,6 +73,8 @@ class ForeignHostError(LabeldError):
 class ForeignOriginError(LabeldError):
     """A web page of another site asks by way of its visitor's browser."""
 
+    status = 403
+
     def __init__(self, origin: str | None) -> None:
         where = "another site" if origin is None else repr(origin[:100])
         super().__init__(
@@ -56,15 +84,26 @@ class ForeignOriginError(LabeldError):
         self.origin = origin
 
 
-class RateLimitedError(LabeldError):
+class RateLimitedError(OverloadedError):
     """The access token has had its requests of this minute; the next begins in `retry_after` seconds."""
 
-    def __init__(self, limit: int, retry_after: float) -> None:
+    def __init__(self, per_minute: int, retry_after: float) -> None:
         super().__init__(
-            f"Rate limit reached: this access token may send {limit} requests per minute; try again in "
-            f"{math.ceil(retry_after)} seconds."
+            f"Rate limit reached: this access token may send {per_minute} requests per minute; try again in "
+            f"{math.ceil(retry_after)} seconds.",
+            retry_after,
+            "per_minute",
         )
-        self.limit, self.retry_after = limit, retry_after
+        self.per_minute = per_minute
+
+    def headers(self) -> list[HeaderField]:
+        """When to come back, and the limit as huggingface_hub reads it."""
+        seconds = math.ceil(self.retry_after)
+        return [
+            (b"retry-after", b"%d" % seconds),
+            (b"ratelimit", b'"api";r=0;t=%d' % seconds),
+            (b"ratelimit-policy", b'"fixed window";"api";q=%d;w=60' % self.per_minute),
+        ]
 
 
 class FormTooLargeError(BodyTooLargeError):
@@ -83,6 +122,8 @@ class TokenRequestError(InvalidRequestError):
 
 class TokenNotFoundError(LabeldError):
     """No access token has this id."""
+
+    status = 404
 
     def __init__(self) -> None:
         super().__init__("There is no access token with this id: `labeld tokens list` shows the ids.")

@@ -1,1 +1,1 @@
-"""Finished answers, remembered per text: in this process's memory, and in a Redis that servers share."""
+"""Finished answers, cached text by text: in this process's memory, and in a Redis that servers share."""

@@ -1,8 +1,8 @@
-"""The answer cache: who remembers an answer, and who computes it when nobody does. Lives on one event loop.
+"""The answer cache: cached answers, and one computation at a time for identical texts. Lives on one event loop.
 
-An identical question is computed once at a time. The work belongs to all who wait for it: it goes on when the request
-that began it leaves, and stops when the last one has. A failure is told only to the request whose work it was, because
-its sentence names that request's texts; the others compute for themselves.
+A computation belongs to every request that waits for it: it goes on when the request that began it leaves, and stops
+with the last one. Its failure is raised only in the request that began it, because the sentence names that request's
+texts; the others compute for themselves.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from labeld.cache.memory import MemoryStore
 from labeld.types import Answer, ClassifyRequest
 
 Compute = Callable[[Sequence[int]], Awaitable[list[Answer]]]
-"""Answers those texts of a request whose positions it is given, in their order."""
+"""Computes the answers to the texts of a request at the given positions, in their order."""
 
 
 class SharedStore(Protocol):
-    """Answers that several servers share. It never raises, and a request never waits for it longer than its limit."""
+    """Answers that several servers share. Its methods never raise, and `get` has a time limit."""
 
     async def open(self) -> None:
-        """Gets ready to answer, if it can at once."""
+        """Connects, if that is possible at once."""
         ...
 
     async def get(self, keys: Iterable[bytes]) -> Mapping[bytes, Answer]:
-        """Those answers that it has."""
+        """The answers to those of the keys that it has."""
         ...
 
     def put(self, answers: Mapping[bytes, Answer]) -> None:
-        """Remembers answers, later and if it can."""
+        """Stores answers in the background; some may be lost."""
         ...
 
     async def close(self) -> None:
@@ -40,11 +40,18 @@ class SharedStore(Protocol):
 
 @dataclass(slots=True)
 class Lookup:
-    """The key of each text of a request, and the answers that are remembered."""
+    """A request in the cache: made once by `AnswerCache.look_up`, and passed along until it is answered."""
 
+    request: ClassifyRequest
+    scope: str
+    """Who may find its answers, where the cache keeps clients apart."""
+    identity: Identity | None
+    """Of the model; None while it is not known, and then there are no keys."""
     keys: list[bytes]
+    """Of each text."""
     answers: list[Answer | None]
-    shares: bool
+    """The cached ones, each in the place of its text."""
+    reads_cache: bool
     """Whether the request takes answers that it did not compute itself (`x-use-cache`)."""
     from_shared: int = 0
     """How many of the answers come from the shared store."""
@@ -57,7 +64,7 @@ class Lookup:
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """Answers that are being computed for whoever waits."""
+    """Answers that are being computed, and how many requests wait for them."""
 
     keys: list[bytes]
     task: "asyncio.Task[list[Answer]]"
@@ -66,7 +73,7 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:
-    """What the cache holds in this process."""
+    """How much the cache holds in this process."""
 
     answers: int
     bytes: int
@@ -77,33 +84,32 @@ class CacheUse:
 
 
 class AnswerCache:
-    """Remembers answers in memory and, if there is one, in a shared store behind it."""
+    """Answers in memory and, if there is one, in a shared store behind it."""
 
-    def __init__(self, memory: MemoryStore, shared: SharedStore | None = None, *, per_client: bool = False) -> None:
-        """With `per_client` only requests with the same access token share answers (setting cache_scope)."""
-        self._memory, self._shared, self._per_client = memory, shared, per_client
+    def __init__(self, memory: MemoryStore, shared: SharedStore | None = None, *, per_token: bool = False) -> None:
+        """With `per_token` only requests of the same scope find each other's answers (setting cache_scope)."""
+        self._memory, self._shared, self._per_token = memory, shared, per_token
         self._enabled = memory.limit > 0 or shared is not None
         self._in_flight: dict[bytes, InFlight] = {}
 
-    def get_cached(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
-        """What this process remembers, at once; nothing when it is not known who answers."""
-        shares = self._enabled and request.options.use_cache
+    def look_up(self, identity: Identity | None, request: ClassifyRequest, scope: str = "") -> Lookup:
+        """The request with the answers that are in this process's memory; waits for nothing."""
+        reads_cache = self._enabled and request.options.use_cache
         if identity is None:
-            return Lookup([], [], shares)
-        keys = answer_keys(identity, request, request.client if self._per_client else b"")
-        return Lookup(keys, [self._memory.get(key) if shares else None for key in keys], shares)
+            return Lookup(request, scope, None, [], [], reads_cache)
+        keys = answer_keys(identity, request, scope if self._per_token else "")
+        answers = [self._memory.get(key) if reads_cache else None for key in keys]
+        return Lookup(request, scope, identity, keys, answers, reads_cache)
 
-    async def find(self, identity: Identity | None, request: ClassifyRequest) -> Lookup:
-        """What this process or else the shared store remembers."""
-        lookup = self.get_cached(identity, request)
-        if self._shared and lookup.shares and None in lookup.answers:
+    async def read_shared(self, lookup: Lookup) -> None:
+        """Adds to the look-up those missing answers that the shared store has, if there is one."""
+        if self._shared and lookup.reads_cache and None in lookup.answers:
             pairs = list(zip(lookup.keys, lookup.answers, strict=True))
             there = await self._shared.get(dict.fromkeys(key for key, answer in pairs if answer is None))
             for key, answer in there.items():
                 self._memory.put(key, answer)
             lookup.answers = [answer or there.get(key) for key, answer in pairs]
             lookup.from_shared = sum(answer is None and key in there for key, answer in pairs)
-        return lookup
 
     async def complete(self, lookup: Lookup, compute: Compute) -> list[Answer]:
         """Every text's answer: those missing are computed, or waited for where another request computes them already.
@@ -111,9 +117,9 @@ class AnswerCache:
         Raises what `compute` raises. Until this returns or raises the caller keeps what `compute` needs, which then
         is there also for a request that has left.
         """
-        if not lookup.shares:
+        if not lookup.reads_cache:
             answers = await compute(range(len(lookup.keys)))
-            self._remember(lookup.keys, answers)
+            self._put(lookup.keys, answers)
             return answers
         there: dict[bytes, Answer] = {}
         missing: dict[bytes, int] = {}
@@ -127,7 +133,7 @@ class AnswerCache:
         return [there[key] for key in lookup.keys]
 
     def use(self) -> CacheUse:
-        """What it holds now."""
+        """How much it holds now."""
         return CacheUse(self._memory.count, self._memory.used, self._memory.limit, self._shared is not None)
 
     async def close(self) -> None:
@@ -140,55 +146,55 @@ class AnswerCache:
         joined = {self._in_flight[key] for key in missing if key in self._in_flight}
         own = {key: index for key, index in missing.items() if key not in self._in_flight}
         there: dict[bytes, Answer] = {}
-        flights = [*([self._start(own, compute)] if own else []), *joined]
-        for flight in flights:
-            flight.waiting += 1
+        pending = [*([self._start(own, compute)] if own else []), *joined]
+        for one in pending:
+            one.waiting += 1
         try:
-            for flight in flights:
-                await asyncio.wait([flight.task])
-                if flight not in joined or _succeeded(flight.task):
-                    there |= dict(zip(flight.keys, flight.task.result(), strict=True))
+            for one in pending:
+                await asyncio.wait([one.task])
+                if one not in joined or _succeeded(one.task):
+                    there |= dict(zip(one.keys, one.task.result(), strict=True))
         finally:
-            await self._leave(flights)
+            await self._leave(pending)
         left = {key: index for key, index in missing.items() if key not in there}
         if left:  # the request that computed them has failed
             answers = await compute(list(left.values()))
-            self._remember(left, answers)
+            self._put(left, answers)
             there |= dict(zip(left, answers, strict=True))
         return there
 
     def _start(self, own: dict[bytes, int], compute: Compute) -> InFlight:
         """Begins to compute."""
-        flight = InFlight([*own], asyncio.create_task(self._run([*own], [*own.values()], compute)))
-        self._in_flight |= dict.fromkeys(own, flight)
-        flight.task.add_done_callback(lambda _: self._finish(flight))
-        return flight
+        one = InFlight([*own], asyncio.create_task(self._run([*own], [*own.values()], compute)))
+        self._in_flight |= dict.fromkeys(own, one)
+        one.task.add_done_callback(lambda _: self._finish(one))
+        return one
 
     async def _run(self, keys: list[bytes], indexes: list[int], compute: Compute) -> list[Answer]:
         answers = await compute(indexes)
-        self._remember(keys, answers)
+        self._put(keys, answers)
         return answers
 
-    async def _leave(self, flights: list[InFlight]) -> None:
-        """One who waited goes; the last one stops the work, and stays until it has stopped."""
+    async def _leave(self, pending: list[InFlight]) -> None:
+        """A request waits no longer; the last one to leave stops the computation, and waits for its end."""
         stopped = []
-        for flight in flights:
-            flight.waiting -= 1
-            if flight.waiting == 0 and not flight.task.done():
-                self._finish(flight)  # nobody may join it any more
-                flight.task.cancel()
-                stopped.append(flight.task)
+        for one in pending:
+            one.waiting -= 1
+            if one.waiting == 0 and not one.task.done():
+                self._finish(one)  # no other request may join it any more
+                one.task.cancel()
+                stopped.append(one.task)
         if stopped:
             await asyncio.wait(stopped)
 
-    def _finish(self, flight: InFlight) -> None:
-        for key in flight.keys:
-            if self._in_flight.get(key) is flight:
+    def _finish(self, one: InFlight) -> None:
+        for key in one.keys:
+            if self._in_flight.get(key) is one:
                 del self._in_flight[key]
-        if flight.task.done():
-            _succeeded(flight.task)  # looks at its exception: whoever began it may have left
+        if one.task.done():
+            _succeeded(one.task)  # marks its exception as seen: the request that began it may have left
 
-    def _remember(self, keys: Iterable[bytes], answers: list[Answer]) -> None:
+    def _put(self, keys: Iterable[bytes], answers: list[Answer]) -> None:
         finished = dict(zip(keys, answers, strict=True))
         for key, answer in finished.items():
             self._memory.put(key, answer)

@@ -1,4 +1,4 @@
-"""Question -> key: what an answer rests on, as bytes that no other question has. Pure."""
+"""Text and parameters -> cache key: everything that decides the answer, as bytes that nothing else has. Pure."""
 
 import hashlib
 from functools import lru_cache
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from labeld.types import ClassifyRequest, Parameters
 
 WRITER = f"labeld {version('labeld')}, keys 1"
-"""The first field of every key: another release may answer the same question otherwise."""
+"""The first field of every key: another release may compute another answer."""
 
 
 class Identity(NamedTuple):
-    """Who answers: what decides an answer beside the question itself."""
+    """A model as far as it decides answers: what they depend on beside the text and the parameters."""
 
     revision: str
     precision: str
@@ -22,7 +22,7 @@ class Identity(NamedTuple):
     """Characters of a text, which truncation keeps."""
 
 
-def answer_keys(identity: Identity, request: ClassifyRequest, scope: bytes) -> list[bytes]:
+def answer_keys(identity: Identity, request: ClassifyRequest, scope: str) -> list[bytes]:
     """The key of each text: SHA-256, 32 bytes.
 
     Only requests of one `scope` find each other's answers. Every field says its kind and its length, and their number
@@ -38,18 +38,18 @@ def answer_keys(identity: Identity, request: ClassifyRequest, scope: bytes) -> l
 
 
 @lru_cache
-def _common(identity: Identity, scope: bytes, asked: Parameters) -> "hashlib._Hash":
-    """What all texts that are asked in this way have in common; only ever copied."""
+def _common(identity: Identity, scope: str, asked: Parameters) -> "hashlib._Hash":
+    """The hash of what all texts of such a request have in common; only ever copied."""
     parameters = (asked.top_k, asked.function_to_apply, asked.truncation, asked.max_length)
     return hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters)]))
 
 
-def _field(value: str | bytes | int | None) -> bytes:
+def _field(value: str | int | None) -> bytes:
     """One field: its kind, its length in 8 bytes, itself."""
     if value is None:
         return b"-"
     if isinstance(value, int):
         return b"i" + value.to_bytes(8, "big", signed=True)
     # NOTE: standard input may bring halves of surrogate pairs; they must not become equal
-    kind, content = (b"b", value) if isinstance(value, bytes) else (b"s", value.encode("utf-8", "surrogatepass"))
-    return kind + len(content).to_bytes(8, "big") + content
+    content = value.encode("utf-8", "surrogatepass")
+    return b"s" + len(content).to_bytes(8, "big") + content

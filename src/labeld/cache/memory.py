@@ -38,10 +38,10 @@ class MemoryStore:
         return answer
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Remembers an answer, in place of an older one; one that is larger than the whole store is not kept."""
+        """Stores an answer, in place of an older one; one that is larger than the whole store is not stored."""
         if key in self._entries:
             self._drop(key)
-        size = OVERHEAD + len(answer.ranking)
+        size = OVERHEAD + len(answer.encoded)
         if size > self.limit:
             return
         while self.used + size > self.limit:
@@ -51,4 +51,4 @@ class MemoryStore:
 
     def _drop(self, key: bytes) -> None:
         answer, _ = self._entries.pop(key)
-        self.used -= OVERHEAD + len(answer.ranking)
+        self.used -= OVERHEAD + len(answer.encoded)

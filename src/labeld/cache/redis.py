@@ -1,4 +1,4 @@
-"""Answers in a Redis that servers share: a guest that may be slow, dead or lying, and must not matter then.
+"""Answers in a Redis that servers share. It may be slow, down or wrong, and requests must not suffer from that.
 
 One connection, one exchange at a time: what has gathered meanwhile, look-ups and answers to keep, goes in the next one.
 An exchange belongs to the store and not to a request, so a client that leaves cannot leave a reply behind in the
@@ -45,7 +45,7 @@ class RedisStore:
     def __init__(self, url: str, secret: str, ttl: float) -> None:
         """Raises SettingsError when the URL is none of Redis."""
         self._url, self._secret, self._milliseconds = url, secret.encode(), max(1, round(ttl * 1000))
-        self._client: Redis | None = None  # None = not to be asked now
+        self._client: Redis | None = None  # None in a pause
         self._connecting: asyncio.Task[None] | None = None
         self._exchanging: asyncio.Task[None] | None = None
         self._pause, self._ask_again_at = 0.0, 0.0
@@ -65,7 +65,7 @@ class RedisStore:
         await self._connect()
 
     async def get(self, keys: Iterable[bytes]) -> dict[bytes, Answer]:
-        """Those answers that Redis has and that prove to be what was kept; waits for `LIMIT` at most."""
+        """The answers that Redis has and whose signature is right; waits for `LIMIT` at most."""
         if not self._reachable():
             return {}
         loop = asyncio.get_running_loop()
@@ -75,7 +75,7 @@ class RedisStore:
         return {key: answer for key, future in asked.items() if future.done() and (answer := future.result())}
 
     def put(self, answers: Mapping[bytes, Answer]) -> None:
-        """Keeps answers, soon; dropped when Redis is not to be asked now or too many wait."""
+        """Stores answers soon; drops them when Redis is in a pause or too many wait."""
         if not self._reachable():
             return
         for key, answer in answers.items():
@@ -165,13 +165,13 @@ class RedisStore:
         return values
 
     def _note_refusal(self, refusal: Exception | None) -> None:
-        """Says once that answers are not kept: out of memory, or a replica. Such a Redis is still good for reading."""
+        """Logs once that answers are not stored: out of memory, or a replica. Such a Redis is still read."""
         if refusal and not self._refuses:
             logger.warning("The shared answer cache keeps no answers: %s", refusal)
         self._refuses = refusal is not None
 
     def _give_up(self, lookups: dict[bytes, "asyncio.Future[Answer | None]"]) -> None:
-        """Whoever waits does without."""
+        """Requests that wait go on without it."""
         for future in (*lookups.values(), *self._lookups.values()):
             if not future.done():
                 future.set_result(None)

@@ -1,4 +1,4 @@
-"""Answer <-> the bytes that Redis keeps. They prove themselves: nothing read from there is believed otherwise. Pure."""
+"""Answer <-> the signed bytes that Redis keeps; what is read from there counts only if its signature is right. Pure."""
 
 import hashlib
 import hmac
@@ -14,12 +14,12 @@ MAC_BYTES = hashlib.sha256().digest_size
 
 def sign(key: bytes, answer: Answer, secret: bytes) -> bytes:
     """The answer with the key it belongs to, and HMAC-SHA256 over both; with an empty secret that is a checksum."""
-    body = MAGIC + key + SECONDS.pack(answer.seconds) + answer.ranking
+    body = MAGIC + key + SECONDS.pack(answer.seconds) + answer.encoded
     return body + hmac.digest(secret, body, "sha256")
 
 
 def verify(key: bytes, value: bytes, secret: bytes) -> Answer | None:
-    """The answer, or None for whatever is not exactly what `seal` made for this key under this secret."""
+    """The answer; None for bytes that are not exactly those of `sign` for this key and secret."""
     body, mac = value[:-MAC_BYTES], value[-MAC_BYTES:]
     start = len(MAGIC) + len(key) + SECONDS.size
     if len(body) < start or not body.startswith(MAGIC + key):

@@ -68,9 +68,9 @@ def check(
         return
     with closing(open_resolver(chosen, "any")) as resolver:
         found = resolver.find(model)
-        with _bar(found, shown=not as_json) as progress:
-            place = resolver.fetch(found, progress)
-        check_model(found, place, chosen, as_json=as_json)
+        with _bar(found.model_id, shown=not as_json) as progress:
+            place = resolver.open(found, progress)
+        check_model(found.model_id, place, chosen, as_json=as_json)
 
 
 @models.command()
@@ -135,8 +135,7 @@ def _store(chosen: settings.Settings) -> "Store":
 
 
 def _in_folders(folders: Folders) -> Iterator[dict[str, Any]]:
-    for model_id in folders.ids():
-        folder = folders.find(model_id)[1]
+    for model_id, folder in folders.by_id().items():
         size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         yield _row(model_id, size, "labeld" if folder.is_relative_to(BUNDLED) else "models_dir")
 

@@ -176,7 +176,9 @@ class Answers:
     cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", minimum=0)
     cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", minimum=0.001)
     cache_scope: Literal["shared", "token"] = setting(
-        "shared", "Who finds an answer: shared = whoever asks the same, token = who also sends the same access token."
+        "shared",
+        "Who finds an answer: shared = whoever asks the same, token = who also has the same access token (or, where no "
+        "token is asked for, none).",
     )
     cache_secret: str | None = setting(
         None, "With it answers in Redis are signed, and only those signed with the same are believed.", secret=True

@@ -1,4 +1,4 @@
-"""How long models took to load, remembered over restarts, and what that says of the next load."""
+"""How long models took to load, kept over restarts, and an estimate of the next load."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 from labeld.system.json_file import read_object, replace_object
 
 HISTORY_FILE = "load-times.json"
-MODELS_REMEMBERED = 1000
+MAX_MODELS = 1000
 FIRST_GUESS = 20.0
-"""Seconds that a load is said to take when nothing is known (contract section 6.2: what the service said)."""
+"""Seconds of a load of which nothing is known (contract section 6.2: the estimate of the hosted service)."""
 
 
 class LoadTimes:
@@ -24,16 +24,16 @@ class LoadTimes:
         }
 
     def add(self, model_id: str, weight_bytes: int, seconds: float) -> None:
-        """Remembers a load, on disk too."""
+        """Adds a load, on disk too."""
         self._loads.pop(model_id, None)
         self._loads[model_id] = (float(weight_bytes), seconds)
-        for oldest in list(self._loads)[:-MODELS_REMEMBERED]:
+        for oldest in list(self._loads)[:-MAX_MODELS]:
             del self._loads[oldest]
         kept = {one: {"bytes": size, "seconds": round(taken, 3)} for one, (size, taken) in self._loads.items()}
         replace_object(self._path, kept)
 
     def expected_seconds(self, model_id: str, weight_bytes: int | None) -> float:
-        """What loading the model will take: as last time, or by its bytes at the speed of all loads, or a guess.
+        """Seconds to load the model: as last time, or by its bytes at the speed of all loads, or a guess.
 
         A model of the same name with other weights is another model.
         """

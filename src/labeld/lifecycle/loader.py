@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from labeld.config.precision import Asked
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.lifecycle.load_times import LoadTimes
 from labeld.lifecycle.model import LoadOptions, Model, check_folder, load_model, weight_bytes
-from labeld.repository.resolver import ModelLocation, Resolver
+from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.system import memory
@@ -50,10 +51,11 @@ class ModelLoader:
         self._history = LoadTimes(options.cache_dir)
         self._weight_bytes: dict[str, int] = {}
 
-    async def prepare(self, model_id: str) -> int:
-        """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Catalogue.fetch` raises."""
-        self._release(model_id)  # what an earlier load that came to nothing has left
-        location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.fetch, model_id)
+    async def prepare(self, model: ResolvedModel) -> int:
+        """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Resolver.open` raises."""
+        model_id = model.model_id
+        self._release(model_id)  # of an earlier load that failed after this
+        location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.open, model)
         self._locations[model_id] = location
         self._weight_bytes[model_id] = await self._on_thread(named, model_id, weight_bytes, location.folder)
         return int(self._weight_bytes[model_id] * PEAK[self._options.precisions.of(model_id)])
@@ -64,26 +66,26 @@ class ModelLoader:
         return LoadedModel(model, self._dispatcher.attach(model.engine), self._locations.pop(model_id))
 
     def size(self, model: LoadedModel) -> int:
-        """What the engine knows that its weights take."""
+        """The bytes of the engine's weights."""
         return model.model.engine.nbytes
 
     async def close(self, model: LoadedModel) -> None:
-        """Frees the engine once no lane runs it, and gives its memory back."""
+        """Frees the engine once no stream runs it, and gives its memory back."""
         await self._dispatcher.detach(model.queue)
         last_reference, location = [model], model.location
         del model
         await self._on_thread(_free, last_reference)
         self._resolver.release(location)
 
-    async def check(self, model_id: str) -> None:
+    async def check(self, model_id: str, folder: Path) -> None:
         """Logs a warning when a model's files cannot be served."""
         try:
-            await self._on_thread(check_folder, self._resolver.folders.find(model_id)[1])
+            await self._on_thread(check_folder, folder)
         except FolderError as error:
             logger.warning("model %s cannot be served: %s", model_id, error)
 
     def expected_seconds(self, model_id: str) -> float:
-        """What loading this model takes, as far as is known."""
+        """The estimated seconds of loading this model."""
         return self._history.expected_seconds(model_id, self._weight_bytes.get(model_id))
 
     def stop_trial(self) -> None:
@@ -125,7 +127,7 @@ def _free(last_reference: list[LoadedModel]) -> None:
 
 
 def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
-    """What the function returns; any failure becomes a ModelBrokenError that names the model."""
+    """The result of the function; any failure becomes a ModelBrokenError that names the model."""
     try:
         return function(*arguments)
     except FolderError as error:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What answers for one model id."""
+    """A loaded model: labels, tokenizer and engine."""
 
     model_id: str
     revision: str
@@ -42,13 +42,13 @@ class Model:
 
     @property
     def identity(self) -> Identity:
-        """What decides its answers, for the answer cache."""
+        """Its identity in the answer cache."""
         return Identity(self.revision, self.engine.precision, self.encoder.max_tokens, self.encoder.max_characters)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What loading needs to know of the machine and of the limits."""
+    """The part of the settings and of the machine that loading needs."""
 
     threads: int
     streams: int
@@ -58,7 +58,7 @@ class LoadOptions:
     precisions: AskedPrecisions = field(default_factory=AskedPrecisions)
     tolerances: Precisions = field(default_factory=Precisions)
     evaluation_texts: tuple[Text, ...] | None = None
-    """The operator's texts; None = those that come with labeld."""
+    """The operator's texts; by default those that come with labeld."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process stops: a trial of precisions, which may take a minute, then ends."""
 
@@ -90,11 +90,11 @@ class ModelFolder:
         )
 
     def choice(self) -> PrecisionChoice | None:
-        """The verdict of an earlier trial; None where there was none that counts here and now."""
+        """The choice of an earlier trial; None where there was none that counts on this machine."""
         return self._choice_file().read()
 
     def try_precisions(self, step: Step) -> PrecisionChoice:
-        """A new trial, whose verdict is remembered; raises what `step` raises."""
+        """A new trial, whose choice is kept; raises what `step` raises."""
         subject = TrialTarget(self.open, self._read_evaluation_texts, self.config.default_function)
         choice = try_precisions(subject, self._options.tolerances, step)
         self._choice_file().write(choice)
@@ -129,7 +129,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
 
 
 def _choice(model_id: str, folder: ModelFolder, stopping: threading.Event) -> PrecisionChoice:
-    """The remembered verdict, or that of a trial now. NOTE: logged as warnings, because answers change with it."""
+    """The choice of an earlier trial, or of one now. NOTE: logged as warnings, because answers change with it."""
 
     def go_on(*_: object) -> None:
         if stopping.is_set():
@@ -156,7 +156,7 @@ def check_folder(folder: Path) -> None:
 
 
 def check_without_weights(folder: Path) -> None:
-    """The same of a folder whose weights are still to come: its config and its tokenizer."""
+    """Reads config and tokenizer of a folder whose weights are still to come; raises FolderError."""
     config = read_config(folder)
     require_engine(config)
     _require_same_vocabulary(read_tokenizer(folder), config)

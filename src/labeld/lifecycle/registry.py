@@ -1,4 +1,4 @@
-"""The resident models: each loaded once, leased while it is used, evicted when its memory is needed. Knows no model.
+"""The pool of loaded models: each loaded once, leased while it is used, evicted when its memory is needed.
 
 One event loop owns all of this; nothing polls and no thread waits. A lease is counted before anybody could evict the
 model, so a model that is in use cannot be evicted: eviction only ever looks among those with no lease. Loads take
@@ -16,19 +16,20 @@ from typing import Generic, Protocol, TypeVar
 from labeld.config.settings import Residency
 from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
 from labeld.lifecycle.backoff import Backoff
+from labeld.repository.resolver import ResolvedModel
 
 M = TypeVar("M")
 
 
 class Loader(Protocol[M]):
-    """What makes and ends models. Every failure it raises is a LabeldError."""
+    """Loads and closes models. Every failure it raises is a LabeldError."""
 
-    async def prepare(self, model_id: str) -> int:
+    async def prepare(self, model: ResolvedModel) -> int:
         """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
         ...
 
     async def load(self, model_id: str) -> M:
-        """The model; only ever one at a time."""
+        """The prepared model; only ever one at a time."""
         ...
 
     def size(self, model: M) -> int:
@@ -47,7 +48,7 @@ class PoolEntry(Generic[M]):
     model_id: str
     model: M
     bytes: int
-    """What it takes: measured while it was loaded, and no less than the loader knows."""
+    """The memory it takes: measured while it was loaded, and no less than the loader knows."""
     last_used: float
     """On the event loop's clock."""
     leases: int = 0
@@ -66,7 +67,7 @@ class Load(Generic[M]):
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened since the start."""
+    """Counts since the start."""
 
     loads: int = 0
     evictions: int = 0
@@ -74,7 +75,7 @@ class Counts:
 
 
 class Registry(Generic[M]):
-    """Models by key within a budget of bytes for the whole process. Create and use it on one event loop."""
+    """Models by id within a budget of bytes for the whole process. Create and use it on one event loop."""
 
     def __init__(self, loader: Loader[M], limits: Residency, budget: int, measure: Callable[[], int]) -> None:
         """`measure` gives the bytes that this process uses now."""
@@ -94,15 +95,15 @@ class Registry(Generic[M]):
         """Callers that wait for a load."""
 
     @asynccontextmanager
-    async def lease(self, model_id: str, wait: float | None = None) -> AsyncIterator[M]:
+    async def lease(self, model: ResolvedModel, wait: float | None = None) -> AsyncIterator[M]:
         """The model, which stays for as long as the context; loaded first if need be.
 
         Waits at most so many seconds for the load, or without end. Raises TimeoutError then, OverloadedError when too
         many wait, and what the load raised. A caller that leaves does not stop a load: the next request will want it.
         """
-        resident = self._residents.get(model_id)
+        resident = self._residents.get(model.model_id)
         if resident is None:
-            resident = await self._when_loaded(model_id, wait)
+            resident = await self._when_loaded(model, wait)
         else:
             self._grant(resident)
         try:
@@ -123,7 +124,7 @@ class Registry(Generic[M]):
         return model_id in self._residents
 
     def loads(self) -> dict[str, float | None]:
-        """Keys that are being loaded, in the order they were asked for, and for how many seconds already.
+        """Ids of models that are being loaded, in the order they were asked for, and for how many seconds already.
 
         None stands for one whose turn has not come.
         """
@@ -131,7 +132,7 @@ class Registry(Generic[M]):
         return {model_id: None if load.began is None else now - load.began for model_id, load in self._loads.items()}
 
     def failure(self, model_id: str) -> Exception | None:
-        """Why the last load failed, for as long as that is the answer."""
+        """The failure of the last load, for as long as it is not tried again."""
         return self._failures.current(model_id)
 
     def used(self) -> int:
@@ -139,7 +140,7 @@ class Registry(Generic[M]):
         return max(self._measure(), self._base + sum(one.bytes for one in self._residents.values()))
 
     def close(self, error: LabeldError) -> None:
-        """Tells everybody who waits for a load, now and later, this error, and stops what has not begun."""
+        """Raises this error in everybody who waits for a load, now and later, and stops what has not begun."""
         self._closed = error
         for load in self._loads.values():
             _reject(load, error)
@@ -148,8 +149,9 @@ class Registry(Generic[M]):
         for resident in self._residents.values():
             _stop_timer(resident)
 
-    async def _when_loaded(self, model_id: str, wait: float | None) -> PoolEntry[M]:
+    async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
         """The model when its load has ended, with a lease counted for this caller."""
+        model_id = model.model_id
         if error := self._closed or self.failure(model_id):
             raise error.with_traceback(None)
         if self.waiting >= self._limits.max_waiting:
@@ -161,7 +163,7 @@ class Registry(Generic[M]):
         load = self._loads.get(model_id)
         if load is None:
             load = self._loads[model_id] = Load()
-            load.task = asyncio.create_task(self._load(model_id, load))
+            load.task = asyncio.create_task(self._load(model, load))
         waiter: asyncio.Future[PoolEntry[M]] = asyncio.get_running_loop().create_future()
         load.waiters[waiter] = None
         self.waiting += 1
@@ -177,11 +179,11 @@ class Registry(Generic[M]):
             del load.waiters[waiter]
             self._room.set()
 
-    async def _load(self, model_id: str, load: Load[M]) -> None:
+    async def _load(self, wanted: ResolvedModel, load: Load[M]) -> None:
         """The life of one load; whoever waits learns how it ended."""
-        loop = asyncio.get_running_loop()
+        loop, model_id = asyncio.get_running_loop(), wanted.model_id
         try:
-            needed = await self._loader.prepare(model_id)
+            needed = await self._loader.prepare(wanted)
             async with self._turn:
                 if not await self._make_room(model_id, needed, load):
                     return
@@ -190,12 +192,12 @@ class Registry(Generic[M]):
                 model = await self._loader.load(model_id)
                 size = max(self._loader.size(model), self._measure() - before)
                 resident = self._residents[model_id] = PoolEntry(model_id, model, size, loop.time())
-                self._failures.forget(model_id)
+                self._failures.reset(model_id)
                 self.counts.loads += 1
                 self._deliver(resident, load)
                 await self._evict_until_it_fits(resident)
-        except Exception as error:  # noqa: BLE001  # it is those who wait who are told
-            self._failures.remember(model_id, error)
+        except Exception as error:  # noqa: BLE001  # it is raised in those who wait
+            self._failures.record(model_id, error)
             self.counts.failures += 1
             _reject(load, error)
         finally:

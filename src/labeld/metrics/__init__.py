@@ -1,1 +1,1 @@
-"""What can be observed, and its counting."""
+"""Events of a running server, and their counts."""

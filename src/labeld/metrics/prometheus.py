@@ -1,8 +1,8 @@
-"""What happens, for whoever observes it: inner modules call an `Observer`, and only the wiring knows that it counts.
+"""An Observer that counts events for Prometheus; only service/build.py and web/factory.py know of it.
 
 No labels but those whose values are known beforehand (a route's template, a status, a setting's name), so nothing that
-a client sends makes a series. What simply is (loaded models, queues, memory) is read when it is asked for:
-`web/status.py`.
+a client sends makes a series. States (loaded models, queues, memory) are read when they are asked for:
+`web/monitoring/status.py`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.totals = Totals()
-        """The same as plain numbers, as far as the history of `web/history.py` shows them."""
+        """Counts as plain numbers, for the history of `web/monitoring/history.py`."""
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter("labeld_requests", "Requests answered.", ["route", "status"], registry=registry)
@@ -67,8 +67,8 @@ class Metrics:
         """Counts what was refused before it was a request: by its head, its slowness, or the number of connections."""
         self._rejected.labels(status).inc()
 
-    def remembered(self, memory: int, redis: int, missed: int) -> None:
-        """Counts texts by where their answer was."""
+    def looked_up(self, memory: int, redis: int, missed: int) -> None:
+        """Counts texts by where their answer was found."""
         self.totals.hits += memory + redis
         self.totals.misses += missed
         for counter, texts in ((self._memory, memory), (self._redis, redis), (self._missed, missed)):

@@ -14,17 +14,17 @@ SHORTEST = 1e-5
 BUCKETS = 26 * PER_OCTAVE
 """Up to eleven minutes."""
 COME_BACK = (429, 503)
-"""The statuses that tell a client to come back later."""
+"""The statuses upon which a client comes back later."""
 
 
 class Totals:
-    """What a process has counted since it started. All but `batch` is called on the event loop."""
+    """Counts of a process since its start. All but `batch` is called on the event loop."""
 
     def __init__(self) -> None:
         self.requests = self.texts = self.refused = self.failed = 0
         """Requests to classify, texts answered, and how many of the requests had to come back later or failed."""
         self.hits = self.misses = 0
-        """Texts whose answer was remembered, and those that had none."""
+        """Texts whose answer was cached, and those that had none."""
         self.batches = self.batch_texts = self.tokens = 0
         self.seconds = [0] * BUCKETS
         """Answered requests, by how long they took."""
@@ -47,7 +47,7 @@ class Totals:
         return {name: getattr(self, name) for name in names}
 
     def batch(self, texts: int, tokens: int) -> None:
-        """Counts a batch; called by any lane's thread."""
+        """Counts a batch; called on the thread of any stream."""
         with self._streams:
             self.batches += 1
             self.batch_texts += texts

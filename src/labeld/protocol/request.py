@@ -1,10 +1,9 @@
-"""What a client sent -> ClassifyRequest: contract sections 2.3 and 3. Replies are `wire`'s, JSON is `strict_json`'s.
+"""Body, headers and query -> ClassifyRequest: contract sections 2.3 and 3. Replies are written by response.py.
 
 Pure: bytes and headers in, plain data out, and InvalidRequestError (a few relatives of it included) for everything that
 is not a request. Every sentence names the field, what is allowed there, and the way out.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
@@ -58,13 +57,7 @@ def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: I
     parameters = read_parameters(given) if given else _DEFAULT_PARAMETERS
     ignored += [name for name in given if name not in PARAMETERS]
     options = _options(headers, _object(envelope, "options"))
-    return ClassifyRequest(texts, parameters, options, tuple(dict.fromkeys(ignored)), _client(headers))
-
-
-def _client(headers: Mapping[str, str]) -> bytes:
-    """Who asks, by the token after `Bearer` or `Bearer:` (contract section 9.2), as a hash."""
-    words = headers.get("authorization", "").split()
-    return hashlib.sha256(words[-1].encode("utf-8", "surrogatepass")).digest() if words else b""
+    return ClassifyRequest(texts, parameters, options, tuple(dict.fromkeys(ignored)))
 
 
 def _bare_input(value: Any) -> Any:
@@ -220,5 +213,5 @@ def _wrong(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRe
 
 
 def _kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """The kind of a JSON value, in words."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else _KINDS.get(type(value), "")

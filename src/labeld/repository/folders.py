@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from labeld.errors import AmbiguousModelError, ModelNotFoundError, SettingsError
+from labeld.errors import ModelNotFoundError, SettingsError
 from labeld.model_id import valid_id
+from labeld.repository.errors import AmbiguousModelError
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 DEFAULT_MODEL = "labeld/sentiment-en"
@@ -32,9 +33,13 @@ class Folders:
 
     def ids(self) -> list[str]:
         """Ids of all models, sorted."""
-        return sorted(self._list())
+        return [*self.by_id()]
 
-    def find(self, name: str) -> tuple[str, Path]:
+    def by_id(self) -> dict[str, Path]:
+        """The folder of each model, sorted by id."""
+        return dict(sorted(self._list().items()))
+
+    def match(self, name: str) -> tuple[str, Path]:
         """The id and the folder of the model that a caller means by `name`: its id, or the one `*/name` there is.
 
         Raises ModelNotFoundError, or AmbiguousModelError when several organisations have a model of that name.

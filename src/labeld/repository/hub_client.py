@@ -19,15 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 from labeld.config.settings import Hub as HubSettings
-from labeld.errors import (
-    FolderError,
-    GatedModelError,
-    HubFailedError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    SettingsError,
-    UnavailableError,
-)
+from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, UnavailableError
+from labeld.repository.errors import GatedModelError, HubFailedError
 from labeld.repository.files import ModelFile, needed_files
 from labeld.repository.url_policy import origin, redirected
 
@@ -40,7 +33,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git-sha1:[0-9a-f]{40}")
 
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "HF_HUB_DISABLE_XET": "1"}
 QUIET |= {"HF_HUB_OFFLINE": "0"}  # whether to connect at all is our own setting `offline`
-"""What huggingface_hub reads when it is imported."""
+"""Environment variables that huggingface_hub reads when it is imported."""
 
 REPLY_LIMIT = 20_000_000
 """Bytes of the Hub's description of a model; those of the largest repositories have 2 million."""
@@ -96,7 +89,7 @@ class Hub:
         self._stopping.set()
 
     def snapshot(self, model_id: str, revision: str) -> Snapshot:
-        """What the Hub says of a branch, a tag or a commit.
+        """A branch, a tag or a commit as the Hub describes it.
 
         Raises ModelNotFoundError, GatedModelError, HubFailedError, or ModelBrokenError when files are missing there.
         """
@@ -126,7 +119,7 @@ class Hub:
     def download(
         self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]
     ) -> None:
-        """Adds to `path` what is missing until it has the size of the file; `on_bytes` is told how much that is.
+        """Adds to `path` what is missing until it has the size of the file; `on_bytes` gets the bytes so far.
 
         The content is the caller's to verify. Raises HubFailedError, GatedModelError, UnavailableError after `stop`,
         and OSError when the disk is full; what has come until then stays.

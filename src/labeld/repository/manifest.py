@@ -1,7 +1,7 @@
-"""A folder of the store says what it must hold, and is believed only as far as it does.
+"""The manifest of a folder in the store: the files it must hold, with their sizes and hashes.
 
-The hashes guard against the network, a cut, a bad disk and a careless hand; not against somebody who may write to the
-store and takes the trouble to forge a manifest.
+The hashes guard against the network, a power cut, a bad disk and a careless edit; not against somebody who may write
+to the store and forges a manifest.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ USED = ".used"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a folder holds: all the files of one commit that were needed."""
+    """The contents of a folder: all the files of one commit that were needed."""
 
     model_id: str
     commit: str
@@ -56,13 +56,13 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a folder, or None when there is none or it was changed by hand."""
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
-        sign = content.pop("seal")
+        checksum = content.pop("seal")
         files = tuple(ModelFile(one["name"], one["size"], one["digest"]) for one in content["files"])
         manifest = Manifest(content["model_id"], content["commit"], files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     plain = all(isinstance(file.name, str) and "/" not in file.name for file in manifest.files)
-    return manifest if plain and sign == _checksum(content) else None
+    return manifest if plain and checksum == _checksum(content) else None
 
 
 class Verifier:

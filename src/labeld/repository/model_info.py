@@ -12,7 +12,7 @@ from labeld.checkpoint.model_card import Card, read_card
 from labeld.errors import FolderError, OverloadedError
 from labeld.repository.folders import BUNDLED
 from labeld.repository.manifest import USED
-from labeld.repository.resolver import ModelLocation, Resolver
+from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
 
 QUESTIONS = 4
 """Questions to the Hub at once."""
@@ -23,7 +23,7 @@ that need no Hub."""
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a model without loading it."""
+    """A model as far as it is known without loading it."""
 
     model_id: str
     is_classifier: bool
@@ -58,41 +58,36 @@ class Listing:
         """The models on this machine, by id. The Hub's other models are not listed, only looked up."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._all_on_disk)
 
-    async def one(self, name: str) -> ModelInfo:
-        """The model that a caller means by `name`. The Hub is asked if it is not here and may be downloaded.
+    async def one(self, model: ResolvedModel) -> ModelInfo:
+        """A model, about which the Hub is asked if it is not here; downloads nothing.
 
-        Downloads nothing. Raises what `Catalogue.find` raises, what `Hub.snapshot` raises, and OverloadedError.
+        Raises what `Hub.snapshot` raises, and OverloadedError.
         """
-        model_id, folder = self._resolver.locate(name)
-        if folder is None:
-            return await self._on_hub(model_id)
-        return await self._here(model_id, folder)
+        return await self.here(model) or await self._on_hub(model)
 
-    async def here(self, name: str) -> ModelInfo | None:
-        """The same without ever asking the Hub; None for a model that a request would have downloaded."""
-        model_id, folder = self._resolver.locate(name)
-        return None if folder is None else await self._here(model_id, folder)
-
-    async def _here(self, model_id: str, folder: Path) -> ModelInfo:
-        location = ModelLocation(folder, None if model_id in self._resolver.folders.ids() else folder.name)
-        return await asyncio.get_running_loop().run_in_executor(self._reading, _on_disk, model_id, location)
+    async def here(self, model: ResolvedModel) -> ModelInfo | None:
+        """A model on this machine; None for one that a request would have downloaded."""
+        if model.location is None:
+            return None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reading, _on_disk, model.model_id, model.location)
 
     def shutdown(self) -> None:
         """Ends the threads, after the look-ups that run."""
         self._reading.shutdown(cancel_futures=True)
         self._asking.shutdown(cancel_futures=True)
 
-    async def _on_hub(self, model_id: str) -> ModelInfo:
+    async def _on_hub(self, model: ResolvedModel) -> ModelInfo:
         if self._questions >= MOST_QUESTIONS:
             raise OverloadedError(
                 f"{self._questions} look-ups wait for the Hub, the limit; try again later.", 2.0, "hub"
             )
         self._questions += 1
         try:
-            snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._resolver.ask_hub, model_id)
+            snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._resolver.ask_hub, model)
         finally:
             self._questions -= 1
-        return ModelInfo(model_id, snapshot.is_classifier, commit=snapshot.commit)
+        return ModelInfo(model.model_id, snapshot.is_classifier, commit=snapshot.commit)
 
     def _all_on_disk(self) -> list[ModelInfo]:
         return [_on_disk(model_id, location) for model_id, location in sorted(self._resolver.local().items())]

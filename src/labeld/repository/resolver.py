@@ -6,24 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from labeld.config.settings import Hub as HubSettings
 from labeld.config.settings import Policy
-from labeld.errors import (
-    DownloadTooLargeError,
-    FolderError,
-    HubFailedError,
-    ModelBrokenError,
-    ModelNotFoundError,
-    NotDownloadedError,
-    SettingsError,
-    format_bytes,
-)
+from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, format_bytes
 from labeld.model_id import valid_id
+from labeld.repository.errors import DownloadTooLargeError, HubFailedError, NotDownloadedError
 from labeld.repository.files import ModelFile
 from labeld.repository.folders import LISTING_AGE, Folders
 from labeld.repository.hub_client import DEFAULT_REVISION, Hub, Snapshot
@@ -36,7 +28,7 @@ REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9_-])?")
 """A branch, a tag, `refs/pr/1`, or a commit."""
 
 Progress = Callable[[int, int], None]
-"""Told how many bytes of how many have been downloaded."""
+"""Called with how many bytes of how many have been downloaded."""
 
 
 OFFLINE = "it is offline (HF_HUB_OFFLINE)"
@@ -46,13 +38,23 @@ def unwatched(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelLocation:
+class ModelLocation(NamedTuple):
     """Where a model's files are."""
 
     folder: Path
     commit: str | None
     """The Hub's; None for a folder that is not from there."""
+
+
+class ResolvedModel(NamedTuple):
+    """The model that a caller means by a name."""
+
+    name: str
+    """The name, for sentences to that caller."""
+    model_id: str
+    """`org/name`, or `org/name@revision` where another revision than the default was asked for."""
+    location: ModelLocation | None
+    """Not verified; None when the model must be downloaded first."""
 
 
 class Resolver:
@@ -75,19 +77,17 @@ class Resolver:
         # when, and where: a request costs no look at the disk
         self._seen: dict[tuple[str, str], tuple[float, Path]] = {}
 
-    def find(self, name: str) -> str:
-        """The key of the model that a caller means by `name`: its id, `id@revision`, or a bare name of a local model.
+    def find(self, name: str) -> ResolvedModel:
+        """The model that a caller means by `name`: its id, `id@revision`, or a bare name of a local model.
 
-        Takes no time to speak of and connects to nobody. Raises AmbiguousModelError, ModelNotFoundError, or
-        NotDownloadedError when only a download could help and may not be had.
+        Takes microseconds and connects to nobody; a request needs it once. Raises AmbiguousModelError,
+        ModelNotFoundError, or NotDownloadedError when the model is not here and may not be downloaded.
         """
-        return self.locate(name)[0]
-
-    def locate(self, name: str) -> tuple[str, Path | None]:
-        """The same with the model's folder, unverified; None when it is to be downloaded first."""
+        name = name.strip("/")
         with suppress(ModelNotFoundError):
-            return self.folders.find(name)
-        model_id, revision = split(name.strip("/"))
+            found, local = self.folders.match(name)
+            return ResolvedModel(name, found, ModelLocation(local, None))
+        model_id, revision = split(name)
         looked_at, folder = self._seen.get((model_id, revision), (0.0, None))
         if time.monotonic() - looked_at >= LISTING_AGE:
             folder = self.store.folder(model_id, revision)
@@ -95,7 +95,8 @@ class Resolver:
                 self._require_download(model_id)
             else:
                 self._seen[model_id, revision] = time.monotonic(), folder
-        return model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", folder
+        location = None if folder is None else ModelLocation(folder, folder.name)
+        return ResolvedModel(name, model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", location)
 
     def local(self) -> dict[str, ModelLocation]:
         """Each model that needs no download, by id, unverified; of the store's the default revision. Reads the disk."""
@@ -104,38 +105,40 @@ class Resolver:
             for one in self.store.list()
             if DEFAULT_REVISION in one.revisions
         }
-        return locations | {
-            model_id: ModelLocation(self.folders.find(model_id)[1], None) for model_id in self.folders.ids()
-        }
+        return locations | {model_id: ModelLocation(folder, None) for model_id, folder in self.folders.by_id().items()}
 
-    def ask_hub(self, key: str) -> Snapshot:
-        """What the Hub says of a model that `find` found; downloads nothing. Raises what `Hub.snapshot` raises."""
-        return self._hub.snapshot(*split(key))
+    def ask_hub(self, model: ResolvedModel) -> Snapshot:
+        """The Hub's answer about a model; downloads nothing. Raises what `Hub.snapshot` raises."""
+        return self._hub.snapshot(*split(model.model_id))
 
-    def fetch(self, key: str, progress: Progress = unwatched) -> ModelLocation:
+    def fetch(self, name: str, progress: Progress = unwatched) -> ModelLocation:
+        """`open` for whoever has only a name; raises what `find` and `open` raise."""
+        return self.open(self.find(name), progress)
+
+    def open(self, model: ResolvedModel, progress: Progress = unwatched) -> ModelLocation:
         """The folder of a model, downloaded first if need be; blocks for as long as that takes.
 
-        The folder is whole and verified, and stays until `release`. Raises what `find` raises, and GatedModelError,
+        The folder is whole and verified, and stays until `release`. Raises NotDownloadedError, GatedModelError,
         DownloadTooLargeError, ModelBrokenError (before the weights are downloaded, where the other files say so),
         HubFailedError, StoreError, or UnavailableError after `stop`.
         """
-        with suppress(ModelNotFoundError):
-            return ModelLocation(self.folders.find(key)[1], None)
-        model_id, revision = split(key)
+        if model.location is not None and model.location.commit is None:
+            return model.location
+        model_id, revision = split(model.model_id)
         if found := self.store.open(model_id, revision):
             return ModelLocation(*found)
         self._require_download(model_id)
         return self._download(model_id, revision, progress, refresh=False)
 
     def pull(self, name: str, progress: Progress = unwatched) -> ModelLocation:
-        """The same for the operator, who may download anything: asks the Hub whether there is a newer commit."""
+        """The folder of the newest commit, downloaded if need be, for the operator, who may download anything."""
         model_id, revision = split(name)
         if self._settings.offline:
             raise NotDownloadedError(model_id, OFFLINE)
         return self._download(model_id, revision, progress, refresh=True)
 
     def release(self, location: ModelLocation) -> None:
-        """Says that the files of a fetched model are no longer used."""
+        """Ends a use of a model's files that `open` or `pull` has begun."""
         if location.commit is not None:
             self.store.close(location.folder)
 

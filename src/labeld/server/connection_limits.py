@@ -1,38 +1,21 @@
 """What `protocol` is made of besides the parsing: refusals, the count of connections, and a transport that lingers."""
 
 import asyncio
-import json
-import os
 from collections import Counter
 from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from labeld.config.settings import ConnectionLimits
+from labeld.error_reply import encode_error, request_id
+from labeld.errors import HeaderField, LabeldError, OverloadedError
 
 
-class RefusedError(Exception):
-    """A request that is not let through: the reply's status and its sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-def refusal_reply(refused: RefusedError, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The bytes of the reply to a refused request; 429 says when to come back."""
-    body = json.dumps({"error": str(refused)}).encode()
-    headers = [
-        *default_headers,
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-error-message", str(refused).encode("latin-1", "replace")),
-        (b"x-request-id", os.urandom(10).hex().encode()),
-        *([(b"retry-after", b"1")] if refused.status == 429 else []),
-        (b"connection", b"close"),
-    ]
-    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-    return STATUS_LINE[refused.status] + lines + b"\r\n" + body
+def refusal_reply(refused: LabeldError, default_headers: list[HeaderField]) -> bytes:
+    """The bytes of the reply to a refused request, which is the last one of its connection."""
+    status, headers, body = encode_error(refused, request_id())
+    fields = (*default_headers, *headers, (b"connection", b"close"))
+    return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 
 
 class ConnectionLimiter:
@@ -43,20 +26,21 @@ class ConnectionLimiter:
         self.by_address: Counter[str] = Counter()
         self.rejected = 0
 
-    def acquire(self, address: str, connections: int) -> RefusedError | None:
+    def acquire(self, address: str, connections: int) -> OverloadedError | None:
         """Count a new connection of `address`, the `connections`th in all; or say why it is turned away."""
         limits = self._limits
         loopback = address == "::1" or address.startswith(("127.", "::ffff:127."))
         if connections > limits.max_connections:
-            what = f"The server has its limit of {limits.max_connections} connections open (setting max_connections)"
+            setting = "max_connections"
+            reached = f"The server has its limit of {limits.max_connections} connections open"
         elif not loopback and self.by_address[address] >= limits.max_connections_per_address:
-            limit = limits.max_connections_per_address
-            what = f"Your address has its limit of {limit} connections open (setting max_connections_per_address)"
+            setting = "max_connections_per_address"
+            reached = f"Your address has its limit of {limits.max_connections_per_address} connections open"
         else:
             self.by_address[address] += 1
             return None
         self.rejected += 1
-        return RefusedError(429, f"{what}: close one, or come back later.")
+        return OverloadedError(f"{reached} (setting {setting}): close one, or come back later.", 1.0, setting)
 
     def release(self, address: str, *, admitted: bool) -> None:
         """One connection of `address` has ended; `admitted` is false for one that was turned away."""

@@ -13,7 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from labeld.config.settings import MIB, ConnectionLimits
-from labeld.server.connection_limits import ConnectionLimiter, LingeringTransport, RefusedError, refusal_reply
+from labeld.errors import LabeldError
+from labeld.server.connection_limits import ConnectionLimiter, LingeringTransport, refusal_reply
 
 IDLE, HEAD, BODY = 0, 1, 2
 """What of a request has arrived: nothing, a part of its head, or its head and perhaps a part of its body."""
@@ -142,7 +143,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     # ---- refusing and leaving
 
-    def _refuse(self, refused: RefusedError) -> None:
+    def _refuse(self, refused: LabeldError) -> None:
         """Answer `refused` once the earlier requests of this connection are answered, and end the connection."""
         self._tell(refused)
         self._stop_timer()
@@ -162,7 +163,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._final_response = b""
         self._linger()
 
-    def _tell(self, refused: RefusedError) -> None:
+    def _tell(self, refused: LabeldError) -> None:
         """Tell the application what it does not see, if it wants to know."""
         on_refused = getattr(self.config.loaded_app, "on_refused", None)
         if on_refused is not None:

@@ -16,7 +16,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from labeld.config.settings import MIB, ConnectionLimits
-from labeld.server.connection_limits import ConnectionLimiter, RefusedError
+from labeld.errors import LabeldError, OverloadedError
+from labeld.server.connection_limits import ConnectionLimiter
+from labeld.server.errors import BodyFramingError, HeaderTooLargeError, MalformedRequestError, SlowRequestError
 from labeld.server.http_connection import BODY, HEAD, IDLE, BoundedConnection
 
 BODY_GRACE = 2.0
@@ -77,7 +79,9 @@ class LimitedProtocol(BoundedConnection):
                 data = self._head_without_offer() + data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 why = error.__context__
-                self._refuse(why if isinstance(why, RefusedError) else RefusedError(400, "This is not valid HTTP/1.1."))
+                self._refuse(
+                    why if isinstance(why, LabeldError) else MalformedRequestError("This is not valid HTTP/1.1.")
+                )
                 return
         if self._phase != IDLE:
             self._after_part()
@@ -93,7 +97,7 @@ class LimitedProtocol(BoundedConnection):
                 self._refuse(self._head_too_large())
                 return
         elif self._chunks and self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + MIB:
-            self._refuse(RefusedError(413, "The chunked body has more framing than data: send a Content-Length."))
+            self._refuse(BodyFramingError("The chunked body has more framing than data: send a Content-Length."))
             return
         if self._phase != self._watched:
             self._stop_timer()
@@ -114,7 +118,7 @@ class LimitedProtocol(BoundedConnection):
         """httptools: one header or trailer field. The base class's own few lines, and the limit."""
         if len(self.headers) >= self._max_fields:
             limit = self._max_fields
-            raise RefusedError(431, f"The request has more than {limit} header fields (setting max_header_fields).")
+            raise HeaderTooLargeError(f"The request has more than {limit} header fields (setting max_header_fields).")
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -126,11 +130,11 @@ class LimitedProtocol(BoundedConnection):
             raise self._head_too_large()
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise RefusedError(400, "This is no proxy: CONNECT is not supported.")
+                raise MalformedRequestError("This is no proxy: CONNECT is not supported.")
             return  # the parser stops here, and gets the head again without the offer
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise RefusedError(
-                429, f"More than {MAX_PIPELINED} requests wait on this connection: read the replies first."
+            raise OverloadedError(
+                f"More than {MAX_PIPELINED} requests wait on this connection: read the replies first.", 1.0, "pipelined"
             )
         if self.cycle is None:  # the first request ends the time of a fresh connection, which may be the longer one
             self._unset_keepalive_if_required()
@@ -146,7 +150,7 @@ class LimitedProtocol(BoundedConnection):
         self._chunks += 1
         if self._chunks > self._limits.max_chunks + 1:
             limit = self._limits.max_chunks
-            raise RefusedError(413, f"The body has more than {limit} chunks (setting max_chunks): send larger ones.")
+            raise BodyFramingError(f"The body has more than {limit} chunks (setting max_chunks): send larger ones.")
 
     def on_body(self, body: bytes) -> None:
         """httptools: a piece of the body. As the base class, without its questions about upgrades."""
@@ -181,9 +185,9 @@ class LimitedProtocol(BoundedConnection):
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
         return len(self.parser.get_method()) + 1 + len(self.url) + len(" HTTP/1.1\r\n") + fields + 2
 
-    def _head_too_large(self) -> RefusedError:
+    def _head_too_large(self) -> HeaderTooLargeError:
         limit = self._max_head
-        return RefusedError(431, f"The request line and headers exceed {limit} bytes (setting max_header_bytes).")
+        return HeaderTooLargeError(f"The request line and headers exceed {limit} bytes (setting max_header_bytes).")
 
     # ---- the clock
 
@@ -193,7 +197,7 @@ class LimitedProtocol(BoundedConnection):
             return
         limit = self._limits.header_timeout
         late = f"The headers did not arrive within {limit:g} seconds (setting header_timeout)."
-        self._refuse(RefusedError(408, late))
+        self._refuse(SlowRequestError(late))
 
     def _check_body(self) -> None:
         """Refuse the body if it is late or too slow; else look again when it could be."""
@@ -205,10 +209,10 @@ class LimitedProtocol(BoundedConnection):
         if elapsed >= limits.body_timeout:
             limit = limits.body_timeout
             late = f"The body did not arrive within {limit:g} seconds (setting body_timeout)."
-            self._refuse(RefusedError(408, late))
+            self._refuse(SlowRequestError(late))
         elif elapsed >= BODY_GRACE and self._body_bytes < rate * elapsed:
             slow = f"The body arrives with less than {rate} bytes per second (setting min_body_rate)."
-            self._refuse(RefusedError(408, slow))
+            self._refuse(SlowRequestError(slow))
         else:
             next_look = max(BODY_GRACE, self._body_bytes / rate if rate else limits.body_timeout, elapsed + 0.25)
             self._timer = self.loop.call_later(min(next_look, limits.body_timeout) - elapsed, self._check_body)

@@ -8,9 +8,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from labeld.system.printable import printable
 
@@ -68,23 +67,48 @@ def configure(log_format: str) -> None:
         logger.setLevel(logging.INFO)
 
 
+class LoggedRequest(Protocol):
+    """A request, as far as the log shows it. What did not become known is None."""
+
+    @property
+    def request_id(self) -> str:
+        """That of the reply."""
+
+    @property
+    def route(self) -> str:
+        """The template of its path."""
+
+    @property
+    def model(self) -> str | None:
+        """The id of the model that it names."""
+
+    @property
+    def access_token(self) -> "AccessToken | None":
+        """Of the caller."""
+
+    @property
+    def asked(self) -> "ClassifyRequest | None":
+        """What a request to classify asks."""
+
+    @property
+    def reply(self) -> "ClassifyReply | None":
+        """What it was answered."""
+
+
 class RequestLog:
     """Writes a line for each request."""
 
     def __init__(self, *, texts: bool) -> None:
         self._texts = texts
 
-    def answered(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
-        """One request: who asked what of which model, and how it went. `scope["state"]` has what became known."""
-        state = scope["state"]
-        access_token: AccessToken | None = state.get("access_token")
-        asked: ClassifyRequest | None = state.get("asked")
-        reply: ClassifyReply | None = state.get("reply")
-        fields = {
-            "request_id": state["request_id"],
-            "method": scope["method"],
-            "route": state["route"],
-            "model": state.get("model"),
+    def answered(self, method: str, request: LoggedRequest, status: int, seconds: float) -> None:
+        """One request: who asked what of which model, and how it went."""
+        access_token, asked, reply = request.access_token, request.asked, request.reply
+        fields: dict[str, Any] = {
+            "request_id": request.request_id,
+            "method": method,
+            "route": request.route,
+            "model": request.model,
             "status": status,
             "milliseconds": round(seconds * 1000, 3),
             "token_id": access_token and access_token.token_id,

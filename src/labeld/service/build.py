@@ -43,7 +43,7 @@ def open_resolver(settings: Settings, policy: Policy) -> Resolver:
 
 
 def load_options(settings: Settings) -> LoadOptions:
-    """What loading a model needs of the settings; raises SettingsError naming the one that is wrong."""
+    """The settings that loading a model needs; raises SettingsError naming the one that is wrong."""
     streams, threads = streams_and_threads(settings.compute)
     evaluation_texts = settings.precisions.evaluation_texts
     return LoadOptions(
@@ -62,13 +62,13 @@ def warn_of_unknown(resolver: Resolver, precisions: AskedPrecisions) -> None:
     """Logs a warning for each model that the setting precision names and that is not here by that id."""
     for name in precisions.by_model:
         try:
-            model_id, folder = resolver.locate(name)
+            found = resolver.find(name)
         except LabeldError as error:
             logger.warning("precision names %s, which counts for no model: %s", name, str(error).rstrip("."))
             continue
-        if model_id != name:
-            logger.warning("precision names %s, which counts for no model: its id is %s", name, model_id)
-        elif folder is None:
+        if found.model_id != name:
+            logger.warning("precision names %s, which counts for no model: its id is %s", name, found.model_id)
+        elif found.location is None:
             logger.warning("precision names %s, which is not here yet: it counts once it is downloaded", name)
 
 
@@ -76,14 +76,14 @@ async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
     if answers.cache is None:
-        return AnswerCache(memory, per_client=answers.cache_scope == "token")
+        return AnswerCache(memory, per_token=answers.cache_scope == "token")
     try:
         from labeld.cache.redis import RedisStore  # noqa: PLC0415  # redis is an extra
     except ModuleNotFoundError:
         raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
     shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
     await shared.open()
-    return AnswerCache(memory, shared, per_client=answers.cache_scope == "token")
+    return AnswerCache(memory, shared, per_token=answers.cache_scope == "token")
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from labeld.types import Parameters, Precision, Ranking, Text
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """What is known of an open model, also after it is closed."""
+    """An open model's facts, which are known also after it is closed."""
 
     model_id: str
     labels: tuple[str, ...]
@@ -55,7 +55,7 @@ class InProcessService:
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
         await service.preload()
-        loaded = await self._stack.enter_async_context(service.lease(None))
+        loaded = await self._stack.enter_async_context(service.lease(service.resolve(None)))
         self._serving = service, loaded
         model = loaded.model
         encoder, engine = model.encoder, model.engine

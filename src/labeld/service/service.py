@@ -1,18 +1,16 @@
-"""The story of one request: what HTTP and the command line both call."""
+"""One request from the cache over the tokenizer to the engine, and the models that it needs."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from labeld.cache.answers import AnswerCache, Lookup
-from labeld.cache.keys import Identity
 from labeld.config.settings import Settings
 from labeld.errors import (
     ModelLoadingError,
@@ -30,17 +28,17 @@ from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
-from labeld.repository.resolver import Resolver
+from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
 from labeld.scoring import rank
-from labeld.service.state import ModelState, Usage
+from labeld.service.state import ModelState, Usage, describe
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
 
 DEFAULT_OPTIONS = Options()
 
 LEAST_ESTIMATE = 0.2
-"""Seconds that a load is said to need still, at least, also when it takes longer than expected."""
+"""The shortest estimate in seconds of what a load still needs, also of one that takes longer than expected."""
 
 
 class Service:
@@ -58,11 +56,11 @@ class Service:
     ) -> None:
         self.listing, self._observer = Listing(resolver), observer
         self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
-        self._cache, self._revisions = cache, ModelIdentities()
+        self._cache, self._identities = cache, ModelIdentities()
         self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
-        """What answers where a request names no model."""
+        """The model of requests that name none."""
         self._in_flight = 0
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
@@ -91,68 +89,73 @@ class Service:
 
     async def preload(self) -> list[str]:
         """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""
-        ids = [self._resolver.find(name) for name in self._preloaded]
-        for model_id in (*ids, *(self._resolver.find(name) for name in self._residency.pin)):
-            self._registry.pin(model_id)
-        for model_id in ids:
-            async with self._registry.lease(model_id):
+        models = [self._resolver.find(name) for name in self._preloaded]
+        for model in (*models, *map(self._resolver.find, self._residency.pin)):
+            self._registry.pin(model.model_id)
+        for model in models:
+            async with self._registry.lease(model):
                 pass
-        self.default_model = ids[0]
-        return ids
+        self.default_model = models[0].model_id
+        return [model.model_id for model in models]
 
     async def check_others(self) -> None:
         """Logs a warning for each model that is not loaded and whose files cannot be served."""
-        for model_id in self._resolver.folders.ids():
+        for model_id, folder in self._resolver.folders.by_id().items():
             if not self._registry.resident(model_id):
-                await self._loader.check(model_id)
+                await self._loader.check(model_id, folder)
 
-    async def classify(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply:
-        """One ranking per text, by this model; None is the default model.
+    def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:
+        """The request with the answers that this process has in memory; loads no model and waits for nothing.
+
+        `scope` is the id of the caller's access token, or empty: with cache_scope=token answers are shared within it.
+        """
+        identity = self._identities.identity(model.model_id, model.location and model.location.folder)
+        return self._cache.look_up(identity, request, scope)
+
+    async def classify(self, wanted: ResolvedModel, lookup: Lookup) -> ClassifyReply:
+        """One ranking per text of the request that was looked up, by this model.
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
         """
-        identity = self._identity(model_id)
-        lookup = await self._cache.find(identity, request)
-        if identity and (reply := self._cached(identity, lookup, request)):
+        await self._cache.read_shared(lookup)
+        if reply := self.get_cached(lookup):
             return reply
-        async with self.lease(model_id, request.options) as loaded:
+        request = lookup.request
+        async with self.lease(wanted, request.options) as loaded:
             model = loaded.model
-            if model.identity != identity:  # its first request, or its files have changed since it was loaded
-                self._revisions.remember(model.model_id, model.identity, model.files)
-                lookup = await self._cache.find(model.identity, request)
-                if reply := self._cached(model.identity, lookup, request):
+            if model.identity != lookup.identity:  # its first request, or its files have changed since it was loaded
+                self._identities.record(model.model_id, model.identity, model.files)
+                lookup = self._cache.look_up(model.identity, request, lookup.scope)
+                await self._cache.read_shared(lookup)
+                if reply := self.get_cached(lookup):
                     return reply
             answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
         self._observe(lookup)
-        rankings = [answer.ranking for answer in answers]
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
-        return ClassifyReply(rankings, model.revision, seconds, request.characters, request.ignored)
+        encoded = [answer.encoded for answer in answers]
+        return ClassifyReply(encoded, model.revision, seconds, request.characters, request.ignored)
 
-    def get_cached(self, model_id: str | None, request: ClassifyRequest) -> ClassifyReply | None:
-        """The reply, if this process remembers the answer to every text; wakes no model and waits for nothing."""
-        identity = self._identity(model_id)
-        return self._cached(identity, self._cache.get_cached(identity, request), request) if identity else None
-
-    def _cached(self, identity: Identity, lookup: Lookup, request: ClassifyRequest) -> ClassifyReply | None:
-        """The reply, if every answer is remembered; it took what the slowest answer took (contract section 8)."""
-        if not lookup.complete:
+    def get_cached(self, lookup: Lookup) -> ClassifyReply | None:
+        """The reply, if the look-up has every answer; it took what the slowest answer took (contract section 8)."""
+        identity, request = lookup.identity, lookup.request
+        if identity is None or not lookup.complete:
             return None
         self._observe(lookup)
         answers = [answer for answer in lookup.answers if answer]
         seconds = max(answer.seconds for answer in answers)
-        rankings = [answer.ranking for answer in answers]
-        return ClassifyReply(rankings, identity.revision, seconds, request.characters, request.ignored, "cache")
+        encoded = [answer.encoded for answer in answers]
+        return ClassifyReply(encoded, identity.revision, seconds, request.characters, request.ignored, "cache")
 
     def _observe(self, lookup: Lookup) -> None:
-        """Says where a request's answers were; once per request, and only of those that look in the cache."""
-        if lookup.shares:
+        """Counts where a request's answers were; once per request, and only for those that read the cache."""
+        if lookup.reads_cache:
             missed = lookup.answers.count(None)
             here = len(lookup.answers) - missed - lookup.from_shared
-            self._observer.remembered(here, lookup.from_shared, missed)
+            self._observer.looked_up(here, lookup.from_shared, missed)
 
     async def _compute(self, loaded: LoadedModel, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
-        """The answers to the texts at these positions of a request."""
+        """The answers to the texts at these positions of a request, encoded once, for this reply and for the cache."""
         began = time.perf_counter()
         texts = [request.texts[index] for index in positions]
         rankings = await self.rankings(loaded, texts, request.parameters, positions)
@@ -179,38 +182,35 @@ class Service:
             rankings.append(rank(row, model.config.labels, function, parameters.top_k))
         return rankings
 
-    def find(self, model_id: str | None) -> str:
-        """The id of the model that a caller means; raises what `Catalogue.find` raises."""
-        return self._resolver.find(self.default_model if model_id is None else model_id)
+    def resolve(self, name: str | None) -> ResolvedModel:
+        """The model that a caller means, for whatever is asked of it; None is the default model.
 
-    def _identity(self, model_id: str | None) -> Identity | None:
-        """Who answers under this id, as far as it is known without loading the model."""
-        return self._revisions.identity(*self._resolver.locate(self.default_model if model_id is None else model_id))
+        Raises what `Resolver.find` raises.
+        """
+        return self._resolver.find(self.default_model if name is None else name)
 
     @asynccontextmanager
-    async def lease(self, model_id: str | None, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
-        """The model that a caller means by this id or bare name, loaded, for as long as the context.
+    async def lease(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
+        """The model, loaded, for as long as the context.
 
         A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
         ModelTooBusyError, ModelNotLoadedError, or what loading raised.
         """
-        name = self.default_model if model_id is None else model_id.strip("/")
-        found = self._resolver.find(name)
-        if not options.load_model and not self._registry.resident(found):
-            raise ModelNotLoadedError(name)
+        if not options.load_model and not self._registry.resident(model.model_id):
+            raise ModelNotLoadedError(model.name)
         wait = self._residency.max_wait if options.wait_for_model else self._residency.load_grace
         async with AsyncExitStack() as stack:
             try:
-                loaded = await stack.enter_async_context(self._registry.lease(found, wait))
+                loaded = await stack.enter_async_context(self._registry.lease(model, wait))
             except TimeoutError:
                 if options.wait_for_model:
                     raise ModelTooBusyError(wait) from None
-                raise ModelLoadingError(name, self._estimated_time(found)) from None
+                raise ModelLoadingError(model.name, self._estimated_time(model.model_id)) from None
             yield loaded
 
-    def state(self, model_id: str | None) -> ModelState:
-        """Where a model stands; raises ModelNotFoundError or AmbiguousModelError."""
-        found = self._resolver.find(self.default_model if model_id is None else model_id)
+    def state(self, model: ResolvedModel) -> ModelState:
+        """Where a model stands."""
+        found = model.model_id
         if self._registry.resident(found):
             return ModelState("Loaded")
         if found in self._registry.loads():
@@ -219,9 +219,9 @@ class Service:
             return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=str(error))
         return ModelState("Loadable", self._estimated_time(found))
 
-    def failure(self, key: str) -> Exception | None:
-        """Why the model of this key could not be loaded, for as long as that is the answer."""
-        return self._registry.failure(key)
+    def failure(self, model_id: str) -> Exception | None:
+        """The failure of the model's last load, for as long as it is not tried again."""
+        return self._registry.failure(model_id)
 
     def usage(self) -> Usage:
         """How much is in use now."""
@@ -251,24 +251,13 @@ class Service:
         remaining = (self._loader.expected_seconds(one) - (loads.get(one) or 0.0) for one in (*before, found))
         return max(LEAST_ESTIMATE, sum(max(0.0, seconds) for seconds in remaining))
 
-    async def info(self, model_id: str | None) -> dict[str, Any]:
-        """What a model is, for `/info`: ids, labels and limits."""
-        async with self.lease(model_id) as loaded:
-            model = loaded.model
-        return {
-            "model_id": model.model_id,
-            "model_sha": model.revision,
-            "model_dtype": model.engine.precision,
-            "precision_trial": None if model.choice is None else asdict(model.choice),
-            "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
-            "architecture": model.config.architecture,
-            "max_input_length": model.encoder.max_tokens,
-            "max_text_characters": model.encoder.max_characters,
-            "function_to_apply": model.config.default_function,
-        }
+    async def info(self, wanted: ResolvedModel) -> dict[str, Any]:
+        """The model's ids, labels and limits, for `/info`."""
+        async with self.lease(wanted) as loaded:
+            return describe(loaded.model)
 
     def ready(self) -> bool:
-        """Whether requests are taken and answered: not stopping, and no lane hangs."""
+        """Whether requests are admitted and answered: not stopping, and no engine hangs."""
         return not self._stopping and not self.hung()
 
     def hung(self) -> bool:
@@ -276,18 +265,18 @@ class Service:
         return self._dispatcher.hung()
 
     def give_up(self) -> None:
-        """Before a hung process is replaced: tells everybody who waits to try again, and takes nothing more."""
+        """Answers all who wait with an UnavailableError and admits nothing more, before a hung process is replaced."""
         self._stopping = True
         error = UnavailableError("The engine hangs and is being replaced: try again in a moment.")
         self._registry.close(error)
         self._dispatcher.close(error)
 
     def stop_loading(self) -> None:
-        """Ends a trial of precisions that runs: whoever waits for it is told that the server stops."""
+        """Ends a running trial of precisions with an UnavailableError for those who wait for it."""
         self._loader.stop_trial()
 
     async def close(self) -> None:
-        """Answers what was taken, then ends the threads."""
+        """Answers what was admitted, then ends the threads."""
         self._stopping = True
         self.stop_loading()
         self._registry.close(UnavailableError("This server is stopping: try again in a moment."))

@@ -1,4 +1,4 @@
-"""HTTP <-> Service: the routes, the body, the client that leaves. What bytes mean is `wire`'s business."""
+"""HTTP <-> Service: the routes, the body, the client that leaves. Bytes are read and written by protocol/."""
 
 import asyncio
 import json
@@ -15,8 +15,9 @@ from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from labeld.auth.authenticator import Authenticator
-from labeld.auth.errors import AnonymousError, RateLimitedError
+from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
+from labeld.error_reply import encode_error
 from labeld.errors import (
     InvalidRequestError,
     LabeldError,
@@ -27,7 +28,8 @@ from labeld.errors import (
 )
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.request import parse_request
-from labeld.protocol.response import encode_error, encode_reply, reply_headers, request_id
+from labeld.protocol.response import encode_reply, reply_headers
+from labeld.repository.resolver import ResolvedModel
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.web.hub_api import LOOK_UPS, LookUp
@@ -40,6 +42,7 @@ from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.request_body import cancel_on_disconnect, read_body
+from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
 from labeld.web.security.origins import Origins, preflight
 from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
@@ -88,21 +91,14 @@ class App:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        sent_ids = headers.get("x-request-id"), headers.get("x-amzn-trace-id")
-        scope["state"] = {
-            "request_id": request_id(*sent_ids),
-            "headers": headers,
-            "route": "",
-            "began": time.perf_counter(),
-        }
+        state = begin_request(scope)
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
-            request_origin = scope["state"]["source"] = self._origins.request_origin(scope, headers)
-            send = request_origin.replying(send)
-            if (allowed := preflight(scope, headers, request_origin)) is not None:
+            state.origin = self._origins.request_origin(scope, state.headers)
+            send = state.origin.replying(send)
+            if (allowed := preflight(scope, state.headers, state.origin)) is not None:
                 await self._finish(_Raw(204, allowed, b""), scope, receive, send)
                 return
             await self._router(scope, receive, send)
@@ -124,33 +120,32 @@ class App:
         self._stop_loading()
 
     def on_refused(self, status: int) -> None:
-        """Counts what the connection has refused, so that no route could."""
+        """Counts a refusal by the connection, which no route has seen."""
         self._metrics.rejected(status)
         if self._log:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        status, headers, body = encode_error(error, scope["state"]["request_id"])
-        response: Response = _Raw(status, headers, body)
-        state = scope["state"]
-        is_page = scope["method"] in {"GET", "HEAD"} or state.get("is_page")
-        if is_page and wants_html(state["headers"].get("accept")):
-            asks_who = isinstance(error, AnonymousError) and state.get("is_page")
-            response = to_sign_in(scope) if asks_who else await error_page(response)
-        if isinstance(error, OverloadedError | RateLimitedError):
-            self._metrics.refused("per_minute" if isinstance(error, RateLimitedError) else error.limit)
+        state = state_of(scope)
+        response: Response = _Raw(*encode_error(error, state.request_id))
+        is_page = scope["method"] in {"GET", "HEAD"} or state.is_page
+        if is_page and wants_html(state.headers.get("accept")):
+            must_sign_in = isinstance(error, AnonymousError) and state.is_page
+            response = to_sign_in(scope) if must_sign_in else await error_page(response)
+        if isinstance(error, OverloadedError):
+            self._metrics.refused(error.limit)
         await self._finish(response, scope, receive, send)
 
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the request, and answers it."""
-        state = scope["state"]
-        seconds = time.perf_counter() - state["began"]
-        self._metrics.request(state["route"], response.status_code, seconds)
-        if "asked" in state:  # a request to classify, if only its body can be read
-            texts = len(state["asked"].texts) if state["asked"] else 0
+        state = state_of(scope)
+        seconds = time.perf_counter() - state.began
+        self._metrics.request(state.route, response.status_code, seconds)
+        if state.classifies:
+            texts = len(state.asked.texts) if state.asked else 0
             self._metrics.totals.classified(texts, response.status_code, seconds)
         if self._log:
-            self._log.answered(scope, response.status_code, seconds)
+            self._log.answered(scope["method"], state, response.status_code, seconds)
         await response(scope, receive, send)
 
     def _routes(self) -> list[Route]:
@@ -175,13 +170,13 @@ class App:
         ]
 
     def _route(self, path: str, handler: Handler, policy: RoutePolicy, method: str = "GET") -> Route:
-        """A route for those who have what it needs, whose requests are counted by its template and not their path."""
+        """A route for callers whom its policy allows; requests are counted by its template and not by their path."""
         template = path.replace(":path}", "}")
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            state = scope["state"]
-            state["route"], state["is_page"] = template, policy.is_page
-            state["access_token"] = await self._access.caller(policy, scope)
+            state = state_of(scope)
+            state.route, state.is_page = template, policy.is_page
+            state.access_token = await self._access.caller(policy, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
         route = Route(path, handler, methods=[method])
@@ -192,7 +187,7 @@ class App:
         async def answer(request: Request) -> Response:
             with self._service.admission():
                 body, headers = await look_up(self._service, request)
-            return json_response(body, {"x-request-id": request.state.request_id, **headers})
+            return json_response(body, {"x-request-id": state_of(request).request_id, **headers})
 
         return answer
 
@@ -208,35 +203,34 @@ class App:
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
-        state, model_id = request.scope["state"], request.path_params.get("model_id")
-        headers, state["asked"] = state["headers"], None
+        state = state_of(request)
+        state.classifies = True
         with service.admission():
-            self._require_model(request)
-            body = await read_body(request.receive, headers, limits)
+            is_early = self._log or (state.access_token and state.access_token.models)
+            model = self._permitted_model(request) if is_early else None
+            body = await read_body(request.receive, state.headers, limits)
             query = request.scope["query_string"].decode("latin-1")
-            asked = state["asked"] = parse_request(body, headers, query, limits)
-            reply = service.get_cached(model_id, asked) or await cancel_on_disconnect(
-                service.classify(model_id, asked), request
-            )
-        state["reply"], body = reply, encode_reply(reply)
-        return _Raw(200, reply_headers(reply, state["request_id"], len(body)), body)
+            asked = state.asked = parse_request(body, state.headers, query, limits)
+            model = model or self._permitted_model(request)
+            lookup = service.look_up(model, asked, state.cache_scope)
+            reply = service.get_cached(lookup) or await cancel_on_disconnect(service.classify(model, lookup), request)
+        state.reply, body = reply, encode_reply(reply)
+        return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 
-    def _require_model(self, request: Request) -> None:
-        """Raises ForbiddenKeyError when the caller's key may not use the model that the request names."""
-        state = request.scope["state"]
-        if self._log or (state["access_token"] and state["access_token"].models):
-            state["model"] = self._service.find(request.path_params.get("model_id"))
-            require_model(state["access_token"], state["model"])
+    def _permitted_model(self, request: Request) -> ResolvedModel:
+        """The model that the request names; raises ForbiddenTokenError when the caller's token may not use it."""
+        state, model = state_of(request), self._service.resolve(request.path_params.get("model_id"))
+        state.model = model.model_id
+        require_model(state.access_token, model.model_id)
+        return model
 
     async def _info(self, request: Request) -> Response:
         with self._service.admission():
-            self._require_model(request)
-            return json_response(await self._service.info(request.path_params.get("model_id")))
+            return json_response(await self._service.info(self._permitted_model(request)))
 
     async def _health_of_model(self, request: Request) -> Response:
         with self._service.admission():
-            self._require_model(request)
-            async with self._service.lease(request.path_params["model_id"]):
+            async with self._service.lease(self._permitted_model(request)):
                 return json_response({"status": "ok"})
 
     async def _health(self, _: Request) -> Response:
@@ -284,7 +278,7 @@ class App:
 
 
 class _Raw(Response):
-    """A response of ready-made header bytes: `wire` has decided all of them."""
+    """A response of ready-made header bytes, all of them from protocol/ or error_reply."""
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None

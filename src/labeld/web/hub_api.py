@@ -1,4 +1,4 @@
-"""What clients ask the Hub before they ask for an answer, so that their look-ups work with HF_ENDPOINT pointed here.
+"""Look-ups that clients send to the Hub before they classify, answered here where HF_ENDPOINT points to labeld.
 
 The shapes are the Hub's (contract sections 1.1, 1.4, 8, 9.2). What this server does not know (downloads, likes, cards)
 it does not say. All of it is answered without an access token, as clients ask without one; only `whoami` needs one.
@@ -13,10 +13,12 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from labeld.auth.errors import AnonymousError
-from labeld.auth.records import AccessToken, Role
-from labeld.errors import InvalidRequestError, ModelNotFoundError, NotDownloadedError, RepositoryNotFoundError
+from labeld.auth.records import Role
+from labeld.errors import InvalidRequestError, ModelNotFoundError
+from labeld.repository.errors import NotDownloadedError, RepositoryNotFoundError
 from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
+from labeld.web.request_state import state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, bearer_token
 
 TASK = "text-classification"
@@ -29,11 +31,11 @@ OTHER_ORDERS = ("trendingScore", "trending_score", "trending", "likes", "downloa
 """Orders that are accepted and mean nothing here: the models then stand by id."""
 MAPPING = "inferenceProviderMapping"
 HUB_ROLES: dict[Role, str] = {"inference": "read", "admin": "write"}
-"""What the Hub would call them (contract section 9.2)."""
+"""The Hub's names of the roles (contract section 9.2)."""
 
 Body = dict[str, Any] | list[Any]
 Reply = tuple[Body, dict[str, str]]
-"""What is answered, and header fields beside the usual ones."""
+"""The JSON of the reply, and header fields beside the usual ones."""
 LookUp = Callable[[Service, Request], Awaitable[Reply]]
 
 
@@ -59,7 +61,7 @@ async def models(service: Service, request: Request) -> Reply:
 async def model(service: Service, request: Request) -> Reply:
     """`/api/models/{id}`: one model, also one that is only on the Hub if it may be downloaded from there."""
     try:
-        listed = await service.listing.one(request.path_params["model_id"].strip("/"))
+        listed = await service.listing.one(service.resolve(request.path_params["model_id"]))
     except (ModelNotFoundError, NotDownloadedError) as error:
         raise RepositoryNotFoundError(error) from None
     described = _described(listed, _revisions(service), live=_live(service, listed))
@@ -80,9 +82,9 @@ async def tasks(service: Service, _: Request) -> Reply:
 
 async def status(service: Service, request: Request) -> Reply:
     """`/status/{id}`: whether a model is loaded, in the words of contract section 8; one that loads is not yet."""
-    name = request.path_params["model_id"].strip("/")
-    await service.listing.one(name)  # raises where there is no such model
-    state = service.state(name)
+    model = service.resolve(request.path_params["model_id"])
+    await service.listing.one(model)  # raises where there is no such model
+    state = service.state(model)
     error = {"error": state.error} if state.state == "error" else {}
     shown = "Loadable" if state.state == "Loading" else state.state
     loaded = state.state == "Loaded"
@@ -99,8 +101,8 @@ async def framework(service: Service, request: Request) -> Reply:
 
 
 async def whoami(_: Service, request: Request) -> Reply:
-    """`/api/whoami-v2`: the facts of the caller's key; on an open server whoever has any token is the same user."""
-    access_token: AccessToken | None = request.state.access_token
+    """`/api/whoami-v2`: the caller's access token; on an open server all who send any token are one user."""
+    access_token = state_of(request).access_token
     if access_token is None:
         if bearer_token(request.headers.get("authorization")) is None:
             raise AnonymousError
@@ -176,7 +178,7 @@ def _described(listed: ModelInfo, revisions: dict[str, str], *, live: bool) -> d
 
 
 def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
-    """What `expand` or `expand[]` names of it and the id; without either all but the mapping, as on the Hub."""
+    """The id and what `expand` or `expand[]` names; without either all but the mapping, as on the Hub."""
     asked = {*query.getlist("expand"), *query.getlist("expand[]")}
     wanted = asked | {"id"} if asked else described.keys() - {MAPPING}
     return {name: value for name, value in described.items() if name in wanted}

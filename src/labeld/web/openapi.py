@@ -26,7 +26,7 @@ LOOK_UPS = {
     "/status/{model_id}": ("Whether a model is loaded.", _OBJECT),
     "/framework/{framework}": ("The models on this machine that answer with a framework.", _OBJECTS),
 }
-"""What clients ask the Hub, and what they are answered (contract sections 1.1, 8, 9.2)."""
+"""Look-ups as of the Hub, and their replies (contract sections 1.1, 8, 9.2)."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "top_k": {
@@ -56,18 +56,18 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Tokens to keep, special tokens included; by itself it switches truncation on.",
     },
 }
-"""What `parameters` in the body may hold."""
+"""The members of `parameters` in the body."""
 
 REQUEST_HEADERS = {
     "authorization": "Bearer and an access token; needed once this server has any.",
-    "x-use-cache": "false or 0: the answer is computed anew, not remembered from before.",
+    "x-use-cache": "false or 0: the answer is computed anew, and not taken from the cache.",
     "x-wait-for-model": "true or 1: the request is held while its model loads, and not answered 503.",
     "x-load-model": "0: the model is not loaded for this request; 404 unless it is loaded already.",
     "x-request-id": "Comes back in the reply, if it is short and safe; so does x-amzn-trace-id.",
 }
 REPLY_HEADERS = {
-    "x-compute-time": "Seconds that the answer took; of a remembered one, what it took when it was computed.",
-    "x-compute-type": "cpu, or cache when the answer to every text was remembered.",
+    "x-compute-time": "Seconds that the answer took; of a cached one, those when it was computed.",
+    "x-compute-type": "cpu, or cache when the answer to every text was cached.",
     "x-compute-characters": "Characters of all texts; not with cache.",
     "x-sha": "The model's revision, 40 hex digits.",
     "x-request-id": "The request's own, or a new one.",

@@ -1,4 +1,4 @@
-"""What comes in with a request after its headers: the body, and the news that the client has left."""
+"""A request after its headers: its body, and the disconnection of its client."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping

@@ -15,6 +15,7 @@ from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyRequest, Text
 from labeld.web.monitoring.history import KEPT, History
+from tests.support.classify import classify
 from tests.support.server_process import Server, serving, wait_until
 
 
@@ -45,7 +46,7 @@ def test_an_interval_is_what_happened_in_it() -> None:
     async def story(service: Service, metrics: Metrics) -> None:
         clock = Clock()
         history = History(metrics.totals, service, clock)
-        await service.classify(None, ClassifyRequest((Text("good"), Text("bad"))))
+        await classify(service, None, ClassifyRequest((Text("good"), Text("bad"))))
         for seconds in (0.010, 0.010, 0.010, 0.5):
             metrics.totals.classified(2, 200, seconds)
         metrics.totals.classified(1, 429, 0.001)
@@ -101,7 +102,7 @@ def test_ten_minutes_are_kept_and_no_more() -> None:
         history = History(metrics.totals, service, clock)
         for _ in range(KEPT + 50):
             metrics.batch(123_457, 0.1, [0.0] * 17)
-            metrics.remembered(12_345, 0, 67_891)
+            metrics.looked_up(12_345, 0, 67_891)
             for seconds in (0.001234, 1.2345):
                 metrics.totals.classified(12_345, 200, seconds)
             clock.now += 2.345

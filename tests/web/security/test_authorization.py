@@ -19,6 +19,7 @@ from labeld.config.load import load
 from labeld.config.settings import Listen, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
+from labeld.web.request_state import RequestState
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token
 from labeld.web.security.origins import Origins, RequestOrigin
 from tests.support.access_tokens import Keys, some_keys
@@ -453,7 +454,8 @@ HERE = RequestOrigin()
 def scope_of(source: RequestOrigin = HERE, **headers: str) -> dict[str, Any]:
     """What a request is to `Access`."""
     fields = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return {"headers": fields, "method": "POST", "http_version": "1.1", "state": {"headers": headers, "source": source}}
+    state = RequestState(headers, "an-id", origin=source)
+    return {"headers": fields, "method": "POST", "http_version": "1.1", "state": state}
 
 
 def in_process(keys: Keys, work: Any) -> Any:
@@ -523,14 +525,14 @@ def test_looking_at_the_caller_takes_less_than_10_microseconds(keys: Keys) -> No
     """Host, origin and token together, processor time, in the best of many rounds: what a request pays for them."""
     token, rounds, calls = keys.tokens["user"], 40, 500
     scope = scope_of(host="127.0.0.1:8080", accept="*/*", authorization=f"Bearer {token}")
-    headers, origins = scope["state"]["headers"], Origins(load({}, {}))
+    state, origins = scope["state"], Origins(load({}, {}))
 
     async def work(access: Access) -> float:
         best = 1.0
         for _ in range(rounds):
             began = time.thread_time()
             for _ in range(calls):
-                scope["state"]["source"] = origins.request_origin(scope, headers)
+                state.origin = origins.request_origin(scope, state.headers)
                 await access.caller(INFERENCE, scope)
             best = min(best, (time.thread_time() - began) / calls)
         return best

@@ -1,1 +1,1 @@
-"""What the server says of itself, and the watchdog."""
+"""The state of the server for people and programs, and the watchdog."""

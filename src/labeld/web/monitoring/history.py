@@ -92,7 +92,7 @@ class History:
 
 
 def _between(before: Note, now: Note) -> Figures:
-    """What happened from one note to another: rates per second, times in seconds; None where there was nothing."""
+    """The figures from one note to another: rates per second, times in seconds; None where there was nothing."""
     length = max(now.at - before.at, 1e-9)
     grown = {name: count - before.counts[name] for name, count in now.counts.items()}
     times = {index: new - before.seconds[index] for index, new in enumerate(now.seconds) if new > before.seconds[index]}

@@ -1,4 +1,4 @@
-"""What this process says of itself at one moment: `/status` as JSON, and the part of `/metrics` that is no event."""
+"""The state of this process at one moment: `/status` as JSON, and the part of `/metrics` that is no event."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ class Status(Collector):
         }
 
     def collect(self) -> Iterator[Metric]:
-        """The same for Prometheus. The label `model` has the ids of loaded models only, and goes with them."""
+        """The state for Prometheus. The label `model` has the ids of loaded models only, and goes with them."""
         service = self._service
         usage, counts, residents = service.usage(), service.counts, service.residents()
         yield InfoMetricFamily("labeld", "What runs.", {"version": version("labeld")})
@@ -71,7 +71,7 @@ class Status(Collector):
             ("labeld_models_loading", "Models being loaded.", len(usage.loading)),
             ("labeld_memory_bytes", "Memory that counts against the budget.", usage.memory),
             ("labeld_memory_budget_bytes", "The budget.", usage.memory_budget),
-            ("labeld_cache_answers", "Answers remembered in this process.", usage.cache.answers),
+            ("labeld_cache_answers", "Answers cached in this process.", usage.cache.answers),
             ("labeld_cache_bytes", "What they take.", usage.cache.bytes),
         ):
             yield GaugeMetricFamily(name, help_text, value)

@@ -147,9 +147,9 @@ async def of_all(service: Service) -> list[ModelView]:
 
 
 async def of_one(service: Service, name: str) -> ModelView:
-    """The model that a caller means by `name`; raises what `Catalogue.locate` raises, unless the model is known."""
+    """The model that a caller means by `name`; raises what `Resolver.find` raises, unless the model is known."""
     try:
-        listed = await service.listing.here(name)
+        listed = await service.listing.here(service.resolve(name))
     except LabeldError:
         if name not in KNOWN:
             raise
@@ -168,7 +168,7 @@ def _state(service: Service, name: str, listed: ModelInfo | None) -> tuple[State
     if listed and listed.problem:
         return "unsupported", listed.problem, None
     try:
-        found = service.state(name)
+        found = service.state(service.resolve(name))
     except LabeldError:
         return "absent", None, None
     if found.state in {"Loaded", "Loading"}:

@@ -12,6 +12,7 @@ from labeld.web.pages.context import Site
 from labeld.web.pages.rendering import origin, page
 from labeld.web.pages.sign_in import HEADERS, TOKENS, is_secure, to_page
 from labeld.web.pages.token_form import PERIODS, TokenForm, read_token_form
+from labeld.web.request_state import state_of
 from labeld.web.security.forms import read_form
 
 
@@ -61,7 +62,7 @@ async def rotate(site: Site, request: Request) -> Response:
         access_token, token = await site.access.authenticator.rotate(request.path_params["token_id"])
     except TokenRequestError as error:
         return await _show(site, request, TokenForm(), 400, str(error))
-    own = request.state.access_token
+    own = state_of(request).access_token
     cookie = _session(site, request, access_token) if own and own.token_id == access_token.token_id else {}
     return await _show_once(site, request, access_token, token, cookie)
 
@@ -90,7 +91,7 @@ async def _show(site: Site, request: Request, form: TokenForm, status: int = 200
         ),
         is_open=site.access.is_open,
         has_admin=any(access_token.role == "admin" for access_token in live),
-        own=request.state.access_token,
+        own=state_of(request).access_token,
         now=now,
     )
 
@@ -108,7 +109,7 @@ async def _ask(site: Site, request: Request, what: str) -> Response:
     access_token = next((one for one in everything if one.token_id == request.path_params["token_id"]), None)
     if access_token is None:
         raise TokenNotFoundError
-    now, own = time.time(), request.state.access_token
+    now, own = time.time(), state_of(request).access_token
     others = [
         one for one in everything if one.role == "admin" and one.live(now) and one.token_id != access_token.token_id
     ]

@@ -1,4 +1,4 @@
-"""Who may ask for what: every route says what it needs, and a request is let through or told why not.
+"""Authorization: every route has a policy, and a request is let through or refused with a reason.
 
 Which names and web pages are let in at all is `origins`' business, and comes first.
 """
@@ -13,16 +13,17 @@ from labeld.auth.authenticator import Authenticator
 from labeld.auth.errors import AnonymousError, ForbiddenTokenError, ForeignOriginError, UnknownTokenError
 from labeld.auth.records import AccessToken, Role
 from labeld.config.settings import Listen
+from labeld.web.request_state import state_of
 
 _CREDENTIALS = re.compile(r"bearer(?:[ \t]+|:[ \t]*)(\S+)", re.IGNORECASE)
 """`Bearer`, in any case, or `Bearer:` as some documents print it (contract section 9.2)."""
 
 
 class RoutePolicy(NamedTuple):
-    """What a route needs of who asks."""
+    """The callers that a route is for."""
 
     role: Role | None
-    """None = nobody needs to be known. An admin may do whatever the others may."""
+    """None where no token is needed. An admin may do whatever the others may."""
     is_page: bool = False
     """Whether it is for people in a browser: links of other sites may lead there, but no page of another site, not even
     one that the settings name, may ask for it."""
@@ -39,7 +40,7 @@ class Sessions(Protocol):
     """Browsers in which somebody has signed in."""
 
     def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
-        """The key of who has signed in, if the headers have the cookie of a session that counts."""
+        """The access token of who has signed in, if the headers have the cookie of a session that counts."""
         ...
 
 
@@ -52,16 +53,16 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may ask, because no key was ever made. Whatever token a client sends then means nothing."""
+        """Whether no token is needed, because none was ever made. A token that a client sends then means nothing."""
         return self._may_be_open and self.authenticator.empty
 
     async def caller(self, policy: RoutePolicy, scope: Scope) -> AccessToken | None:
-        """Whose key the request has; None where nobody needs to be known. `scope["state"]` has headers and source.
+        """Whose access token the request has; None where nobody needs to be known. `scope` has a RequestState.
 
-        Raises ForeignOriginError, AnonymousError, UnknownKeyError, ForbiddenKeyError for the wrong role,
-        RateLimitedError, or KeyStoreUnavailableError.
+        Raises ForeignOriginError, AnonymousError, UnknownTokenError, ForbiddenTokenError for the wrong role,
+        RateLimitedError, or TokenStoreUnavailableError.
         """
-        request_origin = scope["state"]["source"]
+        request_origin = state_of(scope).origin
         if (request_origin.origin is not None) if policy.is_page else request_origin.is_link:
             raise ForeignOriginError(request_origin.origin)
         # NOTE: an address that others can reach is never open to whoever would make the first access token
@@ -77,7 +78,7 @@ class Access:
         return access_token
 
     async def _identified(self, scope: Scope) -> AccessToken:
-        headers = scope["state"]["headers"]
+        headers = state_of(scope).headers
         authorization = headers.get("authorization")
         if authorization is None:
             return self._signed_in(scope)
@@ -93,9 +94,9 @@ class Access:
 
     def _signed_in(self, scope: Scope) -> AccessToken:
         """Whose session it is; of our own pages only, because a browser sends the cookie for other sites' pages too."""
-        headers = scope["state"]["headers"]
-        if self.sessions and "cookie" in headers and scope["state"]["source"].origin is None:
-            access_token = self.sessions.caller(headers)
+        state = state_of(scope)
+        if self.sessions and "cookie" in state.headers and state.origin.origin is None:
+            access_token = self.sessions.caller(state.headers)
             if access_token is not None:
                 return access_token
         raise AnonymousError
@@ -110,7 +111,7 @@ def bearer_token(authorization: str | None) -> str | None:
 
 
 def require_model(access_token: AccessToken | None, found: str) -> None:
-    """Raises ForbiddenKeyError when the key may not use this model.
+    """Raises ForbiddenTokenError when the access token may not use this model.
 
     `found` is its id as the server has found it, with or without a revision, and never as the client spells it.
     """

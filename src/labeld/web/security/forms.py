@@ -1,4 +1,4 @@
-"""What a form of our pages sends: a few short fields, and only from our own pages."""
+"""Forms of our pages: a few short fields, and only from our own pages."""
 
 import re
 from urllib.parse import parse_qsl

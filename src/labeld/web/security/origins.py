@@ -23,17 +23,17 @@ ALLOWED_HEADERS = (
     b"authorization, content-type, user-agent, x-use-cache, x-wait-for-model, x-load-model, x-use-gpu, x-hf-bill-to, "
     b"x-amzn-trace-id, x-request-id"
 )
-"""What a page of a named origin may send; a * would not cover Authorization (contract section 7)."""
+"""Header fields that a page of a named origin may send; a * would not cover Authorization (contract section 7)."""
 EXPOSED_HEADERS = (
     b"x-compute-type, x-compute-time, x-compute-characters, x-request-id, x-sha, x-error-code, x-error-message, "
     b"x-hf-warning, retry-after, ratelimit, ratelimit-policy, link"
 )
-"""What such a page may read of a reply."""
+"""Header fields of a reply that such a page may read."""
 PREFLIGHT_SECONDS = 600
 """How long a browser need not ask again."""
 
 KNOWN_HOSTS, HOST_CHARACTERS = 256, 255
-"""How many spellings of our names are remembered, so that looking costs nothing; and how long one may be."""
+"""How many spellings of our names are cached, so that the check costs nothing; and how long one may be."""
 
 _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@\s]+)", re.ASCII | re.IGNORECASE)
@@ -50,7 +50,7 @@ class RequestOrigin:
     is_link: bool = False
     """Whether it is a link of another site, that somebody follows: only pages are for that."""
     headers: Headers = ()
-    """What every reply to it has, errors too."""
+    """Header fields of every reply to it, errors too."""
 
     def replying(self, send: Send) -> Send:
         """`send` with those headers."""
@@ -79,7 +79,7 @@ class Origins:
         vary = ((b"vary", b"Origin"),) if sites.origins else ()
         self._here, self._link = RequestOrigin(headers=vary), RequestOrigin(is_link=True, headers=vary)
         self._named = {origin: _named(origin) for origin in sites.origins}
-        self._require_ours = lru_cache(KNOWN_HOSTS)(self._find_name)  # NOTE: an exception is not remembered
+        self._require_ours = lru_cache(KNOWN_HOSTS)(self._find_name)  # NOTE: an exception is not cached
 
     def request_origin(self, scope: Scope, headers: Mapping[str, str]) -> RequestOrigin:
         """Where it comes from. Raises BadHostError, ForeignHostError, or ForeignOriginError.
@@ -151,7 +151,7 @@ def is_same(origin: str, host: str) -> bool:
 
 
 def _named(origin: str) -> RequestOrigin:
-    """What pages of an origin that the settings name get; they are told its name and no *, as credentials need it."""
+    """The rules for pages of an origin in the settings; replies name it instead of *, as credentials need it."""
     found = _ORIGIN.fullmatch(origin)
     host = _HOST.fullmatch(found["host"]) if found else None
     unusual = found and host and host["port"] not in {"", _DEFAULT_PORTS[found["scheme"].lower()]}

@@ -1,7 +1,7 @@
 """Browsers in which somebody has signed in: a signed cookie, and nothing kept here.
 
-A session names a key and the moment when the key's present token was made, so that it ends as soon as the key is
-revoked, rotated or expires (decision 11). One that began with a one-time link has no key, and simply ends.
+A session names an access token and the moment when it was made or rotated, so that it ends as soon as the token is
+revoked, rotated or expires (decision 11). One that began with a one-time link has no token, and ends by time alone.
 """
 
 import hmac
@@ -35,15 +35,15 @@ class Sessions:
         self._authenticator, self._now = authenticator, now
 
     def begin(self, access_token: AccessToken | None, *, secure: bool) -> str:
-        """The Set-Cookie header of a session of this key, or of whoever came by the link."""
+        """The Set-Cookie header of a session of this access token, or of the one-time link."""
         payload = f"{LINK}-0" if access_token is None else f"{access_token.token_id}-{_moment(access_token):x}"
         payload = f"{payload}.{int(self._now()):x}"
         return _set_cookie(f"{payload}.{self._signature(payload)}", SESSION_SECONDS, secure=secure)
 
     def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
-        """The key of who has signed in, if the headers have the cookie of a session that counts.
+        """The access token of who has signed in, if the headers have the cookie of a session that counts.
 
-        Raises KeyStoreUnavailableError when nobody can tell.
+        Raises TokenStoreUnavailableError when the database must be asked and does not answer.
         """
         # NOTE: cookies know no ports, so another server of this machine can set one of our name beside ours
         for value in _values(headers.get("cookie", ""))[:_MOST_COOKIES]:
@@ -68,7 +68,7 @@ class Sessions:
 
 
 class LoginThrottle:
-    """How often somebody was wrong lately, so that nobody can go on guessing."""
+    """Counts wrong attempts to sign in, so that nobody can go on guessing."""
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
         self._ticks = ticks
@@ -86,7 +86,7 @@ class LoginThrottle:
 
 
 def end_session(*, secure: bool) -> str:
-    """The Set-Cookie header that makes a browser forget its session."""
+    """The Set-Cookie header that ends a browser's session."""
     return _set_cookie("", 0, secure=secure)
 
 
@@ -100,7 +100,7 @@ async def first_code(authenticator: Authenticator) -> str | None:
             return None
         return await authenticator.new_sign_in(LINK_SECONDS)
     except TokenStoreUnavailableError:
-        return None  # the key ring has said so in the log
+        return None  # the authenticator has logged it
 
 
 def _set_cookie(value: str, seconds: int, *, secure: bool) -> str:
@@ -117,5 +117,5 @@ def _values(header: str) -> list[str]:
 
 
 def _moment(access_token: AccessToken) -> int:
-    """When the key's token was made, in milliseconds."""
+    """When the token was made or rotated, in milliseconds."""
     return round(access_token.created * 1000)

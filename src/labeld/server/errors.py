@@ -1,0 +1,30 @@
+"""Refusals by a connection: what is no request, or none within its limits. Each ends the connection.
+
+Too many connections or requests on one are an OverloadedError. The base and the rest are in labeld/errors.py.
+"""
+
+from labeld.errors import LabeldError
+
+
+class MalformedRequestError(LabeldError):
+    """What arrived is not HTTP/1.1 as it is spoken here."""
+
+    status = 400
+
+
+class SlowRequestError(LabeldError):
+    """The head or the body of a request did not arrive within its time."""
+
+    status = 408
+
+
+class BodyFramingError(LabeldError):
+    """A chunked body has too many chunks, or more framing than data."""
+
+    status = 413
+
+
+class HeaderTooLargeError(LabeldError):
+    """A request has more bytes before its body, or more header fields, than allowed."""
+
+    status = 431

@@ -1,0 +1,57 @@
+"""The facts of a request while it is answered: made by `App.__call__`, read wherever its scope is."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+from labeld.auth.records import AccessToken
+from labeld.error_reply import request_id
+from labeld.types import ClassifyReply, ClassifyRequest
+from labeld.web.security.origins import RequestOrigin
+
+
+@dataclass(slots=True)
+class RequestState:
+    """One request. What is not known yet, or never will be, has its default."""
+
+    headers: dict[str, str]
+    """By lower-case name; of a repeated one the last."""
+    request_id: str
+    began: float = field(default_factory=time.perf_counter)
+    """When its head had arrived, on the clock of `time.perf_counter`."""
+    origin: RequestOrigin = field(default_factory=RequestOrigin)
+    """Where it comes from; that of a request refused for its Host or Origin is never known."""
+    route: str = ""
+    """The template of its path; empty where no route has the path."""
+    is_page: bool = False
+    """Whether the route is for people in a browser."""
+    classifies: bool = False
+    """Whether it is a request to classify, whatever its body turns out to be."""
+    access_token: AccessToken | None = None
+    """Of the caller; None where nobody needs to be known."""
+    model: str | None = None
+    """The id of the model that it names, once that is found."""
+    asked: ClassifyRequest | None = None
+    reply: ClassifyReply | None = None
+
+    @property
+    def cache_scope(self) -> str:
+        """Who finds the answers to it with cache_scope=token: the id of the access token that counts, or empty."""
+        return self.access_token.token_id if self.access_token else ""
+
+
+def begin_request(scope: Scope) -> RequestState:
+    """The state of a new request, which its scope has from now on."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    state = RequestState(headers, request_id(headers.get("x-request-id"), headers.get("x-amzn-trace-id")))
+    scope["state"] = state
+    return state
+
+
+def state_of(request: Mapping[str, object]) -> RequestState:
+    """The state of a request, given the request or its scope."""
+    state = request["state"]
+    assert isinstance(state, RequestState)
+    return state
