@@ -82,7 +82,7 @@ def checked(server: Server, status: int, actual: int, headers: Mapping[str, str]
         (b"{}", "no `inputs`"),
         (b"null", "The body is null"),
         (b"true", "The body is true"),
-        (json.dumps({"inputs": ["a"] * 300}).encode(), "300 texts, more than the limit of 256"),
+        (json.dumps({"inputs": ["a"] * 1001}).encode(), "1001 texts, more than the limit of 1000"),
         (b'{"inputs": [["a", "b"]]}', "text_pair"),
         (b'{"inputs": [["a", "b"], "c"]}', "inputs[0]"),
         (b'{"inputs": {"text_pair": "a"}}', "`inputs.text` is missing"),
