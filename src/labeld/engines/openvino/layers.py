@@ -14,7 +14,7 @@ from openvino import Node, PartialShape, Type
 from openvino import opset13 as op
 
 from labeld.checkpoint.checkpoint import Checkpoint
-from labeld.checkpoint.mapped_file import FloatArray, WeightArray
+from labeld.checkpoint.mapped_file import FloatArray, WeightArray, widen
 from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.types import EncodedText
 
@@ -51,7 +51,7 @@ class PackedGraph:
     def inputs(self, texts: Sequence[EncodedText], short_multiple: int) -> list[PackedSequence | FloatArray]:
         """The arrays for `model.inputs`, in their order. Raises IndexError for a token id beyond the vocabulary."""
         ids, *others = self.pack(texts, short_multiple)
-        return [widened(self.words[ids]), *others]
+        return [widen(self.words[ids]), *others]
 
 
 def constant(array: WeightArray) -> Node:
@@ -64,13 +64,6 @@ def constant(array: WeightArray) -> Node:
         return op.constant(whole, shared_memory=True)
     stored = Type.f16 if whole.dtype == np.float16 else Type.bf16
     return op.convert(op.constant(ov.Tensor(whole, whole.shape, stored), shared_memory=True), "f32")
-
-
-def widened(array: WeightArray) -> FloatArray:
-    """As float32; uint16 are bits of bfloat16."""
-    if array.dtype == np.uint16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32, copy=False)
 
 
 def integers(*values: int) -> Node:
