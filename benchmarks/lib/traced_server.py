@@ -65,7 +65,8 @@ class _Watches:
         AnswerCache.find = _awaited(AnswerCache.find, LOOK_UP)  # type: ignore[method-assign]
         TextEncoder.encode = self._encode(TextEncoder.encode)  # type: ignore[method-assign]
         PackedGraph.inputs = self._pack(PackedGraph.inputs)  # type: ignore[method-assign]
-        OpenVinoEngine.run = self._run(OpenVinoEngine.run)  # type: ignore[method-assign]
+        for name in ("run", "run_concurrently"):
+            setattr(OpenVinoEngine, name, self._run(getattr(OpenVinoEngine, name)))
         Dispatcher.run = self._dispatch(Dispatcher.run)  # type: ignore[method-assign]
 
     def _encode(self, encode: Callable[..., list[EncodedText]]) -> Any:
@@ -87,11 +88,9 @@ class _Watches:
         return watched
 
     def _run(self, run_batch: Callable[..., Any]) -> Any:
-        def watched(
-            engine: OpenVinoEngine, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True
-        ) -> Any:
+        def watched(engine: OpenVinoEngine, texts: Sequence[EncodedText]) -> Any:
             began, used = time.perf_counter(), time.thread_time()
-            rows = run_batch(engine, texts, stream, exclusive=exclusive)
+            rows = run_batch(engine, texts)
             ended = time.perf_counter()
             self.inference += time.thread_time() - used - self._stream.used
             self._batches.update(dict.fromkeys(map(id, texts), (began, self._stream.packed, ended)))

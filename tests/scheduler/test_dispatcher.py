@@ -40,8 +40,18 @@ class AddingEngine:
         self.batches: list[list[int]] = []
         self.exclusive: list[bool] = []
 
-    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
+    def run(self, texts: Sequence[EncodedText]) -> Logits:
         """One logit per text."""
+        return self._sums(texts, exclusive=True)
+
+    def run_concurrently(self, texts: Sequence[EncodedText]) -> Logits:
+        """One logit per text."""
+        return self._sums(texts, exclusive=False)
+
+    def close(self) -> None:
+        """Has nothing to free."""
+
+    def _sums(self, texts: Sequence[EncodedText], *, exclusive: bool) -> Logits:
         self.batches.append([int(one.ids[0]) for one in texts])
         self.exclusive.append(exclusive)
         self.history += self.batches[-1]
@@ -50,9 +60,6 @@ class AddingEngine:
         if any(one.ids[0] == -1 for one in texts):
             raise RuntimeError("a secret of the library")
         return np.array([[one.ids.sum()] for one in texts], np.float32)
-
-    def close(self) -> None:
-        """Has nothing to free."""
 
 
 @asynccontextmanager

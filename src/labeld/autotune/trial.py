@@ -110,7 +110,7 @@ def _measure(
     rows, speeds, done = [], [], 0
     for batch in _batches(texts):
         began = time.perf_counter()
-        rows.append(engine.run(batch, 0))
+        rows.append(engine.run(batch))
         tokens = sum(len(text.ids) for text in batch)
         speeds.append(tokens / (time.perf_counter() - began))
         done += len(batch)

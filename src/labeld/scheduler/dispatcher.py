@@ -173,7 +173,8 @@ class Dispatcher:
         batch = run.batch
         rows: Logits | None = None
         try:
-            rows = queue.engine.run([item.text for item in batch], stream.number, exclusive=exclusive)
+            run_batch = queue.engine.run if exclusive else queue.engine.run_concurrently
+            rows = run_batch([item.text for item in batch])
         except Exception:
             logger.exception("The engine failed on a batch of %d texts", len(batch))
         tokens = sum(item.tokens for item in batch)

@@ -41,8 +41,8 @@ def test_scores_are_those_of_transformers_alone_and_packed(made: Callable[[str],
     """From one token to the last position, with and without token types."""
     case = made(name)
     engine = case.open()
-    exclusive = np.concatenate([engine.run([text], 0) for text in case.texts])
-    packed = engine.run(case.texts[::-1], 0)[::-1]
+    exclusive = np.concatenate([engine.run([text]) for text in case.texts])
+    packed = engine.run(case.texts[::-1])[::-1]
 
     assert np.ptp(case.scores(case.logits), axis=0).max() >= LEAST_SPREAD
     for logits in (exclusive, packed):
@@ -61,8 +61,8 @@ def test_a_padding_token_inside_a_text_is_not_counted(made: Callable[[str], Case
     padded = Case(case.folder, texts, saved_reference(case.folder, texts))
     engine = case.open()
 
-    assert padded.difference(engine.run(texts, 0))[1] <= LOGIT_BAR
-    assert padded.difference(np.concatenate([engine.run([text], 0) for text in texts]))[1] <= LOGIT_BAR
+    assert padded.difference(engine.run(texts))[1] <= LOGIT_BAR
+    assert padded.difference(np.concatenate([engine.run([text]) for text in texts]))[1] <= LOGIT_BAR
 
 
 def test_modernbert_turns_by_the_right_angle_thousands_of_tokens_on(made: Callable[[str], Case]) -> None:
@@ -71,7 +71,7 @@ def test_modernbert_turns_by_the_right_angle_thousands_of_tokens_on(made: Callab
     texts = some_texts(VARIANTS["modernbert-mean-biases"], [2048, 9])
     far = Case(case.folder, texts, saved_reference(case.folder, texts))
 
-    assert far.difference(case.open().run(texts, 0))[1] <= LOGIT_BAR
+    assert far.difference(case.open().run(texts))[1] <= LOGIT_BAR
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_weights_without_the_base_models_prefix_are_found(
     bare = case._replace(folder=tmp_path)
 
     assert bare.difference(saved_reference(tmp_path, case.texts))[1] <= LOGIT_BAR
-    assert bare.difference(bare.open().run(case.texts, 0))[1] <= LOGIT_BAR
+    assert bare.difference(bare.open().run(case.texts))[1] <= LOGIT_BAR
 
 
 NORM, FIRST_TOKENS, NEAR_ONLY = layers.Weights.norm, layers.keep_first_tokens, modernbert.near_only
@@ -164,6 +164,6 @@ def test_a_planted_defect_turns_the_check_red(made: Callable[[str], Case], name:
     """Nothing that is checked above could be wrong unnoticed."""
     case = made(name)
     with DEFECTS[defect]():
-        logits = case.open().run(case.texts, 0)
+        logits = case.open().run(case.texts)
 
     assert case.difference(logits)[0] > PROBABILITY_BAR

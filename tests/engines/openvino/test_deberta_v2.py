@@ -158,9 +158,9 @@ def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:
     spread = np.ptp(probabilities(case.expected, read_config(case.folder)), axis=0).max()
 
     assert spread >= 0.5
-    assert agree(ours.run(case.texts, 0), case)
-    assert agree(ours.run(case.texts[::-1], 0)[::-1], case)
-    assert agree(np.concatenate([ours.run([text], 0) for text in case.texts]), case)
+    assert agree(ours.run(case.texts), case)
+    assert agree(ours.run(case.texts[::-1])[::-1], case)
+    assert agree(np.concatenate([ours.run([text]) for text in case.texts]), case)
 
 
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
@@ -168,7 +168,7 @@ def test_small_batches_of_all_kinds(cases: dict[str, Case], name: str) -> None:
     """Each text beside its two neighbours: rows of one stretch and of several, and of several numbers of distances."""
     case = cases[name]
     ours = engine(case.folder)
-    triples = [ours.run(case.texts[at : at + 3], 0) for at in range(len(case.texts) - 2)]
+    triples = [ours.run(case.texts[at : at + 3]) for at in range(len(case.texts) - 2)]
 
     assert agree(np.concatenate([triples[0], *(rows[2:] for rows in triples[1:])]), case)
 
@@ -183,7 +183,7 @@ def test_transformers_says_the_same_of_padded_texts(cases: dict[str, Case]) -> N
     with torch.no_grad():
         padded = model(input_ids=ids, attention_mask=mask).logits.numpy()
 
-    np.testing.assert_allclose(engine(case.folder).run(case.texts[: len(LENGTHS)], 0), padded, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(engine(case.folder).run(case.texts[: len(LENGTHS)]), padded, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ CONFIG_DEFECTS = [
 @pytest.mark.parametrize(("name", "change"), CONFIG_DEFECTS)
 def test_a_planted_config_defect_is_noticed(cases: dict[str, Case], name: str, change: dict[str, object]) -> None:
     """Each key matters to the answers."""
-    assert not agree(engine(cases[name].folder, **change).run(cases[name].texts, 0), cases[name])
+    assert not agree(engine(cases[name].folder, **change).run(cases[name].texts), cases[name])
 
 
 def floored(self: Distances, distance: np.ndarray) -> np.ndarray:
@@ -246,7 +246,7 @@ def test_a_planted_defect_of_the_buckets_is_noticed(cases: dict[str, Case], monk
     """A row more or less for far distances is seen."""
     monkeypatch.setattr(Distances, "bucket", floored)
 
-    assert not agree(engine(cases["v3"].folder).run(cases["v3"].texts, 0), cases["v3"])
+    assert not agree(engine(cases["v3"].folder).run(cases["v3"].texts), cases["v3"])
 
 
 @pytest.mark.parametrize("name", ["v3", "v3-one-label"])
@@ -257,7 +257,7 @@ def test_a_planted_defect_of_the_scale_is_noticed(
     real = Distances.of
     monkeypatch.setattr(Distances, "of", lambda config: replace(real(config), scale_factor=1))
 
-    assert not agree(engine(cases[name].folder).run(cases[name].texts, 0), cases[name])
+    assert not agree(engine(cases[name].folder).run(cases[name].texts), cases[name])
 
 
 def no_mask(inputs: dict[str, np.ndarray]) -> None:
@@ -297,7 +297,7 @@ def test_a_planted_layout_defect_is_noticed(
 
     object.__setattr__(ours._graph, "pack", spoiled)
 
-    assert not agree(ours.run(case.texts, 0), case)
+    assert not agree(ours.run(case.texts), case)
 
 
 @pytest.mark.parametrize(
@@ -371,4 +371,4 @@ def test_what_config_leaves_out_is_as_in_transformers(cases: dict[str, Case], tm
         raw.pop(key)
     (tmp_path / "config.json").write_text(json.dumps(raw))
 
-    assert agree(engine(tmp_path).run(case.texts, 0), case)
+    assert agree(engine(tmp_path).run(case.texts), case)

@@ -107,8 +107,8 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
     ours = engine(folder)
 
     assert expected.std() > 0.1
-    np.testing.assert_allclose(ours.run(batch, 0), expected, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(np.concatenate([ours.run([one], 0) for one in batch]), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(ours.run(batch), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(np.concatenate([ours.run([one]) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("spill_folder", ["none", "folder", "not a folder"])
@@ -126,7 +126,7 @@ def test_weights_of_16_bits_are_computed_in_float32(
     ours = OpenVinoEngine(tmp_path / "model", read_config(tmp_path / "model"), 2, 1, "float32", given)
     batch = texts(MIXED)
 
-    assert np.abs(ours.run(batch, 0) - reference(tmp_path / "model", batch)).max() < TOLERANCE
+    assert np.abs(ours.run(batch) - reference(tmp_path / "model", batch)).max() < TOLERANCE
     assert [] == list(tmp_path.rglob("scratch/*"))
     assert (spill_folder == "not a folder") == ("widened weights stay in memory" in caplog.text)
 
@@ -135,8 +135,8 @@ def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:
     """Whoever is packed with a text, and wherever, its logits are the same."""
     ours = engine(BUNDLED / "labeld/language-20")
     batch = texts([7, 30, 2, 90, 11], types=1)
-    exclusive = [ours.run([one], 0)[0] for one in batch]
-    backwards = ours.run(batch[::-1], 0)[::-1]
+    exclusive = [ours.run([one])[0] for one in batch]
+    backwards = ours.run(batch[::-1])[::-1]
 
     np.testing.assert_allclose(backwards, exclusive, rtol=0, atol=TOLERANCE)
 
@@ -145,10 +145,10 @@ def test_lanes_run_at_the_same_time_without_mixing(folder: Path) -> None:
     """Each lane has its own request."""
     ours = engine(folder, streams=2)
     one, other = texts([9]), texts([40, 12])[::-1]
-    kept = ours.run(one, 0)
-    ours.run(other, 1)
+    kept = ours.run(one)
+    ours.run(other)
 
-    np.testing.assert_array_equal(ours.run(one, 0), kept)
+    np.testing.assert_array_equal(ours.run(one), kept)
 
 
 def shifted_positions(inputs: list[np.ndarray]) -> None:
@@ -180,7 +180,7 @@ def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list
 
     object.__setattr__(ours._graph, "pack", spoiled)
 
-    assert np.abs(ours.run(batch, 0) - reference(folder, batch)).max() > 10 * TOLERANCE
+    assert np.abs(ours.run(batch) - reference(folder, batch)).max() > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
     wrong = ModelConfig(config.model_type, config.architecture, config.labels, "softmax", config.raw | {key: value})
     spoiled: Engine = OpenVinoEngine(tmp_path, wrong, threads=1, streams=1)
 
-    assert np.abs(spoiled.run(texts(MIXED), 0) - expected).max() > 10 * TOLERANCE
+    assert np.abs(spoiled.run(texts(MIXED)) - expected).max() > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize(
