@@ -1,4 +1,4 @@
-"""DeBERTa-v2's packed graph gives transformers' answers, in every variant, and planted defects do not pass for it."""
+"""DeBERTa-v2's packed graph gives transformers' answers, in every variant, and seeded faults fail."""
 
 import json
 import sys
@@ -72,7 +72,7 @@ BEYOND = 600
 
 
 class Case(NamedTuple):
-    """A small model, its texts, and what transformers says of each alone."""
+    """A small model, its texts, and transformers' logits of each by itself."""
 
     folder: Path
     texts: list[EncodedText]
@@ -129,7 +129,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
-    """The variants that defects are planted in."""
+    """The variants that are given seeded faults."""
     root = tmp_path_factory.mktemp("models")
     return {name: make(root / name, VARIANTS[name]) for name in ("v3", "v2-xlarge", "unshared", "v3-one-label")}
 
@@ -140,7 +140,7 @@ def probabilities(logits: Logits, config: ModelConfig) -> np.ndarray:
 
 
 def agree(ours: Logits, case: Case) -> bool:
-    """The check itself, which planted defects must fail."""
+    """The check itself, which seeded faults must fail."""
     config = read_config(case.folder)
     difference = np.abs(probabilities(ours, config) - probabilities(case.expected, config)).max()
     return bool(difference <= 1e-5 and np.abs(ours - case.expected).max() <= 1e-4)
@@ -165,7 +165,7 @@ def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
 def test_small_batches_of_all_kinds(cases: dict[str, Case], name: str) -> None:
-    """Each text beside its two neighbours: rows of one stretch and of several, and of several numbers of distances."""
+    """Each text beside its two neighbours: rows of one chunk and of several, and of several numbers of distances."""
     case = cases[name]
     ours = engine(case.folder)
     triples = [ours.run(case.texts[at : at + 3]) for at in range(len(case.texts) - 2)]
@@ -174,7 +174,7 @@ def test_small_batches_of_all_kinds(cases: dict[str, Case], name: str) -> None:
 
 
 def test_transformers_says_the_same_of_padded_texts(cases: dict[str, Case]) -> None:
-    """The convolution too reads no padding, so alone is what the reference means by a text's answer."""
+    """The convolution too reads no padding, so the reference for a text is its answer by itself."""
     case = cases["v2-xlarge"]
     model = DebertaV2ForSequenceClassification.from_pretrained(case.folder, dtype=torch.float32).eval()
     ids, mask = (torch.zeros(len(LENGTHS), max(LENGTHS), dtype=torch.long) for _ in range(2))
@@ -201,7 +201,7 @@ def test_buckets_are_those_of_transformers(buckets: int, longest: int) -> None:
 
 
 @pytest.mark.parametrize("lengths", [[1], [16], [5, 300], [40] * 12, [100, 3, 3, 90, 64], [256], [17] * 60])
-def test_stretches_cover_every_query_once_and_its_whole_text(lengths: list[int]) -> None:
+def test_chunks_cover_every_query_once_and_its_whole_text(lengths: list[int]) -> None:
     """No query is left out and none is without a key of its text."""
     tokens = -(-sum(lengths) // 16) * 16
     bounds = chunked_attention.divide(np.array(lengths), tokens)
@@ -229,7 +229,7 @@ CONFIG_DEFECTS = [
 
 
 @pytest.mark.parametrize(("name", "change"), CONFIG_DEFECTS)
-def test_a_planted_config_defect_is_noticed(cases: dict[str, Case], name: str, change: dict[str, object]) -> None:
+def test_a_seeded_config_fault_is_noticed(cases: dict[str, Case], name: str, change: dict[str, object]) -> None:
     """Each key matters to the answers."""
     assert not agree(engine(cases[name].folder, **change).run(cases[name].texts), cases[name])
 
@@ -242,7 +242,7 @@ def floored(self: Distances, distance: np.ndarray) -> np.ndarray:
     return np.where(far <= middle, distance, np.sign(distance) * (steps.astype(np.int64) + middle))
 
 
-def test_a_planted_defect_of_the_buckets_is_noticed(cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seeded_fault_of_the_buckets_is_noticed(cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
     """A row more or less for far distances is seen."""
     monkeypatch.setattr(Distances, "bucket", floored)
 
@@ -250,7 +250,7 @@ def test_a_planted_defect_of_the_buckets_is_noticed(cases: dict[str, Case], monk
 
 
 @pytest.mark.parametrize("name", ["v3", "v3-one-label"])
-def test_a_planted_defect_of_the_scale_is_noticed(
+def test_a_seeded_fault_of_the_scale_is_noticed(
     cases: dict[str, Case], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scores divided as if there were no distances."""
@@ -261,8 +261,8 @@ def test_a_planted_defect_of_the_scale_is_noticed(
 
 
 def no_mask(inputs: dict[str, np.ndarray]) -> None:
-    """Every token sees all others of its stretch."""
-    inputs["segments"][:] = 0
+    """Every token sees all others of its chunk."""
+    inputs["sequence_ids"][:] = 0
 
 
 def next_distance(inputs: dict[str, np.ndarray]) -> None:
@@ -272,27 +272,35 @@ def next_distance(inputs: dict[str, np.ndarray]) -> None:
 
 def second_tokens(inputs: dict[str, np.ndarray]) -> None:
     """The head reads the second token."""
-    inputs["starts"] += 1
+    inputs["sequence_starts"] += 1
 
 
 def cut_texts(inputs: dict[str, np.ndarray]) -> None:
-    """A stretch sees its own tokens only, and not the rest of their texts."""
-    inputs["stretches"][:, 2:] = inputs["stretches"][:, :2]
+    """A chunk sees its own tokens only, and not the rest of their texts."""
+    inputs["attention_chunks"][:, 2:] = inputs["attention_chunks"][:, :2]
 
 
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
-@pytest.mark.parametrize("defect", [no_mask, next_distance, second_tokens, cut_texts])
-def test_a_planted_layout_defect_is_noticed(
-    cases: dict[str, Case], name: str, defect: Callable[[dict[str, np.ndarray]], None]
+@pytest.mark.parametrize("fault", [no_mask, next_distance, second_tokens, cut_texts])
+def test_a_seeded_layout_fault_is_noticed(
+    cases: dict[str, Case], name: str, fault: Callable[[dict[str, np.ndarray]], None]
 ) -> None:
-    """A wrong mask, distance, first token or stretch does not pass."""
+    """A wrong mask, distance, first token or chunk does not pass."""
     case = cases[name]
     ours = engine(case.folder)
     pack = ours._graph.pack
 
     def spoiled(texts: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
         inputs = pack(texts, short_multiple)
-        defect(dict(zip(("ids", "window", "stretches", "segments", "rows", "starts"), inputs, strict=True)))
+        fault(
+            dict(
+                zip(
+                    ("ids", "window", "attention_chunks", "sequence_ids", "rows", "sequence_starts"),
+                    inputs,
+                    strict=True,
+                )
+            )
+        )
         return inputs
 
     object.__setattr__(ours._graph, "pack", spoiled)

@@ -1,4 +1,4 @@
-"""The packed engine gives transformers' logits, alone and packed, and planted defects do not pass for it."""
+"""The packed engine gives transformers' logits, single and packed, and seeded faults fail."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ CLASSES = {"bert": BertForSequenceClassification, "distilbert": DistilBertForSeq
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model with seeded weights, scaled so that defects cannot hide in flat logits."""
+    """A small model with seeded weights, scaled so that faults cannot hide in flat logits."""
     config = VARIANTS[request.param]
     torch.manual_seed(7)
     model = CLASSES[config.model_type](config)
@@ -116,7 +116,7 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
 def test_weights_of_16_bits_are_computed_in_float32(
     tmp_path: Path, dtype: torch.dtype, spill_folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Exactly as transformers does when told float32, wherever the widened weights lie; no file is left to see."""
+    """Exactly as transformers does with float32, wherever the widened weights lie; no file is left to see."""
     torch.manual_seed(7)
     BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path / "model")
     place = tmp_path / "spill_folder"
@@ -135,14 +135,14 @@ def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:
     """Whoever is packed with a text, and wherever, its logits are the same."""
     ours = engine(BUNDLED / "labeld/language-20")
     batch = texts([7, 30, 2, 90, 11], types=1)
-    exclusive = [ours.run([one])[0] for one in batch]
+    single = [ours.run([one])[0] for one in batch]
     backwards = ours.run(batch[::-1])[::-1]
 
-    np.testing.assert_allclose(backwards, exclusive, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(backwards, single, rtol=0, atol=TOLERANCE)
 
 
-def test_lanes_run_at_the_same_time_without_mixing(folder: Path) -> None:
-    """Each lane has its own request."""
+def test_batches_run_at_the_same_time_without_mixing(folder: Path) -> None:
+    """Each batch has its own infer request."""
     ours = engine(folder, streams=2)
     one, other = texts([9]), texts([40, 12])[::-1]
     kept = ours.run(one)
@@ -166,8 +166,8 @@ def second_tokens(inputs: list[np.ndarray]) -> None:
     inputs[-1] += 1
 
 
-@pytest.mark.parametrize("defect", [shifted_positions, one_block, second_tokens])
-def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list[np.ndarray]], None]) -> None:
+@pytest.mark.parametrize("fault", [shifted_positions, one_block, second_tokens])
+def test_a_seeded_layout_fault_is_noticed(folder: Path, fault: Callable[[list[np.ndarray]], None]) -> None:
     """The comparison above would fail with a wrong mask, wrong positions or a wrong first token."""
     batch = texts(MIXED)
     ours = engine(folder)
@@ -175,7 +175,7 @@ def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list
 
     def spoiled(batch: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
         inputs = pack(batch, short_multiple)
-        defect(inputs)
+        fault(inputs)
         return inputs
 
     object.__setattr__(ours._graph, "pack", spoiled)
@@ -186,7 +186,7 @@ def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list
 @pytest.mark.parametrize(
     ("key", "value"), [("hidden_act", "gelu_new"), ("hidden_act", "relu"), ("layer_norm_eps", 1e-3)]
 )
-def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: object) -> None:
+def test_a_seeded_config_fault_is_noticed(tmp_path: Path, key: str, value: object) -> None:
     """A wrong activation or eps does not hide under the tolerance."""
     torch.manual_seed(7)
     model = BertForSequenceClassification(VARIANTS["bert"])

@@ -149,7 +149,7 @@ def change(folder: Path, **keys: Any) -> None:
 
 
 def test_logits_are_those_of_transformers_alone_and_together(folder: Path) -> None:
-    """Any lengths, end tokens and token types, on either lane, and whatever was asked before."""
+    """Any lengths, end tokens and token types, on either set of modules, and whatever ran before."""
     engine = opened(folder, streams=2)
     batch = batch_for(folder, engine)
     expected = reference(folder, batch)
@@ -188,19 +188,19 @@ def test_a_text_that_transformers_fails_on_fails_alone(tmp_path: Path, caplog: p
     np.testing.assert_allclose(logits[::2], reference(tmp_path / "funnel", batch[::2]), rtol=0, atol=TOLERANCE)
 
 
-def test_lanes_answer_at_the_same_time(tmp_path: Path) -> None:
+def test_streams_answer_at_the_same_time(tmp_path: Path) -> None:
     """Two threads, and nothing of one in the other's answers; the threads of torch are shared out."""
     save("qwen2", tmp_path)
     engine = TorchEngine(tmp_path, read_config(tmp_path), threads=2, streams=2)
     batches = [texts([7, 30, 60]), texts([61, 8])]
-    exclusive = [engine.run(batch) for batch in batches]
+    single = [engine.run(batch) for batch in batches]
     with ThreadPoolExecutor(2) as streams:
         jobs = [streams.submit(engine.run, batches[number % 2]) for number in range(20)]
         threads = streams.submit(torch.get_num_threads).result()
 
     assert 1 == threads
     for number, job in enumerate(jobs):
-        np.testing.assert_allclose(job.result(), exclusive[number % 2], rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(job.result(), single[number % 2], rtol=0, atol=TOLERANCE)
 
 
 def as_zip(state: dict[str, torch.Tensor], folder: Path) -> None:
@@ -242,7 +242,7 @@ def test_every_form_of_the_weights_gives_the_same_answers(
 
 
 def test_weights_are_not_copied(albert: Path) -> None:
-    """The parameters lie in the mapped file, for every lane the same ones."""
+    """The parameters lie in the mapped file, the same ones for every stream."""
     engine = TorchEngine(albert, read_config(albert), threads=1, streams=2)
     first, second = (list(model.parameters()) for model in engine._models.queue)
     maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if str(albert) in line]

@@ -82,7 +82,7 @@ class TorchEngine:
             for indices in self._groups(texts):
                 try:
                     logits[indices] = self._logits(model, [texts[index] for index in indices])
-                except Exception:  # noqa: BLE001  # some fail on very short texts; the batch has other callers' texts too
+                except Exception:  # noqa: BLE001  # some fail on very short texts; others in the batch are fine
                     _log.exception("transformers failed on texts of %d tokens", len(texts[indices[0]].ids))
         finally:
             self._models.put(model)
