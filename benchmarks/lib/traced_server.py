@@ -56,7 +56,7 @@ class _Watches:
         """When a text's batch began, for how long it was packed, and when it ended, by the text."""
         self._stream = threading.local()
         self.inference = 0.0
-        """CPU seconds of streams within the engine, but for packing."""
+        """CPU seconds of the streams' threads within the engine, but for packing."""
         for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
             setattr(web_app, name, _watched(getattr(web_app, name), stage))
         service.Service.get_cached = _watched(service.Service.get_cached, LOOK_UP)  # type: ignore[method-assign]
