@@ -161,7 +161,7 @@ def test_the_shipped_texts_are_many_and_mixed() -> None:
 
 def test_an_operators_file_has_one_text_or_pair_per_line(tmp_path: Path) -> None:
     """Empty lines are none, and line ends may be those of Windows."""
-    path = tmp_path / "probe.tsv"
+    path = tmp_path / "texts.tsv"
     path.write_bytes(b"a question\tan answer\r\n\nalone\n" + b"".join(b"text %d\n" % n for n in range(MIN_TEXTS)))
     texts = read_evaluation_texts(path)
 
@@ -179,7 +179,7 @@ def test_an_operators_file_has_one_text_or_pair_per_line(tmp_path: Path) -> None
 )
 def test_a_useless_file_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:
     """At start, in one sentence."""
-    path = tmp_path / "probe.txt"
+    path = tmp_path / "texts.txt"
     if content is not None:
         path.write_bytes(content)
 
