@@ -54,7 +54,7 @@ class EngineOnly:
         work, lock = iter(batches(texts, budget)), Lock()
         began = time.perf_counter()
         with ThreadPoolExecutor(self.streams) as pool:
-            for stream in [pool.submit(self._stream, work, lock, stream) for stream in range(self.streams)]:
+            for stream in [pool.submit(self._stream, work, lock) for _ in range(self.streams)]:
                 stream.result()
         return time.perf_counter() - began
 
@@ -65,16 +65,16 @@ class EngineOnly:
     def seconds_alone(self, text: EncodedText) -> float:
         """Time for one text."""
         began = time.perf_counter()
-        self._engine.run([text], 0)
+        self._engine.run([text])
         return time.perf_counter() - began
 
-    def _stream(self, work: Iterator[list[EncodedText]], lock: Lock, stream: int) -> None:
+    def _stream(self, work: Iterator[list[EncodedText]], lock: Lock) -> None:
         while True:
             with lock:
                 batch = next(work, None)
             if batch is None:
                 return
-            self._engine.run(batch, stream)
+            self._engine.run(batch)
 
 
 def every_way(folder: Path, precision: Precision) -> list[EngineOnly]:

@@ -56,7 +56,7 @@ class _Watches:
         """When a text's batch began, for how long it was packed, and when it ended, by the text."""
         self._stream = threading.local()
         self.inference = 0.0
-        """CPU seconds of streams within the engine, but for packing."""
+        """CPU seconds of the streams' threads within the engine, but for packing."""
         for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
             setattr(web_app, name, _watched(getattr(web_app, name), stage))
         for name in ("look_up", "get_cached"):
@@ -66,7 +66,8 @@ class _Watches:
         AnswerCache.read_shared = _awaited(AnswerCache.read_shared, LOOK_UP)  # type: ignore[method-assign]
         TextEncoder.encode = self._encode(TextEncoder.encode)  # type: ignore[method-assign]
         PackedGraph.inputs = self._pack(PackedGraph.inputs)  # type: ignore[method-assign]
-        OpenVinoEngine.run = self._run(OpenVinoEngine.run)  # type: ignore[method-assign]
+        for name in ("run", "run_concurrently"):
+            setattr(OpenVinoEngine, name, self._run(getattr(OpenVinoEngine, name)))
         Dispatcher.run = self._dispatch(Dispatcher.run)  # type: ignore[method-assign]
 
     def _encode(self, encode: Callable[..., list[EncodedText]]) -> Any:
@@ -88,11 +89,9 @@ class _Watches:
         return watched
 
     def _run(self, run_batch: Callable[..., Any]) -> Any:
-        def watched(
-            engine: OpenVinoEngine, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True
-        ) -> Any:
+        def watched(engine: OpenVinoEngine, texts: Sequence[EncodedText]) -> Any:
             began, used = time.perf_counter(), time.thread_time()
-            rows = run_batch(engine, texts, stream, exclusive=exclusive)
+            rows = run_batch(engine, texts)
             ended = time.perf_counter()
             self.inference += time.thread_time() - used - self._stream.used
             self._batches.update(dict.fromkeys(map(id, texts), (began, self._stream.packed, ended)))

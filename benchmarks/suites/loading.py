@@ -72,7 +72,7 @@ def _load_once(folder: Path, precision: str, cache: Path) -> dict[str, float]:
     options = load_options(load({"precision": precision, "cache_dir": cache / "labeld"}, {}))
     began = time.perf_counter()
     model = load_model("benchmark", folder, options)
-    model.engine.run(model.encoder.encode([Text(TEXT)], Parameters()), 0)
+    model.engine.run(model.encoder.encode([Text(TEXT)], Parameters()))
     return {"seconds": time.perf_counter() - began, "peak": peak("self")}
 
 

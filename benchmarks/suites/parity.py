@@ -170,5 +170,5 @@ def _run(plan: Plan, model: Model, texts: Sequence[EncodedText], budget: int, wh
     order = {id(text): index for index, text in enumerate(texts)}
     rows = np.zeros((len(texts), len(model.config.labels)), np.float32)
     for batch in plan.progress.track(batches(shuffled, budget), description=what):
-        rows[[order[id(text)] for text in batch]] = model.engine.run(batch, 0)
+        rows[[order[id(text)] for text in batch]] = model.engine.run(batch)
     return rows

@@ -1,4 +1,4 @@
-"""Logits -> ranking, in float32 arithmetic as transformers' text-classification pipeline computes it."""
+"""Rankings from logits, in float32 arithmetic as transformers' text-classification pipeline computes them."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ Row = NDArray[np.float32]
 
 
 def rank(logits: Row, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
-    """The ranking of one text from its logits, float32 [labels], in float32 arithmetic as transformers' pipeline.
+    """The ranking of one text from its logits, float32 [labels], best label first.
 
     Equal scores keep the order of the label ids. `top_k` None gives all labels. The logits must be finite.
     """
@@ -39,4 +39,4 @@ FUNCTIONS: dict[FunctionName, Callable[[Row], Row]] = {
     "sigmoid": _sigmoid,
     "none": lambda logits: logits,
 }
-"""How logits become scores, by the names of `function_to_apply`."""
+"""Functions from logits to scores, by the names of `function_to_apply`."""

@@ -284,7 +284,7 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
         assert await found(authenticator, known) == "unknown"
     said = [record.getMessage() for record in log.records if record.levelno >= logging.WARNING]
     assert len(said) >= 2
-    assert "Known access tokens count for 60 seconds more at most." in said[0]
+    assert "Known access tokens stay valid for at most 60 seconds more." in said[0]
     assert said[-1] == "The database of access tokens answers again."
     assert known not in "".join(said)
 
@@ -293,12 +293,12 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
 def test_a_file_that_goes_away_and_comes_back(
     file: Location, harm: Callable[[Location], Callable[[], None]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Known tokens count for a minute, unknown ones are never refused as such, and nothing is lost."""
+    """Known tokens stay valid for a minute, unknown ones are never refused as such, and nothing is lost."""
     run(lambda: survives(file, lambda: harm(file), caplog))
 
 
 def test_a_postgres_that_stops_and_starts(caplog: pytest.LogCaptureFixture) -> None:
-    """Known tokens count for a minute, unknown ones are never refused as such, and nothing is lost."""
+    """Known tokens stay valid for a minute, unknown ones are never refused as such, and nothing is lost."""
     with postgres_server() as own:
 
         def stop() -> Callable[[], None]:

@@ -50,62 +50,72 @@ def store(key_location: Location, clock: Clock) -> Iterator[TokenStore]:
 
 
 def live(store: TokenStore) -> dict[bytes, str]:
-    """Ids of the keys that a server would know, by digest."""
+    """Ids of the access tokens that a server would know, by digest."""
     snapshot = store.snapshot()
     assert snapshot is not None
-    return {digest: key.token_id for digest, key in snapshot.access_tokens.items()}
+    return {digest: access_token.token_id for digest, access_token in snapshot.access_tokens.items()}
 
 
 def test_a_new_key_is_found_by_its_token(store: TokenStore, clock: Clock) -> None:
     """With all that was asked for, and with nothing that was not."""
     wanted = NewToken(" laptop ", "admin", ("org/*", "org/name", "org/*"), clock.now + 60, 500)
-    key, token = store.create(wanted)
+    access_token, token = store.create(wanted)
     plain, _ = store.create(NewToken("plain"))
 
-    assert live(store)[digest_of(SECRET, token)] == key.token_id
-    assert (key.name, key.role, key.models, key.expires) == ("laptop", "admin", ("org/*", "org/name"), clock.now + 60)
-    assert (key.per_minute, key.created, key.last_used, key.revoked) == (500, clock.now, None, None)
+    assert live(store)[digest_of(SECRET, token)] == access_token.token_id
+    assert (access_token.name, access_token.role, access_token.models, access_token.expires) == (
+        "laptop",
+        "admin",
+        ("org/*", "org/name"),
+        clock.now + 60,
+    )
+    assert (access_token.per_minute, access_token.created, access_token.last_used, access_token.revoked) == (
+        500,
+        clock.now,
+        None,
+        None,
+    )
     assert (plain.role, plain.models, plain.expires, plain.per_minute) == ("inference", (), None, None)
-    assert sorted(store.everything(), key=repr) == sorted([key, plain], key=repr)
+    assert sorted(store.everything(), key=repr) == sorted([access_token, plain], key=repr)
 
 
 def test_a_revoked_key_stays_in_the_list_only(store: TokenStore, clock: Clock) -> None:
     """Revoking it once more changes nothing."""
-    key, _ = store.create(NewToken("laptop"))
-    revoked = store.revoke(key.token_id)
+    access_token, _ = store.create(NewToken("laptop"))
+    revoked = store.revoke(access_token.token_id)
     clock.now += 5
 
     assert revoked.revoked == clock.now - 5
-    assert store.revoke(key.token_id) == revoked
+    assert store.revoke(access_token.token_id) == revoked
     assert live(store) == {}
     assert store.everything() == [revoked]
 
 
 def test_rotating_changes_the_token_only(store: TokenStore, clock: Clock) -> None:
     """The old one is gone at the same moment."""
-    key, old = store.create(NewToken("laptop", "admin", ("org/name",), clock.now + 60, 7))
-    store.touch({key.token_id: clock.now})
+    access_token, old = store.create(NewToken("laptop", "admin", ("org/name",), clock.now + 60, 7))
+    store.touch({access_token.token_id: clock.now})
     clock.now += 5
-    renewed, new = store.rotate(key.token_id)
+    renewed, new = store.rotate(access_token.token_id)
 
     assert old != new
-    assert live(store) == {digest_of(SECRET, new): key.token_id}
-    assert (renewed.name, renewed.role, renewed.models) == (key.name, key.role, key.models)
-    assert (renewed.expires, renewed.per_minute, renewed.created) == (key.expires, 7, clock.now)
+    assert live(store) == {digest_of(SECRET, new): access_token.token_id}
+    assert (renewed.name, renewed.role, renewed.models) == (access_token.name, access_token.role, access_token.models)
+    assert (renewed.expires, renewed.per_minute, renewed.created) == (access_token.expires, 7, clock.now)
     assert renewed.last_used is None
 
 
 def test_what_counts_no_longer_is_not_rotated(store: TokenStore, clock: Clock) -> None:
-    """Neither a revoked nor an expired key comes to life again."""
+    """Neither a revoked nor an expired token comes to life again."""
     revoked, _ = store.create(NewToken("revoked"))
     store.revoke(revoked.token_id)
     expired, _ = store.create(NewToken("expired", expires=clock.now + 1))
     clock.now += 1
     before = store.everything()
 
-    for key in (revoked, expired):
+    for access_token in (revoked, expired):
         with pytest.raises(TokenRequestError, match="cannot be rotated: create another"):
-            store.rotate(key.token_id)
+            store.rotate(access_token.token_id)
     assert store.everything() == before
 
 
@@ -164,15 +174,15 @@ def test_a_name_comes_back_as_it_was_given(store: TokenStore) -> None:
     for name in names:
         store.create(NewToken(name))
 
-    assert sorted(names) == sorted(key.name for key in store.everything())
+    assert sorted(names) == sorted(access_token.name for access_token in store.everything())
 
 
 def test_a_name_is_free_again_once_its_key_is_revoked(store: TokenStore) -> None:
     """Two keys that count never have the same."""
-    key, _ = store.create(NewToken("laptop"))
+    access_token, _ = store.create(NewToken("laptop"))
     with pytest.raises(TokenRequestError, match="the name laptop already"):
         store.create(NewToken("laptop "))
-    store.revoke(key.token_id)
+    store.revoke(access_token.token_id)
     store.create(NewToken("laptop"))
 
     assert [one.name for one in store.everything()] == ["laptop", "laptop"]
@@ -196,16 +206,16 @@ def test_only_one_of_many_at_once_gets_a_name(store: TokenStore) -> None:
 
 
 def test_nothing_is_lost_when_many_create_revoke_and_rotate_at_once(store: TokenStore) -> None:
-    """Each key ends as its own thread left it."""
+    """Each access token ends as its own thread left it."""
 
     def live_through(number: int) -> tuple[str, str | None]:
-        key, token = store.create(NewToken(f"key {number}"))
+        access_token, token = store.create(NewToken(f"token {number}"))
         if number % 3 == 1:
-            _, token = store.rotate(key.token_id)
+            _, token = store.rotate(access_token.token_id)
         if number % 3 == 2:
-            store.revoke(key.token_id)
-            return key.token_id, None
-        return key.token_id, token
+            store.revoke(access_token.token_id)
+            return access_token.token_id, None
+        return access_token.token_id, token
 
     with ThreadPoolExecutor(4) as pool:
         ended = list(pool.map(live_through, range(24)))
@@ -215,30 +225,34 @@ def test_nothing_is_lost_when_many_create_revoke_and_rotate_at_once(store: Token
 
 
 def test_a_snapshot_is_read_again_only_after_a_change(store: TokenStore) -> None:
-    """Create, rotate and revoke are changes; when a key was used is none."""
+    """Create, rotate and revoke are changes; when a access_token was used is none."""
     first = store.snapshot()
     assert first is not None
     assert (dict(first.access_tokens), first.any_made) == ({}, False)
     assert store.snapshot(first.version) is None
 
     seen = {first.version}
-    key, _ = store.create(NewToken("laptop"))
-    for change in (lambda: None, lambda: store.rotate(key.token_id), lambda: store.revoke(key.token_id)):
+    access_token, _ = store.create(NewToken("laptop"))
+    for change in (
+        lambda: None,
+        lambda: store.rotate(access_token.token_id),
+        lambda: store.revoke(access_token.token_id),
+    ):
         change()
         snapshot = store.snapshot(first.version)
         assert snapshot is not None
         assert snapshot.any_made
         assert snapshot.version not in seen
         seen.add(snapshot.version)
-        store.touch({key.token_id: 1.0})
+        store.touch({access_token.token_id: 1.0})
         assert store.snapshot(snapshot.version) is None
 
 
 def test_last_used_never_goes_back(store: TokenStore) -> None:
     """Workers write it in any order."""
-    key, _ = store.create(NewToken("laptop"))
+    access_token, _ = store.create(NewToken("laptop"))
     for when in (20.0, 10.0):
-        store.touch({key.token_id: when, "0" * 12: when})
+        store.touch({access_token.token_id: when, "0" * 12: when})
 
     assert [one.last_used for one in store.everything()] == [20.0]
 
@@ -307,7 +321,7 @@ def test_processes_that_open_it_first_at_the_same_moment(
     where = str(key_location.path or key_location.url).replace("+psycopg", "")
     command = [sys.executable, "-c", OPENS, where]
     processes = [
-        subprocess.Popen([*command, f"key {number}"], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+        subprocess.Popen([*command, f"token {number}"], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
         for number in range(4)
     ]
     for process in processes:
@@ -328,7 +342,7 @@ def test_processes_that_open_it_first_at_the_same_moment(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A SQLite file with one key, made with the secret beside it."""
+    """A SQLite file with one access_token, made with the secret beside it."""
     path = tmp_path / "tokens.sqlite3"
     location = locate(str(path))
     store = TokenStore(location, open_secret(location, None))

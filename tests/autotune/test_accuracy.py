@@ -1,4 +1,4 @@
-"""What a faster precision costs, how varied answers are, and which precision that leaves. Tables; no model."""
+"""The accuracy loss of a precision, the diversity of answers, and the precision to choose. Tables; no model."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labeld.autotune.accuracy import AccuracyLoss, Diversity, Logits, diversity, fastest, kendall_tau, loss
-from labeld.autotune.texts import LEAST, SHIPPED, digest, read_evaluation_texts, shipped_evaluation_texts
+from labeld.autotune.texts import MIN_TEXTS, SHIPPED, digest, read_evaluation_texts, shipped_evaluation_texts
 from labeld.config.settings import Precisions
 from labeld.errors import SettingsError
 from labeld.types import FunctionName, Precision
@@ -82,7 +82,7 @@ def test_the_change_of_a_text_is_that_of_the_label_that_changes_most() -> None:
 
 
 def test_a_score_that_is_no_probability_is_measured_in_its_own_spread() -> None:
-    """The same relative change costs the same, whatever the unit."""
+    """A relative change is the same loss in every unit."""
     small, large = (loss(ONE * unit, nudged(ONE, FAR) * unit, "none") for unit in (np.float32(1), np.float32(100)))
 
     assert small.mean_change == pytest.approx(large.mean_change, rel=1e-4)
@@ -161,8 +161,8 @@ def test_the_shipped_texts_are_many_and_mixed() -> None:
 
 def test_an_operators_file_has_one_text_or_pair_per_line(tmp_path: Path) -> None:
     """Empty lines are none, and line ends may be those of Windows."""
-    path = tmp_path / "probe.tsv"
-    path.write_bytes(b"a question\tan answer\r\n\nalone\n" + b"".join(b"text %d\n" % n for n in range(LEAST)))
+    path = tmp_path / "texts.tsv"
+    path.write_bytes(b"a question\tan answer\r\n\nalone\n" + b"".join(b"text %d\n" % n for n in range(MIN_TEXTS)))
     texts = read_evaluation_texts(path)
 
     assert [("a question", "an answer"), ("alone", None), ("text 0", None)] == [tuple(text) for text in texts[:3]]
@@ -179,7 +179,7 @@ def test_an_operators_file_has_one_text_or_pair_per_line(tmp_path: Path) -> None
 )
 def test_a_useless_file_is_refused(tmp_path: Path, content: bytes | None, expected: str) -> None:
     """At start, in one sentence."""
-    path = tmp_path / "probe.txt"
+    path = tmp_path / "texts.txt"
     if content is not None:
         path.write_bytes(content)
 

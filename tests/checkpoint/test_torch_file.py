@@ -149,10 +149,10 @@ def test_the_engine_computes_the_same_from_bin(tmp_path: Path, dtype: torch.dtyp
     model.to(dtype)
     model.save_pretrained(tmp_path)
     texts = [EncodedText(np.arange(1, size, dtype=np.int32), np.zeros(size - 1, np.int32)) for size in (5, 40, 9)]
-    from_safetensors = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run(texts, 0)
+    from_safetensors = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run(texts)
     (tmp_path / "model.safetensors").unlink()
     saved(tmp_path, model.state_dict(), zipped=zipped)
-    from_bin = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run(texts, 0)
+    from_bin = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run(texts)
     reference = model.to(torch.float32).eval()
     with torch.no_grad():
         expected = np.concatenate([reference(torch.tensor(text.ids[None].astype(np.int64))).logits for text in texts])

@@ -12,7 +12,7 @@ import pytest
 
 from labeld.autotune.accuracy import AccuracyLoss, Diversity
 from labeld.autotune.results import ChoiceFile
-from labeld.autotune.texts import LEAST
+from labeld.autotune.texts import MIN_TEXTS
 from labeld.autotune.trial import Measured, PrecisionChoice
 from labeld.config.precision import parse_precisions
 from labeld.config.settings import Precisions
@@ -21,7 +21,7 @@ from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.types import Text
 from tests.support.server_process import LABELD, run_labeld, serving, wait_until
 
-PROBE = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(LEAST))
+PROBE = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(MIN_TEXTS))
 TRIES = "trying its precisions"
 
 
@@ -134,7 +134,7 @@ def test_no_change_allowed_means_float32(load: Callable[..., tuple[Model, str]])
 
 def test_texts_that_say_nothing_leave_float32_and_are_called_so(load: Callable[..., tuple[Model, str]]) -> None:
     """One text over and over agrees with itself in every precision."""
-    model, log = load(evaluation_texts=(Text("the film was good"),) * LEAST)
+    model, log = load(evaluation_texts=(Text("the film was good"),) * MIN_TEXTS)
 
     assert "float32" == model.engine.precision
     assert "100% of them with the same answer); their answers are not varied enough to judge by" in log

@@ -1,4 +1,4 @@
-"""Waiting callers and lanes, with engines that are small real things: they add, block or fail."""
+"""Waiting callers and streams, with engines that are small real things: they add, block or fail."""
 
 import asyncio
 import threading
@@ -40,8 +40,18 @@ class AddingEngine:
         self.batches: list[list[int]] = []
         self.exclusive: list[bool] = []
 
-    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
+    def run(self, texts: Sequence[EncodedText]) -> Logits:
         """One logit per text."""
+        return self._sums(texts, exclusive=True)
+
+    def run_concurrently(self, texts: Sequence[EncodedText]) -> Logits:
+        """One logit per text."""
+        return self._sums(texts, exclusive=False)
+
+    def close(self) -> None:
+        """Has nothing to free."""
+
+    def _sums(self, texts: Sequence[EncodedText], *, exclusive: bool) -> Logits:
         self.batches.append([int(one.ids[0]) for one in texts])
         self.exclusive.append(exclusive)
         self.history += self.batches[-1]
@@ -50,9 +60,6 @@ class AddingEngine:
         if any(one.ids[0] == -1 for one in texts):
             raise RuntimeError("a secret of the library")
         return np.array([[one.ids.sum()] for one in texts], np.float32)
-
-    def close(self) -> None:
-        """Has nothing to free."""
 
 
 @asynccontextmanager
@@ -72,7 +79,7 @@ async def dispatcher(
 
 
 async def blocked(running: Dispatcher, engine: AddingEngine, queue: ModelQueue) -> asyncio.Task[list[np.ndarray]]:
-    """Lets a first text occupy the lane, so that what follows must wait until `engine.gate` is set."""
+    """Lets a first text occupy the stream, so that what follows must wait until `engine.gate` is set."""
     engine.gate.clear()
     engine.started.clear()
     first = asyncio.create_task(running.run(queue, [text(100)]))
@@ -96,7 +103,7 @@ def test_each_text_gets_its_own_row() -> None:
     asyncio.run(run())
 
 
-def test_a_busy_lane_lets_the_queue_fill_into_one_batch() -> None:
+def test_a_busy_stream_lets_the_queue_fill_into_one_batch() -> None:
     """What arrives while a batch runs is run together next."""
 
     async def run() -> None:
@@ -135,8 +142,8 @@ def test_a_full_batch_waits_in_a_pipelined_engine() -> None:
     asyncio.run(run())
 
 
-def test_an_engine_runs_as_many_batches_at_once_as_it_says() -> None:
-    """A lone batch has the lane for itself; one that comes meanwhile runs beside it, and the next one waits."""
+def test_an_engine_runs_up_to_max_concurrent_batches() -> None:
+    """The first batch is exclusive; one that comes meanwhile runs concurrently, and the next one waits."""
 
     async def run() -> None:
         engine = AddingEngine()
@@ -157,8 +164,8 @@ def test_an_engine_runs_as_many_batches_at_once_as_it_says() -> None:
     asyncio.run(run())
 
 
-def test_another_model_never_runs_beside_one_in_the_same_lane() -> None:
-    """A lane has the engine of one model at a time, also when that one could take more batches."""
+def test_another_model_never_runs_beside_one_in_the_same_stream() -> None:
+    """A stream has the engine of one model at a time, also when that one could take more batches."""
 
     async def run() -> None:
         engine, other = AddingEngine(), AddingEngine()
@@ -199,7 +206,7 @@ def test_what_a_caller_who_left_had_queued_never_runs() -> None:
 
 
 def test_a_caller_may_leave_while_its_batch_runs() -> None:
-    """The others in the batch are answered, and the lane goes on."""
+    """The others in the batch are answered, and the stream goes on."""
 
     async def run() -> None:
         engine = AddingEngine()
@@ -267,7 +274,7 @@ def test_an_empty_queue_admits_any_request() -> None:
 
 
 def test_a_text_that_waited_too_long_is_refused_unrun() -> None:
-    """Its deadline has passed when the lane is free again."""
+    """Its deadline has passed when the stream is free again."""
 
     async def run() -> None:
         engine = AddingEngine()
@@ -347,7 +354,7 @@ def test_a_hung_batch_is_noticed_and_nobody_waits_for_ever() -> None:
     asyncio.run(run())
 
 
-def test_a_detached_engine_is_let_go_once_no_lane_runs_it() -> None:
+def test_a_detached_engine_is_let_go_once_no_stream_runs_it() -> None:
     """The caller has left, its batch still runs: detaching waits for the batch, and then nobody holds the engine."""
 
     async def run() -> None:

@@ -1,1 +1,1 @@
-"""Who may ask: access tokens, where they are kept, and which count. A key is what is known of a token, a text."""
+"""Access tokens: their format, database and validation, and one-time sign-in codes."""

@@ -1,4 +1,4 @@
-"""The tables of the access tokens, and connections to the database that has them: SQLite or PostgreSQL."""
+"""The tables of access tokens, and connections to their database, SQLite or PostgreSQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -34,9 +34,10 @@ from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.errors import SettingsError
 
 WAIT_SECONDS = 2
-"""For a connection or an answer of PostgreSQL."""
+"""Seconds to wait for a connection to PostgreSQL, or for its answer."""
+
 LOCK_SECONDS = 8
-"""For the lock of SQLite's file, which nobody holds for long, but which many may want on a slow disk."""
+"""Seconds to wait for the lock of SQLite's file, which is never held for long, but may be contended on a slow disk."""
 
 TABLES = MetaData()
 
@@ -54,13 +55,13 @@ TOKENS = Table(
     Column("last_used", Float(53)),
     Column("revoked", Float(53)),
 )
-"""One row per key, also of those that are revoked."""
+"""One row per access token, revoked ones included."""
 
 _UNREVOKED = text("revoked IS NULL")
 Index("labeld_tokens_name", TOKENS.c.name, unique=True, sqlite_where=_UNREVOKED, postgresql_where=_UNREVOKED)
 
 METADATA = Table("labeld_metadata", TABLES, Column("name", String(16), primary_key=True), Column("value", String(64)))
-"""`schema`, the version of these tables; `secret`, the secret's fingerprint; `version`, another after every change."""
+"""Rows `schema`, the version of these tables; `secret`, its fingerprint; `version`, replaced at every change."""
 
 SIGN_INS = Table(
     "labeld_sign_ins",
@@ -68,10 +69,10 @@ SIGN_INS = Table(
     Column("digest", LargeBinary(32), primary_key=True),
     Column("expires", BigInteger, nullable=False),
 )
-"""Codes that were used, until they expire."""
+"""Used sign-in codes, until they expire."""
 
 _ADVISORY_LOCK = 0x6C6162656C64
-"""So that no two processes make the tables of PostgreSQL at once, which IF NOT EXISTS does not prevent."""
+"""Lock under which one process makes the tables of PostgreSQL, since IF NOT EXISTS does not prevent a race."""
 
 DAMAGED = "is damaged: bring back a copy of it"
 
@@ -90,24 +91,24 @@ _POSTGRES_REASONS = {
     "42": "does not let this user use its tables, or lacks them",
     "53": "has no room, or no connection left",
 }
-"""By the class of SQLSTATE."""
+"""Reasons by the class of SQLSTATE."""
 
 
 class Database:
-    """Transactions of one database. Blocking; for several threads."""
+    """Transactions of one database. Blocking and thread-safe."""
 
     def __init__(self, location: Location) -> None:
-        """Raises SettingsError when the URL cannot be read or its driver is missing."""
+        """Connects to nothing yet. Raises SettingsError when the URL is malformed or its driver is missing."""
         self._path = location.path
         if location.path is not None:
-            # NOTE: no pool: a connection that is kept would go on reading a file that has been replaced
+            # NOTE: no pool: a kept connection would go on reading a file that has been replaced
             self._engine = create_engine("sqlite://", creator=partial(_connect, location.path), poolclass=NullPool)
             event.listen(self._engine, "begin", _begin)
         else:
             self._engine = _postgres(location.url or "")
 
     def make(self) -> None:
-        """The file of SQLite, readable for its owner only; nothing when it is there."""
+        """Creates SQLite's file, readable by its owner only, unless it exists; does nothing for PostgreSQL."""
         if self._path is None:
             return
         try:
@@ -118,15 +119,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads. Raises KeyStoreUnavailableError."""
+        """A read-only transaction. Raises TokenStoreUnavailableError."""
         with _errors(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self, *, exclusive: bool = False) -> Iterator[Connection]:
-        """A transaction that is on disk when the context ends; `alone`: one at a time, of all processes.
+        """A transaction that is on disk when the context ends; `exclusive` ones of all processes run one at a time.
 
-        Raises KeyStoreUnavailableError; IntegrityError is passed on.
+        Raises TokenStoreUnavailableError, or IntegrityError.
         """
         with _errors(), self._engine.execution_options(writes=True).begin() as connection:
             if exclusive and self._path is None:
@@ -139,7 +140,7 @@ class Database:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is there: one that has gone must not come back empty."""
+    """A connection to an existing file; a deleted one must not be recreated empty."""
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
         uri=True,
@@ -149,7 +150,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     try:
         # NOTE: not WAL, which SQLite 3.7.0 to 3.51.2 can lose (reliability section 3.7). EXTRA is FULL and also syncs
-        # the folder after the journal is deleted, without which a power cut could bring a revoked key back.
+        # the folder after the journal is deleted, without which a power cut could restore a revoked token.
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA synchronous=EXTRA")
     except BaseException:
@@ -187,14 +188,14 @@ def _postgres(url: str) -> Engine:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """The library's errors as ours."""
+    """Turns errors of the database library into TokenStoreUnavailableError."""
     try:
         yield
     except IntegrityError:
         raise
     except DBAPIError as error:
         raise TokenStoreUnavailableError(_reason(error.orig)) from error
-    except NoConnectionError as error:  # all of the pool are in use
+    except NoConnectionError as error:  # every connection of the pool is in use
         raise TokenStoreUnavailableError from error
     except sqlite3.Error as error:
         raise TokenStoreUnavailableError(_reason(error)) from error

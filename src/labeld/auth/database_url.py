@@ -1,4 +1,4 @@
-"""Where access tokens are kept: what the setting `keys` means. Does not load the database's library."""
+"""The location of the access tokens, from the setting `tokens_db`. Imports no database library."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -7,7 +7,10 @@ from pathlib import Path
 from labeld.errors import SettingsError
 
 DEFAULT = Path("~/.local/share/labeld/tokens.sqlite3")
+"""Database where the setting is not given."""
+
 SCHEMES = ("postgresql", "postgres")
+"""Schemes of a PostgreSQL URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +19,15 @@ class Location:
 
     path: Path | None
     url: str | None = None
-    """NOTE: may hold a password, so it is never shown."""
+    """NOTE: it may contain a password, so it is never logged or shown."""
 
     def made(self) -> bool:
-        """Whether there is a database to look into; PostgreSQL always is, even if nothing is in it yet."""
+        """Whether the database exists; one of PostgreSQL is assumed to, even if it is still empty."""
         return self.path is None or self.path.exists()
 
 
 def locate(tokens_db: str | None) -> Location:
-    """The location that the setting names; raises SettingsError when it cannot be one."""
+    """The location that the setting names; raises SettingsError when it names a folder or another kind of URL."""
     if tokens_db is None or "://" not in tokens_db:
         path = (DEFAULT if tokens_db is None else Path(tokens_db)).expanduser()
         if not path.name or path.is_dir():

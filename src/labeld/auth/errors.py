@@ -1,4 +1,4 @@
-"""Failures of access control: who may send requests, and how many. The base and the rest are in labeld/errors.py."""
+"""Errors of authentication and authorization, as in `labeld.errors`: a class each, with a sentence for the client."""
 
 import math
 
@@ -16,7 +16,7 @@ CHALLENGE: HeaderField = (b"www-authenticate", b'Bearer realm="Authentication re
 
 
 class AnonymousError(LabeldError):
-    """Nobody said in the one right place who they are: no access token, or something else in its header."""
+    """The request has no access token in the Authorization header, or something else there."""
 
     status = 401
 
@@ -32,7 +32,7 @@ class AnonymousError(LabeldError):
 
 
 class UnknownTokenError(LabeldError):
-    """The access token is malformed, unknown, revoked or expired; which of these is not said."""
+    """The access token is malformed, unknown, revoked or expired; the sentence does not reveal which."""
 
     status = 401
 
@@ -45,20 +45,20 @@ class UnknownTokenError(LabeldError):
 
 
 class ForbiddenTokenError(LabeldError):
-    """The access token counts, but not for this: its role or its models do not allow it."""
+    """The access token is valid, but its role or its models do not allow this request."""
 
     status = 403
 
 
 class BadHostError(InvalidRequestError):
-    """The Host header is missing, given twice, or no host."""
+    """The Host header is missing, repeated or malformed."""
 
     def __init__(self) -> None:
         super().__init__("The Host header must be one host, with or without a port: send Host: 127.0.0.1:8080.")
 
 
 class ForeignHostError(LabeldError):
-    """The Host header names somebody else, as it does when a web page has its own name point at this machine."""
+    """The Host header is not an accepted Host name: a web page may have pointed its own name at this machine."""
 
     status = 403
 
@@ -71,7 +71,7 @@ class ForeignHostError(LabeldError):
 
 
 class ForeignOriginError(LabeldError):
-    """A web page of another site asks by way of its visitor's browser."""
+    """A web page of another origin sends a request through its visitor's browser."""
 
     status = 403
 
@@ -85,7 +85,7 @@ class ForeignOriginError(LabeldError):
 
 
 class RateLimitedError(OverloadedError):
-    """The access token has had its requests of this minute; the next begins in `retry_after` seconds."""
+    """The access token has reached its limit of requests per minute, for `retry_after` seconds more."""
 
     def __init__(self, per_minute: int, retry_after: float) -> None:
         super().__init__(
@@ -107,7 +107,7 @@ class RateLimitedError(OverloadedError):
 
 
 class FormTooLargeError(BodyTooLargeError):
-    """The fields of a form of our pages are longer than any that can be right."""
+    """A form of the pages is larger than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         LabeldError.__init__(
@@ -117,7 +117,7 @@ class FormTooLargeError(BodyTooLargeError):
 
 
 class TokenRequestError(InvalidRequestError):
-    """An access token cannot be made or changed like this; the sentence names what is wrong."""
+    """An access token cannot be made or changed as requested; the sentence names the invalid field."""
 
 
 class TokenNotFoundError(LabeldError):
@@ -130,9 +130,9 @@ class TokenNotFoundError(LabeldError):
 
 
 class TokenStoreUnavailableError(UnavailableError):
-    """The database of the access tokens cannot be asked, so nobody can tell whether a token counts.
+    """The database of access tokens is unavailable, so no token can be validated.
 
-    NOTE: never to be answered with 401, upon which clients throw good tokens away (reliability section 3.10).
+    NOTE: never answer it with 401, at which clients discard good tokens (reliability section 3.10).
     """
 
     def __init__(self, reason: str = "does not answer: try again in a moment") -> None:

@@ -1,4 +1,4 @@
-"""How many requests a key may send per minute. Pure, but for the clock it is given."""
+"""Limits of requests per minute and access token. Pure, but for the clock that it is given."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ WINDOW_SECONDS = 60.0
 
 @dataclass(slots=True)
 class _Window:
-    """What a key may still send in its minute."""
+    """The current minute of one access token."""
 
     end: float
+    """Time at which the minute ends, on the clock of `ticks`."""
     left: int
+    """Requests that are left."""
 
 
 class Limits:
-    """A fixed window of a minute for each key, which its first request begins.
+    """A fixed window of a minute for each access token, which its first request begins.
 
-    NOTE: each worker counts for itself, and gives a key its share of the limit, rounded up.
+    NOTE: each worker counts its own requests, and allows a token its share of the limit, rounded up.
     """
 
     def __init__(self, workers: int, ticks: Callable[[], float]) -> None:
@@ -28,7 +30,7 @@ class Limits:
         self._windows: dict[str, _Window] = {}
 
     def admit(self, access_token: AccessToken) -> None:
-        """Counts a request; raises RateLimitedError when the key has had those of its minute."""
+        """Counts a request; raises RateLimitedError when the token's limit per minute is reached."""
         if access_token.per_minute is None:
             return
         ticks = self._ticks()
@@ -42,5 +44,5 @@ class Limits:
         window.left -= 1
 
     def keep(self, token_ids: Container[str]) -> None:
-        """Forgets all other keys."""
+        """Drops the windows of all other access tokens."""
         self._windows = {token_id: window for token_id, window in self._windows.items() if token_id in token_ids}

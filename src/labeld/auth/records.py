@@ -1,4 +1,4 @@
-"""What is known of an access token, but never the token itself; and what a new one may be like. Pure."""
+"""Records of access tokens, without their text, and the validation of new ones. Pure."""
 
 import math
 import re
@@ -11,11 +11,11 @@ from labeld.auth.errors import TokenRequestError
 from labeld.model_id import SEGMENT, valid_id
 
 Role = Literal["inference", "admin"]
-"""What a key may do: classify, or also see and change the settings page."""
+"""Rights of an access token: to classify texts, or also to use the settings page."""
 
-NAME_CHARACTERS = 100
-MOST_MODELS = 100
-MOST_PER_MINUTE = 1_000_000
+MAX_NAME_CHARACTERS = 100
+MAX_MODELS = 100
+MAX_PER_MINUTE = 1_000_000
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"([0-9]{1,6})([mhdw])")
@@ -31,12 +31,12 @@ class AccessToken:
     name: str
     role: Role
     models: tuple[str, ...]
-    """Models that it may use, `org/name` or `org/*`; empty = all."""
+    """Models that it may use, `org/name` or `org/*`; empty: all."""
     expires: float | None
     per_minute: int | None
-    """Requests per minute; None = as many as the server takes."""
+    """Requests per minute, at most; None without a limit."""
     created: float
-    """When its present token was made."""
+    """When its present text was made."""
     last_used: float | None
     revoked: float | None
 
@@ -49,25 +49,25 @@ class AccessToken:
         return model_id in self.models or (bool(slash) and f"{owner}/*" in self.models)
 
     def live(self, now: float) -> bool:
-        """Whether it counts at that time: neither revoked nor expired."""
+        """Whether it is valid at this time: neither revoked nor expired."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The keys that are not revoked, as their store had them at one moment."""
+    """The access tokens that were not revoked at one moment."""
 
     version: str = ""
-    """Another one after every change."""
+    """Differs after every change of the store."""
     access_tokens: Mapping[bytes, AccessToken] = field(default_factory=dict)
-    """By the digest of their token."""
+    """By the HMAC of their text."""
     any_made: bool = False
-    """Whether a key was ever made, revoked ones included."""
+    """Whether an access token was ever made, revoked ones included."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a new key is to be like."""
+    """A request for a new access token."""
 
     name: str
     role: Role = "inference"
@@ -76,22 +76,24 @@ class NewToken:
     per_minute: int | None = None
 
     def validate(self, now: float) -> "NewToken":
-        """The same with spaces around the name gone; raises KeyRequestError with a sentence for what cannot be."""
+        """The request, its name stripped and its models unique; raises TokenRequestError naming an invalid field."""
         name = self.name.strip()
-        if not 1 <= len(name) <= NAME_CHARACTERS or not name.isprintable():
-            raise TokenRequestError(f"The name of an access token must be 1 to {NAME_CHARACTERS} printable characters.")
+        if not 1 <= len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
+            raise TokenRequestError(
+                f"The name of an access token must be 1 to {MAX_NAME_CHARACTERS} printable characters."
+            )
         if self.role not in get_args(Role):
             raise TokenRequestError(f"The role of an access token must be {' or '.join(get_args(Role))}.")
-        if len(self.models) > MOST_MODELS:
-            raise TokenRequestError(f"An access token may name at most {MOST_MODELS} models; org/* names all of org.")
+        if len(self.models) > MAX_MODELS:
+            raise TokenRequestError(f"An access token may name at most {MAX_MODELS} models; org/* names all of org.")
         for number, model in enumerate(self.models, 1):
             if not (valid_id(model) or _ALL_OF.fullmatch(model)):
                 raise TokenRequestError(f"Model {number} of the access token is neither an id like org/name nor org/*.")
         if self.expires is not None and not (math.isfinite(self.expires) and self.expires > now):
             raise TokenRequestError("The expiry of an access token must be in the future.")
-        if self.per_minute is not None and not 1 <= self.per_minute <= MOST_PER_MINUTE:
+        if self.per_minute is not None and not 1 <= self.per_minute <= MAX_PER_MINUTE:
             raise TokenRequestError(
-                f"The limit of an access token must be 1 to {MOST_PER_MINUTE} requests per minute, or none."
+                f"The limit of an access token must be 1 to {MAX_PER_MINUTE} requests per minute, or none."
             )
         return NewToken(name, self.role, tuple(dict.fromkeys(self.models)), self.expires, self.per_minute)
 
@@ -99,7 +101,7 @@ class NewToken:
 def read_expiry(text: str, now: float) -> float:
     """Seconds since the epoch of an expiry as people write it: `30d`, `12h`, `2027-01-31`, `2027-01-31T18:00`.
 
-    A date is its first moment, and without a zone it is UTC. Raises KeyRequestError when it is none of these, or past.
+    A date means its first moment; without a zone it is UTC. Raises TokenRequestError when it is malformed or past.
     """
     text = text.strip()
     try:
@@ -108,7 +110,7 @@ def read_expiry(text: str, now: float) -> float:
         else:
             read = datetime.fromisoformat(text)
             expires = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-        datetime.fromtimestamp(expires, UTC)  # a year that can be shown
+        datetime.fromtimestamp(expires, UTC)  # raises for a year beyond 9999
     except (ValueError, OverflowError, OSError):
         raise TokenRequestError(
             "The expiry of an access token must be a duration like 30d or 12h (or m, w), or a date like 2027-01-31."

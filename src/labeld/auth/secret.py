@@ -1,4 +1,4 @@
-"""The secret with which tokens are hashed, so that a stolen database alone opens nothing."""
+"""The secret with which access tokens are hashed, so that a stolen database without it is useless."""
 
 import os
 import re
@@ -10,14 +10,15 @@ from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.errors import SettingsError
 
 BYTES = 32
+"""Length of a secret."""
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 def open_secret(location: Location, given: str | None) -> bytes:
-    """The secret of the setting tokens_secret, else of the file beside the SQLite file, which is made if need be.
+    """The secret, 32 bytes: from the setting tokens_secret, else from the file beside the SQLite file, made if missing.
 
-    Raises SettingsError when there is none for a database that was made with one, and KeyStoreUnavailableError when
-    the file cannot be read or written.
+    Raises SettingsError when it is malformed, or missing beside an existing database, and TokenStoreUnavailableError
+    when the file cannot be read or written.
     """
     if given is not None:
         if not _HEXADECIMAL.fullmatch(given.strip()):
@@ -33,7 +34,7 @@ def open_secret(location: Location, given: str | None) -> bytes:
         if not file.exists():
             if location.path.exists() and location.path.stat().st_size:
                 raise SettingsError(
-                    f"The file {file.name} is missing beside the access tokens, which count only with it: bring it "
+                    f"The file {file.name} is missing beside the access tokens, which are valid only with it: bring it "
                     "back, or move the access tokens away to begin anew."
                 )
             _make(file)
@@ -49,7 +50,7 @@ def open_secret(location: Location, given: str | None) -> bytes:
 
 
 def _make(file: Path) -> None:
-    """Writes a new secret, unless another process was faster: the file has its name only when it is whole."""
+    """Writes a new secret, unless another process was faster; the file gets its name only when it is complete."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

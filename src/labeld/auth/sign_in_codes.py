@@ -1,7 +1,7 @@
-"""One-time codes to sign in with, made without asking the database: the secret alone can make them. Pure.
+"""One-time codes to sign in with, made from the secret without the database. Pure.
 
-A code is its expiry, 8 random bytes, and an HMAC of both. That it is used once is the store's business, which keeps
-the codes that were used until they expire.
+A code is its expiry, 8 random bytes, and an HMAC of both. The store ensures that each is used once: it keeps used codes
+until they expire.
 """
 
 import base64
@@ -15,13 +15,13 @@ LENGTH = 39
 
 
 def new_code(secret: bytes, expires: float) -> str:
-    """A code that counts until then (seconds since the epoch)."""
+    """A code that is valid until `expires`, in seconds since the epoch."""
     payload = int(expires).to_bytes(EXPIRY_BYTES, "big") + secrets.token_bytes(RANDOM_BYTES)
     return base64.urlsafe_b64encode(payload + _signature(secret, payload)).decode().rstrip("=")
 
 
 def expiry_of(secret: bytes, code: str) -> int | None:
-    """Until when this code counts; None when it was not made with this secret."""
+    """Expiry of a code, in seconds since the epoch; None when it was not made with this secret."""
     if len(code) != LENGTH or not code.isascii():
         return None
     try:

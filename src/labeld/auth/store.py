@@ -1,6 +1,7 @@
-"""Access tokens in their database: made, revoked, rotated, each in one transaction. Blocking; for several threads.
+"""The store of access tokens: each operation is one transaction. Blocking and thread-safe.
 
-A token is kept as its HMAC only. It is random, so one fast hash is as good as a slow one (reliability section 3.9).
+Only the HMAC of a token is stored. Tokens are random, so a fast hash is as good as a slow one (reliability section
+3.9).
 """
 
 import hmac
@@ -27,14 +28,14 @@ _TOKEN_ID = re.compile(r"[0-9a-f]{12}")
 
 
 def digest_of(secret: bytes, token: str) -> bytes:
-    """What is kept of a token."""
+    """HMAC of an access token or a sign-in code, 32 bytes, as the database stores it."""
     return hmac.digest(secret, token.encode(), "sha256")
 
 
 class TokenStore:
-    """The access tokens of one database, which is made when it is first used.
+    """The access tokens of one database, which is created when it is first used.
 
-    Every method raises KeyStoreUnavailableError when the database cannot be asked, and SettingsError when it was made
+    Every method raises TokenStoreUnavailableError when the database cannot be used, and SettingsError when it was made
     with another secret or by a newer labeld.
     """
 
@@ -44,7 +45,7 @@ class TokenStore:
         self._ready = False
 
     def create(self, wanted: NewToken) -> tuple[AccessToken, str]:
-        """A new key and its token, which is never seen again. Raises KeyRequestError."""
+        """Makes an access token; returns its record and its text. Raises TokenRequestError."""
         now = self._now()
         wanted = wanted.validate(now)
         token = new_token()
@@ -73,7 +74,7 @@ class TokenStore:
         return access_token, token
 
     def revoke(self, token_id: str) -> AccessToken:
-        """The key, which counts no longer; once more changes nothing. Raises KeyNotFoundError."""
+        """Revokes an access token, unless it is revoked, and returns its record. Raises TokenNotFoundError."""
         self._prepare()
         with self._database.writing() as connection:
             access_token = self._access_token(connection, token_id)
@@ -84,9 +85,9 @@ class TokenStore:
             return self._access_token(connection, token_id)
 
     def rotate(self, token_id: str) -> tuple[AccessToken, str]:
-        """The key with a new token; the old one counts no longer.
+        """Replaces the text of an access token; returns its record and its new text.
 
-        Raises KeyNotFoundError, or KeyRequestError when the key is revoked or has expired.
+        Raises TokenNotFoundError, or TokenRequestError when it is revoked or has expired.
         """
         now, token = self._now(), new_token()
         self._prepare()
@@ -100,14 +101,14 @@ class TokenStore:
             return self._access_token(connection, token_id), token
 
     def everything(self) -> list[AccessToken]:
-        """All keys, also those that count no longer, the newest first."""
+        """All access tokens, newest first, revoked and expired ones included."""
         self._prepare()
         with self._database.reading() as connection:
             rows = connection.execute(select(TOKENS).order_by(TOKENS.c.created.desc(), TOKENS.c.token_id))
             return [_access_token(row) for row in rows]
 
     def snapshot(self, known_version: str | None = None) -> Snapshot | None:
-        """The keys that are not revoked; None when nothing has changed since the snapshot with that mark."""
+        """The access tokens that are not revoked; None when nothing has changed since `known_version`."""
         self._prepare()
         with self._database.reading() as connection:
             version = self._metadata(connection).get("version", "")
@@ -119,19 +120,17 @@ class TokenStore:
             return Snapshot(version, access_tokens, any_made)
 
     def touch(self, used: Mapping[str, float]) -> None:
-        """Writes down when keys were last used, if that is later than what is there; to `snapshot` no change."""
+        """Stores when access tokens were last used, by their ids, where later than stored; no change for `snapshot`."""
         self._prepare()
         with self._database.writing() as connection:
-            for token_id, when in sorted(
-                used.items()
-            ):  # NOTE: in one order, so that two processes never wait in a ring
+            for token_id, when in sorted(used.items()):  # NOTE: in one order, so that processes never deadlock
                 earlier = TOKENS.c.last_used.is_(None) | (TOKENS.c.last_used < when)
                 connection.execute(
                     update(TOKENS).where((TOKENS.c.token_id == token_id) & earlier).values(last_used=when)
                 )
 
     def use_sign_in(self, code: str) -> bool:
-        """Whether the code is one of ours that counts still and that nobody has used; now it is used."""
+        """Uses a sign-in code; False when it is invalid, expired or used."""
         now = self._now()
         expires = sign_in_codes.expiry_of(self._secret, code)
         if expires is None or expires <= now:
@@ -146,11 +145,11 @@ class TokenStore:
         return True
 
     def close(self) -> None:
-        """Ends the connections."""
+        """Closes the connections."""
         self._database.close()
 
     def _prepare(self) -> None:
-        """Makes the tables, once."""
+        """Creates the file and the tables, once."""
         if self._ready:
             return
         self._database.make()
@@ -163,7 +162,7 @@ class TokenStore:
         self._ready = True
 
     def _metadata(self, connection: Connection) -> dict[str, str]:
-        """The facts; raises SettingsError when they are not ours."""
+        """The rows of METADATA; raises SettingsError when they are of another version or secret."""
         metadata = {row.name: row.value for row in connection.execute(select(METADATA))}
         if metadata.get("schema") != SCHEMA:
             raise SettingsError(
@@ -177,7 +176,7 @@ class TokenStore:
         return metadata
 
     def _changed(self, connection: Connection) -> None:
-        # NOTE: random, not counted, so that a database brought back from a copy is never taken for unchanged
+        # NOTE: random, not counted, so that a database restored from a copy never seems unchanged
         connection.execute(update(METADATA).where(METADATA.c.name == "version").values(value=secrets.token_hex(8)))
 
     def _access_token(self, connection: Connection, token_id: str, *, lock: bool = False) -> AccessToken:

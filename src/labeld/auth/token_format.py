@@ -1,8 +1,8 @@
-"""Access tokens as text: how a new one is made, and whether a text can be one at all. No database here.
+"""The text of access tokens: its making and its syntax. No database here.
 
-`hf_`, which clients look for, 28 random characters of base 62 (166 bits), and 6 that are the CRC-32 of those before, so
-that garbage is refused without asking the database, and a scanner for leaked secrets can tell a real one (reliability
-section 3.9).
+A token is `hf_`, which clients expect, 28 random characters of base 62 (166 bits), and the CRC-32 of all these in 6
+characters, so that garbage is refused without the database, and a scanner for leaked secrets recognises a real token
+(reliability section 3.9).
 """
 
 import secrets
@@ -16,7 +16,7 @@ DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def new_token() -> str:
-    """A token that nobody has had before."""
+    """The text of a new access token."""
     start = PREFIX + "".join(secrets.choice(DIGITS) for _ in range(RANDOM_CHARACTERS))
     return start + _check(start)
 
@@ -30,7 +30,7 @@ def well_formed(token: str) -> bool:
 
 
 def _check(start: str) -> str:
-    """CRC-32 of what comes before, in base 62; it keeps no secret, it finds slips and garbage."""
+    """CRC-32 of the text before, in base 62; it detects typing errors and is no secret."""
     rest = zlib.crc32(start.encode())
     digits = ""
     for _ in range(CHECK_CHARACTERS):

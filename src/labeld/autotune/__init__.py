@@ -1,1 +1,1 @@
-"""Which precision a model can take, tried on evaluation texts."""
+"""The choice of a model's precision, by a trial on evaluation texts."""

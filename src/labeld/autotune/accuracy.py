@@ -1,4 +1,4 @@
-"""What a precision costs on probe texts, and whether these say anything of the model. Pure: logits in, facts out."""
+"""The accuracy loss of a precision on evaluation texts, and the diversity of the answers. Pure functions of logits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,26 +16,27 @@ Scores = NDArray[np.float64]
 """float64 [texts, labels]."""
 
 MOST_FREQUENT = 0.9
-"""Share of the texts that may have the same answer: beyond that agreement means little."""
-LEAST_SPREAD = 0.1
-"""How far the 10th and the 90th percentile of some label's score must be apart."""
+"""Share of the texts that may have the same answer; beyond it agreement means little."""
+
+MIN_SPREAD = 0.1
+"""Distance between the 10th and the 90th percentile that some label's score must have, at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccuracyLoss:
-    """How far answers differ from those in float32."""
+    """Distance of a precision's answers from those in float32."""
 
     agreement: float
-    """Share of texts with the same best label; of a multi-label model the share with the same side of 0.5, for the
-    label where it is lowest; of a model with one label Kendall's tau of the order of the texts."""
+    """Share of texts with an equal best label. For a multi-label model, the share whose score stays on the same side of
+    0.5, for the label where it is lowest. For a model with one label, Kendall's tau of the order of the texts."""
     mean_change: float
     """Mean over the texts of the largest change of a label's probability; where scores are no probabilities, in
     standard deviations of the label's scores."""
     p99_change: float
-    """99th percentile of the same."""
+    """99th percentile of these largest changes."""
 
     def within(self, tolerances: Precisions) -> bool:
-        """Whether it is small enough."""
+        """Whether no number exceeds its tolerance."""
         return (
             self.agreement >= tolerances.precision_agreement
             and self.mean_change <= tolerances.precision_mean_change
@@ -45,21 +46,21 @@ class AccuracyLoss:
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """How varied the answers in float32 are; texts far from what a model was made for can agree for no reason."""
+    """Diversity of the answers in float32: on texts that a model was not trained for, agreement may mean nothing."""
 
     most_frequent: float | None
-    """Share of the texts that have the most frequent answer; None where the answer is one number."""
+    """Share of the texts with the most frequent answer; None where the answer is one number."""
     spread: float
-    """Between the 10th and the 90th percentile of a label's score, for the label where it is largest."""
+    """Distance between the 10th and the 90th percentile of a label's score, for the label where it is largest."""
 
     @property
     def enough(self) -> bool:
         """Whether agreement on these texts means something."""
-        return (self.most_frequent is None or self.most_frequent <= MOST_FREQUENT) and self.spread >= LEAST_SPREAD
+        return (self.most_frequent is None or self.most_frequent <= MOST_FREQUENT) and self.spread >= MIN_SPREAD
 
 
 def loss(reference: Logits, other: Logits, function: FunctionName) -> AccuracyLoss:
-    """What `other` costs against the logits in float32. A model that computes no finite number costs everything."""
+    """The loss of the logits `other` against those in float32, both [texts, labels]; total where any is not finite."""
     if not (np.isfinite(reference).all() and np.isfinite(other).all()):
         return AccuracyLoss(0.0, 1.0, 1.0)
     before, after = _scores(reference, function), _scores(other, function)
@@ -71,7 +72,7 @@ def loss(reference: Logits, other: Logits, function: FunctionName) -> AccuracyLo
 
 
 def diversity(reference: Logits, function: FunctionName) -> Diversity:
-    """How varied the answers in float32 are."""
+    """The diversity of the answers with these logits, float32 [texts, labels]; none where any is not finite."""
     if not np.isfinite(reference).all():
         return Diversity(1.0, 0.0)
     scores = _scores(reference, function)
@@ -89,10 +90,10 @@ def fastest(
     answers: Diversity,
     tolerances: Precisions,
 ) -> Precision:
-    """The fastest precision whose cost is within the tolerances; float32 when the answers are not varied enough."""
+    """The fastest precision (speeds in tokens/s) with a tolerable loss; float32 where diversity is too low."""
     allowed: list[Precision] = ["float32"]
     if answers.enough:
-        allowed += [precision for precision, its_cost in losses.items() if its_cost.within(tolerances)]
+        allowed += [precision for precision, its_loss in losses.items() if its_loss.within(tolerances)]
     return max(allowed, key=lambda precision: speeds[precision])
 
 
@@ -101,7 +102,7 @@ def _scores(logits: Logits, function: FunctionName) -> Scores:
 
 
 def _is_order(scores: Scores, function: FunctionName) -> bool:
-    """Whether what counts is how texts are ordered by a number, not which label they get."""
+    """Whether the answer is an order of the texts by one number, and not a label for each."""
     return function == "none" or scores.shape[1] == 1
 
 
@@ -116,6 +117,6 @@ def _agreement(before: Scores, after: Scores, function: FunctionName) -> float:
 def kendall_tau(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
     """Kendall's tau-b of two rankings, [texts] each; 0 when one of them has no order."""
     pairs = np.triu_indices(len(before), 1)
-    ours, theirs = (np.sign(values[pairs[0]] - values[pairs[1]]) for values in (before, after))
-    ordered = np.sqrt(np.abs(ours).sum() * np.abs(theirs).sum())
-    return float((ours * theirs).sum() / ordered) if ordered else 0.0
+    order_before, order_after = (np.sign(values[pairs[0]] - values[pairs[1]]) for values in (before, after))
+    ordered = np.sqrt(np.abs(order_before).sum() * np.abs(order_after).sum())
+    return float((order_before * order_after).sum() / ordered) if ordered else 0.0

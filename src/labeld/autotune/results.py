@@ -1,4 +1,4 @@
-"""Verdicts of precision trials, kept on disk: one file for each revision, kind of machine, probe and tolerances."""
+"""Results of precision trials on disk: a file for each revision, kind of machine, evaluation texts and tolerances."""
 
 import hashlib
 import json
@@ -14,15 +14,17 @@ from labeld.config.settings import Precisions
 from labeld.system.json_file import read_object, replace_object
 
 FOLDER = "precision-choices"
+"""Folder of these files within the cache folder."""
+
 PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "flags")
-"""What of /proc/cpuinfo makes a kind of processor. NOTE: in the cloud the name alone may be just "AMD EPYC"."""
+"""Fields of /proc/cpuinfo that identify a kind of processor. NOTE: in a cloud the name may just be "AMD EPYC"."""
 
 
 class ChoiceFile:
-    """The verdict on one revision on this kind of machine. Losing it costs a trial only, so nothing here fails."""
+    """The precision chosen for one revision on this kind of machine. A lost file means a new trial: nothing raises."""
 
     def __init__(self, cache_dir: Path, revision: str, evaluation_texts: str, tolerances: Precisions) -> None:
-        """`probe` is the digest of its texts."""
+        """`evaluation_texts` is the `digest` of the texts."""
         self._basis = {
             "revision": revision,
             "evaluation_texts": evaluation_texts,
@@ -38,7 +40,7 @@ class ChoiceFile:
         self._path = cache_dir / FOLDER / f"{name}.json"
 
     def read(self) -> PrecisionChoice | None:
-        """The verdict; None where there is none, or none that can be understood."""
+        """The choice; None where there is no file, or it cannot be understood."""
         stored = read_object(self._path)
         try:
             return _choice(stored["choice"]) if stored["basis"] == self._basis else None
@@ -46,25 +48,25 @@ class ChoiceFile:
             return None
 
     def write(self, choice: PrecisionChoice) -> None:
-        """Remembers it, beside what it rests on."""
+        """Writes the choice, with everything that it depends on."""
         replace_object(self._path, {"choice": asdict(choice), "basis": self._basis})
 
 
 def _choice(stored: dict[str, Any]) -> PrecisionChoice:
-    """Raises KeyError, TypeError or ValueError where something is missing or makes no sense."""
+    """The choice in a file's JSON; raises KeyError, TypeError or ValueError where it is incomplete or wrong."""
     measured = tuple(Measured(**{**one, "loss": AccuracyLoss(**one["loss"])}) for one in stored["measured"])
     choice = PrecisionChoice(**{**stored, "measured": measured, "diversity": Diversity(**stored["diversity"])})
     if choice.precision not in [one.precision for one in measured] or measured[0].precision != CHOICES[0]:
-        raise ValueError("a precision that was not measured")
-    choice.sentence()  # raises TypeError where a number is none
+        raise ValueError("the precision was not measured")
+    choice.sentence()  # raises TypeError for a value that is not a number
     return choice
 
 
 def _processor() -> dict[str, str]:
-    """Facts of the first core."""
+    """Fields of /proc/cpuinfo for the first core; empty where the file cannot be read."""
     try:
         first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
         return {}
-    facts = dict(line.partition(":")[::2] for line in first.splitlines())
-    return {name.strip(): value.strip() for name, value in facts.items() if name.strip() in PROCESSOR}
+    found = dict(line.partition(":")[::2] for line in first.splitlines())
+    return {name.strip(): value.strip() for name, value in found.items() if name.strip() in PROCESSOR}

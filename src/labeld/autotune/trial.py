@@ -1,4 +1,4 @@
-"""Runs the probe in float32 and in each faster precision, one engine in memory at a time, and comes to a verdict."""
+"""Runs the evaluation texts in float32 and each faster precision, one engine in memory at a time, and chooses one."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,35 +16,36 @@ from labeld.system import memory
 from labeld.types import EncodedText, FunctionName, Precision
 
 BATCH_TOKENS = 256
-"""Tokens of a batch, at most; a longer text runs alone."""
+"""Tokens of a batch, at most; a longer text is a batch by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One precision on this machine."""
+    """One precision as measured on this machine."""
 
     precision: Precision
     tokens_per_second: float
     load_seconds: float
     memory_bytes: int
-    """What the process uses more with this engine than before it."""
+    """Memory that the process uses more with this engine than without."""
     loss: accuracy.AccuracyLoss
 
 
 @dataclass(frozen=True, slots=True)
 class PrecisionChoice:
-    """What a trial found: the precision to use, and why."""
+    """The result of a trial: the precision to use, and the measurements that it rests on."""
 
     precision: Precision
     texts: int
+    """Number of evaluation texts."""
     diversity: accuracy.Diversity
     measured: tuple[Measured, ...]
-    """float32 first, then the faster ones that work here."""
+    """float32 first, then the faster precisions that work on this machine."""
     refused: dict[str, str]
-    """Why the others do not, by precision."""
+    """By precision, the reason why it does not work on this machine."""
 
     def sentence(self) -> str:
-        """What was chosen and what it costs, for the log."""
+        """The choice with its speed and accuracy loss, for the log."""
         frequent, spread = self.diversity.most_frequent, self.diversity.spread
         share = "" if frequent is None else f", {frequent:.0%} of them with the same answer"
         varied = (
@@ -68,22 +69,22 @@ class PrecisionChoice:
 
 @dataclass(frozen=True, slots=True)
 class TrialTarget:
-    """A model as a trial needs it."""
+    """A model under trial."""
 
     open: Callable[[Precision], Engine]
-    """Raises PrecisionError for what does not work here."""
+    """Loads it in a precision; raises PrecisionError where that does not work on this machine."""
     encode: Callable[[Engine], Sequence[EncodedText]]
-    """The probe as this model reads it."""
+    """The evaluation texts as token ids of this model."""
     function: FunctionName
-    """How its logits become scores."""
+    """The function from its logits to scores."""
 
 
 Step = Callable[[Precision, Engine, float], None]
-"""Called after each batch with the share that is done; may raise, which ends the trial."""
+"""Called after each batch with the share of the texts that is done, 0 to 1; an exception ends the trial."""
 
 
 def try_precisions(target: TrialTarget, tolerances: Precisions, step: Step) -> PrecisionChoice:
-    """Runs the probe in every precision. Raises what opening in float32 raises, and what `step` raises."""
+    """Runs the evaluation texts in every precision. Raises what `open` raises in float32, and what `step` raises."""
     reference, first = _measure(target, "float32", step, None)
     measured = [first]
     refused: dict[str, str] = {}
@@ -102,7 +103,7 @@ def try_precisions(target: TrialTarget, tolerances: Precisions, step: Step) -> P
 def _measure(
     target: TrialTarget, precision: Precision, step: Step, reference: Logits | None
 ) -> tuple[Logits, Measured]:
-    memory.trim_heap()  # what the engine before has left
+    memory.trim_heap()  # memory that the previous engine freed
     used_before, began = memory.used(), time.perf_counter()
     engine = target.open(precision)
     load_seconds = time.perf_counter() - began
@@ -110,7 +111,7 @@ def _measure(
     rows, speeds, done = [], [], 0
     for batch in _batches(texts):
         began = time.perf_counter()
-        rows.append(engine.run(batch, 0))
+        rows.append(engine.run(batch))
         tokens = sum(len(text.ids) for text in batch)
         speeds.append(tokens / (time.perf_counter() - began))
         done += len(batch)
@@ -122,7 +123,7 @@ def _measure(
 
 
 def _batches(texts: Sequence[EncodedText]) -> Iterator[list[EncodedText]]:
-    """The texts in their order, as many at once as the budget allows."""
+    """Batches of the texts, in their order, each of at most BATCH_TOKENS tokens or one text."""
     batch: list[EncodedText] = []
     room = BATCH_TOKENS
     for text in texts:

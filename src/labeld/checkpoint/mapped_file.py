@@ -114,12 +114,7 @@ class StoredTensor:
             raw = np.lib.stride_tricks.as_strided(flat, self.shape, steps, writeable=False)
         if self.dtype == "float32" and self.strides is None:
             return raw
-        if self.dtype == "bfloat16":
-            bits = raw.astype(np.uint32, order="C")
-            bits <<= 16
-            result = bits.view(np.float32)
-        else:
-            result = raw.astype(np.float32, order="C")
+        result = raw.copy() if self.dtype == "float32" else widen(raw)
         self.file.release_range(self.begin, self.begin + reach * stored.itemsize)
         return result
 
@@ -128,6 +123,15 @@ class StoredTensor:
         if self.dtype not in ("float16", "bfloat16") or self.strides is not None:
             return self.as_float32()
         return np.frombuffer(self.file.data, FLOATS[self.dtype], math.prod(self.shape), self.begin).reshape(self.shape)
+
+
+def widen(array: WeightArray) -> FloatArray:
+    """The numbers as float32 in C order, without a copy where they are that already; uint16 are bits of bfloat16."""
+    if array.dtype != np.uint16:
+        return array.astype(np.float32, order="C", copy=False)
+    bits = array.astype(np.uint32, order="C")
+    bits <<= 16
+    return bits.view(np.float32)
 
 
 def span(shape: Sequence[int], strides: Sequence[int]) -> int:

@@ -149,7 +149,7 @@ def _compare(model_id: str, answers: Sequence[ReferenceScore], place: ModelLocat
 
 def _scores(model: Model, answer: ReferenceScore) -> dict[str, float]:
     """Our score of each label; upper and lower case have changed in published configs, and do not tell labels apart."""
-    (logits,) = model.engine.run(model.encoder.encode([answer.text], answer.parameters), 0)
+    (logits,) = model.engine.run(model.encoder.encode([answer.text], answer.parameters))
     function = answer.parameters.function_to_apply or model.config.default_function
     return {label.casefold(): score for label, score in rank(logits, model.config.labels, function, None)}
 

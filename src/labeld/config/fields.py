@@ -1,4 +1,4 @@
-"""What one setting is made of: its field, amounts of bytes, and the check of a value."""
+"""The parts of a setting: its dataclass field, byte sizes, and the validation of a value."""
 
 import re
 from dataclasses import Field, field
@@ -12,18 +12,18 @@ for _power, _letter in enumerate("KMGT", 1):
 
 
 class ByteSize(str):
-    """Bytes, such as 4GiB or 500MB, or a part of all there is, such as 70%. ValueError when it is neither."""
+    """A number of bytes, such as 4GiB or 500MB, or a share such as 70%. Raises ValueError for anything else."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        """Refuses what is no amount."""
-        amount = super().__new__(cls, text)
-        amount.of(0)
-        return amount
+        """Raises ValueError when the text is neither bytes nor a share."""
+        size = super().__new__(cls, text)
+        size.of(0)
+        return size
 
     def of(self, whole: int) -> int:
-        """In bytes, where all there is are so many."""
+        """The size in bytes; a share is one of `whole` bytes."""
         parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?I?B|%|)", self.strip().upper())
         if parts is None or parts[2] == "IB":
             raise ValueError(f"{str(self)!r} is neither bytes nor a share")
@@ -33,16 +33,16 @@ class ByteSize(str):
 def setting(
     default: Any, text: str, *, minimum: float | None = None, maximum: float | None = None, secret: bool = False
 ) -> Any:
-    """A field with its help text and, for numbers, the smallest and the largest value that make sense.
+    """A dataclass field for a setting, with its help text and, for numbers, inclusive bounds.
 
-    A secret has no flag, because everybody on the machine sees the command line.
+    A secret has no flag, because every user of the machine can read the command line.
     """
-    metadata = {"help": text, "least": minimum, "most": maximum, "secret": secret}
+    metadata = {"help": text, "minimum": minimum, "maximum": maximum, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
 def validate(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
-    """`value` as the setting's type and within its bounds, or SettingsError naming where it came from."""
+    """The value as the setting's type; raises SettingsError naming its source when it is malformed or out of bounds."""
     if get_origin(kind) is tuple:
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
     if get_origin(kind) is Literal:
@@ -56,10 +56,10 @@ def validate(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
         converted = words[str(value).lower()] if kind is bool else kind(value)
     except (ValueError, KeyError):
         raise SettingsError(f"{source} is {value!r}, but must be {_kind_name(kind)}.") from None
-    minimum = one.metadata["least"]
+    minimum = one.metadata["minimum"]
     if minimum is not None and not converted >= minimum:  # NOTE: not `<`, so that nan is refused too
         raise SettingsError(f"{source} is {value!r}, but must be at least {minimum:g}.")
-    maximum = one.metadata["most"]
+    maximum = one.metadata["maximum"]
     if maximum is not None and converted > maximum:
         raise SettingsError(f"{source} is {value!r}, but must be at most {maximum:g}.")
     return converted

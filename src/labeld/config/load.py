@@ -1,7 +1,7 @@
-"""Flags and the environment -> settings: the only place that reads the environment.
+"""Settings from flags and the environment. No other module reads the environment.
 
 A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
-variable, then the default. A setting that people already have by another name keeps it (`HF_VARIABLES`).
+variable, then the default. Settings that huggingface_hub has too are read from its variables (`HF_VARIABLES`).
 """
 
 import os
@@ -13,7 +13,7 @@ from labeld.config.fields import validate
 from labeld.config.settings import GROUPS, Settings
 
 HF_VARIABLES = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
-"""Settings whose variable is huggingface_hub's."""
+"""Settings that are read from huggingface_hub's variables."""
 
 
 def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
@@ -25,22 +25,22 @@ def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
 
 
 def variable(name: str) -> str:
-    """The environment variable of a setting."""
+    """Name of a setting's environment variable."""
     return HF_VARIABLES.get(name, f"LABELD_{name.upper()}")
 
 
 def flag(name: str) -> str:
-    """The flag of a setting."""
+    """Name of a setting's command-line flag."""
     return f"--{name.replace('_', '-')}"
 
 
 def load(
     given: Mapping[str, Any], environ: Mapping[str, str] | None = None, name_of: Callable[[str], str] = flag
 ) -> Settings:
-    """Settings from what is given (where it is not `None`), then the environment, then the defaults.
+    """Settings from the given values that are not None, then the environment, then the defaults.
 
-    `name_of` says how the caller knows a setting that is given: by its flag, or by the name of a parameter. Raises
-    SettingsError naming the first setting with an impossible value.
+    `name_of` gives the caller's name of a given setting: its flag, or a parameter. Raises SettingsError naming the
+    first value that is impossible.
     """
     environ = os.environ if environ is None else environ
     groups = {}

@@ -1,4 +1,4 @@
-"""Precisions by name, and what the setting `precision` asks for each model."""
+"""The setting `precision`: the precision that is requested for each model."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -7,6 +7,7 @@ from labeld.errors import SettingsError
 from labeld.types import Precision
 
 FASTER: tuple[Precision, ...] = ("bfloat16", "int8")
+"""Precisions that a trial compares with float32."""
 
 Asked = Literal[Precision, "auto"]
 """`auto`: the fastest precision whose answers differ little enough from float32's, by a trial at the first load."""
@@ -16,20 +17,20 @@ CHOICES: tuple[Asked, ...] = (*get_args(Precision), "auto")
 
 @dataclass(frozen=True, slots=True)
 class AskedPrecisions:
-    """What is asked for each model."""
+    """The requested precision of every model."""
 
     default: Asked = "float32"
     by_model: dict[str, Asked] = field(default_factory=dict)
 
     def of(self, model_id: str) -> Asked:
-        """What is asked for this model."""
+        """The requested precision of this model."""
         return self.by_model.get(model_id, self.default)
 
 
 def parse_precisions(setting: str) -> AskedPrecisions:
-    """`auto`, or `auto,org/name=float32`: one for all models, and others by id.
+    """Reads `auto`, or `auto,org/name=float32`: a precision for all models, and others by model id.
 
-    Raises SettingsError naming the part that is wrong.
+    Raises SettingsError naming the wrong part.
     """
     default: Asked = "float32"
     by_model: dict[str, Asked] = {}

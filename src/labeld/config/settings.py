@@ -1,8 +1,6 @@
-"""Every setting, with its default written once, and the only place that reads the environment.
+"""Every setting with its default and its help text, in groups. Each part of labeld is given only its own group.
 
-A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
-variable, then the default here. A setting that people already have by another name keeps it (`FOREIGN`). Each part of
-labeld is given its own group only.
+`load.py` reads their values from flags and the environment.
 """
 
 from dataclasses import dataclass, field, fields
@@ -41,16 +39,17 @@ class Folders:
     """Where models come from and where labeld may write."""
 
     models: tuple[str, ...] = setting(
-        (), "Models to load at start (a comma between two); the first answers POST /. None = labeld/sentiment-en."
+        (), "Models to load at start (comma-separated), the first for POST /; default: labeld/sentiment-en."
     )
     models_dir: Path | None = setting(None, "Folder of models: DIR/org/name serves org/name, DIR/name serves name.")
     cache_dir: Path = setting(
-        Path("~/.cache/labeld"), "Folder labeld may write to; it remembers the content hashes of model files there."
+        Path("~/.cache/labeld"),
+        "Folder that labeld may write to; among others it keeps the content hashes of model files there.",
     )
 
 
 Policy = Literal["any", "allowlist", "off"]
-"""Which models requests may have downloaded."""
+"""Models that requests may have downloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +58,34 @@ class Hub:
 
     hub: Literal["auto", "any", "allowlist", "off"] = setting(
         "auto",
-        "Which models a request may have downloaded: any (on a loopback address only), allowlist (those of hub_allow), "
-        "off. auto = any on a loopback address, else allowlist.",
+        "Models that a request may have downloaded: any (on a loopback address only), allowlist (those of hub_allow), "
+        "off; auto is any on a loopback address, else allowlist.",
     )
     hub_allow: tuple[str, ...] = setting(
-        (), "Models that may be downloaded when hub is allowlist: ids, or org/* for all of org (a comma between two)."
+        (), "Models that may be downloaded when hub is allowlist: ids, or org/* for all of org (comma-separated)."
     )
     hf_endpoint: str = setting("https://huggingface.co", "The Hub, or a mirror of it.")
     hf_token: str | None = setting(
         None, "This server's own token, for gated and private models; a client's is never sent to the Hub.", secret=True
     )
-    offline: bool = setting(False, "Connect to no Hub: only models that are in the store already.")
+    offline: bool = setting(False, "Never connect to the Hub: serve only models that are on this machine.")
     hub_timeout: float = setting(
-        10.0, "Seconds of silence, or of less than 1 KiB per second, after which a download is broken off.", minimum=0.1
+        10.0,
+        "Seconds without data, or with less than 1 KiB per second, after which a download is aborted.",
+        minimum=0.1,
     )
-    store_dir: Path | None = setting(None, "Folder of the downloaded models; none = models in cache_dir.")
+    store_dir: Path | None = setting(None, "Folder of the downloaded models; default: models in cache_dir.")
     store_limit: ByteSize = setting(
         ByteSize("50%"),
-        "What the store may take, bytes such as 50GB or a share of its disk; the models unused for longest leave.",
+        "Size of the store, at most: bytes such as 50GB, or a share of its disk. The least recently used models leave.",
     )
     max_download: ByteSize = setting(
-        ByteSize("10GB"), "Size of a model that may be downloaded, bytes or a share of the disk; beyond that 403."
+        ByteSize("10GB"),
+        "Size of a model that may be downloaded, at most: bytes, or a share of the disk; beyond that 403.",
     )
 
     def policy(self, listen: Listen) -> Policy:
-        """What `hub` means for a server that listens there; raises SettingsError when that would not be safe."""
+        """The policy of a server that listens on this address; raises SettingsError when it would not be safe."""
         if self.hub == "auto":
             return "any" if listen.is_loopback else "allowlist"
         if self.hub == "any" and not listen.is_loopback:
@@ -96,15 +98,15 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Residency:
-    """Which models stay loaded, and how a request waits for one that is not."""
+    """Which models stay loaded, and how requests wait for the others."""
 
     memory_budget: ByteSize = setting(
         ByteSize("70%"),
-        "Memory that all workers together may fill with models and themselves: bytes such as 4GiB, or a share of what "
-        "the machine has available at start and the control group allows. Idle models are evicted to stay below.",
+        "Memory that all workers may use together: bytes such as 4GiB, or a share of the memory that is available at "
+        "start and that the control group allows. Idle models are evicted to stay below.",
     )
     pin: tuple[str, ...] = setting(
-        (), "Models never evicted once loaded (a comma between two); those named at start never are."
+        (), "Models that are never evicted once loaded (comma-separated); those named at start never are."
     )
     idle_timeout: float = setting(0.0, "Seconds after which an unused model is unloaded; 0 = never.", minimum=0)
     load_grace: float = setting(
@@ -122,9 +124,11 @@ class Residency:
 class Compute:
     """How the CPU is used."""
 
-    threads: int = setting(0, "CPU threads for the engine, in all; 0 = the cores this process may use.", minimum=0)
-    streams: int = setting(0, "Batches that run at once, sharing the threads; 0 = one per 8 threads.", minimum=0)
-    batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text runs alone.", minimum=1)
+    threads: int = setting(0, "CPU threads that compute, in all; 0 = the cores this process may use.", minimum=0)
+    streams: int = setting(
+        0, "Streams, each of which computes with an equal share of the threads; 0 = one per 8 threads.", minimum=0
+    )
+    batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text is a batch by itself.", minimum=1)
     batch_timeout: float = setting(
         30.0, "Seconds after which a running batch counts as hung and the process is replaced.", minimum=0.1
     )
@@ -132,19 +136,20 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Precisions:
-    """In which precision models compute, and how little a faster one may change."""
+    """The precision in which models compute, and how much a faster one may change the answers."""
 
     precision: str = setting(
         "float32",
-        "float32, bfloat16, int8, or auto: the fastest whose answers stay within the tolerances below, by a trial at "
-        "the first load. For one model org/name=…, with a comma between parts: auto,org/name=float32.",
+        "float32, bfloat16, int8, or auto: the fastest with answers within the tolerances below, by a trial at the "
+        "first load. For single models org/name=… (comma-separated), such as auto,org/name=float32.",
     )
     evaluation_texts: Path | None = setting(
-        None, "File of texts for the trial, one per line, a tab between the two of a pair. None = those of labeld."
+        None,
+        "File of texts for the trial, one per line, with a tab between the two of a pair; default: those of labeld.",
     )
     precision_agreement: float = setting(
         0.99,
-        "Share of the trial's texts that must keep their label; for one label, Kendall's tau.",
+        "Share of the trial's texts that must keep their label; with one label, Kendall's tau.",
         minimum=0,
         maximum=1,
     )
@@ -156,9 +161,9 @@ class Precisions:
 class Queue:
     """How much may wait, and for how long."""
 
-    max_in_flight: int = setting(512, "Requests being answered at once; one more is refused with 429.", minimum=1)
+    max_in_flight: int = setting(512, "Requests in flight; one more is refused with 429.", minimum=1)
     queue_seconds: float = setting(
-        2.0, "Seconds of work, at the measured speed, that may wait per model; beyond that 429.", minimum=0.1
+        2.0, "Seconds of work that may wait per model, at its measured speed; beyond that 429.", minimum=0.1
     )
     queue_timeout: float = setting(
         10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
@@ -168,69 +173,67 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How finished answers are remembered."""
+    """The cache of finished answers."""
 
     cache: str | None = setting(
-        None, "A Redis through which servers share answers: redis://host:port/db. Needs labeld[redis]."
+        None, "Redis in which servers share answers: redis://host:port/db. Needs labeld[redis]."
     )
-    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = none are kept there.", minimum=0)
-    cache_ttl: float = setting(3600.0, "Seconds for which an answer is remembered.", minimum=0.001)
+    cache_bytes: int = setting(64 * MIB, "Bytes of memory for answers, per worker; 0 = keep none in memory.", minimum=0)
+    cache_ttl: float = setting(3600.0, "Seconds for which an answer is kept.", minimum=0.001)
     cache_scope: Literal["shared", "token"] = setting(
         "shared",
-        "Who finds an answer: shared = whoever asks the same, token = who also has the same access token (or, where no "
-        "token is asked for, none).",
+        "Who gets a cached answer: shared = every caller, token = callers with the access token that it was made for "
+        "(or, where no token is needed, with none).",
     )
     cache_secret: str | None = setting(
-        None, "With it answers in Redis are signed, and only those signed with the same are believed.", secret=True
+        None, "Signs the answers in Redis; only answers signed with the same secret are read.", secret=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask."""
+    """Who may use the server."""
 
     tokens_db: str | None = setting(
         None,
-        "Where access tokens are kept: a file, or postgresql://user@host/database, which needs the extra postgres. "
-        "None = ~/.local/share/labeld/tokens.sqlite3.",
+        "Database of the access tokens: a SQLite file, or postgresql://user@host/database (needs labeld[postgres]); "
+        "default: ~/.local/share/labeld/tokens.sqlite3. Back up the database and its .secret together.",
     )
     tokens_secret: str | None = setting(
         None,
-        "64 hexadecimal digits with which stored access tokens are hashed; all servers of one database share them. "
-        "None = a file beside the SQLite file, made once; PostgreSQL needs it.",
+        "64 hexadecimal digits with which access tokens are hashed; all servers of one database share them. Required "
+        "with PostgreSQL; default: a file beside the SQLite file, which is made once.",
         secret=True,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """Under which names it may be asked, and by which web pages."""
+    """Accepted Host names, and web pages that may use the API."""
 
     hosts: tuple[str, ...] = setting(
         (),
-        "Names of this server, beside localhost and its IP addresses; a request to any other name is refused (a comma "
-        "between two).",
+        "Accepted Host names beside localhost and IP addresses (comma-separated); others are refused.",
     )
     origins: tuple[str, ...] = setting(
         (),
-        "Sites whose web pages may ask the API from their visitors' browsers: https://example.org (a comma between "
-        "two).",
+        "Origins whose web pages may use the API from browsers: https://example.org (comma-separated).",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """What is written down."""
+    """What is logged."""
 
     log_format: Literal["text", "json"] = setting(
-        "text", "text: warnings for people; json: all as lines of JSON, and one line for each request."
+        "text", "text: warnings, for people; json: JSON lines, with one for each request."
     )
-    log_texts: bool = setting(False, "Write the texts of requests into the lines of JSON, too.")
+    log_texts: bool = setting(False, "Log the texts of requests, too; only with json.")
 
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
-    """What one request may bring."""
+    """Limits of one request."""
 
     max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", minimum=1)
     max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4)
@@ -238,29 +241,33 @@ class InputLimits:
     max_inputs: int = setting(1000, "Texts in one request; beyond that 400.", minimum=1)
     max_tokens_per_text: int = setting(
         4096,
-        "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: for 4096 "
-        "DeBERTa-v3-base needs 3 GB.",
+        "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: 4096 tokens "
+        "take 3 GB in DeBERTa-v3-base.",
         minimum=1,
     )
     max_text_characters: int = setting(
-        MIB, "Characters of one text; 250 for each token the model takes, if that is less. Beyond that 400.", minimum=1
+        MIB,
+        "Characters of one text, or 250 for each token that the model takes, if that is less; beyond that 400.",
+        minimum=1,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one connection may cost."""
+    """Limits of one connection."""
 
     max_header_bytes: int = setting(16_384, "Bytes of request line and headers together; beyond that 431.", minimum=256)
     max_header_fields: int = setting(64, "Header fields of a request; beyond that 431.", minimum=4)
     max_chunks: int = setting(65_536, "Chunks of a chunked body; beyond that 413.", minimum=1)
     header_timeout: float = setting(10.0, "Seconds for the headers of a request to arrive; then 408.", minimum=0.1)
     body_timeout: float = setting(30.0, "Seconds for the body of a request to arrive; then 408.", minimum=0.1)
-    min_body_rate: int = setting(1024, "Bytes per second a body must arrive with, after 2 seconds; or 408.", minimum=0)
+    min_body_rate: int = setting(
+        1024, "Bytes per second at which a body must arrive, after 2 seconds; else 408.", minimum=0
+    )
     keep_alive_timeout: float = setting(75.0, "Seconds an idle connection is kept.", minimum=0.1)
-    max_connections: int = setting(4096, "Open connections; one more is closed at once with 429.", minimum=1)
+    max_connections: int = setting(4096, "Open connections; one more is closed with 429.", minimum=1)
     max_connections_per_address: int = setting(
-        256, "Open connections of one address, loopback excepted; one more is closed at once with 429.", minimum=1
+        256, "Open connections of one address, loopback excepted; one more is closed with 429.", minimum=1
     )
 
 
@@ -284,7 +291,7 @@ class Settings:
 
     @property
     def store_dir(self) -> Path:
-        """Where downloaded models are kept."""
+        """Folder of the downloaded models."""
         return (self.hub.store_dir or self.folders.cache_dir / "models").expanduser()
 
 

@@ -1,4 +1,4 @@
-"""Which engine runs a model. Imports no engine itself: that would load its library for everyone."""
+"""The engine for a model. Engines are imported when one is opened: importing one loads its whole library."""
 
 import logging
 from importlib.util import find_spec
@@ -12,10 +12,10 @@ from labeld.types import Precision
 _log = logging.getLogger(__name__)
 
 TORCH_EXTRA = ("torch", "transformers", "safetensors")
-"""What `labeld[torch]` installs."""
+"""Packages that `labeld[torch]` installs."""
 
 
-def open_engine(  # noqa: PLR0913, PLR0917  # what and how
+def open_engine(  # noqa: PLR0913, PLR0917  # the model and how it is computed
     folder: Path,
     config: ModelConfig,
     threads: int,
@@ -23,12 +23,13 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
     precision: Precision = "float32",
     spill_folder: Path | None = None,
 ) -> Engine:
-    """Loads a model folder's weights into the engine for it: a packed graph where one computes it, else torch.
+    """The engine of a model folder, with its weights loaded: OpenVINO if there is a packed graph for it, else torch.
 
-    `scratch` is a folder for weights of 16 bits that are widened; without it they take memory twice.
+    `threads` CPU threads are shared by `streams` streams. `spill_folder` holds 16-bit weights that were widened to
+    float32; without it they take memory twice.
 
-    Raises FolderError naming a bad file, UnsupportedArchitectureError when the engine it needs is not installed,
-    PrecisionError when it cannot compute in this precision here.
+    Raises FolderError naming a bad file, UnsupportedArchitectureError when the torch engine is needed and not
+    installed, PrecisionError when the engine cannot compute in this precision on this machine.
     """
     try:
         from labeld.engines.openvino.engine import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s
@@ -41,13 +42,13 @@ def open_engine(  # noqa: PLR0913, PLR0917  # what and how
         try:
             from labeld.engines.torch.engine import TorchEngine  # noqa: PLC0415  # takes seconds
         except ImportError as failure:
-            _log.warning("the torch extra is there, but cannot be imported: %s", failure)
+            _log.warning("The torch extra is installed, but cannot be imported: %s", failure)
             raise error from None
     return TorchEngine(folder, config, threads, streams)
 
 
 def require_engine(config: ModelConfig) -> None:
-    """Raises FolderError when it can be seen quickly that no engine runs this model; imports no torch."""
+    """Raises FolderError when config.json alone shows that no engine runs this model; does not import torch."""
     from labeld.engines.openvino import architectures  # noqa: PLC0415  # imports openvino
 
     try:

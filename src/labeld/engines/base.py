@@ -1,4 +1,7 @@
-"""What an engine is: token ids in, logits out. Synchronous; runs on lanes."""
+"""The interface of an engine: token ids in, logits out.
+
+An engine is synchronous and knows no queue. The scheduler calls it from the threads of its streams.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,31 +12,43 @@ from numpy.typing import NDArray
 from labeld.types import EncodedText, Precision
 
 Logits = NDArray[np.float32]
-"""float32 [texts, labels]."""
+"""Logits of a batch, float32 [texts, labels]."""
 
 
 class Engine(Protocol):
-    """Runs batches of one model. `run` may be called by several lanes at once, each with its own number."""
+    """One loaded model, which runs batches on `threads` CPU threads that `streams` streams share.
+
+    Each stream may run one batch with `run`, or up to `max_concurrent_batches` with `run_concurrently`, from as many
+    threads; where `pipelined`, one more thread may wait inside either.
+    """
 
     max_tokens: int
-    """Tokens of the longest text it takes; `sys.maxsize` where it has no limit of its own."""
+    """Tokens of the longest text that the model takes; `sys.maxsize` where it sets no limit."""
     precision: Precision
-    """How it computes."""
+    """Number format of the computation."""
     nbytes: int
-    """Bytes that its weights take at least, without those that stay in their file."""
+    """Lower bound of the memory that the weights take, in bytes, without those that stay in their file."""
 
     max_concurrent_batches: int
-    """Batches that one lane runs at the same time, at most, by as many calls of `run`."""
+    """Batches that one stream runs at the same time, at most."""
     pipelined: bool
-    """Whether a lane may call `run` once more than that: the batch then begins the moment another one ends."""
+    """Whether a stream may hand over one batch more than that, which begins the moment another one ends."""
 
-    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
-        """Logits of the texts, in their order; the caller owns the array. Raises whatever its library raises.
+    def run(self, texts: Sequence[EncodedText]) -> Logits:
+        """Logits of the texts, in their order, computed with all threads of the stream. The caller owns the array.
 
-        `alone` says that the lane has nothing else to do: all its threads may then work on this batch.
+        Raises the exceptions of the engine's library.
+        """
+        ...
+
+    def run_concurrently(self, texts: Sequence[EncodedText]) -> Logits:
+        """As `run`, with the stream's share of threads for one of `max_concurrent_batches` batches.
+
+        Gives more batches per second than `run` while several are in flight, and a later answer to each. It is `run`
+        where `max_concurrent_batches` is 1.
         """
         ...
 
     def close(self) -> None:
-        """Frees its memory. Nothing runs then, nor is anything run later."""
+        """Frees the memory. No call may be in progress, and none may follow."""
         ...

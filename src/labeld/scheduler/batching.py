@@ -1,10 +1,10 @@
-"""Which texts form the next batch. Pure: the waiting texts, the budget and the time come in, a decision goes out."""
+"""Batching policy: pure functions of the waiting texts, the token budget and the time."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 LOOKAHEAD = 64
-"""How many waiting texts are looked at to fill a batch: the bound on how far a text may be overtaken."""
+"""Waiting texts that are considered for a batch: the bound on how many may overtake a text."""
 
 
 class Waiting(Protocol):
@@ -17,12 +17,12 @@ class Waiting(Protocol):
 
     @property
     def deadline(self) -> float:
-        """When it is no longer worth starting; same clock as `now`."""
+        """Time after which it is not started any more, in seconds on the clock of `now`."""
         ...
 
     @property
     def abandoned(self) -> bool:
-        """True when nobody waits for the answer any more."""
+        """Whether the caller has left."""
         ...
 
 
@@ -30,7 +30,7 @@ class HasServiceTokens(Protocol):
     """A model with texts that wait."""
 
     service_tokens: float
-    """Tokens it was given so far, on the shared scale of all models."""
+    """Tokens that it was served so far, on a scale that all models share."""
 
 
 W = TypeVar("W", bound=Waiting)
@@ -38,17 +38,19 @@ S = TypeVar("S", bound=HasServiceTokens)
 
 
 class Plan(NamedTuple):
-    """Indices into the waiting texts: which to run now, which to drop unrun. All others stay, in their order."""
+    """Indices into the waiting texts. Those in neither list stay, in their order."""
 
     batch: list[int]
+    """Texts to run now."""
     dropped: list[int]
+    """Texts that are expired or abandoned, and are not run."""
 
 
 def next_batch(waiting: Sequence[W], budget: int, now: float) -> Plan:
     """The next batch of one model's waiting texts, oldest first.
 
-    The oldest live text is always in it, however long it is, so none starves. Younger ones among the next REACH are
-    taken where they fit into what is left of `budget` tokens. Expired and abandoned texts that are met are dropped.
+    The oldest live text is always in it, however long it is, so none starves. Younger ones among the next `LOOKAHEAD`
+    are added while they fit into `budget` tokens. Expired and abandoned texts among those are dropped.
     """
     batch: list[int] = []
     dropped: list[int] = []
@@ -65,5 +67,5 @@ def next_batch(waiting: Sequence[W], budget: int, now: float) -> Plan:
 
 
 def least_served(models: Iterable[S]) -> S:
-    """The model that was given the fewest tokens so far."""
+    """The model with the fewest service tokens."""
     return min(models, key=lambda model: model.service_tokens)

@@ -1,8 +1,8 @@
-"""Waiting callers <-> lanes: the threads, the clock, cancellation and shutdown. Knows no model and no HTTP.
+"""The dispatcher: threads that run batches of waiting texts, the clock, cancellation and shutdown.
 
-A waiting text owns its future. One lock guards the queues; a lane takes its next batch under it and runs without it.
-A caller that leaves is skipped when a batch forms and ignored when it ends; an engine error reaches every caller of
-that batch and nobody else, and the lane goes on.
+It knows neither HTTP nor how models are loaded. A waiting text owns its future. One lock guards the queues; a thread
+takes its next batch under the lock and runs it without. A caller who leaves is skipped when a batch forms and ignored
+when it ends. An exception of the engine reaches every caller of that batch and no others, and the thread goes on.
 """
 
 import asyncio
@@ -28,27 +28,27 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class InFlightBatch:
-    """A batch that an engine was given, and since when it is its turn, on the monotonic clock."""
+    """A batch that was handed to an engine."""
 
-    batch: list[QueueEntry]
+    entries: list[QueueEntry]
     began: float
+    """Time at which the engine began with it, on the monotonic clock."""
 
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """What drives an engine. Guarded by the dispatcher's lock."""
+    """A share of the CPU threads, which runs one engine at a time. Guarded by the dispatcher's lock."""
 
-    number: int
-    runs: list[InFlightBatch] = field(default_factory=list)
-    """Of one engine, oldest first: as many as it runs at once, and one that begins when one of these ends."""
+    in_flight: list[InFlightBatch] = field(default_factory=list)
+    """Batches of one engine, oldest first: up to its `max_concurrent_batches`, and one more if it is pipelined."""
     queue: ModelQueue | None = None
-    """Where they came from."""
+    """The queue of that engine; None while nothing is in flight."""
     ended: float = 0.0
-    """When its last run ended, on the monotonic clock."""
+    """Time at which its last batch ended, on the monotonic clock."""
 
 
 class Dispatcher:
-    """Runs the batches of all models on a few lanes. Create and use it on the event loop; `start` before use."""
+    """Runs the batches of all models on a few streams. Belongs to one event loop; `start` it before use."""
 
     def __init__(
         self,
@@ -62,30 +62,30 @@ class Dispatcher:
         self._changed = threading.Condition()
         self._queues: list[ModelQueue] = []
         self._closed = False
-        self._streams = [Stream(number) for number in range(streams)]
+        self._streams = [Stream() for _ in range(streams)]
         self._threads = [
-            threading.Thread(target=self._feed, args=(stream,), name=f"stream-{stream.number}-{place}", daemon=True)
-            for stream in self._streams
-            for place in range(max_concurrent_batches + 1)
+            threading.Thread(target=self._feed, args=(stream,), name=f"stream-{number}-{index}", daemon=True)
+            for number, stream in enumerate(self._streams)
+            for index in range(max_concurrent_batches + 1)
         ]
 
     def start(self) -> None:
-        """Starts the lanes."""
+        """Starts the threads. Call it on the event loop."""
         self._loop = asyncio.get_running_loop()
         for thread in self._threads:
             thread.start()
 
     def attach(self, engine: Engine) -> ModelQueue:
-        """A queue for an engine that was loaded."""
+        """A new queue for an engine."""
         queue = ModelQueue(engine)
         with self._changed:
             self._queues.append(queue)
         return queue
 
     async def detach(self, queue: ModelQueue) -> None:
-        """Forgets a queue whose callers have all left; returns once no lane runs its engine any more."""
+        """Removes a queue whose callers have all left; returns once no batch of it is in flight."""
         with self._changed:
-            assert all(item.abandoned for item in queue.waiting)
+            assert all(entry.abandoned for entry in queue.waiting)
             queue.waiting.clear()
             queue.waiting_tokens = 0
             self._queues.remove(queue)
@@ -94,46 +94,46 @@ class Dispatcher:
             await queue.ended.wait()
 
     async def run(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[Row]:
-        """Logits of each text.
+        """Logits of each text, in their order. Texts that still wait when the caller is cancelled are never run.
 
-        Raises OverloadedError if the queue is full, DeadlineExceededError if a text waited too long,
-        EngineFailedError, UnavailableError when stopping. When the caller is cancelled its waiting texts never run.
+        Raises OverloadedError when the queue is full, DeadlineExceededError when a text waited too long,
+        EngineFailedError when the engine raised, UnavailableError when the server is stopping.
         """
-        items = self._admit(queue, texts)
+        entries = self._admit(queue, texts)
         try:
-            return [await item.future for item in items]
+            return [await entry.future for entry in entries]
         finally:
-            for item in items:
-                if not item.future.cancel() and not item.future.cancelled():
-                    item.future.exception()  # marks it as seen: only the first failure of a request is raised
+            for entry in entries:
+                if not entry.future.cancel() and not entry.future.cancelled():
+                    entry.future.exception()  # retrieved, or asyncio logs it: only the first one is raised
 
     def hung(self) -> bool:
-        """Whether some lane's batch has run for longer than `batch_timeout`."""
-        now = time.monotonic()
-        return any(now - run.began > self._compute.batch_timeout for stream in self._streams for run in stream.runs)
+        """Whether a batch has been running for longer than `batch_timeout`."""
+        now, batches = time.monotonic(), [batch for stream in self._streams for batch in stream.in_flight]
+        return any(now - batch.began > self._compute.batch_timeout for batch in batches)
 
     def close(self, error: LabeldError | None = None) -> None:
-        """Refuses new texts. With an error, everybody who waits gets it now, those whose batch runs included."""
+        """Refuses new texts. With an error, every caller gets it now, also those whose batch is in flight."""
         with self._changed:
             self._closed = True
-            given_up = [item for stream in self._streams for run in stream.runs for item in run.batch]
+            given_up = [entry for stream in self._streams for batch in stream.in_flight for entry in batch.entries]
             if error:
                 for queue in self._queues:
                     given_up += queue.waiting
                     queue.waiting.clear()
                     queue.waiting_tokens = 0
             self._changed.notify_all()
-        for item in given_up:
-            if error and not item.future.done():
-                item.future.set_exception(error)
+        for entry in given_up:
+            if error and not entry.future.done():
+                entry.future.set_exception(error)
 
     async def join(self) -> None:
-        """After `close`: waits until the lanes have ended."""
+        """After `close`: waits until the threads have ended."""
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
     def _admit(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[QueueEntry]:
-        """Puts the texts into the queue, all or none."""
+        """Puts all texts into the queue, or raises and puts none."""
         tokens = sum(len(text.ids) for text in texts)
         with self._changed:
             if self._closed:
@@ -153,51 +153,52 @@ class Dispatcher:
                 queue.service_tokens = max(queue.service_tokens, min(busy, default=queue.service_tokens))
             now = time.monotonic()
             deadline = now + self._limits.queue_timeout + 2 * tokens / rate
-            items = [QueueEntry(text, deadline, self._loop.create_future(), now) for text in texts]
-            queue.waiting.extend(items)
+            entries = [QueueEntry(text, deadline, self._loop.create_future(), now) for text in texts]
+            queue.waiting.extend(entries)
             queue.waiting_tokens += tokens
             self._changed.notify_all()
-        return items
+        return entries
 
     def _feed(self, stream: Stream) -> None:
-        """The life of a lane's thread; until closed and everything that waited is done."""
+        """Runs batches until the dispatcher is closed and nothing waits; the body of a stream's thread."""
         while self._run_next(stream):
             pass
 
     def _run_next(self, stream: Stream) -> bool:
-        """Takes a batch, runs it, delivers; False when there will be none. Between two calls it holds no engine."""
+        """Takes a batch, runs and delivers it; False when there will be none. Between calls it holds no engine."""
         taken = self._take(stream)
         if taken is None:
             return False
-        queue, run, exclusive = taken
-        batch = run.batch
+        queue, batch, exclusive = taken
+        entries = batch.entries
         rows: Logits | None = None
         try:
-            rows = queue.engine.run([item.text for item in batch], stream.number, exclusive=exclusive)
+            run_batch = queue.engine.run if exclusive else queue.engine.run_concurrently
+            rows = run_batch([entry.text for entry in entries])
         except Exception:
-            logger.exception("The engine failed on a batch of %d texts", len(batch))
-        tokens = sum(item.tokens for item in batch)
+            logger.exception("The engine failed on a batch of %d texts", len(entries))
+        tokens = sum(entry.tokens for entry in entries)
         with self._changed:
             now = time.monotonic()
-            seconds = now - max(run.began, stream.ended)  # NOTE: of the lane's time, or runs at once would count twice
+            seconds = now - max(batch.began, stream.ended)  # NOTE: concurrent batches share the stream's time
             stream.ended = now
-            stream.runs.remove(run)
-            if not stream.runs:
+            stream.in_flight.remove(batch)
+            if not stream.in_flight:
                 stream.queue = None  # which holds the engine
-            elif len(stream.runs) == queue.engine.max_concurrent_batches:
-                stream.runs[-1].began = now  # it waited for this
+            elif len(stream.in_flight) == queue.engine.max_concurrent_batches:
+                stream.in_flight[-1].began = now  # it waited inside the engine until now
             queue.running -= 1
             queue.measure(tokens, seconds)
-            queue.texts += len(batch)
+            queue.texts += len(entries)
             queue.tokens += tokens
-            if self._closed or any(one.waiting for one in self._queues):  # or threads wake only to delay the delivery
+            if self._closed or any(one.waiting for one in self._queues):  # else waking threads would delay the delivery
                 self._changed.notify_all()
-        self._observer.batch(tokens, seconds, [run.began - item.enqueued_at for item in batch])
-        self._loop.call_soon_threadsafe(_deliver, queue, batch, rows)
+        self._observer.batch(tokens, seconds, [batch.began - entry.enqueued_at for entry in entries])
+        self._loop.call_soon_threadsafe(_deliver, queue, entries, rows)
         return True
 
     def _take(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
-        """The next batch, as soon as there is one, and whether it has the lane for itself; None when there is none."""
+        """Waits for the next batch, and whether it is exclusive; None when there will be none."""
         with self._changed:
             while True:
                 taken = self._next(stream)
@@ -205,81 +206,82 @@ class Dispatcher:
                     return taken
                 if self._closed and not any(queue.waiting for queue in self._queues):
                     return None
-                self._changed.wait()  # NOTE: without holding an engine, which may be let go meanwhile
+                self._changed.wait()  # NOTE: holds no engine meanwhile, so that it can be freed
 
     def _next(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
-        """What `_take` gives, if there is anything now."""
+        """The next batch, and whether it is exclusive (nothing else is in flight or waits); None when there is none."""
         while busy := [queue for queue in self._queues if queue.waiting]:
             queue = batching.least_served(busy)
             if not self._may_take(stream, queue):
                 return None
-            batch = self._plan(queue)
-            if batch:
-                exclusive = not stream.runs and not queue.waiting
-                run = InFlightBatch(batch, time.monotonic())
-                stream.runs.append(run)
+            entries = self._plan(queue)
+            if entries:
+                exclusive = not stream.in_flight and not queue.waiting
+                batch = InFlightBatch(entries, time.monotonic())
+                stream.in_flight.append(batch)
                 stream.queue = queue
                 queue.running += 1
-                return queue, run, exclusive
+                return queue, batch, exclusive
         return None
 
     def _may_take(self, stream: Stream, queue: ModelQueue) -> bool:
-        """Whether the lane has room: for one more batch of the engine that it runs, or for any if it runs none.
+        """Whether the stream has room: for any engine if it runs none, else for one more batch of the same engine.
 
-        Behind those that run only a full batch may wait: another one had better wait for more texts.
+        A batch that waits inside a pipelined engine must be full: any other would better wait for more texts.
         """
-        if not stream.runs:
+        if not stream.in_flight:
             return True
-        if stream.queue is not queue or len(stream.runs) > queue.engine.max_concurrent_batches:
+        if stream.queue is not queue or len(stream.in_flight) > queue.engine.max_concurrent_batches:
             return False
         is_full = queue.waiting_tokens >= self._budget(queue)
-        return len(stream.runs) < queue.engine.max_concurrent_batches or (queue.engine.pipelined and is_full)
+        return len(stream.in_flight) < queue.engine.max_concurrent_batches or (queue.engine.pipelined and is_full)
 
     def _budget(self, queue: ModelQueue) -> int:
-        """Tokens of a batch; half where several run at once: int8 then serves 5 % more (docs/decisions/0015)."""
+        """Tokens of a batch; half where batches are concurrent: int8 then serves 5 % more (docs/decisions/0015)."""
         return (
             self._compute.batch_tokens // 2 if queue.engine.max_concurrent_batches > 1 else self._compute.batch_tokens
         )
 
     def _plan(self, queue: ModelQueue) -> list[QueueEntry]:
-        """Takes the planner's batch out of a queue, and drops what it says."""
+        """Takes the next batch out of a queue, and drops expired and abandoned texts."""
         now = time.monotonic()
         head = list(islice(queue.waiting, 2 * batching.LOOKAHEAD))
         plan = batching.next_batch(head, self._budget(queue), now)
         gone = {*plan.batch, *plan.dropped}
         for _ in head:
             queue.waiting.popleft()
-        queue.waiting.extendleft(item for index, item in reversed(list(enumerate(head))) if index not in gone)
+        queue.waiting.extendleft(entry for index, entry in reversed(list(enumerate(head))) if index not in gone)
         queue.waiting_tokens -= sum(head[index].tokens for index in gone)
         expired = [head[index] for index in plan.dropped if not head[index].abandoned]
         if expired:
             self._loop.call_soon_threadsafe(_expire, expired, retry_after(queue.waiting_tokens / queue.rate))
         batch = [head[index] for index in plan.batch]
-        queue.service_tokens += sum(item.tokens for item in batch)
+        queue.service_tokens += sum(entry.tokens for entry in batch)
         return batch
 
 
 def retry_after(seconds: float) -> float:
-    """Whole seconds after which a refused caller may come back, 1 to 30, with jitter so that not all do at once."""
+    """Whole seconds after which a refused caller may retry, 1 to 30, with jitter so that callers spread out."""
     return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets
 
 
-def _deliver(queue: ModelQueue, batch: list[QueueEntry], rows: Logits | None) -> None:
-    """Gives each item its row, or all of them the failure; on the event loop."""
+def _deliver(queue: ModelQueue, entries: list[QueueEntry], rows: Logits | None) -> None:
+    """Gives each entry its row of the logits, or all of them EngineFailedError; on the event loop."""
     queue.ended.set()
-    for index, item in enumerate(batch):
-        if item.future.done():
+    for index, entry in enumerate(entries):
+        if entry.future.done():
             continue
         if rows is None:
-            item.future.set_exception(EngineFailedError())
+            entry.future.set_exception(EngineFailedError())
         else:
-            item.future.set_result(rows[index])
+            entry.future.set_result(rows[index])
 
 
-def _expire(items: list[QueueEntry], seconds: float) -> None:
-    for item in items:
-        if not item.future.done():
-            item.future.set_exception(
+def _expire(entries: list[QueueEntry], seconds: float) -> None:
+    """Gives each entry DeadlineExceededError; on the event loop."""
+    for entry in entries:
+        if not entry.future.done():
+            entry.future.set_exception(
                 DeadlineExceededError(
                     "This text waited longer than its deadline (setting queue_timeout).", seconds, "queue_timeout"
                 )

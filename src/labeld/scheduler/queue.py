@@ -1,4 +1,4 @@
-"""The texts that wait for one model, and how fast it has been: what `dispatch` keeps of each."""
+"""The queue of one model, and its measured speed."""
 
 import asyncio
 from collections import deque
@@ -14,7 +14,7 @@ FIRST_GUESS = 2000.0
 """Tokens per second assumed of a model before its first batch."""
 
 RATE_DECAY = 0.95
-"""How much of the past the speed estimate keeps at each batch: about the last twenty batches count."""
+"""Share of the past that the speed estimate keeps at each batch: about the last twenty batches count."""
 
 Row = NDArray[np.float32]
 """Logits of one text, float32 [labels]."""
@@ -22,13 +22,15 @@ Row = NDArray[np.float32]
 
 @dataclass(slots=True, eq=False)
 class QueueEntry:
-    """One text that waits, with the future its caller awaits."""
+    """One waiting text. It owns the future that its caller awaits."""
 
     text: EncodedText
     deadline: float
+    """Time after which it is not started any more, on the monotonic clock."""
     future: asyncio.Future[Row]
+    """Resolved on the event loop."""
     enqueued_at: float
-    """When it came, on the monotonic clock."""
+    """Time of its arrival, on the monotonic clock."""
 
     @property
     def tokens(self) -> int:
@@ -37,29 +39,33 @@ class QueueEntry:
 
     @property
     def abandoned(self) -> bool:
-        """True when the caller has left."""
+        """Whether the caller has left."""
         return self.future.cancelled()
 
 
 @dataclass(slots=True, eq=False)
 class ModelQueue:
-    """The texts that wait for one engine, and how fast it has been. Guarded by the dispatcher's lock."""
+    """The texts that wait for one engine, and its measured speed. Guarded by the dispatcher's lock."""
 
     engine: Engine
     waiting: deque[QueueEntry] = field(default_factory=deque)
     waiting_tokens: int = 0
     running: int = 0
-    """Batches that the engine has now."""
+    """Batches that are in flight."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set on the event loop whenever a batch has ended."""
+    """Set on the event loop whenever a batch ends."""
     service_tokens: float = 0.0
+    """Tokens that it was served, on the scale that all models share."""
     texts: int = 0
+    """Texts of all batches that were run."""
     tokens: int = 0
-    """Of the batches that were run, as are the texts."""
+    """Tokens of these batches."""
     seconds: float = 0.0
-    """That these batches took."""
+    """Time that these batches took."""
     recent_tokens: float = FIRST_GUESS
+    """Tokens of recent batches, decaying."""
     recent_seconds: float = 1.0
+    """Seconds of recent batches, decaying."""
 
     @property
     def rate(self) -> float:

@@ -1,1 +1,1 @@
-"""The machine: memory, disk, cores, locks between processes."""
+"""The machine: memory, disk, cores, files, locks between processes."""

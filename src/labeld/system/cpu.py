@@ -4,7 +4,7 @@ import os
 
 
 def usable_cores() -> int:
-    """Cores this process may use: its CPU affinity, or its control group's quota if that is less."""
+    """Number of cores this process may use: its CPU affinity, or its control group's quota if that is less."""
     cores = len(os.sched_getaffinity(0))
     return max(1, min(cores, _quota() or cores))
 

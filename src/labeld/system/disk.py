@@ -1,4 +1,4 @@
-"""What folders take of a disk, and what a disk that refuses more means for the operator."""
+"""Disk use of folders, and errors of a disk in the operator's terms."""
 
 import errno
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from labeld.errors import StoreError
 
 
 def tree_size(folder: Path) -> int:
-    """Bytes of all files below a folder, those left out that vanish meanwhile."""
+    """Bytes of all files below a folder; files that vanish meanwhile do not count."""
     size = 0
     for path in folder.rglob("*"):
         with suppress(OSError):
@@ -19,7 +19,7 @@ def tree_size(folder: Path) -> int:
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Says of an OSError what the operator can do about it."""
+    """Turns an OSError into a StoreError that says what the operator can do."""
     try:
         yield
     except OSError as error:

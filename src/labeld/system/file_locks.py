@@ -1,4 +1,4 @@
-"""Locks between threads and processes (flock), which end with the process that has them."""
+"""Locks between threads and processes (flock), which end with the process that holds them."""
 
 import fcntl
 import os
@@ -9,18 +9,18 @@ from labeld.errors import UnavailableError
 
 SHARED, EXCLUSIVE = fcntl.LOCK_SH, fcntl.LOCK_EX
 
-LOOK_AGAIN = 0.2
-"""Seconds between two looks whether somebody else's lock has ended; to wait inside flock could not be stopped."""
+RETRY_SECONDS = 0.2
+"""Seconds between two attempts to take a lock; a wait inside flock could not be stopped."""
 
 
 class Locks:
-    """Locks by name, each an empty file of one folder; the files stay, so that a lock is never two."""
+    """Locks by name, each an empty file in one folder. The files stay: a deleted one could be held twice."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def take(self, name: str, kind: int) -> int | None:
-        """A handle that has the lock until `unlock`, or None when somebody else has it.
+        """A handle that holds the lock until `unlock`; None while another one does. `kind` is SHARED or EXCLUSIVE.
 
         Raises OSError when the folder is missing or cannot be written to.
         """
@@ -33,18 +33,18 @@ class Locks:
         return handle
 
     def wait(self, name: str, stopping: threading.Event) -> int:
-        """The exclusive lock, as soon as nobody else has it; makes the folder.
+        """Waits for the exclusive lock and returns its handle; creates the folder.
 
         Raises UnavailableError when `stopping` is set.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         while (handle := self.take(name, EXCLUSIVE)) is None:
-            if stopping.wait(LOOK_AGAIN):
+            if stopping.wait(RETRY_SECONDS):
                 raise UnavailableError("This server is stopping: try again in a moment.")
         return handle
 
 
 def unlock(handle: int | None) -> None:
-    """Ends a lock."""
+    """Releases a lock; None is none."""
     if handle is not None:
         os.close(handle)

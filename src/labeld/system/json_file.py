@@ -1,4 +1,4 @@
-"""Small facts kept between runs, one JSON object per file. Losing one costs time only, so nothing here fails."""
+"""Small data kept between runs, one JSON object per file. A lost file only costs time, so nothing here raises."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The object in this file; empty when the file is missing, unreadable or holds something else."""
+    """The object in this file; an empty one when the file is missing, unreadable or no JSON object."""
     with suppress(OSError, ValueError, RecursionError):
         stored = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(stored, dict):
@@ -18,7 +18,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def replace_object(path: Path, value: dict[str, Any]) -> None:
-    """Replaces the file by rename, so that another process never reads half of it."""
+    """Writes the object and replaces the file by rename, so that another process never reads half of it."""
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)

@@ -1,4 +1,4 @@
-"""The memory of this process: how much it may use, how much it uses, and giving back what it does not."""
+"""The memory of this process: how much it may use, how much it uses, and how to return freed memory."""
 
 import ctypes
 import mmap
@@ -7,43 +7,45 @@ from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 LARGE_BLOCK = 1024 * 1024
-HEAPS = 2
-"""That glibc makes, at most; by default it makes one for almost every thread, and keeps them."""
+"""Bytes from which on a block is mapped by itself."""
+
+ARENAS = 2
+"""Heaps of glibc, at most; by default it makes one for almost every thread, and keeps them."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
 _libc = ctypes.CDLL(None)
 
 
 def available() -> int:
-    """Bytes that this process may use: what the machine has available now, or its control group's limit if less."""
+    """Bytes that this process may use: the machine's available memory now, or its control group's limit if less."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     sizes = dict(line.split(":") for line in lines)
     return min(int(sizes["MemAvailable"].split()[0]) * 1024, *_limits(CONTROL_GROUPS, Path("/proc/self/cgroup")))
 
 
 def used() -> int:
-    """Bytes of this process that no file could give back: resident without the pages of mapped files."""
+    """Bytes of resident memory without the pages of mapped files, which the system can drop."""
     resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
     return (int(resident) - int(shared)) * mmap.PAGESIZE
 
 
 def map_large_blocks() -> None:
-    """Has glibc map each large block by itself, for good, so that freeing it gives it back to the system at once.
+    """Makes glibc map each large block by itself, so that freeing it returns it to the system immediately.
 
-    By default it raises that limit when large blocks are freed, and later keeps some of them: see
-    docs/decisions/0005-memory-budget.md. Other C libraries have no such call.
+    By default glibc raises the threshold when large blocks are freed, and later keeps some of them: see
+    docs/decisions/0005-memory-budget.md. Other C libraries have no such call, and nothing happens.
     """
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def limit_arenas() -> None:
-    """Limits glibc to `HEAPS`; to be called before there are threads."""
+    """Limits glibc to `ARENAS` heaps; call it before threads start."""
     if hasattr(_libc, "mallopt"):
-        _libc.mallopt(_M_ARENA_MAX, HEAPS)
+        _libc.mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def trim_heap() -> None:
-    """Returns to the system what was freed in smaller blocks."""
+    """Returns the freed memory of smaller blocks to the system."""
     if hasattr(_libc, "malloc_trim"):
         _libc.malloc_trim(0)
 
@@ -62,7 +64,7 @@ def _limits(root: Path, membership: Path) -> Iterator[int]:
 
 
 def _limit(path: Path) -> Iterator[int]:
-    """The number in this file; nothing where there is no limit, or no file (a container may see its own group only)."""
+    """The number in this file; nothing where there is no limit, or no file: a container may see only its own group."""
     try:
         yield int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Every architecture's packed graph gives transformers' scores, whatever the length, alone and packed."""
+"""Every architecture's packed graph gives transformers' scores, whatever the length, single and packed."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.support.graph_models import FULL, SLIDING, VARIANTS, Case, make, save
 
 PROBABILITY_BAR, LOGIT_BAR = 1e-5, 1e-4
 LEAST_SPREAD = 0.5
-"""How much some label's probability must differ between two texts, or defects could hide."""
+"""How much some label's probability must differ between two texts, or faults could hide."""
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,11 @@ def test_scores_are_those_of_transformers_alone_and_packed(made: Callable[[str],
     """From one token to the last position, with and without token types."""
     case = made(name)
     engine = case.open()
-    exclusive = np.concatenate([engine.run([text], 0) for text in case.texts])
-    packed = engine.run(case.texts[::-1], 0)[::-1]
+    single = np.concatenate([engine.run([text]) for text in case.texts])
+    packed = engine.run(case.texts[::-1])[::-1]
 
     assert np.ptp(case.scores(case.logits), axis=0).max() >= LEAST_SPREAD
-    for logits in (exclusive, packed):
+    for logits in (single, packed):
         probability, logit = case.difference(logits)
         assert probability <= PROBABILITY_BAR
         assert logit <= LOGIT_BAR
@@ -61,8 +61,8 @@ def test_a_padding_token_inside_a_text_is_not_counted(made: Callable[[str], Case
     padded = Case(case.folder, texts, saved_reference(case.folder, texts))
     engine = case.open()
 
-    assert padded.difference(engine.run(texts, 0))[1] <= LOGIT_BAR
-    assert padded.difference(np.concatenate([engine.run([text], 0) for text in texts]))[1] <= LOGIT_BAR
+    assert padded.difference(engine.run(texts))[1] <= LOGIT_BAR
+    assert padded.difference(np.concatenate([engine.run([text]) for text in texts]))[1] <= LOGIT_BAR
 
 
 def test_modernbert_turns_by_the_right_angle_thousands_of_tokens_on(made: Callable[[str], Case]) -> None:
@@ -71,7 +71,7 @@ def test_modernbert_turns_by_the_right_angle_thousands_of_tokens_on(made: Callab
     texts = some_texts(VARIANTS["modernbert-mean-biases"], [2048, 9])
     far = Case(case.folder, texts, saved_reference(case.folder, texts))
 
-    assert far.difference(case.open().run(texts, 0))[1] <= LOGIT_BAR
+    assert far.difference(case.open().run(texts))[1] <= LOGIT_BAR
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_weights_without_the_base_models_prefix_are_found(
     bare = case._replace(folder=tmp_path)
 
     assert bare.difference(saved_reference(tmp_path, case.texts))[1] <= LOGIT_BAR
-    assert bare.difference(bare.open().run(case.texts, 0))[1] <= LOGIT_BAR
+    assert bare.difference(bare.open().run(case.texts))[1] <= LOGIT_BAR
 
 
 NORM, FIRST_TOKENS, NEAR_ONLY = layers.Weights.norm, layers.keep_first_tokens, modernbert.near_only
@@ -116,12 +116,12 @@ def other_eps(self: layers.Weights, x: ov.Node, name: str, size: int, eps: float
     return NORM(self, x, name, size, 1e-5 if eps < 1e-6 else 1e-12, **options)
 
 
-def replaced(module: object, name: str, defect: object) -> Callable[[], AbstractContextManager[object]]:
-    """A defect that stands in for one of the graphs' functions or tables."""
-    return lambda: patch.object(module, name, defect)
+def replaced(module: object, name: str, fault: object) -> Callable[[], AbstractContextManager[object]]:
+    """A fault that stands in for one of the graphs' functions or tables."""
+    return lambda: patch.object(module, name, fault)
 
 
-DEFECTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+FAULTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "no mask": lambda: seeded("mask of zeros"),
     "positions off by one": lambda: seeded("positions off by one"),
     "positions that do not restart": lambda: seeded("positions that do not restart"),
@@ -149,21 +149,21 @@ DEFECTS: dict[str, Callable[[], AbstractContextManager[object]]] = {
 }
 COMMON = ["no mask", "tanh GELU", "another epsilon"]
 TABLE = ["positions off by one", "positions that do not restart", "second tokens"]
-PLANTED = {
+SEEDED = {
     "roberta": [*COMMON, *TABLE, "no offset"],
     "electra": [*COMMON, *TABLE],
     "modernbert": [*COMMON, "second tokens", "wider window"],
     "modernbert-mean-biases": [*COMMON, "no mean", "wider window"],
     "modernbert-old-keys": ["thetas swapped"],
 }
-"""Of each model the defects that it can have: rotary embeddings know only distances, which do not shift."""
+"""Of each model the faults that it can have: rotary embeddings know only distances, which do not shift."""
 
 
-@pytest.mark.parametrize(("name", "defect"), [(name, one) for name, defects in PLANTED.items() for one in defects])
-def test_a_planted_defect_turns_the_check_red(made: Callable[[str], Case], name: str, defect: str) -> None:
+@pytest.mark.parametrize(("name", "fault"), [(name, one) for name, faults in SEEDED.items() for one in faults])
+def test_a_seeded_fault_fails_the_check(made: Callable[[str], Case], name: str, fault: str) -> None:
     """Nothing that is checked above could be wrong unnoticed."""
     case = made(name)
-    with DEFECTS[defect]():
-        logits = case.open().run(case.texts, 0)
+    with FAULTS[fault]():
+        logits = case.open().run(case.texts)
 
     assert case.difference(logits)[0] > PROBABILITY_BAR

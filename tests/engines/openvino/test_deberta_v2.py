@@ -1,4 +1,4 @@
-"""DeBERTa-v2's packed graph gives transformers' answers, in every variant, and planted defects do not pass for it."""
+"""DeBERTa-v2's packed graph gives transformers' answers, in every variant, and seeded faults fail."""
 
 import json
 import sys
@@ -72,7 +72,7 @@ BEYOND = 600
 
 
 class Case(NamedTuple):
-    """A small model, its texts, and what transformers says of each alone."""
+    """A small model, its texts, and transformers' logits of each by itself."""
 
     folder: Path
     texts: list[EncodedText]
@@ -129,7 +129,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
-    """The variants that defects are planted in."""
+    """The variants that are given seeded faults."""
     root = tmp_path_factory.mktemp("models")
     return {name: make(root / name, VARIANTS[name]) for name in ("v3", "v2-xlarge", "unshared", "v3-one-label")}
 
@@ -140,7 +140,7 @@ def probabilities(logits: Logits, config: ModelConfig) -> np.ndarray:
 
 
 def agree(ours: Logits, case: Case) -> bool:
-    """The check itself, which planted defects must fail."""
+    """The check itself, which seeded faults must fail."""
     config = read_config(case.folder)
     difference = np.abs(probabilities(ours, config) - probabilities(case.expected, config)).max()
     return bool(difference <= 1e-5 and np.abs(ours - case.expected).max() <= 1e-4)
@@ -158,23 +158,23 @@ def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:
     spread = np.ptp(probabilities(case.expected, read_config(case.folder)), axis=0).max()
 
     assert spread >= 0.5
-    assert agree(ours.run(case.texts, 0), case)
-    assert agree(ours.run(case.texts[::-1], 0)[::-1], case)
-    assert agree(np.concatenate([ours.run([text], 0) for text in case.texts]), case)
+    assert agree(ours.run(case.texts), case)
+    assert agree(ours.run(case.texts[::-1])[::-1], case)
+    assert agree(np.concatenate([ours.run([text]) for text in case.texts]), case)
 
 
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
 def test_small_batches_of_all_kinds(cases: dict[str, Case], name: str) -> None:
-    """Each text beside its two neighbours: rows of one stretch and of several, and of several numbers of distances."""
+    """Each text beside its two neighbours: rows of one chunk and of several, and of several numbers of distances."""
     case = cases[name]
     ours = engine(case.folder)
-    triples = [ours.run(case.texts[at : at + 3], 0) for at in range(len(case.texts) - 2)]
+    triples = [ours.run(case.texts[at : at + 3]) for at in range(len(case.texts) - 2)]
 
     assert agree(np.concatenate([triples[0], *(rows[2:] for rows in triples[1:])]), case)
 
 
 def test_transformers_says_the_same_of_padded_texts(cases: dict[str, Case]) -> None:
-    """The convolution too reads no padding, so alone is what the reference means by a text's answer."""
+    """The convolution too reads no padding, so the reference for a text is its answer by itself."""
     case = cases["v2-xlarge"]
     model = DebertaV2ForSequenceClassification.from_pretrained(case.folder, dtype=torch.float32).eval()
     ids, mask = (torch.zeros(len(LENGTHS), max(LENGTHS), dtype=torch.long) for _ in range(2))
@@ -183,7 +183,7 @@ def test_transformers_says_the_same_of_padded_texts(cases: dict[str, Case]) -> N
     with torch.no_grad():
         padded = model(input_ids=ids, attention_mask=mask).logits.numpy()
 
-    np.testing.assert_allclose(engine(case.folder).run(case.texts[: len(LENGTHS)], 0), padded, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(engine(case.folder).run(case.texts[: len(LENGTHS)]), padded, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_buckets_are_those_of_transformers(buckets: int, longest: int) -> None:
 
 
 @pytest.mark.parametrize("lengths", [[1], [16], [5, 300], [40] * 12, [100, 3, 3, 90, 64], [256], [17] * 60])
-def test_stretches_cover_every_query_once_and_its_whole_text(lengths: list[int]) -> None:
+def test_chunks_cover_every_query_once_and_its_whole_text(lengths: list[int]) -> None:
     """No query is left out and none is without a key of its text."""
     tokens = -(-sum(lengths) // 16) * 16
     bounds = chunked_attention.divide(np.array(lengths), tokens)
@@ -229,9 +229,9 @@ CONFIG_DEFECTS = [
 
 
 @pytest.mark.parametrize(("name", "change"), CONFIG_DEFECTS)
-def test_a_planted_config_defect_is_noticed(cases: dict[str, Case], name: str, change: dict[str, object]) -> None:
+def test_a_seeded_config_fault_is_noticed(cases: dict[str, Case], name: str, change: dict[str, object]) -> None:
     """Each key matters to the answers."""
-    assert not agree(engine(cases[name].folder, **change).run(cases[name].texts, 0), cases[name])
+    assert not agree(engine(cases[name].folder, **change).run(cases[name].texts), cases[name])
 
 
 def floored(self: Distances, distance: np.ndarray) -> np.ndarray:
@@ -242,27 +242,27 @@ def floored(self: Distances, distance: np.ndarray) -> np.ndarray:
     return np.where(far <= middle, distance, np.sign(distance) * (steps.astype(np.int64) + middle))
 
 
-def test_a_planted_defect_of_the_buckets_is_noticed(cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seeded_fault_of_the_buckets_is_noticed(cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
     """A row more or less for far distances is seen."""
     monkeypatch.setattr(Distances, "bucket", floored)
 
-    assert not agree(engine(cases["v3"].folder).run(cases["v3"].texts, 0), cases["v3"])
+    assert not agree(engine(cases["v3"].folder).run(cases["v3"].texts), cases["v3"])
 
 
 @pytest.mark.parametrize("name", ["v3", "v3-one-label"])
-def test_a_planted_defect_of_the_scale_is_noticed(
+def test_a_seeded_fault_of_the_scale_is_noticed(
     cases: dict[str, Case], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scores divided as if there were no distances."""
     real = Distances.of
     monkeypatch.setattr(Distances, "of", lambda config: replace(real(config), scale_factor=1))
 
-    assert not agree(engine(cases[name].folder).run(cases[name].texts, 0), cases[name])
+    assert not agree(engine(cases[name].folder).run(cases[name].texts), cases[name])
 
 
 def no_mask(inputs: dict[str, np.ndarray]) -> None:
-    """Every token sees all others of its stretch."""
-    inputs["segments"][:] = 0
+    """Every token sees all others of its chunk."""
+    inputs["sequence_ids"][:] = 0
 
 
 def next_distance(inputs: dict[str, np.ndarray]) -> None:
@@ -272,32 +272,40 @@ def next_distance(inputs: dict[str, np.ndarray]) -> None:
 
 def second_tokens(inputs: dict[str, np.ndarray]) -> None:
     """The head reads the second token."""
-    inputs["starts"] += 1
+    inputs["sequence_starts"] += 1
 
 
 def cut_texts(inputs: dict[str, np.ndarray]) -> None:
-    """A stretch sees its own tokens only, and not the rest of their texts."""
-    inputs["stretches"][:, 2:] = inputs["stretches"][:, :2]
+    """A chunk sees its own tokens only, and not the rest of their texts."""
+    inputs["attention_chunks"][:, 2:] = inputs["attention_chunks"][:, :2]
 
 
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
-@pytest.mark.parametrize("defect", [no_mask, next_distance, second_tokens, cut_texts])
-def test_a_planted_layout_defect_is_noticed(
-    cases: dict[str, Case], name: str, defect: Callable[[dict[str, np.ndarray]], None]
+@pytest.mark.parametrize("fault", [no_mask, next_distance, second_tokens, cut_texts])
+def test_a_seeded_layout_fault_is_noticed(
+    cases: dict[str, Case], name: str, fault: Callable[[dict[str, np.ndarray]], None]
 ) -> None:
-    """A wrong mask, distance, first token or stretch does not pass."""
+    """A wrong mask, distance, first token or chunk does not pass."""
     case = cases[name]
     ours = engine(case.folder)
     pack = ours._graph.pack
 
     def spoiled(texts: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
         inputs = pack(texts, short_multiple)
-        defect(dict(zip(("ids", "window", "stretches", "segments", "rows", "starts"), inputs, strict=True)))
+        fault(
+            dict(
+                zip(
+                    ("ids", "window", "attention_chunks", "sequence_ids", "rows", "sequence_starts"),
+                    inputs,
+                    strict=True,
+                )
+            )
+        )
         return inputs
 
     object.__setattr__(ours._graph, "pack", spoiled)
 
-    assert not agree(ours.run(case.texts, 0), case)
+    assert not agree(ours.run(case.texts), case)
 
 
 @pytest.mark.parametrize(
@@ -371,4 +379,4 @@ def test_what_config_leaves_out_is_as_in_transformers(cases: dict[str, Case], tm
         raw.pop(key)
     (tmp_path / "config.json").write_text(json.dumps(raw))
 
-    assert agree(engine(tmp_path).run(case.texts, 0), case)
+    assert agree(engine(tmp_path).run(case.texts), case)

@@ -1,4 +1,4 @@
-"""The packed engine gives transformers' logits, alone and packed, and planted defects do not pass for it."""
+"""The packed engine gives transformers' logits, single and packed, and seeded faults fail."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ CLASSES = {"bert": BertForSequenceClassification, "distilbert": DistilBertForSeq
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model with seeded weights, scaled so that defects cannot hide in flat logits."""
+    """A small model with seeded weights, scaled so that faults cannot hide in flat logits."""
     config = VARIANTS[request.param]
     torch.manual_seed(7)
     model = CLASSES[config.model_type](config)
@@ -107,8 +107,8 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
     ours = engine(folder)
 
     assert expected.std() > 0.1
-    np.testing.assert_allclose(ours.run(batch, 0), expected, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(np.concatenate([ours.run([one], 0) for one in batch]), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(ours.run(batch), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(np.concatenate([ours.run([one]) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("spill_folder", ["none", "folder", "not a folder"])
@@ -116,7 +116,7 @@ def test_logits_are_those_of_transformers_alone_and_packed(folder: Path) -> None
 def test_weights_of_16_bits_are_computed_in_float32(
     tmp_path: Path, dtype: torch.dtype, spill_folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Exactly as transformers does when told float32, wherever the widened weights lie; no file is left to see."""
+    """Exactly as transformers does with float32, wherever the widened weights lie; no file is left to see."""
     torch.manual_seed(7)
     BertForSequenceClassification(VARIANTS["bert"]).to(dtype).save_pretrained(tmp_path / "model")
     place = tmp_path / "spill_folder"
@@ -126,7 +126,7 @@ def test_weights_of_16_bits_are_computed_in_float32(
     ours = OpenVinoEngine(tmp_path / "model", read_config(tmp_path / "model"), 2, 1, "float32", given)
     batch = texts(MIXED)
 
-    assert np.abs(ours.run(batch, 0) - reference(tmp_path / "model", batch)).max() < TOLERANCE
+    assert np.abs(ours.run(batch) - reference(tmp_path / "model", batch)).max() < TOLERANCE
     assert [] == list(tmp_path.rglob("scratch/*"))
     assert (spill_folder == "not a folder") == ("widened weights stay in memory" in caplog.text)
 
@@ -135,20 +135,20 @@ def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:
     """Whoever is packed with a text, and wherever, its logits are the same."""
     ours = engine(BUNDLED / "labeld/language-20")
     batch = texts([7, 30, 2, 90, 11], types=1)
-    exclusive = [ours.run([one], 0)[0] for one in batch]
-    backwards = ours.run(batch[::-1], 0)[::-1]
+    single = [ours.run([one])[0] for one in batch]
+    backwards = ours.run(batch[::-1])[::-1]
 
-    np.testing.assert_allclose(backwards, exclusive, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(backwards, single, rtol=0, atol=TOLERANCE)
 
 
-def test_lanes_run_at_the_same_time_without_mixing(folder: Path) -> None:
-    """Each lane has its own request."""
+def test_batches_run_at_the_same_time_without_mixing(folder: Path) -> None:
+    """Each batch has its own infer request."""
     ours = engine(folder, streams=2)
     one, other = texts([9]), texts([40, 12])[::-1]
-    kept = ours.run(one, 0)
-    ours.run(other, 1)
+    kept = ours.run(one)
+    ours.run(other)
 
-    np.testing.assert_array_equal(ours.run(one, 0), kept)
+    np.testing.assert_array_equal(ours.run(one), kept)
 
 
 def shifted_positions(inputs: list[np.ndarray]) -> None:
@@ -166,8 +166,8 @@ def second_tokens(inputs: list[np.ndarray]) -> None:
     inputs[-1] += 1
 
 
-@pytest.mark.parametrize("defect", [shifted_positions, one_block, second_tokens])
-def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list[np.ndarray]], None]) -> None:
+@pytest.mark.parametrize("fault", [shifted_positions, one_block, second_tokens])
+def test_a_seeded_layout_fault_is_noticed(folder: Path, fault: Callable[[list[np.ndarray]], None]) -> None:
     """The comparison above would fail with a wrong mask, wrong positions or a wrong first token."""
     batch = texts(MIXED)
     ours = engine(folder)
@@ -175,18 +175,18 @@ def test_a_planted_layout_defect_is_noticed(folder: Path, defect: Callable[[list
 
     def spoiled(batch: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
         inputs = pack(batch, short_multiple)
-        defect(inputs)
+        fault(inputs)
         return inputs
 
     object.__setattr__(ours._graph, "pack", spoiled)
 
-    assert np.abs(ours.run(batch, 0) - reference(folder, batch)).max() > 10 * TOLERANCE
+    assert np.abs(ours.run(batch) - reference(folder, batch)).max() > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("hidden_act", "gelu_new"), ("hidden_act", "relu"), ("layer_norm_eps", 1e-3)]
 )
-def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: object) -> None:
+def test_a_seeded_config_fault_is_noticed(tmp_path: Path, key: str, value: object) -> None:
     """A wrong activation or eps does not hide under the tolerance."""
     torch.manual_seed(7)
     model = BertForSequenceClassification(VARIANTS["bert"])
@@ -199,7 +199,7 @@ def test_a_planted_config_defect_is_noticed(tmp_path: Path, key: str, value: obj
     wrong = ModelConfig(config.model_type, config.architecture, config.labels, "softmax", config.raw | {key: value})
     spoiled: Engine = OpenVinoEngine(tmp_path, wrong, threads=1, streams=1)
 
-    assert np.abs(spoiled.run(texts(MIXED), 0) - expected).max() > 10 * TOLERANCE
+    assert np.abs(spoiled.run(texts(MIXED)) - expected).max() > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ needs_bfloat16 = pytest.mark.skipif(
     "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), reason="needs bfloat16 instructions"
 )
 
-ALONE_OR_PACKED = 5e-5
+SINGLE_OR_PACKED = 5e-5
 """Largest difference of a logit in int8 that may come from a text's neighbours."""
 GROUPS = {40: 32, 128: 128, 312: 128, 384: 128}
 """Hidden size -> activations that share a scale. 40 and 312 are no multiple of it."""
@@ -89,13 +89,13 @@ def saved(folder: Path, **sizes: int) -> Path:
 @needs_int8
 @pytest.mark.parametrize("hidden", GROUPS)
 def test_int8_is_in_force_for_every_width(tmp_path: Path, hidden: int) -> None:
-    """The logits are those of transformers with weights and activations in int8, not with weights alone.
+    """The logits are those of transformers with weights and activations in int8, not with int8 weights only.
 
-    Rounding may go the other way here and there, so the two are told apart by which is much nearer.
+    Rounding may go the other way here and there, so the test is which of the two is much nearer.
     """
     folder = saved(tmp_path, hidden_size=hidden, num_attention_heads=4, intermediate_size=4 * hidden)
     batch = texts(MIXED)
-    ours = engine(folder, "int8").run(batch, 0)
+    ours = engine(folder, "int8").run(batch)
     meant = quantised_reference(folder, batch, GROUPS[hidden])
     weights_only = quantised_reference(folder, batch, None)
 
@@ -125,7 +125,7 @@ def test_a_faster_precision_is_near_float32_but_not_it(
     """On both bundled models, whose logits spread over several units."""
     batch = texts([3, 9, 17, 40], types=1)
     expected = reference(BUNDLED / model, batch)
-    difference = np.abs(engine(BUNDLED / model, precision).run(batch, 0) - expected).max()
+    difference = np.abs(engine(BUNDLED / model, precision).run(batch) - expected).max()
 
     assert least < difference < most
 
@@ -136,11 +136,11 @@ def test_in_int8_a_text_does_not_see_its_neighbours(model: str) -> None:
     """Each token has its own scales, so who is packed with a text changes nothing, nor what runs beside its batch."""
     ours = engine(BUNDLED / model, "int8")
     batch = texts([7, 30, 2, 90, 11, 16], types=1)
-    exclusive = [ours.run([one], 0)[0] for one in batch]
-    backwards = ours.run(batch[::-1], 0)[::-1]
+    single = [ours.run([one])[0] for one in batch]
+    backwards = ours.run(batch[::-1])[::-1]
 
-    np.testing.assert_allclose(backwards, exclusive, rtol=0, atol=ALONE_OR_PACKED)
-    np.testing.assert_allclose(ours.run(batch, 0, exclusive=False), exclusive, rtol=0, atol=ALONE_OR_PACKED)
+    np.testing.assert_allclose(backwards, single, rtol=0, atol=SINGLE_OR_PACKED)
+    np.testing.assert_allclose(ours.run_concurrently(batch), single, rtol=0, atol=SINGLE_OR_PACKED)
 
 
 @needs_int8
@@ -155,12 +155,12 @@ def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
     short = [index for index, text in enumerate(every_text) if len(text.ids) <= 64]
     batch, exact = [every_text[index] for index in short], expected[short]
     ours = engine(tmp_path, "int8")
-    packed = ours.run(batch, 0)
-    exclusive = [ours.run([one], 0)[0] for one in batch]
+    packed = ours.run(batch)
+    single = [ours.run([one])[0] for one in batch]
 
     assert sum(len(text.ids) for text in batch) <= Compute().batch_tokens
     assert 1e-3 < np.abs(packed - exact).mean() < 0.2 * exact.std()
-    np.testing.assert_allclose(packed, exclusive, rtol=0, atol=ALONE_OR_PACKED)
+    np.testing.assert_allclose(packed, single, rtol=0, atol=SINGLE_OR_PACKED)
 
 
 @pytest.mark.parametrize(

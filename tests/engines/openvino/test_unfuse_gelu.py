@@ -1,4 +1,4 @@
-"""GELU in float32: as exact as torch's, and never part of a product (graphs/gelu.py)."""
+"""GELU in float32: as exact as torch's, and never part of a product (passes/unfuse_gelu.py)."""
 
 import numpy as np
 import openvino as ov
@@ -25,9 +25,9 @@ def compiled(graph: ov.Model) -> ov.CompiledModel:
 
 
 def fused(model: ov.CompiledModel) -> list[str]:
-    """What is fused into the products of a compiled graph, the products included."""
-    facts = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
-    products = [one for one in facts if one["layerType"].astype(str) == "FullyConnected"]
+    """Names of the layers that are fused into the products of a compiled graph, the products included."""
+    nodes = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
+    products = [one for one in nodes if one["layerType"].astype(str) == "FullyConnected"]
     names = [one["originalLayersNames"].astype(str) for one in products]
     return [name for line in names for name in line.split(",")]
 
@@ -37,11 +37,11 @@ def test_exact(mode):
     """It differs from torch's GELU by two roundings at most, from minus ten to ten."""
     graph = product(mode)
     unfuse_gelu(graph)
-    numel = np.linspace(-10, 10, 100 * WIDTH, dtype=np.float32).reshape(1, -1, WIDTH)
+    values = np.linspace(-10, 10, 100 * WIDTH, dtype=np.float32).reshape(1, -1, WIDTH)
 
-    found = compiled(graph)(numel)[0]
+    found = compiled(graph)(values)[0]
 
-    expected = torch.nn.functional.gelu(torch.from_numpy(numel), approximate="tanh" if mode == "tanh" else "none")
+    expected = torch.nn.functional.gelu(torch.from_numpy(values), approximate="tanh" if mode == "tanh" else "none")
     assert np.abs(found - expected.numpy()).max() < 2e-6
 
 

@@ -149,17 +149,17 @@ def change(folder: Path, **keys: Any) -> None:
 
 
 def test_logits_are_those_of_transformers_alone_and_together(folder: Path) -> None:
-    """Any lengths, end tokens and token types, on either lane, and whatever was asked before."""
+    """Any lengths, end tokens and token types, on either set of modules, and whatever ran before."""
     engine = opened(folder, streams=2)
     batch = batch_for(folder, engine)
     expected = reference(folder, batch)
 
     assert isinstance(engine, TorchEngine)
     assert expected.std(0).max() > 0.1
-    np.testing.assert_allclose(engine.run(batch, 0), expected, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(engine.run(batch[::-1], 1)[::-1], expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(engine.run(batch), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(engine.run(batch[::-1])[::-1], expected, rtol=0, atol=TOLERANCE)
     for text, row in zip(batch, expected, strict=True):
-        np.testing.assert_allclose(engine.run([text], 0)[0], row, rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(engine.run([text])[0], row, rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_the_longest_text_uses_every_position(name: str, tokens: int, tmp_path: 
 
     assert tokens == engine.max_tokens
     if tokens != sys.maxsize:
-        assert np.isfinite(engine.run(texts([tokens]), 0)).all()
+        assert np.isfinite(engine.run(texts([tokens]))).all()
         with pytest.raises((IndexError, RuntimeError)):
             reference(tmp_path / name, texts([tokens + 1]))
 
@@ -181,26 +181,26 @@ def test_a_text_that_transformers_fails_on_fails_alone(tmp_path: Path, caplog: p
     """Funnel cannot pool a single token; its neighbours get their answers, and the log has the reason."""
     save("funnel", tmp_path / "funnel")
     batch = texts([20, 1, 9])
-    logits = opened(tmp_path / "funnel").run(batch, 0)
+    logits = opened(tmp_path / "funnel").run(batch)
 
     assert np.isnan(logits[1]).all()
     assert "transformers failed on texts of 1 tokens" in caplog.text
     np.testing.assert_allclose(logits[::2], reference(tmp_path / "funnel", batch[::2]), rtol=0, atol=TOLERANCE)
 
 
-def test_lanes_answer_at_the_same_time(tmp_path: Path) -> None:
+def test_streams_answer_at_the_same_time(tmp_path: Path) -> None:
     """Two threads, and nothing of one in the other's answers; the threads of torch are shared out."""
     save("qwen2", tmp_path)
     engine = TorchEngine(tmp_path, read_config(tmp_path), threads=2, streams=2)
     batches = [texts([7, 30, 60]), texts([61, 8])]
-    exclusive = [engine.run(batch, 0) for batch in batches]
+    single = [engine.run(batch) for batch in batches]
     with ThreadPoolExecutor(2) as streams:
-        jobs = [streams.submit(engine.run, batches[number % 2], number % 2) for number in range(20)]
+        jobs = [streams.submit(engine.run, batches[number % 2]) for number in range(20)]
         threads = streams.submit(torch.get_num_threads).result()
 
     assert 1 == threads
     for number, job in enumerate(jobs):
-        np.testing.assert_allclose(job.result(), exclusive[number % 2], rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(job.result(), single[number % 2], rtol=0, atol=TOLERANCE)
 
 
 def as_zip(state: dict[str, torch.Tensor], folder: Path) -> None:
@@ -238,13 +238,13 @@ def test_every_form_of_the_weights_gives_the_same_answers(
     write(state, folder)
     batch = texts([5, 20, 5])
 
-    np.testing.assert_allclose(opened(folder).run(batch, 0), reference(folder, batch), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(opened(folder).run(batch), reference(folder, batch), rtol=0, atol=TOLERANCE)
 
 
 def test_weights_are_not_copied(albert: Path) -> None:
-    """The parameters lie in the mapped file, for every lane the same ones."""
+    """The parameters lie in the mapped file, the same ones for every stream."""
     engine = TorchEngine(albert, read_config(albert), threads=1, streams=2)
-    first, second = (list(model.parameters()) for model in engine._models)
+    first, second = (list(model.parameters()) for model in engine._models.queue)
     maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if str(albert) in line]
     ranges = [[int(end, 16) for end in line[0].split("-")] for line in maps]
 
@@ -265,7 +265,7 @@ def test_a_variant_that_no_packed_graph_computes_falls_back(tmp_path: Path) -> N
     ids = torch.tensor(batch[1].ids[None].astype(np.int64))
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path, dtype=torch.float32)
     expected = model(input_ids=ids, token_type_ids=torch.tensor(batch[1].type_ids[None].astype(np.int64))).logits
-    np.testing.assert_allclose(engine.run(batch, 0)[1:2], expected.detach().numpy(), rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(engine.run(batch)[1:2], expected.detach().numpy(), rtol=0, atol=TOLERANCE)
 
 
 def lose(folder: Path) -> None:

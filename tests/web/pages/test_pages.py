@@ -283,16 +283,16 @@ def test_a_model_of_the_hub_has_a_page_and_the_hub_is_not_asked(hub: LocalHub, t
         assert before == len(hub.requests)
 
 
-def test_a_verdict_stands_on_the_page(models_dir: Path, tmp_path: Path) -> None:
-    """What each precision costs here, of a model whose precision a trial chose."""
+def test_a_precision_choice_stands_on_the_page(models_dir: Path, tmp_path: Path) -> None:
+    """Speed and accuracy loss of each precision, for a model whose precision a trial chose."""
     with serving(tmp_path, "org/bert", "--models-dir", str(models_dir), "--precision", "auto") as server:
-        page, facts = words(see(server, "/models/org/bert").text), server.get("/models/org/bert").json()
+        page, view = words(see(server, "/models/org/bert").text), server.get("/models/org/bert").json()
 
-        assert "What its precision costs" in page
+        assert "From a trial on 343 texts on this machine" in page
         assert "float32" in page
         assert "in use" in page
-        assert "by a trial on 343 texts" in facts["precision_choice"]
-        assert facts["tokens_per_second"] > 0
+        assert "by a trial on 343 texts" in view["precision_choice"]
+        assert view["tokens_per_second"] > 0
 
 
 def test_a_broken_model_has_a_page_that_says_why(models_dir: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""/status for people: the same facts as its JSON, with and without scripts, and also when the server is full."""
+"""/status for people: the numbers of its JSON, with and without scripts, and also when the server is full."""
 
 import re
 import socket
@@ -45,13 +45,13 @@ def test_it_is_html_for_browsers_only(busy: Server) -> None:
 
 def test_the_page_says_what_the_json_says(busy: Server) -> None:
     """Figures, loaded models against the budget, and settings; no script is needed for any of it."""
-    facts: Any = busy.get("/status").json()
+    state: Any = busy.get("/status").json()
     page = text_of(busy)
-    budget = shown(facts["memory"]["budget"], "bytes")
+    budget = shown(state["memory"]["budget"], "bytes")
 
     assert "labeld/sentiment-en" in page
     assert f"of the budget of {budget} are in use" in page
-    assert f"process {facts['pid']}" in page
+    assert f"process {state['pid']}" in page
     assert "Latency, 99th percentile" in page
     assert re.search(r'data-path="recent\.\d\.p50" data-unit="seconds">[\d.,]+ m?s<', page)
     assert "<code>max_in_flight</code></th><td>1</td>" in page

@@ -1,8 +1,8 @@
-"""Attention in stretches: parts of the packed row, each of which looks only at the texts that it has a share in.
+"""Attention in chunks: parts of the packed row, each of which attends only to the texts that it overlaps.
 
-Scores of all tokens with all others, T x T, would mostly be masked. Measured with DeBERTa's scores (12 heads, 256
-tokens, texts of up to 64) attention takes half the time in four stretches, and more of them save nothing. The bounds
-are data, so that one graph serves all rows; those within a row are multiples of `ROW_MULTIPLE`, so that few shapes
+Most of the [T, T] scores of all tokens with all others would be masked. With DeBERTa's scores (12 heads, 256 tokens,
+texts of up to 64) attention in four chunks takes half the time, and more chunks save nothing. The bounds are inputs of
+the graph, so that one graph serves all rows; those within a row are multiples of `ROW_MULTIPLE`, so that few shapes
 occur.
 """
 
@@ -15,45 +15,47 @@ from openvino import opset13 as op
 
 from labeld.engines.openvino import layers
 
-STRETCHES = 4
-LEAST_TOKENS = 64
-"""Tokens of a stretch, at least: a short row has fewer of them, and the others are empty."""
+CHUNKS = 4
+"""Chunks of every row; in a short row some are empty."""
+
+MIN_CHUNK_TOKENS = 64
+"""Tokens of a chunk that is not empty, at least, unless the row is shorter."""
 
 
 def divide(lengths: NDArray[np.int64], tokens: int) -> NDArray[np.int32]:
-    """Bounds of the stretches of a row, int32 [STRETCHES, 4]: of its queries, and of all texts they belong to."""
-    used = min(max(tokens // LEAST_TOKENS, 1), STRETCHES)
-    cuts = np.full(STRETCHES + 1, tokens)
+    """Bounds of the chunks of a row, int32 [CHUNKS, 4]: begin and end of the queries, begin and end of their texts."""
+    used = min(max(tokens // MIN_CHUNK_TOKENS, 1), CHUNKS)
+    cuts = np.full(CHUNKS + 1, tokens)
     cuts[:used] = tokens // layers.ROW_MULTIPLE * np.arange(used) // used * layers.ROW_MULTIPLE
-    edges = np.array([0, *np.cumsum(lengths), tokens])  # the filler at the end is like one more text
+    edges = np.array([0, *np.cumsum(lengths), tokens])  # filler counts as one more text
     first = edges[np.searchsorted(edges, cuts[:-1], "right") - 1] // layers.ROW_MULTIPLE * layers.ROW_MULTIPLE
     end = -(-edges[np.searchsorted(edges, cuts[1:], "left")] // layers.ROW_MULTIPLE) * layers.ROW_MULTIPLE
     return np.stack([cuts[:-1], cuts[1:], first, np.minimum(end, tokens)], axis=1).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """One stretch of the row, as nodes."""
+class AttentionChunk:
+    """One chunk of the row, as nodes of the graph."""
 
     bounds: Node
-    """int32 [4], a row of what `divide` gives."""
+    """int32 [4], a row of `divide`'s result."""
 
     def queries(self, x: Node, axis: int) -> Node:
-        """The part of `x` that belongs to the queries."""
+        """The slice of `x` for the chunk's queries."""
         return part(x, self.bounds, 0, axis)
 
     def keys(self, x: Node, axis: int) -> Node:
-        """The part of `x` that belongs to the keys."""
+        """The slice of `x` for the chunk's keys: all tokens of the texts that its queries belong to."""
         return part(x, self.bounds, 2, axis)
 
 
-def stretches(bounds: Node) -> list[Stretch]:
-    """All stretches of the row; some may be empty."""
+def attention_chunks(bounds: Node) -> list[AttentionChunk]:
+    """All chunks of the row, from the bounds [CHUNKS, 4]; some may be empty."""
     axis = op.constant(layers.AXIS_0)
-    return [Stretch(op.gather(bounds, op.constant(np.int64(index)), axis)) for index in range(STRETCHES)]
+    return [AttentionChunk(op.gather(bounds, op.constant(np.int64(index)), axis)) for index in range(CHUNKS)]
 
 
 def part(x: Node, bounds: Node, index: int, axis: int) -> Node:
-    """`x` from bounds[index] to bounds[index + 1] along an axis."""
+    """The slice of `x` from bounds[index] to bounds[index + 1] along an axis."""
     begin, end = (op.gather(bounds, layers.integers(at), op.constant(layers.AXIS_0)) for at in (index, index + 1))
     return op.slice(x, begin, end, op.constant(np.array([1], np.int32)), op.constant(np.array([axis], np.int32)))

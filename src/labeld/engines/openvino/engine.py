@@ -1,4 +1,4 @@
-"""The CPU engine: OpenVINO on packed graphs that are built from config.json and the weights."""
+"""The CPU engine: OpenVINO runs packed graphs, which are built from config.json and the weights."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,24 +20,28 @@ from labeld.engines.openvino.precision import compile_options, require_in_force
 from labeld.types import EncodedText, Precision
 
 WARM_UP_TOKENS = 16
+"""Tokens of the text that is run while a model loads."""
+
 WIDTHS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 4}
-"""Bytes of a number in a layout of the weights, but for the matrices in 8 bits: one in each, and one in the graph."""
+"""Bytes of one number in a compiled model's copy of the weights. The int8 matrices are apart: they take one byte in
+each copy and one in the graph."""
 
 RELEASE_SECONDS = 0.01
-"""Between two times that the mapped file's pages are given back while layouts are made of them."""
+"""Seconds between two releases of the mapped file's pages while a model is compiled."""
+
 RELEASE_EVERY = 16
-"""Runs after which the mapped file's pages are given back: embeddings are read from it, and weights for a new shape."""
+"""Batches between two releases of the mapped file's pages, which are read for embeddings and for a new row length."""
 
 
 class OpenVinoEngine:
-    """One model's packed graph, compiled in one precision, in as many streams as there are lanes.
+    """One model's packed graph, compiled in one precision, with `streams` OpenVINO streams of equally many threads.
 
-    In bfloat16 and int8 it is compiled once more, with a stream for each thread: batches that run side by side do not
-    wait for each other at every layer, which serves more (docs/decisions/0015), while a batch alone still has all
-    threads. In float32 the second layout of the weights would take too much memory.
+    In bfloat16 and int8 it is compiled a second time, with one stream for each thread: concurrent batches then do not
+    wait for each other at every layer, which gives more batches per second (docs/decisions/0015), while an exclusive
+    batch still uses all threads. In float32 a second copy of the weights would take too much memory.
 
     Owns the mapped weights. Raises FolderError naming the file when weights and config do not fit, PrecisionError when
-    the precision would not be in force.
+    OpenVINO would compute in another precision.
     """
 
     pipelined = True
@@ -52,13 +56,13 @@ class OpenVinoEngine:
         spill_folder: Path | None = None,
     ) -> None:
         self._checkpoint = open_checkpoint(folder)
-        if spill_folder and precision != "int8":  # whose matrices are read once
+        if spill_folder and precision != "int8":  # int8 reads each matrix only once
             self._checkpoint.widen_into(spill_folder)
         self._graph = architectures.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
         self.max_tokens = self._graph.max_tokens
-        # NOTE: int8 needs the same bits in every row length: a last bit that differs decides which 8 bits come next
+        # NOTE: int8 needs the same bits at every row length: a difference in the last bit can change an int8 value
         self._short_multiple = ROW_MULTIPLE if precision == "int8" else SHORT_ROW_MULTIPLE
         if precision == "float32":
             unfuse_gelu(self._graph.model)
@@ -68,24 +72,36 @@ class OpenVinoEngine:
         others = self._checkpoint.numel - self._graph.words.size - in_8_bits
         threads_per_stream = threads // streams
         self.max_concurrent_batches = 1 if precision == "float32" else max(1, threads_per_stream)
-        layouts = 1 if self.max_concurrent_batches == 1 else 2
-        self.nbytes = layouts * WIDTHS[precision] * others + (layouts + 1) * in_8_bits
+        copies = 1 if self.max_concurrent_batches == 1 else 2
+        self.nbytes = copies * WIDTHS[precision] * others + (copies + 1) * in_8_bits
         self._runs = 0
-        with self._file_given_back():
-            self._together = self._compiled(threads, streams, in_features)
-            self._apart = (
-                self._compiled(threads, threads, in_features) if self.max_concurrent_batches > 1 else self._together
+        with self._releasing():
+            self._exclusive = self._compile(threads, streams, in_features)
+            self._concurrent = (
+                self._compile(threads, threads, in_features) if self.max_concurrent_batches > 1 else self._exclusive
             )
             self._warm_up()
 
-    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
-        """Logits, float32 [texts, labels], of texts packed end to end in one row."""
-        del stream  # whichever stream is free next takes the batch
-        requests = self._together if exclusive else self._apart
+    def run(self, texts: Sequence[EncodedText]) -> Logits:
+        """Logits, float32 [texts, labels], of texts packed end to end in one row, with all threads of a stream."""
+        return self._infer(self._exclusive, texts)
+
+    def run_concurrently(self, texts: Sequence[EncodedText]) -> Logits:
+        """As `run`, on one thread where `max_concurrent_batches` is more than 1."""
+        return self._infer(self._concurrent, texts)
+
+    def close(self) -> None:
+        """Drops the compiled models before the weights that they borrow; that unmaps the file."""
+        del self._exclusive, self._concurrent
+        del self._graph
+        del self._checkpoint
+
+    def _infer(self, requests: LifoQueue[ov.InferRequest], texts: Sequence[EncodedText]) -> Logits:
+        """Runs the texts on a free request of this compiled model; OpenVINO picks the stream."""
         inputs = self._graph.inputs(texts, self._short_multiple)
         request = requests.get()
         try:
-            request.start_async(inputs, share_inputs=True)  # NOTE: `infer` would make a stream of the calling thread
+            request.start_async(inputs, share_inputs=True)  # NOTE: `infer` would make the calling thread a stream
             request.wait()
             logits: Logits = request.get_output_tensor().data.copy()
         finally:
@@ -95,14 +111,8 @@ class OpenVinoEngine:
             self._checkpoint.release()
         return logits
 
-    def close(self) -> None:
-        """Drops the compiled model before the weights that it borrows; the file is unmapped with them."""
-        del self._together, self._apart
-        del self._graph
-        del self._checkpoint
-
-    def _compiled(self, threads: int, streams: int, in_features: Sequence[int]) -> LifoQueue[ov.InferRequest]:
-        """Infer requests of the graph compiled for so many batches at once, and one more for each of them."""
+    def _compile(self, threads: int, streams: int, in_features: Sequence[int]) -> LifoQueue[ov.InferRequest]:
+        """Compiles the graph for `streams` parallel batches: two infer requests for each, one running, one ready."""
         options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
@@ -117,8 +127,8 @@ class OpenVinoEngine:
         return requests
 
     @contextmanager
-    def _file_given_back(self) -> Iterator[None]:
-        """Gives the mapped file's pages back again and again meanwhile, or the peak would hold them and the layouts."""
+    def _releasing(self) -> Iterator[None]:
+        """Releases the mapped file's pages all the while, so that the peak does not hold them beside their copies."""
         over = Event()
 
         def release() -> None:
@@ -135,7 +145,7 @@ class OpenVinoEngine:
             self._checkpoint.release()
 
     def _warm_up(self) -> None:
-        """Makes the layouts of the weights that were not made yet."""
+        """Has OpenVINO make the copies of the weights that it makes at the first batch."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
-        for exclusive in (True, False):
-            self.run([EncodedText(zeros, zeros)], 0, exclusive=exclusive)
+        for run in (self.run, self.run_concurrently):
+            run([EncodedText(zeros, zeros)])

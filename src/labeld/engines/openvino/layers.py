@@ -1,6 +1,6 @@
-"""The pieces that packed graphs are made of, each exactly as transformers computes it.
+"""The layers of packed graphs, each computed exactly as in transformers.
 
-A packed graph reads several texts that lie end to end in one row of T tokens, filler at the end. Activations are
+A packed graph reads several texts that lie end to end in one row of T tokens, with filler at the end. Activations are
 float32 [1, T, hidden]; a block-diagonal mask keeps the texts apart.
 """
 
@@ -14,63 +14,60 @@ from openvino import Node, PartialShape, Type
 from openvino import opset13 as op
 
 from labeld.checkpoint.checkpoint import Checkpoint
-from labeld.checkpoint.mapped_file import FloatArray, WeightArray
+from labeld.checkpoint.mapped_file import FloatArray, WeightArray, widen
 from labeld.errors import FolderError, UnsupportedArchitectureError
 from labeld.types import EncodedText
 
 PackedSequence = NDArray[np.int32]
-"""Int32 [1, T], or [texts] for the places where texts start."""
+"""An input of a packed graph: int32 [1, T] with a number for each token, or [texts] for `sequence_starts`."""
+
 Inputs = list[PackedSequence]
+"""Token ids, and the arrays for all inputs of a graph but the first."""
 
 MASKED = np.float32(-1e9)
-"""Added to the attention scores between tokens of different texts: exp() of it is exactly 0."""
+"""Added to the attention scores between tokens of different texts; its exponential is exactly 0."""
 
 ROW_MULTIPLE, SHORT_ROW_MULTIPLE = 16, 4
+"""T is rounded up to a multiple of the first, in a short row to one of the second where the precision allows it: for
+every new T OpenVINO prepares kernels and keeps them, while filler is much of a short row (docs/decisions/0017)."""
+
 SHORT_ROW = 64
-"""T is rounded up to a multiple of the first, or up to this length to one of the second where that may be: every new T
-makes OpenVINO prepare again and keep what it prepared, while filler is much of a short row (docs/decisions/0017)."""
+"""Tokens of a short row, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedGraph:
-    """An architecture's computation, token ids to logits, and how to lay texts out for it."""
+    """A model as an OpenVINO graph over packed texts, and the packing of texts for it."""
 
     model: ov.Model
-    """Its one output is float32 [texts, labels]. Borrows the checkpoint's arrays: they must outlive it."""
+    """Its one output is float32 [texts, labels]. Borrows the checkpoint's arrays, which must outlive it."""
     pack: Callable[[Sequence[EncodedText], int], Inputs]
     """Texts and a multiple for short rows -> token ids and the arrays for all but the first of `model.inputs`."""
     max_tokens: int
-    """Tokens of the longest text: what the position table has room for, or what a model without one was made for;
-    `sys.maxsize` where nothing limits it."""
+    """Tokens of the longest text: the positions of the table, or the length that a model without a table was trained
+    for; `sys.maxsize` where nothing limits it."""
     words: WeightArray
-    """The word embeddings, [vocabulary, size], which stay in their file: `model`'s first input is the rows of a batch.
+    """The word embeddings, [vocabulary, size], which stay in their file: `model`'s first input is a batch's rows.
 
-    NOTE: inside the graph they would be widened to float32 as a whole; labeld/sentiment-en then takes 47 MB more.
+    NOTE: as part of the graph the whole table would be widened to float32: 47 MB more for labeld/sentiment-en.
     """
 
     def inputs(self, texts: Sequence[EncodedText], short_multiple: int) -> list[PackedSequence | FloatArray]:
         """The arrays for `model.inputs`, in their order. Raises IndexError for a token id beyond the vocabulary."""
         ids, *others = self.pack(texts, short_multiple)
-        return [widened(self.words[ids]), *others]
+        return [widen(self.words[ids]), *others]
 
 
 def constant(array: WeightArray) -> Node:
-    """A float32 constant that borrows the array, which must stay alive and unchanged; uint16 are bits of bfloat16.
+    """A float32 constant that borrows the array, which must stay alive and unchanged; uint16 holds bits of bfloat16.
 
-    NOTE: OpenVINO widens 16-bit arrays itself: BERT-base then peaks at 822 MB instead of 901, and answers the same.
+    NOTE: OpenVINO widens 16-bit arrays itself: BERT-base then peaks at 822 MB instead of 901, with equal logits.
     """
     whole = np.ascontiguousarray(array)
     if whole.dtype == np.float32:
         return op.constant(whole, shared_memory=True)
     stored = Type.f16 if whole.dtype == np.float16 else Type.bf16
     return op.convert(op.constant(ov.Tensor(whole, whole.shape, stored), shared_memory=True), "f32")
-
-
-def widened(array: WeightArray) -> FloatArray:
-    """As float32; uint16 are bits of bfloat16."""
-    if array.dtype == np.uint16:
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32, copy=False)
 
 
 def integers(*values: int) -> Node:
@@ -85,13 +82,13 @@ AXIS_3 = np.int64(3)
 
 
 class Weights:
-    """Layers of one checkpoint by their names in transformers."""
+    """Layers with the weights of one checkpoint, by their names in transformers."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._take, self._take_matrix = checkpoint.take_stored, checkpoint.take_matrix
 
     def linear(self, x: Node, name: str, in_features: int, out_features: int, *, bias: bool = True) -> Node:
-        """`torch.nn.Linear`: x [1, n, inner] -> [1, n, outer]."""
+        """`torch.nn.Linear`: x [1, n, in_features] -> [1, n, out_features]."""
         product = _named(
             op.matmul(x, constant(self._take_matrix(f"{name}.weight", out_features, in_features)), False, True), name
         )
@@ -104,7 +101,7 @@ class Weights:
         return self._add_bias(scaled, name, size) if bias else scaled
 
     def words(self, name: str, rows: int, size: int) -> tuple[Node, WeightArray]:
-        """`torch.nn.Embedding` of token ids: the [1, T, size] parameter for the rows of a batch, and the table."""
+        """`torch.nn.Embedding` of token ids: an input [1, T, size] for the rows of a batch, and the table."""
         rows_input = op.parameter(PartialShape([1, -1, size]), Type.f32)
         return _named(rows_input, "words"), self._take(f"{name}.weight", rows, size)
 
@@ -140,24 +137,24 @@ ACTIVATIONS: dict[str, Callable[[Node], Node]] = {
     "swish": op.swish,
     "tanh": op.tanh,
 }
-"""Activations by their names in config.json; each is the exact form, none an approximation of another."""
+"""Activations by their names in config.json, each in the form that transformers computes for the name."""
 
 
 def activation(name: object) -> Callable[[Node], Node]:
-    """The activation of this name; raises UnsupportedArchitectureError when it cannot be computed exactly."""
+    """The activation of this name in config.json; raises UnsupportedArchitectureError if the table lacks it."""
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise UnsupportedArchitectureError(f"the activation {name!r}")
     return ACTIVATIONS[name]
 
 
 def row_input(name: str) -> Node:
-    """An int32 [1, T] parameter."""
+    """An int32 input [1, T] of the graph."""
     return _named(op.parameter(PartialShape([1, -1]), Type.i32), name)
 
 
 def starts_input() -> Node:
-    """The int32 [texts] parameter: where each text's first token lies in the row."""
-    return _named(op.parameter(PartialShape([-1]), Type.i32), "starts")
+    """The int32 input [texts]: index of each text's first token in the row."""
+    return _named(op.parameter(PartialShape([-1]), Type.i32), "sequence_starts")
 
 
 def _named(node: Node, name: str) -> Node:
@@ -166,21 +163,21 @@ def _named(node: Node, name: str) -> Node:
 
 
 def block_mask(sequence_ids: Node) -> Node:
-    """Which text each token belongs to, [1, T] -> what to add to attention scores, [1, 1, T, T]."""
+    """Sequence ids [1, T] -> a mask to add to attention scores, float32 [1, 1, T, T]: 0 within a text."""
     same = op.equal(op.unsqueeze(sequence_ids, integers(2)), op.unsqueeze(sequence_ids, integers(1)))
     return op.unsqueeze(op.select(same, op.constant(np.float32(0)), op.constant(MASKED)), integers(1))
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Splits [1, T, heads * size] into heads for attention, and joins them again."""
+    """Multi-head attention: `count` heads of `size` features each."""
 
     count: int
     size: int
 
     @classmethod
     def of(cls, count: int, hidden: int) -> "Heads":
-        """Heads that share a width; raises FolderError when they do not divide it."""
+        """Heads that divide `hidden` features evenly; raises FolderError when they cannot."""
         if hidden % count:
             raise FolderError(f"config.json: {count} attention heads do not divide a width of {hidden}.")
         return cls(count, hidden // count)
@@ -194,7 +191,7 @@ class Heads:
         return self.attend_split(self.split(query), self.split(key), self.split(value), mask)
 
     def attend_split(self, query: Node, key: Node, value: Node, mask: Node) -> Node:
-        """The same of split [1, heads, T, size] projections."""
+        """Scaled dot-product attention of split [1, heads, T, size] projections -> [1, T, heads * size]."""
         scale = op.constant(np.float32(self.size**-0.5))
         return self.join(op.scaled_dot_product_attention(query, key, value, mask, scale))
 
@@ -204,7 +201,7 @@ class Heads:
 
 
 def keep_first_tokens(x: Node, sequence_starts: Node) -> Node:
-    """[1, T, hidden] -> [1, texts, hidden]: only the tokens the head reads."""
+    """[1, T, hidden] -> [1, texts, hidden]: the first token of each text."""
     return op.gather(x, sequence_starts, op.constant(AXIS_1))
 
 
@@ -221,9 +218,10 @@ def logits(y: Node, inputs: Sequence[Node]) -> ov.Model:
 
 
 def lay_out(texts: Sequence[EncodedText], short_multiple: int) -> tuple[Inputs, NDArray[np.int64]]:
-    """Token ids, token types, segments [1, T] and starts [texts] of texts end to end, and the texts' lengths.
+    """The texts end to end in one row, and their lengths, int64 [texts].
 
-    Filler tokens have id 0 and segment -1, so that no text attends to them.
+    Gives token ids, token types and sequence ids, int32 [1, T], and sequence starts, int32 [texts]. Filler tokens have
+    id 0 and sequence id -1, so that no text attends to them.
     """
     lengths = np.fromiter((len(text.ids) for text in texts), np.int64, len(texts))
     total = int(lengths.sum())
@@ -239,7 +237,7 @@ def lay_out(texts: Sequence[EncodedText], short_multiple: int) -> tuple[Inputs, 
 
 
 def positions(ids: PackedSequence, sequence_starts: PackedSequence, lengths: NDArray[np.int64]) -> PackedSequence:
-    """Position of each token within its text, int32 [1, T]; filler is 0."""
+    """Position of each token within its text, int32 [1, T], from 0 on; 0 for filler."""
     result = np.zeros_like(ids)
     total = int(lengths.sum())
     result[0, :total] = np.arange(total, dtype=np.int32) - np.repeat(sequence_starts, lengths)

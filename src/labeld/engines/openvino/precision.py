@@ -1,4 +1,4 @@
-"""What makes OpenVINO compute in a precision, and the checks that it really does: it falls back without a word."""
+"""Compile options of each precision, and checks that OpenVINO really computes in it: it falls back silently."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,18 +13,20 @@ from labeld.errors import PrecisionError
 from labeld.types import Precision
 
 GROUPS = (128, 64, 32, 16)
-"""Activations that share a scale, best size first: larger ones are a little faster but cost twice as many changed
-labels (docs/decisions/0002-precisions.md)."""
+"""Sizes of a group of activations that share a scale, best first: larger groups are a little faster, but change twice
+as many labels (docs/decisions/0002-precisions.md)."""
+
 TRIAL_ROWS = 16
-"""Rows of the matrices on which quantisation is tried; it depends on their inner dimension only."""
+"""Rows of the matrices on which quantisation is tried; it depends on `in_features` only."""
 
 Options = dict[str, str | int]
+"""Properties of OpenVINO's CPU plugin, by name."""
 
 
 def compile_options(precision: Precision, in_features: Sequence[int]) -> Options:
-    """Options for the CPU plugin. `inner` are the inner dimensions of the int8 matrices.
+    """Options for the CPU plugin. `in_features` has the width of each int8 matrix.
 
-    Raises PrecisionError when this processor has nothing that makes the precision faster.
+    Raises PrecisionError when this processor has no instructions for the precision.
     """
     if precision == "float32":
         return {"INFERENCE_PRECISION_HINT": "f32"}
@@ -33,8 +35,8 @@ def compile_options(precision: Precision, in_features: Sequence[int]) -> Options
             raise PrecisionError(precision, "this processor has no bfloat16 instructions")
         return {"INFERENCE_PRECISION_HINT": "bf16"}
     if not in_features:
-        raise PrecisionError(precision, "the model has no matrix that would be quantised")
-    fitting = (size for size in GROUPS if size <= min(in_features))  # a larger one would leave a matrix in float
+        raise PrecisionError(precision, "the model has no matrix to quantise")
+    fitting = (size for size in GROUPS if size <= min(in_features))  # a larger one leaves a matrix in float32
     group = next((size for size in fitting if quantises(frozenset(in_features), size)), None)
     if group is None:
         raise PrecisionError(precision, f"this processor does not quantise activations {min(in_features)} wide")
@@ -42,27 +44,29 @@ def compile_options(precision: Precision, in_features: Sequence[int]) -> Options
 
 
 def require_in_force(precision: Precision, compiled: ov.CompiledModel, in_features: Sequence[int]) -> None:
-    """Raises PrecisionError when the compiled model does not compute as asked."""
+    """Raises PrecisionError when the compiled model computes in another precision."""
     if precision == "bfloat16" and compiled.get_property("INFERENCE_PRECISION_HINT") != Type.bf16:
         raise PrecisionError(precision, "OpenVINO compiled the model in another precision")
     if precision == "int8":
-        kinds = [(_fact(node, "layerType"), _fact(node, "runtimePrecision")) for node in _runtime_nodes(compiled)]
+        kinds = [
+            (_property(node, "layerType"), _property(node, "runtimePrecision")) for node in _runtime_nodes(compiled)
+        ]
         if kinds.count(("FullyConnected", "i8")) != len(in_features):
             raise PrecisionError(precision, "OpenVINO did not keep all matrices in 8 bits")
 
 
 @cache
 def quantises(in_features: frozenset[int], group: int) -> bool:
-    """Whether matrices of these inner dimensions really get int8 activations with this size of group.
+    """Whether matrices of these widths really get int8 activations with this group size.
 
-    No property of a compiled model says it, so it is seen in what it computes: beside a 1 in its group, 0.0001 is less
-    than half a step of int8 and must vanish without a trace, while in floating point it changes the result.
+    No property of a compiled model tells, so a computation does: beside a 1 in its group, 0.0001 is less than half a
+    step of int8 and vanishes, while in floating point it changes the result.
     """
     inputs = [op.parameter(PartialShape([1, 1, size]), Type.f32) for size in sorted(in_features)]
     results = []
     for x, size in zip(inputs, sorted(in_features), strict=True):
-        numel = op.constant(np.full((TRIAL_ROWS, size), 127, np.int8))
-        matrix = op.multiply(op.convert(numel, "f32"), op.constant(np.ones((TRIAL_ROWS, 1), np.float32)))
+        weight = op.constant(np.full((TRIAL_ROWS, size), 127, np.int8))
+        matrix = op.multiply(op.convert(weight, "f32"), op.constant(np.ones((TRIAL_ROWS, 1), np.float32)))
         results.append(op.result(op.matmul(x, matrix, False, True)))
     options = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": group}
     compiled = ov.Core().compile_model(ov.Model(results, inputs, "trial"), "CPU", options)
@@ -71,6 +75,7 @@ def quantises(in_features: frozenset[int], group: int) -> bool:
 
 
 def _row(size: int, trace: float) -> NDArray[np.float32]:
+    """Activations, float32 [1, 1, size]: 1, `trace`, and zeros."""
     row = np.zeros((1, 1, size), np.float32)
     row[0, 0, :2] = 1, trace
     return row
@@ -81,6 +86,6 @@ def _runtime_nodes(compiled: ov.CompiledModel) -> list[ov.Node]:
     return nodes
 
 
-def _fact(node: ov.Node, name: str) -> str:
-    """What the plugin says of a node it will run."""
+def _property(node: ov.Node, name: str) -> str:
+    """A property of a node of the compiled graph."""
     return str(node.get_rt_info()[name].astype(str))

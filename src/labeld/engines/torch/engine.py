@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -24,24 +25,26 @@ from labeld.types import EncodedText, Precision
 _log = logging.getLogger(__name__)
 
 WARM_UP_TOKENS = 16
+"""Tokens of the text that is run while a model loads, if it takes as many."""
 
 POSITIONS = re.compile(r"(^|\.)(position_embeddings|embed_positions|positions_embed|wpe)$")
-"""Modules of transformers that have a row for each position."""
+"""Names of the modules in transformers that have a row for each position."""
 
-REMEMBERING = frozenset({"big_bird", "bigbird_pegasus"})
-"""Architectures that change with what they read: a short text switches BigBird's sparse attention off for good. Each of
-their batches gets new modules, as if transformers had just loaded them."""
+STATEFUL = frozenset({"big_bird", "bigbird_pegasus"})
+"""Architectures that a forward changes: a short text switches BigBird's sparse attention off for good. Each of their
+batches gets new modules, as if transformers had just loaded them."""
 
 RANDOM = frozenset({"reformer"})
-"""Architectures that draw random numbers when they answer, so that no two answers need be the same."""
+"""Architectures that draw random numbers in a forward, so that two answers to one text may differ."""
 
 
 class TorchEngine:
     """One model in transformers' classes: float32 on the CPU, bfloat16 on a GPU if there is one.
 
-    Texts of equal length run together, so that nothing is ever padded (docs/decisions/0003-torch-engine.md). Each lane
-    has its own modules, since some keep tables that a forward changes; the weights are shared. Raises FolderError
-    naming the key or the tensor when the folder's files do not fit together.
+    Texts of equal length run together, so that nothing is ever padded (docs/decisions/0003-torch-engine.md). There is
+    one set of modules for each stream, since some keep tables that a forward changes; the sets share the weights.
+
+    Raises FolderError naming the field or the tensor when the folder's files do not fit together.
     """
 
     max_concurrent_batches = 1
@@ -56,8 +59,10 @@ class TorchEngine:
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
         self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())
-        self._models = [model, *(_with_shared_weights(model) for _ in range(1, streams))]
-        self._remembers = config.model_type in REMEMBERING
+        self._models: LifoQueue[Any] = LifoQueue()
+        for one in (model, *(_with_shared_weights(model) for _ in range(1, streams))):
+            self._models.put(one)
+        self._is_stateful = config.model_type in STATEFUL
         self._forward = inspect.signature(model.forward).parameters
         text_settings = model.config.get_text_config()
         self._pads = getattr(text_settings, "pad_token_id", None) is not None
@@ -69,36 +74,41 @@ class TorchEngine:
             self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
             self._warm_up(config.integer("vocab_size", "n_words"))
 
-    def run(self, texts: Sequence[EncodedText], stream: int, *, exclusive: bool = True) -> Logits:
-        """Logits, float32 [texts, labels]; NaN for texts that transformers fails on, so that they fail alone."""
-        del exclusive  # all threads always do
+    def run(self, texts: Sequence[EncodedText]) -> Logits:
+        """Logits, float32 [texts, labels]; NaN for a text that transformers fails on, so that no other text fails."""
         logits = np.full((len(texts), self._labels), np.nan, np.float32)
-        for places in self._groups(texts):
-            try:
-                logits[places] = self._logits([texts[place] for place in places], stream)
-            except Exception:  # noqa: BLE001  # some fail on very short texts; the batch has other people's as well
-                _log.exception("transformers failed on texts of %d tokens", len(texts[places[0]].ids))
+        model = self._models.get()
+        try:
+            for indices in self._groups(texts):
+                try:
+                    logits[indices] = self._logits(model, [texts[index] for index in indices])
+                except Exception:  # noqa: BLE001  # some fail on very short texts; others in the batch are fine
+                    _log.exception("transformers failed on texts of %d tokens", len(texts[indices[0]].ids))
+        finally:
+            self._models.put(model)
         return logits
+
+    run_concurrently = run
 
     def close(self) -> None:
         """Drops the modules, and with them the weights."""
-        self._models.clear()
+        del self._models
 
     def _groups(self, texts: Sequence[EncodedText]) -> list[list[int]]:
-        """Which texts run together, by their places.
+        """Indices of the texts that run together.
 
-        They have the same length, and as many end tokens, which the BART and T5 classifiers ask of a batch; GPT-2 and
-        its like take one text at a time when config.json has no pad_token_id.
+        They have the same length and the same number of end tokens, which the BART and T5 classifiers require of a
+        batch. GPT-2 and its relatives take one text at a time when config.json has no pad_token_id.
         """
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for place, text in enumerate(texts):
-            alike = (len(text.ids), int(np.isin(text.ids, self._ends).sum())) if self._pads else (place,)
-            groups[alike].append(place)
+        for index, text in enumerate(texts):
+            kind = (len(text.ids), int(np.isin(text.ids, self._ends).sum())) if self._pads else (index,)
+            groups[kind].append(index)
         return list(groups.values())
 
-    def _logits(self, texts: Sequence[EncodedText], stream: int) -> Logits:
-        """Logits of texts of equal length, given what transformers' text-classification pipeline gives the model."""
-        model = _with_shared_weights(self._models[stream]) if self._remembers else self._models[stream]
+    def _logits(self, model: Any, texts: Sequence[EncodedText]) -> Logits:
+        """Logits of texts of equal length, from the inputs that transformers' text-classification pipeline passes."""
+        model = _with_shared_weights(model) if self._is_stateful else model
         ids = torch.from_numpy(np.stack([text.ids for text in texts]).astype(np.int64)).to(self._device)
         inputs: dict[str, Any] = {"input_ids": ids}
         if "attention_mask" in self._forward:
@@ -113,19 +123,19 @@ class TorchEngine:
         return logits
 
     def _warm_up(self, vocabulary: int) -> None:
-        """Runs one text that ends as texts do, so that a model that needs more than token ids is refused at load."""
+        """Runs one text with an end token, so that a model that needs more than token ids is refused while it loads."""
         ids = np.zeros(min(WARM_UP_TOKENS, self.max_tokens), np.int32)
         ids[-1] = next((end for end in self._ends.tolist() if 0 <= end < vocabulary), 0)
-        self._logits([EncodedText(ids, np.zeros_like(ids))], 0)
+        self._logits(self._models.queue[0], [EncodedText(ids, np.zeros_like(ids))])
 
 
 def _with_shared_weights(model: Any) -> Any:
-    """The same model with modules and tables of its own, but with the parameters of the other."""
+    """A copy of the model: its own modules and buffers, the parameters of the original."""
     return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 
 def _max_tokens(model: Any) -> int:
-    """Tokens of the longest text: the positions that can be used, where the model counts them."""
+    """Tokens of the longest text: the usable positions, or `sys.maxsize` for a model without a limit."""
     declared = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     limits = [sys.maxsize, *([declared] if type(declared) is int and declared > 0 else [])]
     for name, module in model.named_modules():
@@ -136,7 +146,7 @@ def _max_tokens(model: Any) -> int:
 
 
 def _makes_token_types(folder: Path, config: ModelConfig) -> bool:
-    """Whether transformers' tokenizer of this folder gives token types; GPT-2 would take them for tokens.
+    """Whether transformers' tokenizer of this folder gives token types, which GPT-2 would read as tokens.
 
     The rule is `model_input_names` of the class that AutoTokenizer takes.
     """

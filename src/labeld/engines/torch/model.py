@@ -1,7 +1,7 @@
-"""config.json and our checkpoint -> transformers' own model. Nothing here lets transformers open a file of the folder.
+"""transformers' own model, built from config.json and labeld's checkpoint.
 
-transformers is given a config object and tensors, never the folder: it finds no code, no adapter, no other weights and
-no name of anything to fetch.
+transformers gets a config object and tensors, never the folder: so it finds no code, no adapter, no other weights and
+no name of anything to download.
 """
 
 import logging
@@ -26,46 +26,46 @@ from labeld.errors import FolderError
 _log = logging.getLogger(__name__)
 
 LAYER_COUNT = re.compile(r"(^|_)layers?$")
-"""Keys of config.json that say how often transformers loops."""
+"""Matches the fields of config.json that say how often transformers loops."""
 
 LAYER_LIMIT = 1000
-"""Layers of a model, at most; the deepest published ones have some 130."""
+"""Layers of a model, at most; the deepest published models have about 130."""
 
 COPIES = 4
-"""Numbers of a model's parameters for each one in its files, at most: BART makes three tables of one before it ties
-them."""
+"""Parameters of a model for each number in its files, at most: BART makes three tables of one before it ties them."""
 
 TABLE_NUMBERS = 2**28
-"""Numbers in tables that transformers computes itself, at most; the masks of the largest GPT-Neo have 134 million."""
+"""Numbers in the buffers that transformers computes, at most; the masks of the largest GPT-Neo have 134 million."""
 
 UNUSED_KEYS = frozenset(
     {
-        "attn_implementation",  # these two may name code on the Hub
+        "attn_implementation",  # this and the next may name code on the Hub
         "experts_implementation",
         "fusion_config",
-        "num_labels",  # id2label says it
-        "output_attentions",  # what else a forward should return, and in which form
+        "num_labels",  # given by id2label
+        "output_attentions",  # this and the next two add to a forward's result or change its form
         "output_hidden_states",
         "return_dict",
         "torchscript",
     }
 )
-"""Keys of config.json that transformers does not get to see, nor any that begins with an underscore."""
+"""Fields of config.json that are withheld from transformers, as is each that begins with an underscore."""
 
-_one_at_a_time = threading.Lock()
-"""Held while a model is made: transformers changes settings of the whole process then, and the hooks below see all."""
+_build_lock = threading.Lock()
+"""Held while a model is built: transformers then changes settings of the whole process, and the hooks are global."""
 
 
 def build_model(config: ModelConfig, checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     """The model as AutoModelForSequenceClassification would load it, in evaluation mode, on the CPU.
 
-    In float32 its parameters are views of the checkpoint's mapped files where those have float32. Raises FolderError
-    naming the key or the tensor when config, weights and transformers do not fit together.
+    In float32 its parameters are views of the checkpoint's mapped files where those are float32.
+
+    Raises FolderError naming the field or the tensor when config, weights and transformers do not fit together.
     """
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # its report of the tensors becomes our sentences
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # its report of the tensors becomes FolderErrors below
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
     config_class, model_class = _classes(config)
-    with _one_at_a_time, _bounded(checkpoint), refusals(config, "build"):
+    with _build_lock, _bounded(checkpoint), refusals(config, "build"):
         settings = config_class.from_dict(_settings(config))
         model, report = model_class.from_pretrained(
             None,
@@ -87,12 +87,12 @@ def build_model(config: ModelConfig, checkpoint: Checkpoint, dtype: torch.dtype)
 
 @contextmanager
 def refusals(config: ModelConfig, what: str) -> Iterator[None]:
-    """Turns whatever transformers raises in it into a FolderError that says it cannot `what` this model; logs why."""
+    """Turns any exception of transformers into a FolderError: it cannot `what` this model. Logs the exception."""
     try:
         yield
     except FolderError:
         raise
-    except Exception as error:  # noqa: BLE001  # every architecture raises its own for a config that makes no sense
+    except Exception as error:  # noqa: BLE001  # each architecture raises its own for an invalid config
         _log.warning("transformers cannot %s %s: %s", what, config.architecture, error)
         raise FolderError(
             f"config.json: transformers {transformers.__version__} cannot {what} this model of model_type "
@@ -117,7 +117,7 @@ def _classes(config: ModelConfig) -> tuple[Any, Any]:
 
 
 def _settings(config: ModelConfig) -> dict[str, Any]:
-    """What transformers gets to see of config.json."""
+    """The fields of config.json that transformers gets."""
     if "quantization_config" in config.raw:
         raise FolderError("config.json: quantization_config is not supported: the weights must be floating point.")
     labels = dict(enumerate(config.labels))
@@ -125,7 +125,7 @@ def _settings(config: ModelConfig) -> dict[str, Any]:
 
 
 def _without_unused(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same without the keys that transformers does not get to see, however deep they lie."""
+    """The settings without `UNUSED_KEYS`, at every depth; raises FolderError for too many layers."""
     kept = {}
     for key, value in settings.items():
         if LAYER_COUNT.search(key) and isinstance(value, int) and value > LAYER_LIMIT:
@@ -137,9 +137,9 @@ def _without_unused(settings: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _bounded(checkpoint: Checkpoint) -> Iterator[None]:
-    """Refuses a model that is much larger than its weights while transformers lays it out, before memory is taken.
+    """Raises FolderError while transformers builds a model much larger than its weights, before memory is allocated.
 
-    transformers makes a model on torch's meta device first, where a tensor has a shape and no memory.
+    transformers builds a model on torch's meta device first, where a tensor has a shape and no memory.
     """
     room = {"parameters": COPIES * checkpoint.numel, "tables": TABLE_NUMBERS}
 
@@ -164,5 +164,5 @@ def _bounded(checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def _tensor(array: Any) -> torch.Tensor:
-    """A tensor on the array's own memory, unless that begins at a byte where torch cannot work."""
+    """A tensor on the array's own memory, or on a copy where that is not aligned as torch requires."""
     return torch.from_numpy(np.require(array, requirements=["ALIGNED", "WRITEABLE"]))

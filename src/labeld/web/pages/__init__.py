@@ -1,1 +1,1 @@
-"""The pages for people: each is a function of the site and a request, and a template beside it."""
+"""The HTML pages: each is a function of the site and a request, with a template in templates/."""

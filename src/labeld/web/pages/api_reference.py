@@ -1,4 +1,4 @@
-"""`/docs/text-classification`: the API as this server answers it, from the same data as /openapi.json."""
+"""`/docs/text-classification`: the API reference, from the data of /openapi.json and this server's settings."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -18,11 +18,11 @@ LIMITS = {
     "queue": ("max_in_flight", "queue_seconds", "queue_timeout"),
     "answers": ("cache_ttl",),
 }
-"""Settings that a client may run into."""
+"""Settings that limit a client's requests, by group."""
 
 
 async def reference(site: Site, request: Request) -> Response:
-    """Payload, parameters, headers, response, errors and limits."""
+    """The API reference; for programs the OpenAPI document."""
     if not wants_html(request.headers.get("accept")):
         return as_json(openapi.openapi(site.settings.inputs))
     return await page(
@@ -45,7 +45,7 @@ async def reference(site: Site, request: Request) -> Response:
 
 
 def _values(schema: dict[str, Any]) -> str:
-    """What a parameter may be, in words."""
+    """The values that a parameter's schema allows, in words."""
     null = ", null" if schema.get("nullable") else ""
     if "oneOf" in schema:
         return ", ".join(_values(one) for one in schema["oneOf"]) + null
@@ -56,7 +56,7 @@ def _values(schema: dict[str, Any]) -> str:
 
 
 def _limits(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Name, value here and meaning of each limit."""
+    """Name, value on this server and help text of each limit."""
     for group_name, names in LIMITS.items():
         group = getattr(settings, group_name)
         values, helps = asdict(group), {one.name: one.metadata["help"] for one in fields(group)}

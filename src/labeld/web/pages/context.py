@@ -1,4 +1,4 @@
-"""What pages are made from, and what a page is to the router."""
+"""The parts of a server that pages show, and the routes of the pages."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ class Site:
     login_throttle: LoginThrottle
 
     def needs_token(self) -> bool:
-        """Whether requests must bring an access token now."""
+        """Whether requests need an access token now."""
         return not self.access.is_open
 
 
 class Page(NamedTuple):
-    """A route of the site."""
+    """The route of a page."""
 
     path: str
     answer: Callable[[Site, Request], Awaitable[Response]]
     method: str = "GET"
     policy: RoutePolicy = PAGE
     always: bool = False
-    """Whether it is answered also when more requests are in flight than the limit, as what shows the load must be."""
+    """Whether it is answered beyond the limit of requests in flight too, as a page that shows the load must be."""

@@ -1,14 +1,15 @@
-"""Numbers as people read them, by their unit; `static/status.js` writes them the same way."""
+"""Numbers as people read them, by their unit; `static/status.js` formats them alike."""
 
 from typing import Literal
 
 Unit = Literal["number", "rate", "seconds", "share", "bytes"]
 
 NOTHING = "\N{EN DASH}"
+"""Shown in place of a number that is not known."""
 
 
 def shown(value: float | None, unit: Unit) -> str:
-    """A number in its unit, three digits of it; a dash where there is none."""
+    """A number with three digits and its unit; a dash for None. Seconds and bytes choose a prefix."""
     if value is None:
         return NOTHING
     match unit:
@@ -25,7 +26,7 @@ def shown(value: float | None, unit: Unit) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`3 s`, `12 min`, `5 h 20 min`, `3 days 4 h`: its two largest parts, without the smallest of a long one."""
+    """A duration with its one or two largest units: `3 s`, `12 min`, `5 h 20 min`, `3 days 4 h`."""
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
     if days:
         return f"{days} day{'s' if days > 1 else ''} {hours % 24} h"

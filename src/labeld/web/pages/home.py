@@ -1,4 +1,4 @@
-"""`/`: the task."""
+"""`/`: the home page, about text classification."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from labeld.web.pages.rendering import as_json, page, wants_html
 
 
 async def task(site: Site, request: Request) -> Response:
-    """What text classification is, what it is used for, and with which models."""
+    """Text classification, its use cases and recommended models."""
     if not wants_html(request.headers.get("accept")):
         recommended = [one.model_id for one in (*BUNDLED, *RECOMMENDED)]
         return as_json(

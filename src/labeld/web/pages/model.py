@@ -13,37 +13,37 @@ from labeld.web.pages.snippets import in_shell, literal
 LABELS = 100
 """Labels that the page lists; the rest are in the JSON."""
 TEXT_CHARACTERS = 8000
-"""Of a text in the address."""
+"""Characters of a text in the address, at most; the rest is cut off."""
 SUMMARIES = {one.model_id: one.summary for one in (*BUNDLED, *KNOWN.values())}
 
 
 async def model(site: Site, request: Request) -> Response:
-    """What the model is; nothing is loaded, downloaded or asked of the Hub for it."""
-    facts = await of_one(site.service, request.path_params["model_id"])
+    """The page of one model; it loads and downloads nothing, and does not contact the Hub."""
+    view = await of_one(site.service, request.path_params["model_id"])
     if not wants_html(request.headers.get("accept")):
-        return as_json(facts.as_json())
+        return as_json(view.as_json())
     asked, needs_token = _text(request), site.needs_token()
-    text = asked or facts.examples[0]
+    text = asked or view.examples[0]
     return await page(
         "model.html",
         here="/models",
-        model=facts,
-        summary=SUMMARIES.get(facts.model_id),
-        state=STATES[facts.state],
-        labels=facts.labels[:LABELS],
-        more_labels=len(facts.labels) - LABELS,
+        model=view,
+        summary=SUMMARIES.get(view.model_id),
+        state=STATES[view.state],
+        labels=view.labels[:LABELS],
+        more_labels=len(view.labels) - LABELS,
         language_names=LANGUAGE_NAMES,
         text=text,
         asked=asked is not None,
-        address=f"/models/{facts.model_id}",
+        address=f"/models/{view.model_id}",
         needs_token=needs_token,
-        url=f"{origin(request)}/models/{facts.model_id}",
+        url=f"{origin(request)}/models/{view.model_id}",
         literal=literal(text),
         in_shell=in_shell(text),
     )
 
 
 def _text(request: Request) -> Text | None:
-    """The text or pair that the address brings."""
+    """The text or pair in the query of the address; None where there is none."""
     text, pair = (request.query_params.get(name, "").strip()[:TEXT_CHARACTERS] for name in ("text", "text_pair"))
     return Text(text, pair or None) if text else None

@@ -1,4 +1,4 @@
-"""`/models`: the catalogue."""
+"""`/models`: the list of models."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,12 +9,14 @@ from labeld.web.pages.recommended_models import KNOWN, LANGUAGE_NAMES
 from labeld.web.pages.rendering import as_json, page, wants_html
 
 ROWS = 50
-"""Models of a page."""
+"""Models on one page."""
+
 SEARCH_CHARACTERS = 200
+"""Characters of a search, at most; the rest is cut off."""
 
 
 async def catalogue(site: Site, request: Request) -> Response:
-    """Every model of this machine and the known ones: searched and filtered by `search`, `state` and `language`."""
+    """All models on this machine and the known ones, filtered by `search`, `state` and `language` of the query."""
     query = request.query_params
     everything = await of_all(site.service)
     search, state, language = (

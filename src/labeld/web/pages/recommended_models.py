@@ -1,7 +1,7 @@
-"""The models that the pages recommend, and what text classification is used for. Data only.
+"""Recommended models and use cases of text classification. Data only.
 
-The five of contract section 9.3 that are open, and those by which the site's task page explains its use cases. Whether
-their published weights answer as published is for `labeld models verify` to say.
+The models are the five open ones of contract section 9.3, and those of the use cases. `labeld models verify` checks
+that their published weights give the published answers.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from labeld.types import Text
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """A model worth knowing, here or not."""
+    """A recommended model, which need not be on this machine."""
 
     model_id: str
     summary: str
     languages: tuple[str, ...]
     examples: tuple[Text, ...]
-    """Texts for the widget; pairs for a model of pairs."""
+    """Texts for the widget; pairs for a model that classifies pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class UseCase:
-    """What people classify texts for."""
+    """A use case of text classification."""
 
     name: str
     explanation: str
@@ -36,7 +36,7 @@ BUNDLED = (
     Recommended("labeld/sentiment-en", "Says whether an English text is positive or negative.", ("en",), ()),
     Recommended("labeld/language-20", "Names the language of a text, out of twenty.", (), ()),
 )
-"""They come with labeld; languages and examples are those of their cards."""
+"""Models that come with labeld; their languages and examples are in their cards."""
 
 LANGUAGES_OF_20 = tuple("ja nl ar pl de it pt tr es hi el ur bg en fr zh ru th sw vi".split())  # noqa: SIM905  # a list of strings would take twenty lines
 
@@ -125,7 +125,7 @@ KNOWN = {
         (USE_CASES[2].example, Text("The book was written by my sister.")),
     ),
 }
-"""By id: what the catalogue lists although it may not be here."""
+"""Models by id that are listed even if they are not on this machine."""
 
 LANGUAGE_NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "ca": "Catalan", "cs": "Czech", "da": "Danish",

@@ -1,4 +1,4 @@
-"""Templates -> HTML responses with the headers that every page has."""
+"""HTML responses from templates, with the headers that every page has, and their JSON counterparts."""
 
 import asyncio
 import json
@@ -36,11 +36,11 @@ HEADERS = {
     "cache-control": "no-cache",
     "vary": "accept",
 }
-"""Of every page: nothing from elsewhere is loaded, nothing inline is run, and nobody puts it into a frame."""
+"""Headers of every page: it loads nothing from other sites, runs nothing inline, and cannot be framed."""
 
 
 def wants_html(accept: str | None) -> bool:
-    """Whether the value of an Accept header names text/html, as browsers do for pages and clients of an API do not."""
+    """Whether the value of an Accept header names text/html, as browsers' do and those of API clients do not."""
     return accept is not None and any(one.partition(";")[0].strip().lower() == "text/html" for one in accept.split(","))
 
 
@@ -56,19 +56,19 @@ async def page(template: str, status: int = 200, headers: dict[str, str] | None 
 
 
 def as_json(value: Any) -> Response:
-    """What a page is for whoever does not ask for HTML."""
+    """The JSON counterpart of a page, for clients that do not accept HTML."""
     return json_response(value, {"vary": "accept"})
 
 
 def json_response(value: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """The value as JSON, with header fields beside the usual ones."""
+    """A JSON response with this value and additional headers."""
     # NOTE: a label may hold half a surrogate pair; backslashreplace writes it as JSON's own \\ud800
     body = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
     return Response(body, headers=headers, media_type="application/json")
 
 
 async def error_page(error: Response) -> Response:
-    """What a browser is shown in place of `{"error": "<sentence>"}`, with the same status and headers."""
+    """The HTML page for an error response `{"error": "<sentence>"}`, with its status and headers."""
     sentence = json.loads(bytes(error.body))["error"]
     kept = {name: value for name, value in error.headers.items() if not name.startswith("content-")}
     return await page(
@@ -81,7 +81,7 @@ async def error_page(error: Response) -> Response:
 
 
 def model_address(model_id: str, text: Text | None = None) -> str:
-    """The address of a model's page, with this text in its widget."""
+    """The path of a model's page, with this text in its widget."""
     query = {} if text is None else {"text": text.text} | ({"text_pair": text.pair} if text.pair else {})
     return f"/models/{quote(model_id)}" + (f"?{urlencode(query)}" if query else "")
 
@@ -97,7 +97,7 @@ def origin(request: Request) -> str:
 
 
 def ago(moment: float) -> str:
-    """How long ago a moment (seconds since the epoch) was, for people."""
+    """The time since a moment (seconds since the epoch), in words: `2 hours ago`."""
     seconds = max(0.0, time.time() - moment)
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
@@ -107,12 +107,12 @@ def ago(moment: float) -> str:
 
 
 def day(seconds: float) -> str:
-    """The date of a moment (seconds since the epoch), in UTC."""
+    """The UTC date of a moment (seconds since the epoch): `2026-01-31`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def moment(seconds: float) -> str:
-    """Date and time of a moment (seconds since the epoch), in UTC."""
+    """The UTC time of a moment (seconds since the epoch): `2026-01-31T18:00:00Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""Every route of the site."""
+"""The table of all pages."""
 
 from labeld.web.pages.api_reference import reference
 from labeld.web.pages.context import Page

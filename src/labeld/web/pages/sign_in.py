@@ -1,4 +1,4 @@
-"""`/sign-in` and `/sign-out`: who may use the settings pages in this browser."""
+"""`/sign-in` and `/sign-out`: sessions of a browser for the settings pages."""
 
 import re
 from urllib.parse import quote
@@ -15,14 +15,15 @@ from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import end_session
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
-"""NOTE: with a referrer policy of no-referrer, browsers that send no Sec-Fetch-Site say that a form comes from null."""
+"""NOTE: under the referrer policy no-referrer, browsers without Sec-Fetch-Site send a form with the origin null."""
+
 TOKENS = "/settings/tokens"
 _OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~/?=&%+-]{0,500}")
-"""Where to go on after signing in: a page of this server, and no address of another that only looks like one."""
+"""Matches a path of this server to continue at after signing in, and no address of another server."""
 
 
 async def sign_in(site: Site, request: Request) -> Response:
-    """A form for an admin token; or, by the link that labeld prints, a button (a preview of the link presses none)."""
+    """A form for an admin token; with the link that labeld prints, a button, which a link preview does not press."""
     access_token = site.sessions.caller(request.headers)
     return await _show(
         site,
@@ -33,7 +34,7 @@ async def sign_in(site: Site, request: Request) -> Response:
 
 
 async def take_sign_in(site: Site, request: Request) -> Response:
-    """Begins a session if the token or the code is right."""
+    """Begins a session if the access token or the code is valid."""
     fields = await read_form(request)
     if seconds := site.login_throttle.seconds_to_wait():
         sentence = f"There were too many wrong attempts: try again in {seconds} seconds."
@@ -64,7 +65,7 @@ async def sign_out(site: Site, request: Request) -> Response:
 
 
 async def _identified(site: Site, fields: dict[str, str]) -> AccessToken | None:
-    """Whose token it is; None for a code. Raises UnknownKeyError, or KeyStoreUnavailableError."""
+    """The access token of the form; None for a valid code. Raises UnknownTokenError, or TokenStoreUnavailableError."""
     authenticator = site.access.authenticator
     if "code" in fields:
         if not await authenticator.use_sign_in(fields["code"]):
@@ -102,22 +103,22 @@ async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
 
 
 def to_sign_in(scope: Scope) -> Response:
-    """What a browser gets for a page that needs somebody to be known: the form, which leads back to the page."""
+    """A redirect to the sign-in form, which leads back to the page."""
     path = scope["path"] if scope["method"] in {"GET", "HEAD"} else TOKENS
     return to_page(f"/sign-in?next={quote(own_path(path), safe='/')}")
 
 
 def to_page(path: str, cookie: str | None = None) -> Response:
-    """Leads to another page after a form."""
+    """A redirect (303) to another page after a form, which may set a cookie."""
     headers = {**HEADERS, **({"set-cookie": cookie} if cookie else {})}
     return RedirectResponse(path, status_code=303, headers=headers)
 
 
 def own_path(path: str) -> str:
-    """The path if it is one of this server, else that of the access tokens."""
+    """The path if it is one of this server, else that of the access tokens' page."""
     return path if _OWN_PATH.fullmatch(path) else TOKENS
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser came by https."""
+    """Whether the browser uses https."""
     return origin(request).startswith("https:")

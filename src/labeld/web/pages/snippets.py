@@ -1,4 +1,4 @@
-"""The input of the code to copy, written for each language. The programs are in templates/snippets.html."""
+"""Input texts as literals for the code snippets, which are in templates/snippets.html."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 from labeld.types import Text
 
 INVISIBLE = re.compile(r"[\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
-"""Characters that would change how code looks, or end a line of it, without being seen. NOTE: as in model.js."""
+"""Invisible characters that change how code looks or end a line of it. NOTE: as in model.js."""
 
 
 def literal(text: Text) -> str:
@@ -16,5 +16,5 @@ def literal(text: Text) -> str:
 
 
 def in_shell(text: Text) -> str:
-    """The same inside the apostrophes of a shell."""
+    """The literal of a text or a pair, escaped for the apostrophes of a shell."""
     return literal(text).replace("'", r"'\''")

@@ -1,4 +1,4 @@
-"""The pages' files: style, scripts, icon. Read once, kept in memory, revalidated by their hash."""
+"""Styles, scripts and the icon of the pages: read once, kept in memory, revalidated by their hash."""
 
 import hashlib
 from functools import cache
@@ -19,7 +19,7 @@ MEDIA_TYPES = {
 
 
 async def static_file(_: Site, request: Request) -> Response:
-    """`/static/{name}`: the file, or 304 when the browser has it. A name is only ever looked up, never a path."""
+    """`/static/{name}`: the file, or 304 when the browser has it. The name is looked up in a table, never opened."""
     name = request.path_params["name"]
     if name not in _files():
         raise RouteNotFoundError

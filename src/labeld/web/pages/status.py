@@ -1,4 +1,4 @@
-"""`/status`: what this server does now and did in the last ten minutes; JSON for programs, a page for people."""
+"""`/status`: the state of this server now and in the last ten minutes, as HTML and JSON."""
 
 import json
 from typing import Any, NamedTuple
@@ -12,13 +12,14 @@ from labeld.web.pages.rendering import origin, page, wants_html
 
 HEADERS = {"cache-control": "no-store", "vary": "accept"}
 COLOURS = 6
-"""Different ones of the parts of a bar; then they repeat."""
+"""Number of colours of a bar's parts, which repeat after that."""
 
 
 class Figure(NamedTuple):
-    """A row of the table: what of `recent` it shows."""
+    """A row of the table of figures."""
 
-    key: str
+    column: str
+    """Its name in `recent`."""
     name: str
     unit: Unit
 
@@ -33,18 +34,18 @@ FIGURES = (
     Figure("batch_texts", "Texts per batch", "number"),
     Figure("queue", "Tokens waiting, at most", "number"),
     Figure("cached", "From the cache", "share"),
-    Figure("refused", "Told to come back later", "rate"),
+    Figure("refused", "Refused", "rate"),
     Figure("failed", "Failed", "rate"),
 )
 
 
 class Chart(NamedTuple):
-    """A chart: which columns of `history` it draws."""
+    """A chart of one or more columns of `history`."""
 
     name: str
     unit: Unit
     series: tuple[tuple[str, str], ...]
-    """Column and, where there are several, what it is called."""
+    """Each column and, where there are several, its name in the legend."""
 
 
 CHARTS = (
@@ -59,28 +60,28 @@ CHARTS = (
 
 async def status(site: Site, request: Request) -> Response:
     """The state of the process that answers."""
-    facts = site.status.as_json()
+    state = site.status.as_json()
     if not wants_html(request.headers.get("accept", "")):
-        body = json.dumps(facts, ensure_ascii=False).encode()
+        body = json.dumps(state, ensure_ascii=False).encode()
         return Response(body, headers=HEADERS, media_type="application/json")
     return await page(
         "status.html",
         headers=HEADERS,
         here="/status",
         address=origin(request),
-        facts=facts,
+        state=state,
         figures=FIGURES,
         charts=CHARTS,
-        parts=_parts(facts),
+        parts=_parts(state),
         colours=COLOURS,
         shown=shown,
         duration=duration,
     )
 
 
-def _parts(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of the bar of memory, in percent of the budget or of what is used, if that is more."""
-    memory, models = facts["memory"], facts["models"]
+def _parts(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Start and width of each part of the memory bar, in percent of the budget, or of the memory in use if larger."""
+    memory, models = state["memory"], state["models"]
     whole = max(memory["budget"], memory["used"], 1)
     sizes = [one["bytes"] for one in models]
     parts, start = [], 0.0

@@ -1,4 +1,4 @@
-"""`/settings/tokens`: access tokens made, seen, revoked and rotated. Plain forms; each token is shown once."""
+"""`/settings/tokens`: makes, lists, revokes and rotates access tokens. Plain forms; each token is shown once."""
 
 import time
 from urllib.parse import urlencode
@@ -17,16 +17,16 @@ from labeld.web.security.forms import read_form
 
 
 async def tokens(site: Site, request: Request) -> Response:
-    """All of them, and the form to make one."""
+    """The list of access tokens, and the form for a new one."""
     return await _show(site, request, TokenForm())
 
 
 async def make_token(site: Site, request: Request) -> Response:
-    """Makes one and shows it; or the form again, with what is wrong beside each field."""
+    """Makes an access token and shows it; or shows the form again, with an error beside each wrong field."""
     form = read_token_form(await read_form(request), time.time())
-    if form.wanted is None:
+    if form.new_token is None:
         return await _show(site, request, form, 400)
-    was_open, wanted = site.access.is_open, form.wanted
+    was_open, wanted = site.access.is_open, form.new_token
     try:
         access_token, token = await site.access.authenticator.create(
             wanted.name, wanted.role, wanted.models, wanted.expires, wanted.per_minute
@@ -39,24 +39,24 @@ async def make_token(site: Site, request: Request) -> Response:
 
 
 async def ask_revoke(site: Site, request: Request) -> Response:
-    """Asks whether it is to be revoked."""
+    """Asks for confirmation to revoke an access token."""
     return await _ask(site, request, "revoke")
 
 
 async def revoke(site: Site, request: Request) -> Response:
-    """Revokes it."""
+    """Revokes an access token."""
     await read_form(request)
     access_token = await site.access.authenticator.revoke(request.path_params["token_id"])
     return to_page(f"{TOKENS}?{urlencode({'revoked': access_token.token_id})}")
 
 
 async def ask_rotate(site: Site, request: Request) -> Response:
-    """Asks whether it is to be rotated."""
+    """Asks for confirmation to rotate an access token."""
     return await _ask(site, request, "rotate")
 
 
 async def rotate(site: Site, request: Request) -> Response:
-    """Gives the key a new token and shows it."""
+    """Rotates an access token and shows its new text."""
     await read_form(request)
     try:
         access_token, token = await site.access.authenticator.rotate(request.path_params["token_id"])

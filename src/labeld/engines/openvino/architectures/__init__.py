@@ -1,4 +1,4 @@
-"""model_type -> the builder of its packed graph. A new architecture is one file and one row here."""
+"""The table of architectures: model_type -> the builder of its packed graph. A new one is a file and a row here."""
 
 from collections.abc import Callable
 
@@ -22,6 +22,7 @@ BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "modernbert": build_modernbert,
     "deberta-v2": build_deberta,
 }
+"""Builders by the model_type of config.json."""
 
 
 def build(config: ModelConfig, checkpoint: Checkpoint) -> PackedGraph:

@@ -24,7 +24,7 @@ DISTILBERT = Names(
     "output_layer_norm",
 )
 DISTILBERT_EPS = 1e-12
-"""A constant in transformers."""
+"""`eps` of every LayerNorm, a constant in transformers."""
 
 
 def build_bert(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedGraph:

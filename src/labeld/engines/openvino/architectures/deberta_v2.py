@@ -1,7 +1,7 @@
 """DeBERTa-v2 and v3 classifiers (model_type deberta-v2) as packed graphs.
 
-The reference is transformers' DebertaV2ForSequenceClassification. Its attention ("disentangled", arXiv 2006.03654) adds
-to the score of a query and a key what each of them makes of their distance (`graphs/disentangled.py`).
+The reference is transformers' DebertaV2ForSequenceClassification. Its disentangled attention (arXiv 2006.03654) is in
+`disentangled_attention.py`.
 """
 
 import sys
@@ -34,9 +34,9 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
         x = layers.keep_first_tokens(x, row.sequence_starts) if is_last else x
         attended = weights.linear(context, prefix + "attention.output.dense", shape.hidden, shape.hidden)
         x = shape.norm(weights, op.add(attended, x), prefix + "attention.output.LayerNorm")
-        in_features = activate(weights.linear(x, prefix + "intermediate.dense", shape.hidden, shape.in_features))
-        in_features = weights.linear(in_features, prefix + "output.dense", shape.in_features, shape.hidden)
-        x = shape.norm(weights, op.add(in_features, x), prefix + "output.LayerNorm")
+        y = activate(weights.linear(x, prefix + "intermediate.dense", shape.hidden, shape.intermediate))
+        y = weights.linear(y, prefix + "output.dense", shape.intermediate, shape.hidden)
+        x = shape.norm(weights, op.add(y, x), prefix + "output.LayerNorm")
         if index == 0 and shape.kernel:
             convolved = _convolve(embedded, row, shape, checkpoint, config)
             convolved = layers.keep_first_tokens(convolved, row.sequence_starts) if is_last else convolved
@@ -50,21 +50,21 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What config.json says, checked."""
+    """Sizes and options of config.json, validated."""
 
     num_layers: int
     hidden: int
     heads: layers.Heads
-    in_features: int
+    intermediate: int
     eps: float
     vocabulary: int
     embedding: int
     positions: int
-    """0 = no position table (`position_biased_input` is false)."""
+    """Rows of the position table; 0 if there is none (`position_biased_input` is false)."""
     types: int
-    """0 = no token types."""
+    """Token types; 0 if there are none."""
     kernel: int
-    """0 = no convolution."""
+    """Tokens that the convolution sees; 0 if there is none."""
     distances: Distances
 
     @classmethod
@@ -83,7 +83,7 @@ class _Shape:
             num_layers=config.integer("num_hidden_layers"),
             hidden=hidden,
             heads=layers.Heads(heads, hidden // heads),
-            in_features=config.integer("intermediate_size"),
+            intermediate=config.integer("intermediate_size"),
             eps=config.number("layer_norm_eps", 1e-7),
             vocabulary=config.integer("vocab_size"),
             embedding=config.whole("embedding_size", hidden),
@@ -94,12 +94,12 @@ class _Shape:
         )
 
     def norm(self, weights: layers.Weights, x: Node, name: str) -> Node:
-        """LayerNorm, the same for all of the model."""
+        """LayerNorm with the width and `eps` that all of this model's have."""
         return weights.norm(x, name, self.hidden, self.eps)
 
 
 def _embed(row: PackedSequence, shape: _Shape, weights: layers.Weights, checkpoint: Checkpoint) -> Node:
-    """DebertaV2Embeddings: [1, T, hidden]."""
+    """`DebertaV2Embeddings`: [1, T, hidden]."""
     root = "deberta.embeddings."
     x = row.words
     if shape.positions:
@@ -114,9 +114,9 @@ def _embed(row: PackedSequence, shape: _Shape, weights: layers.Weights, checkpoi
 
 
 def _convolve(x: Node, row: PackedSequence, shape: _Shape, checkpoint: Checkpoint, config: ModelConfig) -> Node:
-    """ConvLayer up to its activation: each text is convolved as if it stood alone between zeros.
+    """`ConvLayer` up to its activation, [1, T, hidden]: each text is convolved as if it were padded with zeros.
 
-    A product of shifted copies, [1, groups, T, kernel * channels of a group], with the kernel.
+    Computed as a product of shifted copies, [1, groups, T, kernel * channels of a group], with the kernel.
     """
     groups = config.whole("conv_groups", 1)
     if groups < 1 or shape.hidden % groups:

@@ -17,7 +17,7 @@ from labeld.types import EncodedText
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Where one family keeps its layers; `{}` is the block's index."""
+    """Names of one family's layers in the checkpoint; `{}` is the block's index."""
 
     embeddings: str
     block: str
@@ -43,13 +43,13 @@ class Shape:
     num_layers: int
     hidden: int
     heads: int
-    in_features: int
+    intermediate: int
     eps: float
     activation: object
 
     @classmethod
     def of(cls, config: ModelConfig) -> "Shape":
-        """By BERT's keys; raises FolderError naming a key that asks for what is not computed here."""
+        """The sizes by BERT's fields. Raises FolderError, or UnsupportedArchitectureError, naming the wrong field."""
         if config.raw.get("position_embedding_type", "absolute") != "absolute":
             raise FolderError(
                 f"config.json: only position_embedding_type absolute is supported for {config.model_type}."
@@ -69,22 +69,24 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The parameters of a packed graph, `words` [1, T, size] and the others int32 [1, T], but `starts` [texts]."""
+    """The inputs of a packed graph: `words` [1, T, size], `sequence_starts` [texts], the others [1, T]."""
 
     words: Node
     table: WeightArray
-    """The word embeddings that `words` are rows of."""
+    """The word embeddings [vocabulary, size]; `words` takes rows of them."""
     types: Node | None
-    """None where the model has none, or one that all tokens have."""
+    """Token types; None where the model has at most one."""
     sequence_ids: Node
     positions: Node
     sequence_starts: Node
 
     @classmethod
     def of(cls, words: tuple[Node, WeightArray], *, types: int) -> "Layout":
-        """Parameters beside `Weights.words`, for a model with this many token types."""
+        """The inputs for a model with this many token types; `words` as `Weights.words` gives it."""
         typed = layers.row_input("types") if types > 1 else None
-        return cls(*words, typed, layers.row_input("segments"), layers.row_input("positions"), layers.starts_input())
+        return cls(
+            *words, typed, layers.row_input("sequence_ids"), layers.row_input("positions"), layers.starts_input()
+        )
 
     def finish(
         self,
@@ -94,7 +96,7 @@ class Layout:
             [layers.PackedSequence, layers.PackedSequence, NDArray[np.int64]], layers.PackedSequence
         ] = layers.positions,
     ) -> layers.PackedGraph:
-        """The packed graph around the head's output, [1, texts, labels]; `positions` counts as `blocks.positions`."""
+        """The packed graph around the head's output, [1, texts, labels]; `positions` as `layers.positions`."""
         inputs = [
             self.words,
             *([] if self.types is None else [self.types]),
@@ -105,8 +107,8 @@ class Layout:
 
         def pack(texts: Sequence[EncodedText], short_multiple: int) -> layers.Inputs:
             (ids, types, sequence_ids, sequence_starts), lengths = layers.lay_out(texts, short_multiple)
-            where = positions(ids, sequence_starts, lengths)
-            return [ids, *([] if self.types is None else [types]), sequence_ids, where, sequence_starts]
+            position_ids = positions(ids, sequence_starts, lengths)
+            return [ids, *([] if self.types is None else [types]), sequence_ids, position_ids, sequence_starts]
 
         return layers.PackedGraph(layers.logits(logits, inputs), pack, max_tokens, self.table)
 
@@ -125,7 +127,7 @@ def embed(config: ModelConfig, weights: layers.Weights, names: Names, size: int)
 def encode(x: Node, weights: layers.Weights, names: Names, shape: Shape, layout: Layout) -> Node:
     """All transformer blocks: [1, T, hidden] -> [1, texts, hidden], the first token of each text.
 
-    The last block is computed for the first tokens only, since the head reads nothing else; all are its keys.
+    In the last block only the first tokens are queries, since the head reads nothing else; all tokens are keys.
     """
     heads = layers.Heads.of(shape.heads, shape.hidden)
     activate = layers.activation(shape.activation)
@@ -140,7 +142,7 @@ def encode(x: Node, weights: layers.Weights, names: Names, shape: Shape, layout:
         context = heads.attend(query, key, value, mask)
         attended = weights.linear(context, prefix + names.output, shape.hidden, shape.hidden)
         x = weights.norm(op.add(x, attended), prefix + names.attention_norm, shape.hidden, shape.eps)
-        in_features = activate(weights.linear(x, prefix + names.up, shape.hidden, shape.in_features))
-        in_features = weights.linear(in_features, prefix + names.down, shape.in_features, shape.hidden)
-        x = weights.norm(op.add(x, in_features), prefix + names.output_norm, shape.hidden, shape.eps)
+        y = activate(weights.linear(x, prefix + names.up, shape.hidden, shape.intermediate))
+        y = weights.linear(y, prefix + names.down, shape.intermediate, shape.hidden)
+        x = weights.norm(op.add(x, y), prefix + names.output_norm, shape.hidden, shape.eps)
     return x

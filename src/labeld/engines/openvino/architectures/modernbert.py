@@ -1,6 +1,6 @@
 """ModernBERT classifiers as packed graphs. The reference is transformers' ModernBertForSequenceClassification.
 
-Pre-norm blocks with rotary embeddings, of which some see the whole text and some only its tokens nearby.
+Pre-norm blocks with rotary embeddings; some attend to the whole text, others to a sliding window.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ ROPE_KEYS = {"rope_type", "type", "rope_theta"}
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What config.json says of the blocks."""
+    """Sizes and options of the blocks, validated."""
 
     hidden: int
     heads: layers.Heads
-    in_features: int
+    intermediate: int
     activation: object
     eps: float
     layer_types: Sequence[str]
@@ -73,7 +73,7 @@ class _Shape:
 def build_modernbert(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedGraph:
     """The packed graph of a ModernBERT classifier; raises FolderError for a variant that cannot be computed exactly.
 
-    It has no position table: `max_tokens` is max_position_embeddings, the length it was made for.
+    It has no position table: `max_tokens` is max_position_embeddings, the length it was trained for.
     """
     weights, shape = layers.Weights(checkpoint), _Shape.of(config)
     words = weights.words("model.embeddings.tok_embeddings", config.integer("vocab_size"), shape.hidden)
@@ -113,15 +113,15 @@ def _encode(x: Node, weights: layers.Weights, shape: _Shape, layout: Layout) -> 
             )
         x = op.add(x, weights.linear(y, prefix + "attn.Wo", shape.hidden, shape.hidden, bias=shape.attention_bias))
         y = weights.norm(x, prefix + "mlp_norm", shape.hidden, shape.eps, bias=shape.norm_bias)
-        y = weights.linear(y, prefix + "mlp.Wi", shape.hidden, 2 * shape.in_features, bias=shape.mlp_bias)
+        y = weights.linear(y, prefix + "mlp.Wi", shape.hidden, 2 * shape.intermediate, bias=shape.mlp_bias)
         value, gate = op.split(y, layers.AXIS_2, 2).outputs()
         y = op.multiply(activate(value), gate)
-        x = op.add(x, weights.linear(y, prefix + "mlp.Wo", shape.in_features, shape.hidden, bias=shape.mlp_bias))
+        x = op.add(x, weights.linear(y, prefix + "mlp.Wo", shape.intermediate, shape.hidden, bias=shape.mlp_bias))
     return x
 
 
 def near_only(mask: Node, positions: Node, window: int) -> Node:
-    """The mask [1, 1, T, T] with tokens at a distance of more than `window` apart masked too."""
+    """The mask [1, 1, T, T] that also masks pairs of tokens more than `window` apart."""
     distance = op.abs(
         op.subtract(op.unsqueeze(positions, layers.integers(2)), op.unsqueeze(positions, layers.integers(1)))
     )
@@ -131,7 +131,7 @@ def near_only(mask: Node, positions: Node, window: int) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Rotary position embeddings: turns each pair of halves by an angle, each [1, 1, T, size / 2]."""
+    """Rotary position embeddings: cosines and sines of the angles, float32 [1, 1, T, size / 2]."""
 
     cos: Node
     sin: Node
@@ -145,12 +145,12 @@ class Rotation:
         """
         exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
         inverse = np.float32(1) / np.power(np.float64(theta), exponents.astype(np.float64)).astype(np.float32)
-        places = op.unsqueeze(op.convert(positions, "f32"), layers.integers(1, 3))
-        angles = op.multiply(places, op.constant(inverse[None, None, None]))
+        position_ids = op.unsqueeze(op.convert(positions, "f32"), layers.integers(1, 3))
+        angles = op.multiply(position_ids, op.constant(inverse[None, None, None]))
         return cls(op.cos(angles), op.sin(angles))
 
     def turn(self, x: Node) -> Node:
-        """`apply_rotary_pos_emb` of transformers: [1, heads, T, size] -> the same."""
+        """`apply_rotary_pos_emb` of transformers: [1, heads, T, size] -> [1, heads, T, size]."""
         first, second = op.split(x, layers.AXIS_3, 2).outputs()
         return op.concat(
             [
@@ -185,7 +185,7 @@ def _window(config: ModelConfig) -> int:
 
 
 def _thetas(config: ModelConfig) -> dict[str, float]:
-    """Rotary base of each kind of layer, from `rope_parameters`, or from the older keys."""
+    """Rotary base of each kind of layer, from `rope_parameters`, or from the older fields."""
     if config.raw.get("rope_scaling") is not None:
         raise UnsupportedArchitectureError("modernbert with rope_scaling")
     parameters = config.raw.get("rope_parameters")

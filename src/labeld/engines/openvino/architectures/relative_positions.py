@@ -1,6 +1,6 @@
-"""How DeBERTa-v2 sees the distance between two tokens: which row of a table stands for it, and the tables.
+"""DeBERTa-v2's relative positions: the embedding of the distance between two tokens, and its row in the table.
 
-Rows are numbers and arrays only; the graph that looks them up is in `graphs/deberta.py`. The names are those of
+NumPy only; the graph that gathers the rows is in `disentangled_attention.py`. The names are those of
 DisentangledSelfAttention and DebertaV2Encoder in transformers.
 """
 
@@ -14,32 +14,33 @@ from labeld.checkpoint.config import ModelConfig
 from labeld.checkpoint.mapped_file import FloatArray
 from labeld.errors import FolderError
 
-LEAST_REACH = 16
-"""The tables' rows in use are 32, 64, 128 … of them: few shapes, since OpenVINO prepares again for every new one."""
+MIN_REACH = 16
+"""Half the smallest number of rows in use. That number is 32, 64, 128, …, so that few shapes occur: OpenVINO prepares
+kernels for every new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distances:
-    """What config.json says of relative positions."""
+    """The relative positions that config.json describes."""
 
     c2p: bool
     """A query scores the distance to a key ("content to position")."""
     p2c: bool
     """A key scores the distance to a query ("position to content")."""
     scale_factor: int
-    """Scores are divided by the root of this times the size of a head. Counts c2p and p2c even where they are off."""
+    """Scores are divided by the square root of this times the size of a head. Counts c2p and p2c even where unused."""
     shared: bool
     """`share_att_key`: distances are projected by the layer's own query and key projections."""
     normed: bool
     """`norm_rel_ebd`: the embeddings of the distances go through a LayerNorm."""
     buckets: int
-    """`position_buckets`; 0 = every distance has its own row."""
+    """`position_buckets`; 0 where every distance has its own row."""
     longest: int
-    """`max_relative_positions`: tokens this far apart, or farther, are all alike."""
+    """`max_relative_positions`: distances from this on share one row."""
 
     @classmethod
     def of(cls, config: ModelConfig) -> "Distances":
-        """Raises FolderError naming the key that is wrong."""
+        """The fields of config.json, validated; raises FolderError naming a wrong one."""
         kinds = _pos_att_type(config)
         relative = config.flag("relative_attention", default=False)
         longest = config.whole("max_relative_positions", -1)
@@ -70,29 +71,30 @@ class Distances:
 
     @property
     def span(self) -> int:
-        """Half the rows of the table: distance 0 is the row of this number."""
+        """Half the rows of the table, and the row of distance 0."""
         return self.buckets or self.longest
 
     def bucket(self, distance: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Row of each distance, from the row of distance 0 on; not cut off at the ends of the table.
+        """Row of each distance relative to that of distance 0, not clipped to the table.
 
-        This is `make_log_bucket_position`: exact when near, logarithmic when far. Its arithmetic is float32 as there,
-        since one rounding more or less moves a distance to the next row.
+        This is `make_log_bucket_position` of transformers: exact for near tokens, logarithmic for far ones. It computes
+        in float32 as that does, since a different rounding moves a distance to the next row.
         """
         if not self.buckets:
             return distance
         middle = self.buckets // 2
-        far = np.maximum(np.abs(distance), middle)  # what is nearer needs no logarithm
+        far = np.maximum(np.abs(distance), middle)  # nearer distances need no logarithm
         share = _log(far.astype(np.float32) / np.float32(middle)) / _log(np.float32((self.longest - 1) / middle))
         steps = np.ceil(share * np.float32(middle - 1)).astype(np.int64)
         return np.where(far <= middle, distance, np.sign(distance) * (steps + middle))
 
     def rows_in_use(self, tokens: int, longest_text: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """For a row of tokens: the first and the end of the table's rows in use, and the row of each distance there.
+        """Begin and end of the table's rows in use, int32 [2], and the row of each distance within them.
 
-        The distances are 1 - tokens to tokens - 1; of those that no text has, any row will do.
+        The rows are int32 [2 * tokens - 1], for the distances 1 - tokens to tokens - 1. Distances that no text of the
+        packed row has may get any row.
         """
-        reach = LEAST_REACH
+        reach = MIN_REACH
         farthest = int(self.bucket(np.array([longest_text - 1]))[0])
         while reach <= farthest:
             reach *= 2
@@ -101,7 +103,7 @@ class Distances:
         return np.array([self.span - reach, self.span + reach], np.int32), rows.astype(np.int32)
 
     def embeddings(self, checkpoint: Checkpoint, hidden: int, eps: float) -> FloatArray:
-        """`get_rel_embedding`: float32 [2 * span, hidden]."""
+        """`get_rel_embedding` of transformers: float32 [2 * span, hidden]."""
         table = checkpoint.take("deberta.encoder.rel_embeddings.weight", 2 * self.span, hidden)
         if not self.normed:
             return table
@@ -112,9 +114,9 @@ class Distances:
         return (wide * weight + bias).astype(np.float32)
 
 
-def _log(numel: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
+def _log(values: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
     """The logarithm in float32, rounded once: closer to torch's than NumPy's float32 logarithm is."""
-    return np.asarray(np.log(np.float64(numel)), np.float32)
+    return np.asarray(np.log(np.float64(values)), np.float32)
 
 
 def _pos_att_type(config: ModelConfig) -> list[str]:

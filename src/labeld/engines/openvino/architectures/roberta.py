@@ -1,7 +1,7 @@
 """RoBERTa classifiers, XLM-RoBERTa and CamemBERT among them, as packed graphs.
 
 The references are transformers' RobertaForSequenceClassification, XLMRobertaForSequenceClassification and
-CamembertForSequenceClassification, which are the same but for the name. All three keep their weights below `roberta.`.
+CamembertForSequenceClassification, which differ in nothing but the name. All three keep their weights below `roberta.`.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ def build_roberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
 
 
 def _positions_of(config: ModelConfig) -> tuple[int, int]:
-    """`padding_idx`, and how many positions there are beyond it."""
+    """`padding_idx`, and the number of positions after it, which is the longest text."""
     padding_idx = config.raw.get("pad_token_id", 1)  # RobertaConfig's default
     rows = config.integer("max_position_embeddings")
     if type(padding_idx) is not int or not 0 <= padding_idx < rows - 1:
@@ -47,7 +47,8 @@ def positions(
 ) -> layers.PackedSequence:
     """Position of each token, int32 [1, T]: `create_position_ids_from_input_ids` of transformers, text by text.
 
-    Counts from padding_idx + 1 and leaves out padding tokens, which a text may spell out: they are all at padding_idx.
+    Counts from padding_idx + 1. Padding tokens, which a text may contain as words, do not count: their position is
+    padding_idx.
     """
     result = np.zeros_like(ids)
     total = int(lengths.sum())

@@ -1,8 +1,8 @@
-"""A packed graph in int8: the matrices of the transformer blocks as int8 with one scale per output row.
+"""Quantisation of a packed graph: the matrices of the transformer blocks become int8 with one scale per output row.
 
 OpenVINO recognises int8 -> float32 -> times scale as compressed weights, and quantises the activations that meet them
-as the engine tells it to. All else stays float32: embeddings, norms, attention, and the head, which is small and where
-an error would be seen at once.
+in groups of the size that it is compiled with. All else stays float32: embeddings, norms, attention, and the head,
+which is small and where an error changes the answer directly.
 """
 
 import re
@@ -15,16 +15,17 @@ from openvino import Node
 from openvino import opset13 as op
 
 BLOCK = re.compile(r"\.\d+\.")
-"""In a layer's name: it belongs to a transformer block, and not to the head."""
+"""Matches the name of a layer that belongs to a transformer block, not to the head."""
 
 LARGEST = np.float32(127)
+"""Largest int8 that has a negative counterpart."""
 
 
 def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[tuple[int, int]]:
-    """Replaces the matrices of all transformer blocks; returns the shape of each, [outer, inner].
+    """Replaces the matrices of all transformer blocks; returns the shape of each, (out_features, in_features).
 
-    `converted` is called after each, when its float values are no longer needed. What is computed from weights alone
-    (the relative positions of DeBERTa) is left as it is: OpenVINO does that once, when it compiles.
+    `converted` is called after each, when its float values are no longer needed. A product of weights only (DeBERTa's
+    relative positions) is left as it is: OpenVINO computes it once, while it compiles.
     """
     shapes = []
     depends_on_input: set[str] = set()
@@ -42,15 +43,15 @@ def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[tuple[int, 
 
 
 def _values(weight: Node) -> NDArray[np.float32]:
-    """A matrix of the graph: a constant, or one of 16 bits that is widened."""
+    """Float32 values of a matrix of the graph: a constant, or a 16-bit constant that the graph widens."""
     constant = weight if weight.get_type_name() == "Constant" else weight.input_value(0).get_node()
     values: NDArray[np.float32] = constant.get_data(dtype=np.float32)
     return values
 
 
 def _compressed(weight: NDArray[np.float32]) -> Node:
-    """The matrix [outer, inner] as int8 times a float32 scale per row, rounded to the nearest."""
+    """The matrix [out_features, in_features] as int8, rounded to nearest, times a float32 scale per row."""
     scale = np.abs(weight).max(1, keepdims=True) / LARGEST
     scale[scale == 0] = 1
-    numel = np.rint(weight / scale).astype(np.int8)
-    return op.multiply(op.convert(op.constant(numel), "f32"), op.constant(scale))
+    rounded = np.rint(weight / scale).astype(np.int8)
+    return op.multiply(op.convert(op.constant(rounded), "f32"), op.constant(scale))

@@ -1,8 +1,9 @@
-"""GELU as steps of its own, which OpenVINO does not fuse into the product before it.
+"""GELU as single operations, which OpenVINO does not fuse into the matrix product before it.
 
-A float32 product with GELU in it goes to another kernel than one without, and that kernel lays the matrix out once for
-rows of up to 60 tokens and once more for longer ones: 47 MB more for DistilBERT, while neither is faster. In bfloat16
-and int8 there is one layout anyway, and a fused GELU is more exact, and 3 % faster in int8 (docs/decisions/0018).
+OpenVINO runs a float32 product with a fused GELU on another kernel than one without. That kernel keeps one copy of the
+matrix for rows of up to 60 tokens and another for longer ones: 47 MB more for DistilBERT, and it is no faster. In
+bfloat16 and int8 there is one copy anyway, and a fused GELU is more exact, and 3 % faster in int8
+(docs/decisions/0018).
 """
 
 import numpy as np
@@ -12,11 +13,11 @@ from openvino import opset13 as op
 
 
 def unfuse_gelu(graph: ov.Model) -> None:
-    """Replaces each GELU of the graph, but for those with tanh, by x * (erf(x / sqrt(2)) / 2 + 1 / 2)."""
+    """Replaces each exact GELU of the graph by x * (erf(x / sqrt(2)) / 2 + 1 / 2); those with tanh stay."""
     for node in graph.get_ordered_ops():
         if node.get_type_name() == "Gelu" and node.get_attributes()["approximation_mode"] == "ERF":
-            in_features, outputs = node.input_value(0), node.output(0).get_target_inputs()
-            steps = _gelu(in_features)
+            x, outputs = node.input_value(0), node.output(0).get_target_inputs()
+            steps = _gelu(x)
             for target in outputs:
                 target.replace_source_output(steps.output(0))
 
@@ -24,5 +25,5 @@ def unfuse_gelu(graph: ov.Model) -> None:
 def _gelu(x: ov.Output) -> Node:
     half, minus_half = op.constant(np.float32(0.5)), op.constant(np.float32(-0.5))
     error = op.erf(op.multiply(x, op.constant(np.float32(0.5**0.5))))
-    # NOTE: OpenVINO knows the sum as GELU, and would fuse it
+    # NOTE: OpenVINO recognises the form with a sum as GELU, and would fuse it
     return op.multiply(x, op.subtract(op.multiply(error, half), minus_half))

@@ -14,7 +14,7 @@ let rounds = 0;
 let last = null;
 let timer = null;
 
-// ---- numbers, as shown.py writes them
+// ---- numbers, as formatting.py writes them
 
 function short(value) {
   if (value >= 99.95 || value === Math.round(value)) return Math.round(value).toLocaleString("en");
@@ -51,9 +51,9 @@ function roundedUp(most) {
 
 function highestOf(values, unit) {
   if (unit === "share") return 1;
-  const most = Math.max(0, ...values.filter((value) => value !== null));
-  const least = unit === "seconds" ? 0.001 : 1;
-  return roundedUp(Math.max(most, least));
+  const maximum = Math.max(0, ...values.filter((value) => value !== null));
+  const minimum = unit === "seconds" ? 0.001 : 1;
+  return roundedUp(Math.max(maximum, minimum));
 }
 
 function line(ago, values, x, y) {
@@ -134,18 +134,18 @@ function say(chart, svg, series, unit, history, at) {
 
 // ---- asking
 
-function found(facts, path) {
-  return path.split(".").reduce((inner, name) => (inner === null || inner === undefined ? null : inner[name]), facts);
+function found(state, path) {
+  return path.split(".").reduce((value, name) => (value === null || value === undefined ? null : value[name]), state);
 }
 
-function show(facts) {
-  last = facts;
+function show(state) {
+  last = state;
   for (const cell of document.querySelectorAll("[data-path]")) {
-    cell.textContent = shown(found(facts, cell.dataset.path), cell.dataset.unit);
+    cell.textContent = shown(found(state, cell.dataset.path), cell.dataset.unit);
   }
   charts.hidden = false;
   document.getElementById("still").hidden = true;
-  for (const chart of charts.querySelectorAll(".chart")) draw(chart, facts.history);
+  for (const chart of charts.querySelectorAll(".chart")) draw(chart, state.history);
 }
 
 async function refreshModels() {
@@ -162,9 +162,9 @@ async function ask() {
     const reply = await fetch("/status", { headers: { accept: "application/json" } });
     if (reply.status === 401 || reply.status === 403) throw new Error("You are signed out: reload this page to sign in.");
     if (!reply.ok) throw new Error(`This server answers with ${reply.status}. It is asked again every two seconds.`);
-    const facts = await reply.json();
-    const loaded = JSON.stringify([facts.models.map((one) => one.model_id), facts.loading.map((one) => one.model_id)]);
-    show(facts);
+    const state = await reply.json();
+    const loaded = JSON.stringify([state.models.map((one) => one.model_id), state.loading.map((one) => one.model_id)]);
+    show(state);
     if ((models !== null && loaded !== models) || rounds % 5 === 4) await refreshModels();
     models = loaded;
     rounds += 1;
