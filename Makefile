@@ -22,7 +22,7 @@ figures:
 
 # the site in site/; a warning fails it
 docs: .venv/docs-ready
-	.venv/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 .venv/docs-ready: pyproject.toml .venv/ready
 	.venv/bin/pip install -q -e '.[docs]'

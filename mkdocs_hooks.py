@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent
 PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/peers/README.md", "training/README.md")
 DATA = ("benchmarks/results/*.svg", "benchmarks/results/*.png", "benchmarks/results/*.jsonl", "benchmarks/peers/*.sh")
+ELSEWHERE = re.compile(r"<(?:script|img|link|iframe|source)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 
 
@@ -45,6 +47,13 @@ def on_page_markdown(markdown: str, /, *, page: Page, **_: Any) -> str:
         return "../" * source.count("/") + site
 
     return LINK.sub(led, markdown)
+
+
+def on_post_page(output: str, /, *, page: Page, **_: Any) -> str:
+    """Fails the build for a page that would load anything from another host."""
+    if found := ELSEWHERE.search(output):
+        raise PluginError(f"{page.file.src_uri} loads {found[0]}: the site must load nothing from other hosts")
+    return output
 
 
 def command_line() -> str:

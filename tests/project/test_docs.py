@@ -41,7 +41,11 @@ def settings_page() -> str:
             group = its_group
             lines += ["", f"## {(group.__doc__ or '').rstrip('.')}"]
         flag = "arguments `MODEL …`" if one.name == "models" else f"flag `{flag_of(one.name)}`"
-        ways = [f"variable `{variable(one.name)}`"] if one.metadata["secret"] else [flag, f"variable `{variable(one.name)}`"]
+        ways = (
+            [f"variable `{variable(one.name)}`"]
+            if one.metadata["secret"]
+            else [flag, f"variable `{variable(one.name)}`"]
+        )
         default = " ".join(one.default) if isinstance(one.default, tuple) else one.default
         ways.append("no default" if default in {None, ""} else f"default `{default}`")
         said = ", ".join(ways)
