@@ -1,7 +1,7 @@
 """The Inference API's bytes: what a client sent (`parse_request`, kept in body.py) and what it is answered (here).
 
 Pure: bytes in, bytes out. No framework, no asyncio, no I/O. Which status a failure becomes is decided here and nowhere
-else, by one table. The sections named are those of the wire contract (docs/contract.md).
+else, by one table. The sections named are those of the wire contract (docs/internals/contract.md).
 """
 
 import json

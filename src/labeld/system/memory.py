@@ -30,7 +30,7 @@ def map_large_blocks() -> None:
     """Has glibc map each large block by itself, for good, so that freeing it gives it back to the system at once.
 
     By default it raises that limit when large blocks are freed, and later keeps some of them: see
-    docs/decisions/0005-memory-budget.md. Other C libraries have no such call.
+    decision 5. Other C libraries have no such call.
     """
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)

@@ -33,7 +33,7 @@ class OpenVinoEngine:
     """One model's packed graph, compiled in one precision, in as many streams as there are lanes.
 
     In bfloat16 and int8 it is compiled once more, with a stream for each thread: batches that run side by side do not
-    wait for each other at every layer, which serves more (docs/decisions/0015), while a batch alone still has all
+    wait for each other at every layer, which serves more (decision 15), while a batch alone still has all
     threads. In float32 the second layout of the weights would take too much memory.
 
     Owns the mapped weights. Raises FolderError naming the file when weights and config do not fit, PrecisionError when

@@ -28,7 +28,7 @@ MASKED = np.float32(-1e9)
 ROW_MULTIPLE, SHORT_ROW_MULTIPLE = 16, 4
 SHORT_ROW = 64
 """T is rounded up to a multiple of the first, or up to this length to one of the second where that may be: every new T
-makes OpenVINO prepare again and keep what it prepared, while filler is much of a short row (docs/decisions/0017)."""
+makes OpenVINO prepare again and keep what it prepared, while filler is much of a short row (decision 17)."""
 
 
 @dataclass(frozen=True, slots=True)

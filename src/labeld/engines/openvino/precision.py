@@ -14,7 +14,7 @@ from labeld.types import Precision
 
 GROUPS = (128, 64, 32, 16)
 """Activations that share a scale, best size first: larger ones are a little faster but cost twice as many changed
-labels (docs/decisions/0002-precisions.md)."""
+labels (decision 2)."""
 TRIAL_ROWS = 16
 """Rows of the matrices on which quantisation is tried; it depends on their inner dimension only."""
 

@@ -39,7 +39,7 @@ RANDOM = frozenset({"reformer"})
 class TorchEngine:
     """One model in transformers' classes: float32 on the CPU, bfloat16 on a GPU if there is one.
 
-    Texts of equal length run together, so that nothing is ever padded (docs/decisions/0003-torch-engine.md). Each lane
+    Texts of equal length run together, so that nothing is ever padded (decision 3). Each lane
     has its own modules, since some keep tables that a forward changes; the weights are shared. Raises FolderError
     naming the key or the tensor when the folder's files do not fit together.
     """
