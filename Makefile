@@ -1,4 +1,4 @@
-.PHONY: all environment lint test figures
+.PHONY: all environment lint test figures docs
 
 all: environment lint test
 
@@ -19,3 +19,11 @@ test:
 
 figures:
 	.venv/bin/python -m benchmarks figures
+
+# the site in site/; a warning fails it
+docs: .venv/docs-ready
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+
+.venv/docs-ready: pyproject.toml .venv/ready
+	.venv/bin/pip install -q -e '.[docs]'
+	touch $@

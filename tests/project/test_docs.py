@@ -1,43 +1,67 @@
-"""The documents say what is true. `python -m tests.project.test_docs` writes docs/settings.md anew."""
+"""The documents say what is true. `python -m tests.project.test_docs` writes docs/reference/settings.md anew."""
 
 import re
 from pathlib import Path
+from textwrap import wrap
 
 from typer.testing import CliRunner
 
 from labeld.cli.main import cli
 from labeld.config.load import every_setting, variable
+from labeld.config.load import flag as flag_of
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
 from labeld.web.openapi import openapi
 
 ROOT = Path(__file__).parents[2]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    ROOT / "benchmarks/README.md",
+    ROOT / "benchmarks/peers/README.md",
+    ROOT / "training/README.md",
+]
+MAX_LINE = 120
+BUILT = {ROOT / "docs/reference/command-line.md"}
+"""Pages that only the site has."""
 
 
 def settings_page() -> str:
-    """docs/settings.md as the settings themselves have it."""
+    """docs/reference/settings.md as the settings themselves have it: a heading for each, so that it can be linked."""
     lines = [
         "# Settings",
         "",
-        "A flag of `labeld serve` wins over the environment variable, and that over the default. Written by",
-        "`python -m tests.project.test_docs` from `src/labeld/config/settings.py`.",
+        "A flag of `labeld serve` wins over the environment variable, and that over the default.",
+        "Written by `python -m tests.project.test_docs` from `src/labeld/config/settings.py`.",
     ]
     group = None
     for its_group, one, _ in every_setting():
         if its_group is not group:
             group = its_group
-            lines += ["", f"## {group.__doc__}", "", "| flag | variable | default | |", "|---|---|--:|---|"]
-        flag = "`MODEL …`" if one.name == "models" else f"`--{one.name.replace('_', '-')}`"
-        flag = "" if one.metadata["secret"] else flag
+            lines += ["", f"## {(group.__doc__ or '').rstrip('.')}"]
+        flag = "arguments `MODEL …`" if one.name == "models" else f"flag `{flag_of(one.name)}`"
+        ways = (
+            [f"variable `{variable(one.name)}`"]
+            if one.metadata["secret"]
+            else [flag, f"variable `{variable(one.name)}`"]
+        )
         default = " ".join(one.default) if isinstance(one.default, tuple) else one.default
-        lines.append(f"| {flag} | `{variable(one.name)}` | {default} | {one.metadata['help']} |")
+        ways.append("no default" if default in {None, ""} else f"default `{default}`")
+        said = ", ".join(ways)
+        lines += ["", f"### {one.name}", f"{said[0].upper()}{said[1:]}.", "", *semantic_lines(one.metadata["help"])]
     return "\n".join(lines) + "\n"
+
+
+def semantic_lines(text: str) -> list[str]:
+    """One sentence a line, broken where it is too long for one; `*` stands for itself."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z])", text.replace("*", r"\*"))
+    return [line for sentence in sentences for line in wrap(sentence, MAX_LINE, break_on_hyphens=False)]
 
 
 def test_the_settings_page_is_what_the_settings_say() -> None:
     """Every setting with its flag, variable, default and meaning."""
-    assert settings_page() == (ROOT / "docs/settings.md").read_text()
+    assert settings_page() == (ROOT / "docs/reference/settings.md").read_text()
 
 
 def test_help_names_every_setting_and_its_variable() -> None:
@@ -61,7 +85,7 @@ def test_the_http_page_names_every_route() -> None:
         raise AssertionError
 
     app = App(Settings(), never, never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
-    page = (ROOT / "docs/http-api.md").read_text()
+    page = (ROOT / "docs/reference/http-api.md").read_text()
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}
     assert [] == sorted(path for path in paths if f"`{path}`" not in page)
@@ -82,8 +106,8 @@ def test_the_description_names_every_route() -> None:
 
 
 def test_the_page_of_metrics_names_every_one() -> None:
-    """docs/http-api.md has each family that a server counts or shows."""
-    page = (ROOT / "docs/http-api.md").read_text()
+    """docs/reference/http-api.md has each family that a server counts or shows."""
+    page = (ROOT / "docs/reference/http-api.md").read_text()
     sources = "".join(
         (ROOT / "src/labeld" / name).read_text() for name in ("metrics/prometheus.py", "web/monitoring/status.py")
     )
@@ -92,9 +116,9 @@ def test_the_page_of_metrics_names_every_one() -> None:
 
 
 def test_the_map_of_the_code_is_complete() -> None:
-    """The README's map has a line for every file and folder of the package, and no other."""
-    readme = (ROOT / "README.md").read_text()
-    listed = set(re.findall(r"^  ([a-z_]+(?:\.py|/)) ", readme, re.MULTILINE))
+    """The map in the internals has a line for every file and folder of the package, and no other."""
+    page = (ROOT / "docs/internals/packages.md").read_text()
+    listed = set(re.findall(r"^  ([a-z_]+(?:\.py|/)) ", page, re.MULTILINE))
     package = ROOT / "src/labeld"
     there = {path.name for path in package.glob("*.py") if path.name != "__init__.py"}
     there |= {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
@@ -104,16 +128,40 @@ def test_the_map_of_the_code_is_complete() -> None:
 
 def test_links_between_documents_lead_somewhere() -> None:
     """Every relative link of every page is a file."""
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md", ROOT / "training/README.md"]
     broken = [
         f"{page.name}: {target}"
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
-        if not (page.parent / target).exists()
+        if not (page.parent / target).exists() and (page.parent / target).resolve() not in BUILT
     ]
 
     assert [] == broken
 
 
+def test_files_of_the_package_that_the_internals_name_exist() -> None:
+    """A path with a folder in it is one of the package, or of the repository."""
+    missing = [
+        f"{page.name}: {name}"
+        for page in (ROOT / "docs/internals").glob("*.md")
+        if page.name != "contract.md"  # names files of the clients
+        for name in re.findall(r"`([a-z_]+/[a-z_/0-9]*(?:\.py|\.json|\.html|/))`", page.read_text())
+        if not (ROOT / "src/labeld" / name).exists() and not (ROOT / name).exists()
+    ]
+
+    assert [] == missing
+
+
+def test_prose_has_short_lines() -> None:
+    """No line of text is over 120 characters; a row of a table or a link may be, because it cannot be broken."""
+    long = []
+    for page in PAGES:
+        for number, line in enumerate(page.read_text().splitlines(), 1):
+            can_be_broken = not line.startswith(("|", "!["))
+            if len(line) > MAX_LINE and can_be_broken:
+                long.append(f"{page.relative_to(ROOT)}:{number}")
+
+    assert [] == [place for place in long if not place.startswith(("CHANGELOG.md", "CONTRIBUTING.md"))]
+
+
 if __name__ == "__main__":
-    (ROOT / "docs/settings.md").write_text(settings_page())
+    (ROOT / "docs/reference/settings.md").write_text(settings_page())

@@ -81,7 +81,7 @@ def verify(
     ] = None,
     *,
     answers: Annotated[
-        Path | None, typer.Option(help="JSON file of known answers.", show_default="those of docs/models.md")
+        Path | None, typer.Option(help="JSON file of known answers.", show_default="those of docs/guides/models.md")
     ] = None,
     as_json: AsJson = False,
     **flags: Any,

@@ -12,7 +12,7 @@ from labeld.errors import SettingsError
 from labeld.types import FunctionName, Parameters, Text
 
 SHIPPED = Path(__file__).with_name("reference_scores.json")
-"""What model cards and courses print for the reference models: see docs/models.md."""
+"""What model cards and courses print for the reference models: see docs/guides/models.md."""
 
 FLOAT32 = 5e-6
 """What float32 of another library or machine may change, times the score where that is above 1. The bundled models'

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 PEAK: dict[Asked, float] = {"float32": 1.7, "bfloat16": 1.5, "int8": 0.6, "auto": 1.7}
 """Bytes in use while a model is loaded, over the bytes of its weights in float32: see
-docs/decisions/0005-memory-budget.md. A trial for `auto` begins with float32."""
+decision 5. A trial for `auto` begins with float32."""
 
 DOWNLOADS = 4
 """Models that are downloaded at once."""

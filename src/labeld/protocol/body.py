@@ -1,7 +1,7 @@
 """Body bytes -> the value that they are: unpacked, then JSON, a form, or raw text (contract section 3.1).
 
 Pure. Whatever a body looks like, it is read as that or refused: nothing that was meant as JSON or as a form becomes a
-text that is classified (docs/decisions/0020).
+text that is classified (decision 20).
 """
 
 import re

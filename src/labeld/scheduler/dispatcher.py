@@ -237,7 +237,7 @@ class Dispatcher:
         return len(stream.in_flight) < queue.engine.max_concurrent_batches or (queue.engine.pipelined and is_full)
 
     def _budget(self, queue: ModelQueue) -> int:
-        """Tokens of a batch; half where batches are concurrent: int8 then serves 5 % more (docs/decisions/0015)."""
+        """Tokens of a batch; half where batches are concurrent: int8 then serves 5 % more (decision 15)."""
         return (
             self._compute.batch_tokens // 2 if queue.engine.max_concurrent_batches > 1 else self._compute.batch_tokens
         )

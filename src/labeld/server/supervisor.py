@@ -1,7 +1,7 @@
 """The supervisor: owns the port, starts the workers, replaces those that die or hang, and ends them in order.
 
 It never imports what is served, and has one thread: each worker is a fork of it, which begins with what is imported
-here already and shares its memory (docs/decisions/0018). Its timing is in seconds of the monotonic clock.
+here already and shares its memory (decision 18). Its timing is in seconds of the monotonic clock.
 
 NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
 """

@@ -33,7 +33,7 @@ BACKLOG = 2048
 """Connections the kernel keeps waiting."""
 COLLECT_AFTER = 10_000
 """New objects after which Python looks for garbage among them, instead of 700. What was imported it never looks at:
-every request waited 80 ms for that (docs/decisions/0016)."""
+every request waited 80 ms for that (decision 16)."""
 
 logger = logging.getLogger("labeld")
 

@@ -32,7 +32,7 @@ def map_large_blocks() -> None:
     """Makes glibc map each large block by itself, so that freeing it returns it to the system immediately.
 
     By default glibc raises the threshold when large blocks are freed, and later keeps some of them: see
-    docs/decisions/0005-memory-budget.md. Other C libraries have no such call, and nothing happens.
+    decision 5. Other C libraries have no such call, and nothing happens.
     """
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)

@@ -37,7 +37,7 @@ class OpenVinoEngine:
     """One model's packed graph, compiled in one precision, with `streams` OpenVINO streams of equally many threads.
 
     In bfloat16 and int8 it is compiled a second time, with one stream for each thread: concurrent batches then do not
-    wait for each other at every layer, which gives more batches per second (docs/decisions/0015), while an exclusive
+    wait for each other at every layer, which gives more batches per second (decision 15), while an exclusive
     batch still uses all threads. In float32 a second copy of the weights would take too much memory.
 
     Owns the mapped weights. Raises FolderError naming the file when weights and config do not fit, PrecisionError when

@@ -29,7 +29,7 @@ MASKED = np.float32(-1e9)
 
 ROW_MULTIPLE, SHORT_ROW_MULTIPLE = 16, 4
 """T is rounded up to a multiple of the first, in a short row to one of the second where the precision allows it: for
-every new T OpenVINO prepares kernels and keeps them, while filler is much of a short row (docs/decisions/0017)."""
+every new T OpenVINO prepares kernels and keeps them, while filler is much of a short row (decision 17)."""
 
 SHORT_ROW = 64
 """Tokens of a short row, at most."""

@@ -14,7 +14,7 @@ from labeld.types import Precision
 
 GROUPS = (128, 64, 32, 16)
 """Sizes of a group of activations that share a scale, best first: larger groups are a little faster, but change twice
-as many labels (docs/decisions/0002-precisions.md)."""
+as many labels (decision 2)."""
 
 TRIAL_ROWS = 16
 """Rows of the matrices on which quantisation is tried; it depends on `in_features` only."""

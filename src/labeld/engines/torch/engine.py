@@ -41,7 +41,7 @@ RANDOM = frozenset({"reformer"})
 class TorchEngine:
     """One model in transformers' classes: float32 on the CPU, bfloat16 on a GPU if there is one.
 
-    Texts of equal length run together, so that nothing is ever padded (docs/decisions/0003-torch-engine.md). There is
+    Texts of equal length run together, so that nothing is ever padded (decision 3). There is
     one set of modules for each stream, since some keep tables that a forward changes; the sets share the weights.
 
     Raises FolderError naming the field or the tensor when the folder's files do not fit together.

@@ -3,7 +3,7 @@
 OpenVINO runs a float32 product with a fused GELU on another kernel than one without. That kernel keeps one copy of the
 matrix for rows of up to 60 tokens and another for longer ones: 47 MB more for DistilBERT, and it is no faster. In
 bfloat16 and int8 there is one copy anyway, and a fused GELU is more exact, and 3 % faster in int8
-(docs/decisions/0018).
+(decision 18).
 """
 
 import numpy as np
