@@ -3,15 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from labeld.types import FunctionName, LabelScore, Ranking
-
-Row = NDArray[np.float32]
-"""Logits or scores of one text, float32 [labels]."""
+from labeld.types import FunctionName, LabelScore, Logits, Ranking
 
 
-def rank(logits: Row, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
+def rank(logits: Logits, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
     """The ranking of one text from its logits, float32 [labels], best label first.
 
     Equal scores keep the order of the label ids. `top_k` None gives all labels. The logits must be finite.
@@ -24,17 +20,17 @@ def rank(logits: Row, labels: Sequence[str], function: FunctionName, top_k: int 
     ]
 
 
-def _softmax(logits: Row) -> Row:
-    shifted: Row = np.exp(logits - logits.max())
-    result: Row = shifted / shifted.sum()
+def _softmax(logits: Logits) -> Logits:
+    shifted: Logits = np.exp(logits - logits.max())
+    result: Logits = shifted / shifted.sum()
     return result
 
 
-def _sigmoid(logits: Row) -> Row:
+def _sigmoid(logits: Logits) -> Logits:
     return np.divide(np.float32(1), np.float32(1) + np.exp(-logits))
 
 
-FUNCTIONS: dict[FunctionName, Callable[[Row], Row]] = {
+FUNCTIONS: dict[FunctionName, Callable[[Logits], Logits]] = {
     "softmax": _softmax,
     "sigmoid": _sigmoid,
     "none": lambda logits: logits,

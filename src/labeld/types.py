@@ -97,6 +97,10 @@ class ClassifyReply:
     compute_type: Literal["cpu", "gpu", "cache"] = "cpu"
 
 
+Logits = NDArray[np.float32]
+"""What a model computes before a function makes scores of it: float32 [texts, labels], or [labels] of one text."""
+
+
 class EncodedText(NamedTuple):
     """One text as the model reads it: token ids and token types, each int32 [tokens]."""
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from labeld.config.settings import Compute, Queue
-from labeld.engines.base import Logits
 from labeld.errors import DeadlineExceededError, EngineFailedError, OverloadedError, UnavailableError
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Logits
 from tests.support.server_process import wait_until
 
 

@@ -11,8 +11,8 @@ import transformers
 
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
-from labeld.engines.base import Engine, Logits
-from labeld.types import EncodedText
+from labeld.engines.base import Engine
+from labeld.types import EncodedText, Logits
 
 LENGTHS = [1, 2, 8, 64, 512]
 VOCABULARY = 300

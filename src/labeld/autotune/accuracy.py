@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from labeld.config.settings import Precisions
 from labeld.scoring import FUNCTIONS
-from labeld.types import FunctionName, Precision
+from labeld.types import FunctionName, Logits, Precision
 
-Logits = NDArray[np.float32]
-"""float32 [texts, labels]."""
 Scores = NDArray[np.float64]
 """float64 [texts, labels]."""
 

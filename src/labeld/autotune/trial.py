@@ -10,10 +10,10 @@ import numpy as np
 from labeld.autotune import accuracy
 from labeld.config.precision import FASTER
 from labeld.config.settings import Precisions
-from labeld.engines.base import Engine, Logits
+from labeld.engines.base import Engine
 from labeld.errors import PrecisionError
 from labeld.system import memory
-from labeld.types import EncodedText, FunctionName, Precision
+from labeld.types import EncodedText, FunctionName, Logits, Precision
 
 BATCH_TOKENS = 256
 """Tokens of a batch, at most; a longer text is a batch by itself."""

@@ -6,13 +6,7 @@ An engine is synchronous and knows no queue. The scheduler calls it from the thr
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from labeld.types import EncodedText, Precision
-
-Logits = NDArray[np.float32]
-"""Logits of a batch, float32 [texts, labels]."""
+from labeld.types import EncodedText, Logits, Precision
 
 
 class Engine(Protocol):

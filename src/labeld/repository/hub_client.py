@@ -214,11 +214,21 @@ class Hub:
 
 
 def _library() -> Any:
-    """huggingface_hub, imported when it is first needed: a start needs no Hub and should not wait for it."""
-    os.environ.update(QUIET)
-    import huggingface_hub.errors  # noqa: PLC0415
-    import huggingface_hub.utils  # noqa: PLC0415
+    """huggingface_hub, imported when it is first needed: a start needs no Hub and should not wait for it.
 
+    The environment is as it was afterwards, and a program that has imported huggingface_hub keeps its own choices.
+    """
+    before = {name: os.environ.pop(name, None) for name in QUIET}
+    os.environ.update(QUIET)
+    try:
+        import huggingface_hub.errors  # noqa: PLC0415
+        import huggingface_hub.utils  # noqa: PLC0415
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
     return huggingface_hub
 
 

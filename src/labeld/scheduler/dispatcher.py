@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from labeld.config.settings import Compute, Queue
-from labeld.engines.base import Engine, Logits
+from labeld.engines.base import Engine
 from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
-from labeld.scheduler.queue import ModelQueue, QueueEntry, Row
-from labeld.types import EncodedText
+from labeld.scheduler.queue import ModelQueue, QueueEntry
+from labeld.types import EncodedText, Logits
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Dispatcher:
             queue.ended.clear()
             await queue.ended.wait()
 
-    async def run(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[Row]:
+    async def run(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[Logits]:
         """Logits of each text, in their order. Texts that still wait when the caller is cancelled are never run.
 
         Raises OverloadedError when the queue is full, DeadlineExceededError when a text waited too long,

@@ -4,20 +4,14 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from labeld.engines.base import Engine
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Logits
 
 FIRST_GUESS = 2000.0
 """Tokens per second assumed of a model before its first batch."""
 
 RATE_DECAY = 0.95
 """Share of the past that the speed estimate keeps at each batch: about the last twenty batches count."""
-
-Row = NDArray[np.float32]
-"""Logits of one text, float32 [labels]."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +21,7 @@ class QueueEntry:
     text: EncodedText
     deadline: float
     """Time after which it is not started any more, on the monotonic clock."""
-    future: asyncio.Future[Row]
+    future: asyncio.Future[Logits]
     """Resolved on the event loop."""
     enqueued_at: float
     """Time of its arrival, on the monotonic clock."""

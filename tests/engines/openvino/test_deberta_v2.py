@@ -15,7 +15,6 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_p
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_config
-from labeld.engines.base import Logits
 from labeld.engines.openvino import chunked_attention
 from labeld.engines.openvino.architectures.relative_positions import Distances
 from labeld.engines.openvino.engine import OpenVinoEngine
@@ -23,7 +22,7 @@ from labeld.errors import FolderError
 from labeld.lifecycle.model import LoadOptions, load_model
 from labeld.repository.folders import BUNDLED
 from labeld.scoring import FUNCTIONS
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Logits
 
 BASE = {
     "hidden_size": 48,

@@ -16,11 +16,11 @@ from transformers import (
 )
 
 from labeld.checkpoint.config import ModelConfig, read_config
-from labeld.engines.base import Engine, Logits
+from labeld.engines.base import Engine
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.errors import FolderError
 from labeld.repository.folders import BUNDLED
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Logits
 
 TOLERANCE = 2e-5
 """Largest difference of a logit. The logits of these models spread over several units."""

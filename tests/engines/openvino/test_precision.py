@@ -13,12 +13,11 @@ from labeld.checkpoint.config import read_config
 from labeld.config.precision import parse_precisions
 from labeld.config.settings import Compute
 from labeld.engines import open_engine
-from labeld.engines.base import Logits
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.engines.openvino.precision import quantises
 from labeld.errors import PrecisionError, SettingsError
 from labeld.repository.folders import BUNDLED
-from labeld.types import EncodedText, Precision
+from labeld.types import EncodedText, Logits, Precision
 from tests.engines.openvino import test_deberta_v2
 from tests.engines.openvino.test_engine import BERT, MIXED, reference, texts
 from tests.support import graph_models

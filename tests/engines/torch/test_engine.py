@@ -18,11 +18,11 @@ from transformers.activations import ACT2FN
 
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
-from labeld.engines.base import Engine, Logits
+from labeld.engines.base import Engine
 from labeld.engines.openvino.layers import ACTIVATIONS
 from labeld.engines.torch.engine import TorchEngine
 from labeld.errors import FolderError
-from labeld.types import EncodedText
+from labeld.types import EncodedText, Logits
 
 TOLERANCE = 1e-5
 """Largest difference of a logit. The logits of these models spread over a tenth at least."""

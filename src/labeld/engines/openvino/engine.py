@@ -11,13 +11,12 @@ import openvino as ov
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig
-from labeld.engines.base import Logits
 from labeld.engines.openvino import architectures
 from labeld.engines.openvino.layers import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.engines.openvino.passes.int8 import quantise
 from labeld.engines.openvino.passes.unfuse_gelu import unfuse_gelu
 from labeld.engines.openvino.precision import compile_options, require_in_force
-from labeld.types import EncodedText, Precision
+from labeld.types import EncodedText, Logits, Precision
 
 WARM_UP_TOKENS = 16
 """Tokens of the text that is run while a model loads."""

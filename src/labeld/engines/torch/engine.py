@@ -17,10 +17,9 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, 
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_json
-from labeld.engines.base import Logits
 from labeld.engines.torch.model import build_model, refusals
 from labeld.errors import FolderError
-from labeld.types import EncodedText, Precision
+from labeld.types import EncodedText, Logits, Precision
 
 _log = logging.getLogger(__name__)
 
