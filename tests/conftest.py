@@ -88,7 +88,7 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def key_location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+def token_database(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     """Where access tokens can be kept: a SQLite file that is not there yet, then an empty PostgreSQL database."""
     if request.param == "sqlite":
         return locate(str(tmp_path / "new" / "tokens.sqlite3"))

@@ -86,11 +86,11 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
-def test_a_key_made_here_is_found_at_once(key_location: Location) -> None:
+def test_a_key_made_here_is_found_at_once(token_database: Location) -> None:
     """A rotated one by its new token only, a revoked one no more."""
 
     async def story() -> None:
-        async with authenticator_of(key_location) as authenticator:
+        async with authenticator_of(token_database) as authenticator:
             assert authenticator.empty
             key, token = await authenticator.create("laptop", "admin", ("org/*",), per_minute=7)
             assert not authenticator.empty
@@ -106,11 +106,11 @@ def test_a_key_made_here_is_found_at_once(key_location: Location) -> None:
     run(story)
 
 
-def test_a_key_made_elsewhere_is_found_by_its_first_request(key_location: Location) -> None:
+def test_a_key_made_elsewhere_is_found_by_its_first_request(token_database: Location) -> None:
     """And one that is revoked elsewhere is refused within two seconds, without a request asking for it."""
 
     async def story() -> None:
-        async with authenticator_of(key_location) as here, authenticator_of(key_location) as there:
+        async with authenticator_of(token_database) as here, authenticator_of(token_database) as there:
             key, token = await there.create("laptop")
             assert await found(here, token) == "laptop"
             assert not here.empty
@@ -128,12 +128,12 @@ TokenStore(locate(sys.argv[1]), bytes.fromhex(sys.argv[2])).revoke(sys.argv[3])
 """
 
 
-def test_a_revoke_by_another_process_is_followed_within_two_seconds(key_location: Location) -> None:
+def test_a_revoke_by_another_process_is_followed_within_two_seconds(token_database: Location) -> None:
     """Counted from its acknowledgement."""
-    where = str(key_location.path or key_location.url).replace("+psycopg", "")
+    where = str(token_database.path or token_database.url).replace("+psycopg", "")
 
     async def story() -> None:
-        async with authenticator_of(key_location) as authenticator:
+        async with authenticator_of(token_database) as authenticator:
             key, token = await authenticator.create("laptop")
             command = [sys.executable, "-c", REVOKES, where, SECRET, key.token_id]
             await asyncio.to_thread(subprocess.run, command, check=True)
@@ -326,13 +326,13 @@ def test_a_server_that_starts_without_its_store_is_closed_until_it_is_back() -> 
         run(story)
 
 
-def test_a_database_of_another_secret_ends_the_start(key_location: Location) -> None:
+def test_a_database_of_another_secret_ends_the_start(token_database: Location) -> None:
     """With a sentence, and no second server changes it."""
-    with closing(TokenStore(key_location, bytes(32))) as store:
+    with closing(TokenStore(token_database, bytes(32))) as store:
         store.snapshot()
 
     async def story() -> None:
-        authenticator = Authenticator(key_location, SECRET)
+        authenticator = Authenticator(token_database, SECRET)
         with pytest.raises(SettingsError, match="made with another secret"):
             await authenticator.open()
         await authenticator.close()

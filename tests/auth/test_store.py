@@ -42,9 +42,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(key_location: Location, clock: Clock) -> Iterator[TokenStore]:
+def store(token_database: Location, clock: Clock) -> Iterator[TokenStore]:
     """A store that is empty."""
-    with_clock = TokenStore(key_location, SECRET, clock)
+    with_clock = TokenStore(token_database, SECRET, clock)
     yield with_clock
     with_clock.close()
 
@@ -257,10 +257,10 @@ def test_last_used_never_goes_back(store: TokenStore) -> None:
     assert [one.last_used for one in store.everything()] == [20.0]
 
 
-def test_a_sign_in_code_counts_once(store: TokenStore, key_location: Location, clock: Clock) -> None:
+def test_a_sign_in_code_counts_once(store: TokenStore, token_database: Location, clock: Clock) -> None:
     """In all processes together, and not after its end; two that are used at once do not both count."""
     code, late = new_code(SECRET, clock.now + 60), new_code(SECRET, clock.now + 60)
-    other = TokenStore(key_location, SECRET, clock)
+    other = TokenStore(token_database, SECRET, clock)
     with ThreadPoolExecutor(4) as pool:
         counted = list(pool.map(lambda one: one.use_sign_in(code), [store, other] * 4))
     clock.now += 60
@@ -289,10 +289,10 @@ def test_no_token_is_in_the_database(tmp_path: Path) -> None:
     store.close()
 
 
-def test_another_secret_is_noticed(store: TokenStore, key_location: Location) -> None:
+def test_another_secret_is_noticed(store: TokenStore, token_database: Location) -> None:
     """Instead of refusing every token."""
     store.create(NewToken("laptop"))
-    other = TokenStore(key_location, bytes(32))
+    other = TokenStore(token_database, bytes(32))
 
     with pytest.raises(SettingsError, match="made with another secret"):
         other.snapshot()
@@ -315,10 +315,10 @@ store.create(NewToken(sys.argv[2]))
 
 
 def test_processes_that_open_it_first_at_the_same_moment(
-    key_location: Location, postgres: Postgres, store: TokenStore
+    token_database: Location, postgres: Postgres, store: TokenStore
 ) -> None:
     """Make one set of tables between them."""
-    where = str(key_location.path or key_location.url).replace("+psycopg", "")
+    where = str(token_database.path or token_database.url).replace("+psycopg", "")
     command = [sys.executable, "-c", OPENS, where]
     processes = [
         subprocess.Popen([*command, f"token {number}"], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
