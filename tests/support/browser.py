@@ -40,7 +40,6 @@ class Visitor:
         page.on("request", on_request)
         page.on("pageerror", lambda error: self.complaints.append(f"{path}: {error}"))
         page.goto(server.url + path)
-        page.wait_for_load_state("networkidle")
         return page
 
 
@@ -62,6 +61,8 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     visitor = Visitor(chromium)
     yield visitor
     for context in chromium.contexts:
+        for page in context.pages:
+            page.wait_for_load_state("networkidle")  # what goes wrong late counts too
         context.close()
     assert [] == visitor.complaints
 

@@ -551,39 +551,39 @@ def test_the_pages_are_small(guarded: Server, admin: str, visitor: Visitor) -> N
         assert sum(sizes) < 100_000
 
 
-def test_names_run_no_script(guarded: Server, admin: str, place: Path, visitor: Visitor) -> None:
+SHAPES = (
+    "<script>{0}</script>", "<img src=x onerror={0}>", "<svg onload={0}>", "'-{0}-'", '" onfocus={0} autofocus x="',
+    "</title><script>{0}</script>", "<a href=javascript:{0}>x</a>", "{{{{ {0} }}}}", "{{% {0} %}}", "${{{0}}}",
+    "<iframe srcdoc='<script>{0}</script>'>", "&lt;script&gt;{0}&lt;/script&gt;", "<style>@import 'x'</style>{0}",
+    "\\u003cscript\\u003e{0}", "<math><mtext><script>{0}</script>", "--><script>{0}</script>",
+    "]]><script>{0}</script>",
+    "javascript:{0}//", "<body onload={0}>", "</textarea><script>{0}</script>",
+)  # fmt: skip
+PLANTED = "main :is(script, img, iframe, math, style, svg)"
+
+
+def test_names_run_no_script(tmp_path: Path, visitor: Visitor) -> None:
     """500 of them that try to, in the list, in every question and beside the form."""
-    shapes = (
-        "<script>{0}</script>", "<img src=x onerror={0}>", "<svg onload={0}>", "'-{0}-'", '" onfocus={0} autofocus x="',
-        "</title><script>{0}</script>", "<a href=javascript:{0}>x</a>", "{{{{ {0} }}}}", "{{% {0} %}}", "${{{0}}}",
-        "<iframe srcdoc='<script>{0}</script>'>", "&lt;script&gt;{0}&lt;/script&gt;", "<style>@import 'x'</style>{0}",
-        "\\u003cscript\\u003e{0}", "<math><mtext><script>{0}</script>", "--><script>{0}</script>",
-        "]]><script>{0}</script>",
-        "javascript:{0}//", "<body onload={0}>", "</textarea><script>{0}</script>",
-    )  # fmt: skip
-    names = [shape.format(f"alert({at})") for at in range(25) for shape in shapes]
+    _, admin = create(tmp_path, "operator", role="admin")
+    names = [shape.format(f"alert({at})") for at in range(25) for shape in SHAPES]
     assert 500 == len(set(names))
-    location = Location(place / "keys" / "tokens.sqlite3")
-    store = TokenStore(location, open_secret(location, None))
-    keys = [store.create(NewToken(name))[0] for name in names]
-    page = visitor.open(guarded, "/sign-in", expected=(400,))
-    page.on("dialog", lambda dialog: visitor.complaints.append(dialog.message))
-    page.get_by_label("Access token with the role admin").fill(admin)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    shown = page.locator("table").first.locator("tbody th.name").all_text_contents()
-    assert set(names) <= set(shown)
-    assert 0 == page.locator("main :is(script, img, iframe, math, style, svg)").count()
-    for key in keys[: len(shapes)]:
-        page.goto(f"{guarded.url}{TOKENS}/{key.token_id}/revoke")
-        assert key.name in (page.locator("h1").text_content() or "")
-        assert 0 == page.locator("main :is(script, img, iframe, math, style, svg)").count()
-    for key in keys:
-        store.revoke(key.token_id)
-    store.close()
-    page.goto(guarded.url + TOKENS)
-    for shape in shapes:
-        page.get_by_label("Name").fill("x" * 101 + shape.format("alert(1)"))
-        page.locator("#name").evaluate("it => it.removeAttribute('maxlength')")
-        page.get_by_label("Models").fill(shape.format("alert(1)"))
-        page.get_by_role("button", name="Make the access token").click()
-        assert 0 == page.locator("main :is(script, img, iframe, math, style, svg)").count()
+    with serving(tmp_path) as running:
+        page = visitor.open(running, "/sign-in", expected=(400,))
+        page.on("dialog", lambda dialog: visitor.complaints.append(dialog.message))
+        page.get_by_label("Access token with the role admin").fill(admin)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        for shape in SHAPES:
+            page.get_by_label("Name").fill("x" * 101 + shape.format("alert(1)"))
+            page.locator("#name").evaluate("it => it.removeAttribute('maxlength')")
+            page.get_by_label("Models").fill(shape.format("alert(1)"))
+            page.get_by_role("button", name="Make the access token").click()
+            assert 0 == page.locator(PLANTED).count()
+        made = [create(tmp_path, name)[0] for name in names]
+        page.goto(running.url + TOKENS)
+        shown = page.locator("table").first.locator("tbody th.name").all_text_contents()
+        assert set(names) <= set(shown)
+        assert 0 == page.locator(PLANTED).count()
+        for one in made[: len(SHAPES)]:
+            page.goto(f"{running.url}{TOKENS}/{one.token_id}/revoke")
+            assert one.name in (page.locator("h1").text_content() or "")
+            assert 0 == page.locator(PLANTED).count()
