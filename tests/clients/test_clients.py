@@ -2,11 +2,8 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import venv
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +12,11 @@ import pytest
 
 from tests.conftest import same
 from tests.support.access_tokens import Keys, some_keys
-from tests.support.paths import ROOT
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import VOCABULARY_ONLY
 from tests.support.tls_front import tls_front
 
 CLIENTS = Path(__file__).parent
-CACHE = ROOT / ".cache/clients"
 MODEL = "/models/org/bert"
 PAIR = {"text": "the film was good", "text_pair": "I love it"}
 TEXTS = ["I like you. I love you", "the market fell", "世界 hello, world!", "not very good - it was bad 👎🏽", PAIR]
@@ -44,40 +39,6 @@ def ask(command: list[str], questions: list[dict[str, Any]], **variables: str) -
 def script(name: str, *arguments: str, python: Path | str = sys.executable) -> list[str]:
     """The command of a client script."""
     return [str(python), str(CLIENTS / name), *arguments]
-
-
-def installed(folder: Path, command: list[str]) -> Path:
-    """The folder, made by an installing command the first time; skips the test when it cannot be."""
-    if not (folder / "done").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=folder)
-        if done.returncode:
-            pytest.skip(f"cannot install: {done.stderr[-300:]}")
-        (folder / "done").touch()
-    return folder
-
-
-@pytest.fixture(scope="session")
-def old_python() -> Path:
-    """The interpreter of an environment with the huggingface_hub of September 2024."""
-    folder = CACHE / "huggingface_hub-0.25.2"
-    if not (folder / "done").exists():
-        venv.create(folder, with_pip=True)
-    return installed(folder, [str(folder / "bin/pip"), "install", "-q", "huggingface_hub==0.25.2"]) / "bin/python"
-
-
-@pytest.fixture(scope="session")
-def node() -> list[str]:
-    """A command that runs the script of the JavaScript clients."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("needs node and npm")
-    package = CLIENTS / "node/package.json"
-    folder = CACHE / f"node-{zlib.crc32(package.read_bytes()):08x}"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(package, folder)
-    shutil.copy(CLIENTS / "node/inference.mjs", folder)
-    installed(folder, ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"])
-    return ["node", str(folder / "inference.mjs")]
 
 
 @pytest.fixture(scope="session")

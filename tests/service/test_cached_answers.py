@@ -20,7 +20,6 @@ from labeld.service.service import Service
 from labeld.types import ClassifyReply, ClassifyRequest
 from tests.support.access_tokens import some_keys
 from tests.support.classify import classify
-from tests.support.redis_process import redis_server
 from tests.support.server_process import Server, serving, wait_until
 
 MODEL = "/models/org/bert"
@@ -213,7 +212,7 @@ def test_with_the_scope_token_an_open_server_has_one_scope(tmp_path: Path) -> No
         assert [False, True, True] == [from_cache(server, one) for one in (None, "Bearer hf_a", "Bearer hf_b")]
 
 
-def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_path: Path) -> None:
+def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_path: Path, redis_url: str) -> None:
     """Neither by the process that knew it nor, through Redis, by the next one, which does know it unreplaced."""
     folder = tmp_path / "models/org/bert"
     shutil.copytree(models_dir / "org/bert", folder)
@@ -242,8 +241,7 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
             assert new.encoded != old.encoded
             assert "cpu" == (await answered(other, text)).compute_type
 
-    with redis_server(tmp_path) as url:
-        asyncio.run(main(url))
+    asyncio.run(main(redis_url))
 
 
 def test_a_folder_that_changes_while_it_is_loaded_is_refused(

@@ -1,7 +1,6 @@
 """A real browser for tests, which minds what a person would not see: errors of scripts, and requests to other hosts."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
 
 from tests.support.server_process import Server
+from tests.support.tools import program
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 FAILED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
@@ -46,9 +46,7 @@ class Visitor:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium. NOTE: of a module, because asyncio.run fails in this thread while Playwright runs."""
-    executable = shutil.which("chromium")
-    if not executable:
-        pytest.skip("needs chromium")
+    executable = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser

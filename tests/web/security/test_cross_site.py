@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from labeld.auth.token_format import new_token
-from tests.clients.test_clients import node  # noqa: F401  # a fixture
 from tests.support.access_tokens import Keys, some_keys
 from tests.support.server_process import Server, serving
 
@@ -63,13 +62,9 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[int]:
+def site(node: list[str]) -> Iterator[int]:
     """The port of another site, which is there by two names: localhost and 127.0.0.1."""
-    try:
-        folder = Path(request.getfixturevalue("node")[1]).parent
-    except pytest.skip.Exception:
-        folder = tmp_path_factory.mktemp("site")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(Path(node[1]).parent)))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
@@ -156,8 +151,6 @@ def test_an_open_server_is_not_open_to_pages_of_other_sites(tmp_path: Path, unna
 
 def test_the_javascript_client_in_a_page(keyed: Server, keys: Keys, named: Page, unnamed: Page) -> None:
     """@huggingface/inference on a named site, with a good token and a wrong one; and on another site."""
-    if not named.evaluate("async (path) => (await fetch(path)).ok", IMPORTS["@huggingface/tasks"]):
-        pytest.skip("needs node and npm")
     url = f"{keyed.url}/models/labeld/sentiment-en"
     good = named.evaluate(CLIENT, [url, keys.tokens["user"]])
     wrong = named.evaluate(CLIENT, [url, keys.dead["revoked"]])
