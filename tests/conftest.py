@@ -13,6 +13,7 @@ from tests.support.browser import chromium, visitor
 from tests.support.client_packages import inference_package, node, old_python
 from tests.support.hub_models import classifier
 from tests.support.local_hub import LocalHub, local_hub
+from tests.support.paths import TESTS
 from tests.support.postgres_process import Postgres, postgres_server
 from tests.support.redis_process import redis_server
 from tests.support.server_process import Server, serving
@@ -35,6 +36,8 @@ NEEDS = {
     "server": "server",
 }
 """The marker of each test that takes the fixture, itself or through another one."""
+SLOW = {"benchmarks", "engines"}
+"""Folders of tests each of which computes with a model for seconds."""
 STARTS = {"LABELD", "run_labeld", "serving"}
 """Names that a module imports if its tests start processes of labeld."""
 
@@ -46,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         markers = {marker for fixture, marker in NEEDS.items() if fixture in item.fixturenames}
         if STARTS & vars(item.module).keys():
             markers.add("server")
+        if item.path.relative_to(TESTS).parts[0] in SLOW:
+            markers.add("slow")
         for marker in markers:
             item.add_marker(marker)
 

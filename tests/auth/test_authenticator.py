@@ -23,6 +23,8 @@ from labeld.auth.token_format import new_token
 from labeld.errors import SettingsError
 from tests.support.postgres_process import postgres_server
 
+pytestmark = pytest.mark.slow
+
 SECRET = "0f" * 32
 
 
@@ -291,9 +293,14 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
 
 @pytest.mark.parametrize("harm", [break_file, lock_file, remove_file, damage_row])
 def test_a_file_that_goes_away_and_comes_back(
-    file: Location, harm: Callable[[Location], Callable[[], None]], caplog: pytest.LogCaptureFixture
+    file: Location,
+    harm: Callable[[Location], Callable[[], None]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Known tokens stay valid for a minute, unknown ones are never refused as such, and nothing is lost."""
+    monkeypatch.setattr("labeld.auth.database.LOCK_SECONDS", 1.6)  # a lock outlasts a read, as it does by default
+    monkeypatch.setattr("labeld.auth.authenticator.READ_SECONDS", 0.6)
     run(lambda: survives(file, lambda: harm(file), caplog))
 
 

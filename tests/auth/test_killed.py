@@ -17,6 +17,8 @@ from labeld.auth.database_url import Location
 from labeld.auth.records import NewToken
 from labeld.auth.store import TokenStore, digest_of
 
+pytestmark = pytest.mark.slow
+
 SECRET = bytes(range(32))
 KILLS = 24
 

@@ -420,8 +420,9 @@ def test_a_file_that_is_harmed_is_unavailable_and_not_made_anew(file: Path, harm
     assert harm is not remove or not file.exists()
 
 
-def test_a_file_that_is_locked_is_unavailable(file: Path) -> None:
+def test_a_file_that_is_locked_is_unavailable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the wait is over."""
+    monkeypatch.setattr("labeld.auth.database.LOCK_SECONDS", 0.3)
     store = opened(file)
     other = sqlite3.connect(file)
     other.execute("BEGIN EXCLUSIVE")

@@ -164,6 +164,7 @@ def test_an_address_loads_no_model(site: Server, visitor: Visitor) -> None:
 def test_empty_text(site: Server, visitor: Visitor) -> None:
     """Nothing is sent, and the sentence is in place."""
     page = visitor.open(site, "/models/org/bert")
+    page.wait_for_load_state("networkidle")
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.fill("#text", "  \n ")
