@@ -264,11 +264,11 @@ def test_signing_out_ends_the_session_of_this_browser(person: Person) -> None:
 
 def test_a_session_ends_with_its_token(guarded: Server, place: Path) -> None:
     """At once when the person revokes the token they came with; they are told so before."""
-    key, token = create(place, "a second operator", role="admin")
+    access_token, token = create(place, "a second operator", role="admin")
     person = Person(guarded)
     person.sign_in(token)
-    assert "You are signed in with it" in person.get(f"{TOKENS}/{key.token_id}/revoke").text
-    reply = person.send(f"{TOKENS}/{key.token_id}/revoke")
+    assert "You are signed in with it" in person.get(f"{TOKENS}/{access_token.token_id}/revoke").text
+    reply = person.send(f"{TOKENS}/{access_token.token_id}/revoke")
 
     assert "/sign-in" == urlsplit(reply.url).path
     assert 401 == ask(guarded, token)
@@ -387,30 +387,30 @@ def test_revoking_asks_first(person: Person) -> None:
 
 def test_rotating_gives_a_successor(person: Person, admin: str, place: Path) -> None:
     """The old token is refused, the new one is shown once; who rotates their own stays signed in."""
-    key, token = create(place, "rotates", role="admin")
+    access_token, token = create(place, "rotates", role="admin")
     other = Person(person.server)
     other.sign_in(token)
     person.sign_in(token)
-    reply = person.send(f"{TOKENS}/{key.token_id}/rotate")
+    reply = person.send(f"{TOKENS}/{access_token.token_id}/rotate")
     new = TOKEN.findall(reply.text)[0]
 
     assert "no-store" == reply.headers["cache-control"]
     assert (401, 200) == (ask(person.server, token), ask(person.server, new))
     assert TOKENS == urlsplit(person.get(TOKENS).url).path
     assert "/sign-in" == urlsplit(other.get(TOKENS).url).path
-    revoked = person.send(f"{TOKENS}/{key.token_id}/revoke")
+    revoked = person.send(f"{TOKENS}/{access_token.token_id}/revoke")
     assert "/sign-in" == urlsplit(revoked.url).path
     person.sign_in(admin)
-    assert 400 == person.send(f"{TOKENS}/{key.token_id}/rotate").status_code
+    assert 400 == person.send(f"{TOKENS}/{access_token.token_id}/rotate").status_code
 
 
-@pytest.mark.parametrize("key", ["0" * 12, "x", "%27%20or%201=1", "a" * 3000])
-def test_an_unknown_token_is_404(person: Person, key: str) -> None:
+@pytest.mark.parametrize("unknown", ["0" * 12, "x", "%27%20or%201=1", "a" * 3000])
+def test_an_unknown_token_is_404(person: Person, unknown: str) -> None:
     """To look at, to revoke and to rotate, as a page."""
     replies = [
-        person.get(f"{TOKENS}/{key}/revoke"),
-        person.send(f"{TOKENS}/{key}/revoke"),
-        person.send(f"{TOKENS}/{key}/rotate"),
+        person.get(f"{TOKENS}/{unknown}/revoke"),
+        person.send(f"{TOKENS}/{unknown}/revoke"),
+        person.send(f"{TOKENS}/{unknown}/rotate"),
     ]
     assert [404] * 3 == [one.status_code for one in replies]
     assert all("<h1>" in one.text for one in replies)
