@@ -81,7 +81,7 @@ def test_several_workers_say_whose_numbers_these_are(tmp_path: Any) -> None:
 
 def test_the_charts_move(busy: Server, visitor: Visitor) -> None:
     """They are drawn from the history, follow it, and rest while nobody looks."""
-    page = visitor.open(busy, "/static/icon.svg")
+    page = visitor.open(busy, "/models")
     page.clock.install()
     page.goto(busy.url + "/status")
     page.locator("#charts .chart path").first.wait_for(state="attached")
