@@ -18,7 +18,7 @@ from labeld.protocol.request import parse_request
 from labeld.service.build import open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyReply, ClassifyRequest
-from tests.support.access_tokens import some_keys
+from tests.support.access_tokens import some_access_tokens
 from tests.support.classify import classify
 from tests.support.server_process import Server, serving, wait_until
 
@@ -197,12 +197,12 @@ def from_cache(server: Server, authorization: str | None) -> bool:
 
 def test_with_the_scope_token_answers_are_those_of_the_token_and_not_of_the_header(tmp_path: Path) -> None:
     """Another token computes anew; another spelling of the header does not, nor does the token's successor."""
-    keys = some_keys(tmp_path)
-    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path), LABELD_CACHE_SCOPE="token") as server:
-        headers = [f"Bearer {keys.tokens['user']}", f"Bearer {keys.tokens['admin']}", f"bearer: {keys.tokens['user']} "]
+    access_tokens = some_access_tokens(tmp_path)
+    with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path), LABELD_CACHE_SCOPE="token") as server:
+        headers = [f"Bearer {access_tokens.tokens['user']}", f"Bearer {access_tokens.tokens['admin']}", f"bearer: {access_tokens.tokens['user']} "]
         assert [False, False, True] == [from_cache(server, one) for one in headers]
-        with keys.store() as store:
-            _, successor = store.rotate(keys.ids["user"])
+        with access_tokens.store() as store:
+            _, successor = store.rotate(access_tokens.ids["user"])
         assert from_cache(server, f"Bearer {successor}")
 
 

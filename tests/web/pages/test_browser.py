@@ -325,10 +325,8 @@ def assert_nothing_planted(page: Page) -> None:
 
 @pytest.mark.parametrize("number", range(5))
 def test_no_planted_label_runs(planted: Server, visitor: Visitor, number: int) -> None:
-    """Labels, architecture, examples and texts that are payloads, on the page, in the ranking and the JSON.
-
-    The browser is told to ignore the page's policy: escaping alone must do.
-    """
+    """Labels, architecture, examples and texts that are payloads, on the page, in the ranking and the JSON."""
+    # NOTE: the browser is told to ignore the page's policy: escaping alone must do
     payloads = PAYLOADS[number * 100 : number * 100 + 100]
     page = visitor.open(planted, f"/models/planted/model-{number}", bypass_csp=True)
     labels = page.locator(".labels .tag").all_inner_texts()
