@@ -16,16 +16,12 @@ from tests.support.local_hub import LocalHub, local_hub
 from tests.support.paths import TESTS
 from tests.support.postgres_process import Postgres, postgres_server
 from tests.support.redis_process import redis_server
-from tests.support.server_process import Server, serving
+from tests.support.server_process import NO_CACHE, Server, serving
 
 __all__ = ["chromium", "inference_package", "node", "old_python", "visitor"]
 """Fixtures from elsewhere."""
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: threads that wait for each other are slower than one
-
-NO_CACHE = ("--cache-bytes", "0")
-"""So that every answer is computed: what most tests are about."""
-
 
 NEEDS = {
     "chromium": "browser",
@@ -111,15 +107,6 @@ def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
         return [pipelines[model](text, **{"top_k": None, **parameters}) for text in texts]
 
     return ask
-
-
-def same(actual: list[list[dict[str, Any]]], reference: list[list[dict[str, Any]]]) -> None:
-    """Asserts that rankings have the same labels in the same order, and scores within 1e-5."""
-    assert [[one["label"] for one in ranking] for ranking in actual] == [
-        [one["label"] for one in ranking] for ranking in reference
-    ]
-    for ours, theirs in zip(actual, reference, strict=True):
-        assert [one["score"] for one in ours] == pytest.approx([one["score"] for one in theirs], abs=1e-5)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from labeld.repository.folders import DEFAULT_MODEL
-from tests.conftest import NO_CACHE, same
-from tests.support.server_process import run_labeld, serving, wait_until
+from tests.support.rankings import same
+from tests.support.server_process import NO_CACHE, run_labeld, serving, wait_until
 
 
 def broken(models_dir: Path, root: Path, spoil: Callable[[Path], object]) -> Path:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import same
 from tests.support.access_tokens import AccessTokens, some_access_tokens
+from tests.support.rankings import same
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import VOCABULARY_ONLY
 from tests.support.tls_front import tls_front

@@ -9,9 +9,9 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
-from tests.conftest import NO_CACHE, same
 from tests.support.more_models import with_ballast
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.rankings import same
+from tests.support.server_process import NO_CACHE, Server, serving, wait_until
 from tests.support.tiny_models import TEXTS
 
 Ask = Callable[..., list[Any]]

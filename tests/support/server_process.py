@@ -20,6 +20,8 @@ LABELD = str(Path(sys.executable).with_name("labeld"))
 READY = re.compile(r"answers at (http://\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
+NO_CACHE = ("--cache-bytes", "0")
+"""So that every answer is computed: what most tests are about."""
 
 
 @dataclass

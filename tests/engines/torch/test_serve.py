@@ -22,7 +22,7 @@ from transformers import (
     pipeline,
 )
 
-from tests.conftest import same
+from tests.support.rankings import same
 from tests.support.server_process import serving, wait_until
 from tests.support.tiny_models import NAMES, TEXTS, VOCABULARY, save, seeded
 
