@@ -304,6 +304,7 @@ def test_a_file_that_goes_away_and_comes_back(
     run(lambda: survives(file, lambda: harm(file), caplog))
 
 
+@pytest.mark.postgres
 def test_a_postgres_that_stops_and_starts(caplog: pytest.LogCaptureFixture) -> None:
     """Known tokens stay valid for a minute, unknown ones are never refused as such, and nothing is lost."""
     with postgres_server() as own:
@@ -315,6 +316,7 @@ def test_a_postgres_that_stops_and_starts(caplog: pytest.LogCaptureFixture) -> N
         run(lambda: survives(locate(own.database()), stop, caplog))
 
 
+@pytest.mark.postgres
 def test_a_server_that_starts_without_its_store_is_closed_until_it_is_back() -> None:
     """It does not open itself to everybody, and follows once the store answers."""
     with postgres_server() as own:
