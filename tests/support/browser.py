@@ -65,6 +65,16 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     assert [] == visitor.complaints
 
 
+def weights(page: Page, url: str) -> list[int]:
+    """Bytes of each answer that a page is made of, the page itself included, once nothing more is asked for."""
+    page.wait_for_load_state("networkidle")  # of the page before
+    finished: list[Request] = []
+    page.on("requestfinished", finished.append)
+    page.goto(url, wait_until="networkidle")
+    page.remove_listener("requestfinished", finished.append)
+    return [len(response.body()) for request in finished if (response := request.response())]
+
+
 SETTLED = """() => new Promise(requestAnimationFrame)
     .then(() => Promise.allSettled(document.getAnimations().map(one => one.finished)))
     .then(() => null)"""

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from transformers import BertConfig, BertForSequenceClassification
 
 from tests.support import tiny_models
-from tests.support.browser import PHONE, Visitor, findings
+from tests.support.browser import PHONE, Visitor, findings, weights
 from tests.support.payloads import PAYLOADS
 from tests.support.server_process import Server, serving
 
@@ -257,10 +257,7 @@ def test_a_widget_in_use_is_accessible(site: Server, visitor: Visitor) -> None:
 def test_pages_are_light(site: Server, visitor: Visitor, path: str) -> None:
     """Less than 100 KB in all, and at most 10 requests."""
     page = visitor.open(site, "/static/icon.svg")
-    sizes: list[int] = []
-    page.on("requestfinished", lambda request: sizes.append(len(request.response().body())))
-    page.goto(site.url + path)
-    page.wait_for_load_state("networkidle")
+    sizes = weights(page, site.url + path)
 
     assert 3 <= len(sizes) <= 10
     assert sum(sizes) < 100_000

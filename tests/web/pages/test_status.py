@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from labeld.web.pages.formatting import shown
-from tests.support.browser import Visitor, findings
+from tests.support.browser import Visitor, findings, weights
 from tests.support.server_process import Server, serving, wait_until
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -130,10 +130,8 @@ def test_a_server_that_is_gone_is_said_so(tmp_path: Any, visitor: Visitor) -> No
 
 def test_it_is_accessible_and_small(busy: Server, visitor: Visitor) -> None:
     """No serious finding of axe, in light, dark and on a phone; few requests; nothing is cut off."""
-    sizes: list[int] = []
     page = visitor.open(busy, "/status")
-    page.on("response", lambda reply: sizes.append(len(reply.body())))
-    page.goto(busy.url + "/status", wait_until="networkidle")
+    sizes = weights(page, busy.url + "/status")
     page.locator("#charts").wait_for()
     assert len(sizes) <= 10
     assert sum(sizes) < 100_000

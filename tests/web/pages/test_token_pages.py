@@ -16,7 +16,7 @@ from labeld.auth.records import AccessToken, NewToken
 from labeld.auth.secret import open_secret
 from labeld.auth.store import TokenStore
 from labeld.web.security.sessions import COOKIE
-from tests.support.browser import Visitor, findings
+from tests.support.browser import Visitor, findings, weights
 from tests.support.raw_http import raw
 from tests.support.server_process import Server, serving, wait_until
 
@@ -548,9 +548,7 @@ def test_the_pages_are_small(guarded: Server, admin: str, visitor: Visitor) -> N
     page.get_by_label("Access token with the role admin").fill(admin)
     page.get_by_role("button", name="Sign in", exact=True).click()
     for path in ("/sign-in", TOKENS):
-        sizes: list[int] = []
-        page.on("response", lambda reply, sizes=sizes: sizes.append(len(reply.body())))
-        page.goto(guarded.url + path, wait_until="networkidle")
+        sizes = weights(page, guarded.url + path)
         assert 2 <= len(sizes) <= 10
         assert sum(sizes) < 100_000
 
