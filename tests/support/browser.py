@@ -69,9 +69,15 @@ def weights(page: Page, url: str) -> list[int]:
     """Bytes of each answer that a page is made of, the page itself included, once nothing more is asked for."""
     page.wait_for_load_state("networkidle")  # of the page before
     finished: list[Request] = []
-    page.on("requestfinished", finished.append)
+
+    def note(request: Request) -> None:
+        finished.append(request)  # Playwright takes no built-in function as a handler
+
+    page.route("**/*", lambda route: route.continue_())  # without the browser's cache: all of it comes anew
+    page.on("requestfinished", note)
     page.goto(url, wait_until="networkidle")
-    page.remove_listener("requestfinished", finished.append)
+    page.remove_listener("requestfinished", note)
+    page.unroute_all()
     return [len(response.body()) for request in finished if (response := request.response())]
 
 
