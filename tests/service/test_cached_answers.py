@@ -199,7 +199,8 @@ def test_with_the_scope_token_answers_are_those_of_the_token_and_not_of_the_head
     """Another token computes anew; another spelling of the header does not, nor does the token's successor."""
     access_tokens = some_access_tokens(tmp_path)
     with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path), LABELD_CACHE_SCOPE="token") as server:
-        headers = [f"Bearer {access_tokens.tokens['user']}", f"Bearer {access_tokens.tokens['admin']}", f"bearer: {access_tokens.tokens['user']} "]
+        user, admin = (access_tokens.tokens[name] for name in ("user", "admin"))
+        headers = [f"Bearer {user}", f"Bearer {admin}", f"bearer: {user} "]
         assert [False, False, True] == [from_cache(server, one) for one in headers]
         with access_tokens.store() as store:
             _, successor = store.rotate(access_tokens.ids["user"])
