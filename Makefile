@@ -1,4 +1,6 @@
-.PHONY: all environment lint test figures docs
+.PHONY: all environment lint quick check test figures docs
+
+QUICK = not (browser or minutes or node or postgres or redis or server or slow)
 
 all: environment lint test
 
@@ -14,6 +16,14 @@ lint:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
+quick:
+	.venv/bin/pytest -q -m "$(QUICK)"
+
+# before each commit, within a minute
+check:
+	$(MAKE) --no-print-directory -j2 lint quick
+
+# before each push, within six minutes on two cores
 test:
 	.venv/bin/pytest
 

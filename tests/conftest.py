@@ -1,39 +1,74 @@
 """What several test files share: a folder of small models, a server of them, and transformers' answers."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+import redis
 
 from labeld.auth.database_url import Location, locate
-from tests.support import tiny_models
 from tests.support.browser import chromium, visitor
+from tests.support.client_packages import inference_package, node, old_python
 from tests.support.hub_models import classifier
 from tests.support.local_hub import LocalHub, local_hub
+from tests.support.paths import TESTS
 from tests.support.postgres_process import Postgres, postgres_server
-from tests.support.server_process import Server, serving
+from tests.support.redis_process import redis_server
+from tests.support.server_process import NO_CACHE, Server, serving
 
-__all__ = ["chromium", "visitor"]
+__all__ = ["chromium", "inference_package", "node", "old_python", "visitor"]
 """Fixtures from elsewhere."""
 
-NO_CACHE = ("--cache-bytes", "0")
-"""So that every answer is computed: what most tests are about."""
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: threads that wait for each other are slower than one
+
+NEEDS = {
+    "chromium": "browser",
+    "inference_package": "node",
+    "node": "node",
+    "postgres": "postgres",
+    "redis_url": "redis",
+    "server": "server",
+}
+"""The marker of each test that takes the fixture, itself or through another one."""
+SLOW = {"benchmarks", "engines"}
+"""Folders of tests each of which computes with a model for seconds."""
+STARTS = {"LABELD", "run_labeld", "serving"}
+"""Names that a module imports if its tests start processes of labeld."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by what they need."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        markers = {marker for fixture, marker in NEEDS.items() if fixture in item.fixturenames}
+        if STARTS & vars(item.module).keys():
+            markers.add("server")
+        if item.path.relative_to(TESTS).parts[0] in SLOW:
+            markers.add("slow")
+        for marker in markers:
+            item.add_marker(marker)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One file or one test runs in this process, which has started sooner than workers have."""
+    return 0 if len(config.args) == 1 and ".py" in config.args[0] else None
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_access_tokens_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the access tokens of whoever runs it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LABELD_TOKENS_DB", str(tmp_path_factory.mktemp("keys") / "tokens.sqlite3"))
+        patch.setenv("LABELD_TOKENS_DB", str(tmp_path_factory.mktemp("tokens") / "tokens.sqlite3"))
         yield
 
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of small models."""
+    from tests.support import tiny_models  # imports torch, which takes seconds
+
     root = tmp_path_factory.mktemp("models")
     tiny_models.build_all(root)
     return root
@@ -59,6 +94,9 @@ def hub() -> Iterator[LocalHub]:
 @pytest.fixture(scope="session")
 def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
     """Rankings of transformers: `expected(model, texts, **parameters)`; a text is a string or a pair as a dict."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
     pipelines: dict[str, Any] = {}
 
     def ask(model: str, texts: list[Any], **parameters: Any) -> list[list[dict[str, Any]]]:
@@ -71,15 +109,6 @@ def expected(models_dir: Path) -> Callable[..., list[list[dict[str, Any]]]]:
     return ask
 
 
-def same(actual: list[list[dict[str, Any]]], reference: list[list[dict[str, Any]]]) -> None:
-    """Asserts that rankings have the same labels in the same order, and scores within 1e-5."""
-    assert [[one["label"] for one in ranking] for ranking in actual] == [
-        [one["label"] for one in ranking] for ranking in reference
-    ]
-    for ours, theirs in zip(actual, reference, strict=True):
-        assert [one["score"] for one in ours] == pytest.approx([one["score"] for one in theirs], abs=1e-5)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL for all tests that do not stop it."""
@@ -87,8 +116,23 @@ def postgres() -> Iterator[Postgres]:
         yield running
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def key_location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+@pytest.fixture(scope="session")
+def _redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a redis-server for all tests that do not stop it."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(_redis_process: str) -> str:
+    """The URL of a Redis that is empty."""
+    with redis.Redis.from_url(_redis_process) as client:
+        client.flushall()
+    return _redis_process
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def token_database(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     """Where access tokens can be kept: a SQLite file that is not there yet, then an empty PostgreSQL database."""
     if request.param == "sqlite":
         return locate(str(tmp_path / "new" / "tokens.sqlite3"))

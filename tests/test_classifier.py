@@ -15,7 +15,7 @@ import pytest
 
 import labeld
 from labeld import Classifier, LabeldError, LabelScore
-from tests.conftest import same
+from tests.support.rankings import same
 from tests.support.tiny_models import TEXTS
 
 PAIR = ("the film was good", "I love it")

@@ -23,6 +23,8 @@ from labeld.auth.token_format import new_token
 from labeld.errors import SettingsError
 from tests.support.postgres_process import postgres_server
 
+pytestmark = pytest.mark.slow
+
 SECRET = "0f" * 32
 
 
@@ -39,7 +41,7 @@ class Clock:
 
 @asynccontextmanager
 async def authenticator_of(location: Location, **clocks: Any) -> AsyncIterator[Authenticator]:
-    """A key ring that is open."""
+    """An authenticator that is open."""
     authenticator = Authenticator(location, SECRET, **clocks)
     await authenticator.open()
     try:
@@ -49,7 +51,7 @@ async def authenticator_of(location: Location, **clocks: Any) -> AsyncIterator[A
 
 
 async def found(authenticator: Authenticator, token: str) -> str:
-    """What a request with this token comes to: a key's name, `unknown`, or `away`."""
+    """What a request with this token comes to: an access token's name, `unknown`, or `away`."""
     try:
         try:
             return authenticator.find(token).name
@@ -86,19 +88,19 @@ def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(story())
 
 
-def test_a_key_made_here_is_found_at_once(key_location: Location) -> None:
+def test_an_access_token_made_here_is_found_at_once(token_database: Location) -> None:
     """A rotated one by its new token only, a revoked one no more."""
 
     async def story() -> None:
-        async with authenticator_of(key_location) as authenticator:
+        async with authenticator_of(token_database) as authenticator:
             assert authenticator.empty
-            key, token = await authenticator.create("laptop", "admin", ("org/*",), per_minute=7)
+            access_token, token = await authenticator.create("laptop", "admin", ("org/*",), per_minute=7)
             assert not authenticator.empty
-            assert authenticator.find(token) == key
-            renewed, other = await authenticator.rotate(key.token_id)
+            assert authenticator.find(token) == access_token
+            renewed, other = await authenticator.rotate(access_token.token_id)
             assert await found(authenticator, token) == "unknown"
             assert authenticator.find(other) == renewed
-            revoked = await authenticator.revoke(key.token_id)
+            revoked = await authenticator.revoke(access_token.token_id)
             assert await found(authenticator, other) == "unknown"
             assert await authenticator.everything() == [revoked]
             assert not authenticator.empty  # or the last revoke would open the server to everybody
@@ -106,15 +108,15 @@ def test_a_key_made_here_is_found_at_once(key_location: Location) -> None:
     run(story)
 
 
-def test_a_key_made_elsewhere_is_found_by_its_first_request(key_location: Location) -> None:
+def test_an_access_token_made_elsewhere_is_found_by_its_first_request(token_database: Location) -> None:
     """And one that is revoked elsewhere is refused within two seconds, without a request asking for it."""
 
     async def story() -> None:
-        async with authenticator_of(key_location) as here, authenticator_of(key_location) as there:
-            key, token = await there.create("laptop")
+        async with authenticator_of(token_database) as here, authenticator_of(token_database) as there:
+            access_token, token = await there.create("laptop")
             assert await found(here, token) == "laptop"
             assert not here.empty
-            await there.revoke(key.token_id)
+            await there.revoke(access_token.token_id)
             assert await becomes("unknown", here, token)
 
     run(story)
@@ -128,14 +130,14 @@ TokenStore(locate(sys.argv[1]), bytes.fromhex(sys.argv[2])).revoke(sys.argv[3])
 """
 
 
-def test_a_revoke_by_another_process_is_followed_within_two_seconds(key_location: Location) -> None:
+def test_a_revoke_by_another_process_is_followed_within_two_seconds(token_database: Location) -> None:
     """Counted from its acknowledgement."""
-    where = str(key_location.path or key_location.url).replace("+psycopg", "")
+    where = str(token_database.path or token_database.url).replace("+psycopg", "")
 
     async def story() -> None:
-        async with authenticator_of(key_location) as authenticator:
-            key, token = await authenticator.create("laptop")
-            command = [sys.executable, "-c", REVOKES, where, SECRET, key.token_id]
+        async with authenticator_of(token_database) as authenticator:
+            access_token, token = await authenticator.create("laptop")
+            command = [sys.executable, "-c", REVOKES, where, SECRET, access_token.token_id]
             await asyncio.to_thread(subprocess.run, command, check=True)
             assert await becomes("unknown", authenticator, token)
 
@@ -259,7 +261,7 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
     """The story of a store that goes and comes back while a server runs."""
     ticks = Clock()
     async with authenticator_of(location, ticks=ticks) as authenticator:
-        key, known = await authenticator.create("laptop")
+        access_token, known = await authenticator.create("laptop")
         mend = harm()
         try:
             await authenticator.refresh()
@@ -274,13 +276,13 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
             assert await found(authenticator, known) == "away"
             assert not authenticator.empty
             with pytest.raises(TokenStoreUnavailableError):
-                await authenticator.rotate(key.token_id)
+                await authenticator.rotate(access_token.token_id)
         finally:
             mend()
         await authenticator.refresh()
         assert await found(authenticator, known) == "laptop"
         assert await found(authenticator, new_token()) == "unknown"
-        await authenticator.revoke(key.token_id)
+        await authenticator.revoke(access_token.token_id)
         assert await found(authenticator, known) == "unknown"
     said = [record.getMessage() for record in log.records if record.levelno >= logging.WARNING]
     assert len(said) >= 2
@@ -291,12 +293,18 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
 
 @pytest.mark.parametrize("harm", [break_file, lock_file, remove_file, damage_row])
 def test_a_file_that_goes_away_and_comes_back(
-    file: Location, harm: Callable[[Location], Callable[[], None]], caplog: pytest.LogCaptureFixture
+    file: Location,
+    harm: Callable[[Location], Callable[[], None]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Known tokens stay valid for a minute, unknown ones are never refused as such, and nothing is lost."""
+    monkeypatch.setattr("labeld.auth.database.LOCK_SECONDS", 1.6)  # a lock outlasts a read, as it does by default
+    monkeypatch.setattr("labeld.auth.authenticator.READ_SECONDS", 0.6)
     run(lambda: survives(file, lambda: harm(file), caplog))
 
 
+@pytest.mark.postgres
 def test_a_postgres_that_stops_and_starts(caplog: pytest.LogCaptureFixture) -> None:
     """Known tokens stay valid for a minute, unknown ones are never refused as such, and nothing is lost."""
     with postgres_server() as own:
@@ -308,6 +316,7 @@ def test_a_postgres_that_stops_and_starts(caplog: pytest.LogCaptureFixture) -> N
         run(lambda: survives(locate(own.database()), stop, caplog))
 
 
+@pytest.mark.postgres
 def test_a_server_that_starts_without_its_store_is_closed_until_it_is_back() -> None:
     """It does not open itself to everybody, and follows once the store answers."""
     with postgres_server() as own:
@@ -326,13 +335,13 @@ def test_a_server_that_starts_without_its_store_is_closed_until_it_is_back() -> 
         run(story)
 
 
-def test_a_database_of_another_secret_ends_the_start(key_location: Location) -> None:
+def test_a_database_of_another_secret_ends_the_start(token_database: Location) -> None:
     """With a sentence, and no second server changes it."""
-    with closing(TokenStore(key_location, bytes(32))) as store:
+    with closing(TokenStore(token_database, bytes(32))) as store:
         store.snapshot()
 
     async def story() -> None:
-        authenticator = Authenticator(key_location, SECRET)
+        authenticator = Authenticator(token_database, SECRET)
         with pytest.raises(SettingsError, match="made with another secret"):
             await authenticator.open()
         await authenticator.close()
@@ -372,30 +381,30 @@ def test_last_use_is_written_every_thirty_seconds(file: Location) -> None:
 
     async def written(authenticator: Authenticator, expected: float | None) -> bool:
         await asyncio.sleep(1.5)  # for the round that is made every second
-        return [key.last_used for key in await authenticator.everything()] == [expected]
+        return [access_token.last_used for access_token in await authenticator.everything()] == [expected]
 
     async def story() -> None:
         async with authenticator_of(file, now=now, ticks=ticks) as authenticator:
-            key, _ = await authenticator.create("laptop")
-            authenticator.used(key)
+            access_token, _ = await authenticator.create("laptop")
+            authenticator.used(access_token)
             now.now += 5
-            authenticator.used(key)
+            authenticator.used(access_token)
             ticks.now += 29
             assert await written(authenticator, None)
             ticks.now += 1
             assert await written(authenticator, now.now)
             first = now.now
             now.now += 7
-            authenticator.used(key)
+            authenticator.used(access_token)
             assert await written(authenticator, first)
         store = TokenStore(file, open_secret(file, SECRET))
-        assert [key.last_used for key in store.everything()] == [now.now]
+        assert [access_token.last_used for access_token in store.everything()] == [now.now]
 
     run(story)
 
 
 def test_requests_per_minute_are_counted(file: Location) -> None:
-    """In windows of a minute that the first request begins, each key for itself."""
+    """In windows of a minute that the first request begins, each access token for itself."""
     ticks = Clock()
 
     async def story() -> None:
@@ -412,7 +421,7 @@ def test_requests_per_minute_are_counted(file: Location) -> None:
             assert (caught.value.per_minute, caught.value.retry_after) == (3, 30.0)
             authenticator.admit(other)
             authenticator.admit(free)
-            await authenticator.create("another")  # the keys are read anew, the count stays
+            await authenticator.create("another")  # the access tokens are read anew, the count stays
             ticks.now += 29.9
             with pytest.raises(RateLimitedError):
                 authenticator.admit(limited)
@@ -430,11 +439,11 @@ def test_workers_share_a_limit(file: Location) -> None:
 
     async def story() -> None:
         async with authenticator_of(file, workers=4) as authenticator:
-            key, _ = await authenticator.create("limited", per_minute=9)
+            access_token, _ = await authenticator.create("limited", per_minute=9)
             for _ in range(3):
-                authenticator.admit(key)
+                authenticator.admit(access_token)
             with pytest.raises(RateLimitedError, match="may send 9 requests per minute; try again in 60 seconds"):
-                authenticator.admit(key)
+                authenticator.admit(access_token)
 
     run(story)
 
@@ -468,10 +477,12 @@ def test_a_bad_request_makes_no_database(file: Location) -> None:
         (("name", "a/*"), ["name", "a/b"], ["a", "b/a"]),
     ],
 )
-def test_models_that_a_key_may_use(file: Location, models: Any, allowed: list[str], refused: list[str]) -> None:
+def test_models_that_an_access_token_may_use(
+    file: Location, models: Any, allowed: list[str], refused: list[str]
+) -> None:
     """An id is that model, org/* is all of org, none is all."""
     store = TokenStore(file, bytes(32))
-    key, _ = store.create(NewToken("laptop", models=models))
+    access_token, _ = store.create(NewToken("laptop", models=models))
 
-    assert all(map(key.allows, allowed))
-    assert not any(map(key.allows, refused))
+    assert all(map(access_token.allows, allowed))
+    assert not any(map(access_token.allows, refused))

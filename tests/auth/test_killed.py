@@ -1,11 +1,13 @@
 """SIGKILL while access tokens are made, revoked and rotated: what was acknowledged counts, nothing is half-done."""
 
+import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,32 +17,48 @@ from labeld.auth.database_url import Location
 from labeld.auth.records import NewToken
 from labeld.auth.store import TokenStore, digest_of
 
+pytestmark = pytest.mark.slow
+
 SECRET = bytes(range(32))
 KILLS = 24
 
 CHANGES = """
+import os
 import sys
+import psycopg
+import sqlalchemy.dialects.postgresql.psycopg
 from labeld.auth.database_url import locate
 from labeld.auth.records import NewToken
 from labeld.auth.store import TokenStore
 
-store = TokenStore(locate(sys.argv[1]), bytes(range(32)))
-store.snapshot()
-print("ready", flush=True)
-number = 0
-while True:
-    number += 1
-    key, token = store.create(NewToken(f"{sys.argv[2]} {number}"))
-    print("created", key.token_id, token, flush=True)
-    if number % 2:
-        print("rotating", key.token_id, token, flush=True)
-        _, token = store.rotate(key.token_id)
-        print("rotated", key.token_id, token, flush=True)
-    if number % 3 == 0:
-        print("revoking", key.token_id, token, flush=True)
-        store.revoke(key.token_id)
-        print("revoked", key.token_id, token, flush=True)
+
+def change(where, name):
+    store = TokenStore(locate(where), bytes(range(32)))
+    store.snapshot()
+    print("ready", os.getpid(), flush=True)
+    number = 0
+    while True:
+        number += 1
+        made, token = store.create(NewToken(f"{name} {number}"))
+        print("created", made.token_id, token, flush=True)
+        if number % 2:
+            print("rotating", made.token_id, token, flush=True)
+            _, token = store.rotate(made.token_id)
+            print("rotated", made.token_id, token, flush=True)
+        if number % 3 == 0:
+            print("revoking", made.token_id, token, flush=True)
+            store.revoke(made.token_id)
+            print("revoked", made.token_id, token, flush=True)
+
+
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        change(sys.argv[1], line.strip())
+    _, status = os.waitpid(child, 0)
+    print("\\0", os.waitstatus_to_exitcode(status), flush=True)
 """
+"""For each name on standard input a process of its own, forked from one that has imported everything already."""
 
 
 @dataclass
@@ -48,11 +66,11 @@ class Acknowledged:
     """What a process said before it was killed."""
 
     tokens: dict[str, str] = field(default_factory=dict)
-    """Of keys that count, by id."""
+    """Of access tokens that count, by id."""
     refused: list[str] = field(default_factory=list)
     """Tokens that must count no longer."""
     begun: tuple[str, str] | None = None
-    """A change that was begun and not acknowledged, and its key."""
+    """A change that was begun and not acknowledged, and its access token."""
     operations: int = 0
 
     def read(self, lines: list[str]) -> None:
@@ -73,28 +91,42 @@ class Acknowledged:
                 self.tokens[token_id] = token
 
 
-def killed_after(where: str, name: str, seconds: float) -> list[str]:
-    """The whole lines that the process printed in so many seconds after it was ready."""
-    process = subprocess.Popen([sys.executable, "-c", CHANGES, where, name], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+@pytest.fixture
+def changes(token_database: Location) -> Iterator["subprocess.Popen[str]"]:
+    """What starts the processes that are killed."""
+    where = str(token_database.path or token_database.url).replace("+psycopg", "")
+    command = [sys.executable, "-c", CHANGES, where]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
+def killed_after(changes: "subprocess.Popen[str]", name: str, seconds: float) -> list[str]:
+    """The whole lines that a process printed in so many seconds after it was ready."""
+    assert changes.stdin is not None
+    assert changes.stdout is not None
+    print(name, file=changes.stdin, flush=True)
+    ready, child = changes.stdout.readline().split()
+    assert ready == "ready"
     time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    printed = process.communicate()[0].decode()
-    assert process.returncode == -signal.SIGKILL
-    return printed.split("\n")[:-1]
+    os.kill(int(child), signal.SIGKILL)
+    printed: list[str] = []
+    while "\0" not in (line := changes.stdout.readline()):  # what stands before it on its line was cut off
+        printed.append(line)
+    assert int(line.partition("\0")[2]) == -signal.SIGKILL
+    return printed
 
 
-def test_what_was_acknowledged_counts_after_every_kill(key_location: Location) -> None:
+def test_what_was_acknowledged_counts_after_every_kill(
+    token_database: Location, changes: "subprocess.Popen[str]"
+) -> None:
     """Creates are valid, revokes refused, a rotation is whole or did not happen, and the database is sound."""
-    where = str(key_location.path or key_location.url).replace("+psycopg", "")
     payload, moments = Acknowledged(), random.Random(6)
-    store = TokenStore(key_location, SECRET)
+    store = TokenStore(token_database, SECRET)
     for kill in range(KILLS):
-        payload.read(killed_after(where, f"run {kill}", moments.uniform(0.0, 0.15)))
+        payload.read(killed_after(changes, f"run {kill}", moments.uniform(0.0, 0.15)))
         snapshot = store.snapshot()
         assert snapshot is not None
-        live = {key.token_id: digest for digest, key in snapshot.access_tokens.items()}
+        live = {one.token_id: digest for digest, one in snapshot.access_tokens.items()}
         unsure = None
         if payload.begun is not None:  # nobody was told how it ended: both ends are right
             what, unsure = payload.begun
@@ -107,9 +139,9 @@ def test_what_was_acknowledged_counts_after_every_kill(key_location: Location) -
         assert all(live.get(token_id) == digest_of(SECRET, token) for token_id, token in payload.tokens.items())
         assert not {digest_of(SECRET, token) for token in payload.refused} & set(snapshot.access_tokens)
         rows = store.everything()
-        assert len({key.name for key in rows}) == len(rows)
-        if key_location.path is not None:
-            assert integrity(key_location.path) == "ok"
+        assert len({one.name for one in rows}) == len(rows)
+        if token_database.path is not None:
+            assert integrity(token_database.path) == "ok"
     store.create(NewToken("afterwards"))
     store.close()
 

@@ -42,9 +42,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(key_location: Location, clock: Clock) -> Iterator[TokenStore]:
+def store(token_database: Location, clock: Clock) -> Iterator[TokenStore]:
     """A store that is empty."""
-    with_clock = TokenStore(key_location, SECRET, clock)
+    with_clock = TokenStore(token_database, SECRET, clock)
     yield with_clock
     with_clock.close()
 
@@ -56,7 +56,7 @@ def live(store: TokenStore) -> dict[bytes, str]:
     return {digest: access_token.token_id for digest, access_token in snapshot.access_tokens.items()}
 
 
-def test_a_new_key_is_found_by_its_token(store: TokenStore, clock: Clock) -> None:
+def test_a_new_access_token_is_found_by_its_token(store: TokenStore, clock: Clock) -> None:
     """With all that was asked for, and with nothing that was not."""
     wanted = NewToken(" laptop ", "admin", ("org/*", "org/name", "org/*"), clock.now + 60, 500)
     access_token, token = store.create(wanted)
@@ -79,7 +79,7 @@ def test_a_new_key_is_found_by_its_token(store: TokenStore, clock: Clock) -> Non
     assert sorted(store.everything(), key=repr) == sorted([access_token, plain], key=repr)
 
 
-def test_a_revoked_key_stays_in_the_list_only(store: TokenStore, clock: Clock) -> None:
+def test_a_revoked_access_token_stays_in_the_list_only(store: TokenStore, clock: Clock) -> None:
     """Revoking it once more changes nothing."""
     access_token, _ = store.create(NewToken("laptop"))
     revoked = store.revoke(access_token.token_id)
@@ -106,7 +106,7 @@ def test_rotating_changes_the_token_only(store: TokenStore, clock: Clock) -> Non
 
 
 def test_what_counts_no_longer_is_not_rotated(store: TokenStore, clock: Clock) -> None:
-    """Neither a revoked nor an expired token comes to life again."""
+    """Neither a revoked nor an expired access token comes to life again."""
     revoked, _ = store.create(NewToken("revoked"))
     store.revoke(revoked.token_id)
     expired, _ = store.create(NewToken("expired", expires=clock.now + 1))
@@ -158,7 +158,7 @@ BAD: list[tuple[NewToken, str]] = [
 ]
 
 
-def test_a_key_that_cannot_be_is_refused_with_a_sentence(store: TokenStore) -> None:
+def test_an_access_token_that_cannot_be_is_refused_with_a_sentence(store: TokenStore) -> None:
     """And none is made."""
     for wanted, sentence in BAD:
         with pytest.raises(TokenRequestError, match=sentence) as caught:
@@ -177,8 +177,8 @@ def test_a_name_comes_back_as_it_was_given(store: TokenStore) -> None:
     assert sorted(names) == sorted(access_token.name for access_token in store.everything())
 
 
-def test_a_name_is_free_again_once_its_key_is_revoked(store: TokenStore) -> None:
-    """Two keys that count never have the same."""
+def test_a_name_is_free_again_once_its_access_token_is_revoked(store: TokenStore) -> None:
+    """Two access tokens that count never have the same."""
     access_token, _ = store.create(NewToken("laptop"))
     with pytest.raises(TokenRequestError, match="the name laptop already"):
         store.create(NewToken("laptop "))
@@ -225,7 +225,7 @@ def test_nothing_is_lost_when_many_create_revoke_and_rotate_at_once(store: Token
 
 
 def test_a_snapshot_is_read_again_only_after_a_change(store: TokenStore) -> None:
-    """Create, rotate and revoke are changes; when a access_token was used is none."""
+    """Create, rotate and revoke are changes; when an access token was used is none."""
     first = store.snapshot()
     assert first is not None
     assert (dict(first.access_tokens), first.any_made) == ({}, False)
@@ -257,10 +257,10 @@ def test_last_used_never_goes_back(store: TokenStore) -> None:
     assert [one.last_used for one in store.everything()] == [20.0]
 
 
-def test_a_sign_in_code_counts_once(store: TokenStore, key_location: Location, clock: Clock) -> None:
+def test_a_sign_in_code_counts_once(store: TokenStore, token_database: Location, clock: Clock) -> None:
     """In all processes together, and not after its end; two that are used at once do not both count."""
     code, late = new_code(SECRET, clock.now + 60), new_code(SECRET, clock.now + 60)
-    other = TokenStore(key_location, SECRET, clock)
+    other = TokenStore(token_database, SECRET, clock)
     with ThreadPoolExecutor(4) as pool:
         counted = list(pool.map(lambda one: one.use_sign_in(code), [store, other] * 4))
     clock.now += 60
@@ -289,10 +289,10 @@ def test_no_token_is_in_the_database(tmp_path: Path) -> None:
     store.close()
 
 
-def test_another_secret_is_noticed(store: TokenStore, key_location: Location) -> None:
+def test_another_secret_is_noticed(store: TokenStore, token_database: Location) -> None:
     """Instead of refusing every token."""
     store.create(NewToken("laptop"))
-    other = TokenStore(key_location, bytes(32))
+    other = TokenStore(token_database, bytes(32))
 
     with pytest.raises(SettingsError, match="made with another secret"):
         other.snapshot()
@@ -315,10 +315,10 @@ store.create(NewToken(sys.argv[2]))
 
 
 def test_processes_that_open_it_first_at_the_same_moment(
-    key_location: Location, postgres: Postgres, store: TokenStore
+    token_database: Location, postgres: Postgres, store: TokenStore
 ) -> None:
     """Make one set of tables between them."""
-    where = str(key_location.path or key_location.url).replace("+psycopg", "")
+    where = str(token_database.path or token_database.url).replace("+psycopg", "")
     command = [sys.executable, "-c", OPENS, where]
     processes = [
         subprocess.Popen([*command, f"token {number}"], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
@@ -342,7 +342,7 @@ def test_processes_that_open_it_first_at_the_same_moment(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A SQLite file with one access_token, made with the secret beside it."""
+    """A SQLite file with one access token, made with the secret beside it."""
     path = tmp_path / "tokens.sqlite3"
     location = locate(str(path))
     store = TokenStore(location, open_secret(location, None))
@@ -408,7 +408,7 @@ def emptied(file: Path) -> None:
 
 @pytest.mark.parametrize("harm", [remove, folder, garbage, half, emptied])
 def test_a_file_that_is_harmed_is_unavailable_and_not_made_anew(file: Path, harm: Callable[[Path], None]) -> None:
-    """Whoever had it open gets no keys from it, and no empty list either."""
+    """Whoever had it open gets no access tokens from it, and no empty list either."""
     store = opened(file)
     store.snapshot()
     harm(file)
@@ -420,8 +420,9 @@ def test_a_file_that_is_harmed_is_unavailable_and_not_made_anew(file: Path, harm
     assert harm is not remove or not file.exists()
 
 
-def test_a_file_that_is_locked_is_unavailable(file: Path) -> None:
+def test_a_file_that_is_locked_is_unavailable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the wait is over."""
+    monkeypatch.setattr("labeld.auth.database.LOCK_SECONDS", 0.3)
     store = opened(file)
     other = sqlite3.connect(file)
     other.execute("BEGIN EXCLUSIVE")
@@ -471,7 +472,7 @@ def test_a_url_without_a_secret_is_refused(postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "sentence"),
+    ("place", "sentence"),
     [
         ("mysql://host/db", "must be a file, or postgresql://"),
         ("postgresql://", "must be a file, or postgresql://"),
@@ -480,10 +481,10 @@ def test_a_url_without_a_secret_is_refused(postgres: Postgres) -> None:
         ("postgresql://user:secret@host:port/db", "cannot be read"),
     ],
 )
-def test_a_place_that_cannot_be_one_is_said(keys: str, sentence: str) -> None:
+def test_a_place_that_cannot_be_one_is_said(place: str, sentence: str) -> None:
     """Without the URL, which may have a password."""
     with pytest.raises(SettingsError, match=sentence) as caught:
-        TokenStore(locate(keys), SECRET)
+        TokenStore(locate(place), SECRET)
 
     assert "secret" not in str(caught.value)
 
@@ -492,7 +493,7 @@ def test_a_place_that_cannot_be_one_is_said(keys: str, sentence: str) -> None:
 def test_a_secret_that_is_none_is_refused(tmp_path: Path, secret: str) -> None:
     """Without saying it."""
     with pytest.raises(SettingsError, match="LABELD_TOKENS_SECRET must be 64 hexadecimal digits"):
-        open_secret(locate(str(tmp_path / "keys")), secret)
+        open_secret(locate(str(tmp_path / "tokens")), secret)
 
 
 def test_a_postgres_that_refuses_is_said(postgres: Postgres) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,21 +20,6 @@ from tests.support.redis_process import proxy_before, redis_server
 from tests.support.server_process import Server, serving
 
 FAULTS = ["slow", "late", "stall", "reset", "close", "half", "garbage"]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a redis-server."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
-        yield url
-
-
-@pytest.fixture
-def url(running: str) -> str:
-    """The same, empty."""
-    with redis.Redis.from_url(running) as client:
-        client.flushall()
-    return running
 
 
 def key(number: int) -> bytes:
@@ -54,9 +39,9 @@ async def until(question: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def opened(url: str, secret: str = "", ttl: float = 60.0) -> RedisStore:
+async def opened(redis_url: str, secret: str = "", ttl: float = 60.0) -> RedisStore:
     """A store that is connected."""
-    store = RedisStore(url, secret, ttl)
+    store = RedisStore(redis_url, secret, ttl)
     await store.open()
     return store
 
@@ -71,11 +56,11 @@ async def kept(store: RedisStore, *numbers: int) -> None:
     await until(there)
 
 
-def test_what_one_keeps_another_finds(url: str) -> None:
+def test_what_one_keeps_another_finds(redis_url: str) -> None:
     """Byte for byte, and only what is there; Redis forgets it in time."""
 
     async def main() -> None:
-        one, other = await opened(url, ttl=60.0), await opened(url)
+        one, other = await opened(redis_url, ttl=60.0), await opened(redis_url)
         await kept(one, 1, 2)
 
         await until(lambda: other.get([key(1)]))
@@ -84,18 +69,18 @@ def test_what_one_keeps_another_finds(url: str) -> None:
             await store.close()
 
     asyncio.run(main())
-    with redis.Redis.from_url(url) as client:
+    with redis.Redis.from_url(redis_url) as client:
         assert all(0 < client.pttl(name) <= 60_000 for name in client.scan_iter())
 
 
-def test_a_value_that_was_tampered_with_is_a_miss(url: str) -> None:
+def test_a_value_that_was_tampered_with_is_a_miss(redis_url: str) -> None:
     """Swapped, cut, changed, of another type, or signed with another secret; the rest is found."""
 
     async def main() -> None:
-        store, other = await opened(url, "ours"), await opened(url, "theirs")
+        store, other = await opened(redis_url, "ours"), await opened(redis_url, "theirs")
         await kept(other, 6)
         await kept(store, 1, 2, 3, 4, 5)
-        with redis.Redis.from_url(url) as client:
+        with redis.Redis.from_url(redis_url) as client:
             names = [f"labeld:{key(number).hex()}" for number in range(1, 7)]
             values = client.mget(names)
             client.set(names[0], values[1])
@@ -114,11 +99,11 @@ def test_a_value_that_was_tampered_with_is_a_miss(url: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_redis_is_a_miss_and_is_used_again_when_it_is_mended(url: str, fault: str) -> None:
+def test_a_faulty_redis_is_a_miss_and_is_used_again_when_it_is_mended(redis_url: str, fault: str) -> None:
     """Nothing is raised and nothing wrong is answered; while it is faulty hardly anybody asks it."""
 
     async def main() -> None:
-        async with proxy_before(url) as (proxy, address):
+        async with proxy_before(redis_url) as (proxy, address):
             store = await opened(address)
             await kept(store, 1)
             proxy.mode = fault
@@ -140,11 +125,11 @@ def test_a_faulty_redis_is_a_miss_and_is_used_again_when_it_is_mended(url: str, 
     asyncio.run(main())
 
 
-def test_a_redis_that_is_not_there_is_found_when_it_comes(url: str) -> None:
+def test_a_redis_that_is_not_there_is_found_when_it_comes(redis_url: str) -> None:
     """At the start, and all the while that it refuses connections."""
 
     async def main() -> None:
-        async with proxy_before(url) as (proxy, address):
+        async with proxy_before(redis_url) as (proxy, address):
             proxy.mode = "reset"
             store = await opened(address)
             assert {} == await store.get([key(1)])
@@ -156,7 +141,7 @@ def test_a_redis_that_is_not_there_is_found_when_it_comes(url: str) -> None:
     asyncio.run(main())
 
 
-def test_nobody_gets_another_ones_answer(url: str) -> None:
+def test_nobody_gets_another_ones_answer(redis_url: str) -> None:
     """Hundreds of askers, half of whom leave at any moment, through a Redis that answers late or not at all."""
 
     async def main() -> tuple[int, int]:
@@ -168,7 +153,7 @@ def test_nobody_gets_another_ones_answer(url: str) -> None:
             right += found == {key(number): answer(number)}
             wrong += found not in ({}, {key(number): answer(number)})
 
-        async with proxy_before(url) as (proxy, address):
+        async with proxy_before(redis_url) as (proxy, address):
             store = await opened(address)
             await kept(store, *range(50))
             for turn in range(40):
@@ -187,13 +172,13 @@ def test_nobody_gets_another_ones_answer(url: str) -> None:
     assert 0 == wrong
 
 
-def test_a_full_redis_still_answers(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_redis_still_answers(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """It refuses to keep more, which is said once, and is read."""
 
     async def main() -> None:
-        store = await opened(url)
+        store = await opened(redis_url)
         await kept(store, 1)
-        with redis.Redis.from_url(url) as client:
+        with redis.Redis.from_url(redis_url) as client:
             client.config_set("maxmemory", 1)
             for number in range(2, 5):
                 store.put({key(number): answer(number)})
@@ -207,18 +192,18 @@ def test_a_full_redis_still_answers(url: str, caplog: pytest.LogCaptureFixture) 
     assert 1 == caplog.text.count("keeps no answers")
 
 
-def test_what_waits_to_be_kept_is_bounded(url: str) -> None:
+def test_what_waits_to_be_kept_is_bounded(redis_url: str) -> None:
     """More than the bound at once: the rest is dropped, and the store goes on."""
 
     async def main() -> None:
-        store = await opened(url)
+        store = await opened(redis_url)
         big = Answer(b"x" * (MOST_WAITING // 4), 1.0)
         store.put({key(number): big for number in range(100, 110)})
         await kept(store, 1)
         await store.close()
 
     asyncio.run(main())
-    with redis.Redis.from_url(url) as client:
+    with redis.Redis.from_url(redis_url) as client:
         assert client.dbsize() <= 4
 
 
@@ -254,13 +239,14 @@ def computed(reply: requests.Response) -> bool:
     return reply.headers["x-compute-type"] != "cache"
 
 
+@pytest.mark.redis
 def test_two_servers_share_answers_through_redis(models_dir: Path, tmp_path: Path) -> None:
     """The second answers what the first has computed; when Redis dies both go on; nothing is there in the clear."""
     arguments = ("org/bert", "--models-dir", str(models_dir), "--threads", "1")
     for name in ("redis", "a", "b"):
         (tmp_path / name).mkdir()
-    with redis_server(tmp_path / "redis") as url:
-        secret = {"LABELD_CACHE": url.replace("//", "//:@"), "LABELD_CACHE_SECRET": "canary"}
+    with redis_server(tmp_path / "redis") as redis_url:
+        secret = {"LABELD_CACHE": redis_url.replace("//", "//:@"), "LABELD_CACHE_SECRET": "canary"}
         with serving(tmp_path / "a", *arguments, **secret) as one, serving(tmp_path / "b", *arguments, **secret) as two:
             texts = iter(f"canary {number}" for number in range(50))
             for text in texts:  # NOTE: on a busy machine an exchange may come too late once
@@ -271,14 +257,14 @@ def test_two_servers_share_answers_through_redis(models_dir: Path, tmp_path: Pat
             assert (first.content, first.headers["x-sha"]) == (second.content, second.headers["x-sha"])
             assert first.headers["x-compute-time"] == second.headers["x-compute-time"]
             assert 'labeld_cache_texts_total{result="redis"} 1.0' in two.get("/metrics").text
-            with redis.Redis.from_url(url) as client:
+            with redis.Redis.from_url(redis_url) as client:
                 dump = b"".join(name + client.get(name) for name in client.scan_iter())
                 assert b"label" in dump
                 assert b"canary" not in dump
                 client.flushall()
             assert not computed(ask(two, text))
 
-            with redis.Redis.from_url(url) as client:
+            with redis.Redis.from_url(redis_url) as client:
                 client.shutdown(nosave=True)
 
             assert [True, False] == [computed(ask(two, "after")), computed(ask(two, "after"))]

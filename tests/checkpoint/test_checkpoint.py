@@ -114,7 +114,7 @@ def resident_kilobytes(folder: Path) -> int:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_release_gives_pages_back(tmp_path: Path, form: str) -> None:
-    """Of every file. What had to be converted has given its pages back at once."""
+    """Of every file, and what had to be converted has given its pages back at once."""
     write(tmp_path, form, {"v": torch.ones(1000, 1000), "w": torch.ones(1000, 1000).half()})
     checkpoint = open_checkpoint(tmp_path)
     checkpoint.release()

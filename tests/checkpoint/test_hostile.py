@@ -19,6 +19,8 @@ from labeld.errors import FolderError
 from tests.support.hostile_files import CANARY, STORAGE, archive, hostile_files, legacy, state, tensor
 from tests.support.paths import TESTS
 
+pytestmark = pytest.mark.slow
+
 FILES = hostile_files()
 
 

@@ -18,8 +18,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from labeld.repository.folders import DEFAULT_MODEL
-from tests.conftest import NO_CACHE, same
-from tests.support.server_process import run_labeld, serving, wait_until
+from tests.support.rankings import same
+from tests.support.server_process import NO_CACHE, run_labeld, serving, wait_until
 
 
 def broken(models_dir: Path, root: Path, spoil: Callable[[Path], object]) -> Path:
@@ -186,10 +186,8 @@ def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("body_first", [True, False])
 def test_a_request_in_flight_is_answered_after_sigterm(models_dir: Path, tmp_path: Path, body_first: bool) -> None:
-    """Whether its body had arrived or not: the drain delivers the reply, and the server ends with 0.
-
-    The server says `100 Continue` when it wants the body, so it has the request in hand then.
-    """
+    """Whether its body had arrived or not: the drain delivers the reply, and the server ends with 0."""
+    # NOTE: the server says `100 Continue` when it wants the body, so it has the request in hand then
     body = json.dumps({"inputs": ["the film was not very good " * 15] * 100}).encode()
     with serving(tmp_path, "org/bert", "--models-dir", str(models_dir)) as server:
         head = b"POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: %d\r\n\r\n" % len(body)

@@ -17,10 +17,10 @@ from labeld.errors import StoreError
 from labeld.repository.store import Store
 from labeld.service.build import open_service
 from labeld.types import ClassifyRequest, Text
-from tests.conftest import same
 from tests.support.classify import classify
 from tests.support.hub_models import classifier, resolver
 from tests.support.local_hub import Fault, LocalHub, local_hub
+from tests.support.rankings import same
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import TEXTS, VOCABULARY_ONLY
 

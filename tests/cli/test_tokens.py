@@ -1,4 +1,4 @@
-"""`labeld tokens`: real processes make, show, revoke and renew access tokens."""
+"""`labeld tokens` makes, shows, revokes and renews access tokens: within this process, and once as a real command."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from labeld.auth.database_url import locate
 from labeld.auth.secret import open_secret
 from labeld.auth.store import TokenStore, digest_of
 from labeld.auth.token_format import well_formed
+from tests.support.command_line import labeld
 from tests.support.postgres_process import Postgres
 from tests.support.server_process import LABELD
 
@@ -21,24 +22,15 @@ SECRET = "0f" * 32
 
 
 class Commands:
-    """`labeld tokens` on one store."""
+    """`labeld tokens` on one database."""
 
-    def __init__(self, keys: str, **variables: str) -> None:
-        self.keys = keys
-        self._environment = {**os.environ, "LABELD_TOKENS_DB": keys, "COLUMNS": "120", **variables}
+    def __init__(self, database: str, **variables: str) -> None:
+        self.database = database
+        self.variables = {"LABELD_TOKENS_DB": database, "COLUMNS": "120", **variables}
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """One command, however it ends; it never shows a traceback."""
-        done = subprocess.run(
-            [LABELD, "tokens", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env=self._environment,
-        )
-        assert "Traceback" not in done.stderr
-        return done
+        """One command, however it ends."""
+        return labeld("tokens", *arguments, **self.variables)
 
     def says(self, *arguments: str) -> str:
         """What a command that must succeed prints."""
@@ -68,7 +60,7 @@ def commands(tmp_path: Path) -> Commands:
 
 def counts(commands: Commands, token: str) -> bool:
     """Whether a server would know the token."""
-    location = locate(commands.keys)
+    location = locate(commands.database)
     secret = open_secret(location, None)
     store = TokenStore(location, secret)
     snapshot = store.snapshot()
@@ -87,6 +79,22 @@ def test_create_prints_the_token_and_nothing_else(commands: Commands) -> None:
     assert f"This is laptop, {made['id']}. Keep the token" in done.stderr
     assert counts(commands, token)
     assert token[3:] not in commands.says("list") + commands.says("list", "--json")
+
+
+def test_a_process_does_what_its_entry_does(commands: Commands) -> None:
+    """The installed command makes a token and shows it, and an error is one sentence with exit code 1."""
+
+    def process(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command, environment = [LABELD, "tokens", *arguments], {**os.environ, **commands.variables}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+    made, shown, refused = process("create", "laptop"), process("list", "--json"), process("create", "laptop")
+    again = commands.run("create", "laptop")
+
+    assert counts(commands, made.stdout.removesuffix("\n"))
+    assert json.loads(shown.stdout) == commands.listed()
+    assert (refused.returncode, refused.stdout, refused.stderr) == (again.returncode, again.stdout, again.stderr)
+    assert refused.stderr.startswith("labeld: ")
 
 
 def test_create_keeps_what_was_asked_for(commands: Commands) -> None:
@@ -109,7 +117,7 @@ def test_revoke_ends_a_token(commands: Commands) -> None:
 
     assert commands.says("revoke", token_id) == f"Revoked laptop, {token_id}.\n"
     assert not counts(commands, token)
-    assert [key["state"] for key in commands.listed()] == ["revoked"]
+    assert [one["state"] for one in commands.listed()] == ["revoked"]
     assert json.loads(commands.says("revoke", token_id, "--json")) == commands.listed()[0]
 
 
@@ -129,7 +137,7 @@ def test_list_is_a_table_for_people(commands: Commands) -> None:
     """With names as they are, and a sentence when there are none."""
     assert commands.says("list") == "There are no access tokens yet: labeld tokens create NAME makes one.\n"
     assert commands.listed() == []
-    assert not Path(commands.keys).exists()
+    assert not Path(commands.database).exists()
 
     commands.says("create", "[bold]my laptop[/bold]", "--model", "org/name", "--expires", "2099-01-31")
     shown = commands.says("list")
@@ -204,10 +212,10 @@ def test_a_place_that_cannot_be_used_is_said(tmp_path: Path, commands: Commands)
         "list", "--tokens-db", "mysql://user:password@host/db"
     )
     commands.says("create", "laptop")
-    Path(f"{commands.keys}.secret").unlink()
+    Path(f"{commands.database}.secret").unlink()
     assert "tokens.sqlite3.secret is missing" in commands.refuses("create", "x")
-    assert "must be 64 hexadecimal digits" in Commands(commands.keys, LABELD_TOKENS_SECRET="short").refuses("list")
-    assert "made with another secret" in Commands(commands.keys, LABELD_TOKENS_SECRET=SECRET).refuses("list")
+    assert "must be 64 hexadecimal digits" in Commands(commands.database, LABELD_TOKENS_SECRET="short").refuses("list")
+    assert "made with another secret" in Commands(commands.database, LABELD_TOKENS_SECRET=SECRET).refuses("list")
 
 
 def test_postgres_keeps_tokens_too(postgres: Postgres) -> None:
@@ -217,7 +225,7 @@ def test_postgres_keeps_tokens_too(postgres: Postgres) -> None:
     token = commands.says("create", "laptop").strip()
 
     assert well_formed(token)
-    assert [key["name"] for key in commands.listed()] == ["laptop"]
+    assert [one["name"] for one in commands.listed()] == ["laptop"]
     assert "set LABELD_TOKENS_SECRET to 64 hexadecimal digits" in Commands(url).refuses("list")
     away = Commands(url.replace(str(postgres.port), "1"), LABELD_TOKENS_SECRET=SECRET)
     assert away.refuses("list") == "The database of access tokens does not answer: try again in a moment."

@@ -2,26 +2,21 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import venv
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import same
-from tests.support.access_tokens import Keys, some_keys
-from tests.support.paths import ROOT
+from tests.support.access_tokens import AccessTokens, some_access_tokens
+from tests.support.rankings import same
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import VOCABULARY_ONLY
 from tests.support.tls_front import tls_front
 
 CLIENTS = Path(__file__).parent
-CACHE = ROOT / ".cache/clients"
 MODEL = "/models/org/bert"
 PAIR = {"text": "the film was good", "text_pair": "I love it"}
 TEXTS = ["I like you. I love you", "the market fell", "世界 hello, world!", "not very good - it was bad 👎🏽", PAIR]
@@ -44,40 +39,6 @@ def ask(command: list[str], questions: list[dict[str, Any]], **variables: str) -
 def script(name: str, *arguments: str, python: Path | str = sys.executable) -> list[str]:
     """The command of a client script."""
     return [str(python), str(CLIENTS / name), *arguments]
-
-
-def installed(folder: Path, command: list[str]) -> Path:
-    """The folder, made by an installing command the first time; skips the test when it cannot be."""
-    if not (folder / "done").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=folder)
-        if done.returncode:
-            pytest.skip(f"cannot install: {done.stderr[-300:]}")
-        (folder / "done").touch()
-    return folder
-
-
-@pytest.fixture(scope="session")
-def old_python() -> Path:
-    """The interpreter of an environment with the huggingface_hub of September 2024."""
-    folder = CACHE / "huggingface_hub-0.25.2"
-    if not (folder / "done").exists():
-        venv.create(folder, with_pip=True)
-    return installed(folder, [str(folder / "bin/pip"), "install", "-q", "huggingface_hub==0.25.2"]) / "bin/python"
-
-
-@pytest.fixture(scope="session")
-def node() -> list[str]:
-    """A command that runs the script of the JavaScript clients."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("needs node and npm")
-    package = CLIENTS / "node/package.json"
-    folder = CACHE / f"node-{zlib.crc32(package.read_bytes()):08x}"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(package, folder)
-    shutil.copy(CLIENTS / "node/inference.mjs", folder)
-    installed(folder, ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"])
-    return ["node", str(folder / "inference.mjs")]
 
 
 @pytest.fixture(scope="session")
@@ -292,26 +253,30 @@ def test_the_newest_javascript_client_by_host_alone(server: Server, expected: As
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+def access_tokens(tmp_path_factory: pytest.TempPathFactory) -> AccessTokens:
     """Access tokens of every kind."""
-    return some_keys(tmp_path_factory.mktemp("some-keys"))
+    return some_access_tokens(tmp_path_factory.mktemp("some-access-tokens"))
 
 
 @pytest.fixture(scope="module")
-def keyed(keys: Keys, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def guarded(
+    access_tokens: AccessTokens, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server of the small models that wants to see one of these tokens."""
     arguments = ("org/bert", "--models-dir", str(models_dir))
-    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_TOKENS_DB=str(keys.path)) as running:
+    with serving(tmp_path_factory.mktemp("guarded"), *arguments, LABELD_TOKENS_DB=str(access_tokens.path)) as running:
         yield running
 
 
 @pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
-def test_the_newest_hub_clients_send_their_token(keyed: Server, expected: Ask, keys: Keys, name: str) -> None:
+def test_the_newest_hub_clients_send_their_token(
+    guarded: Server, expected: Ask, access_tokens: AccessTokens, name: str
+) -> None:
     """As `token`; without one or with a wrong one our sentence is in the client's own exception."""
-    command = script(name, "model", keyed.url + MODEL)
-    answers = ask([*command, "token", keys.tokens["user"]], [{"text": text} for text in TEXTS])
+    command = script(name, "model", guarded.url + MODEL)
+    answers = ask([*command, "token", access_tokens.tokens["user"]], [{"text": text} for text in TEXTS])
     [none] = ask(command, [{"text": "a"}], HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
-    [wrong] = ask([*command, "token", keys.dead["unknown"]], [{"text": "a"}])
+    [wrong] = ask([*command, "token", access_tokens.dead["unknown"]], [{"text": "a"}])
 
     same(answers, expected("org/bert", TEXTS))
     assert ("HfHubHTTPError", "HfHubHTTPError") == (none["type"], wrong["type"])
@@ -320,10 +285,12 @@ def test_the_newest_hub_clients_send_their_token(keyed: Server, expected: Ask, k
     assert "Invalid username or password." in wrong["text"]
 
 
-def test_the_newest_hub_client_reads_that_a_token_may_not_use_a_model(keyed: Server, keys: Keys) -> None:
+def test_the_newest_hub_client_reads_that_a_token_may_not_use_a_model(
+    guarded: Server, access_tokens: AccessTokens
+) -> None:
     """It shows of a 403 what x-error-message says, and of a 429 when to come back."""
-    limited, slow = keys.make("limited", models=("org/distilbert",)), keys.make("slow", per_minute=1)
-    command = script("hub_client.py", "model", keyed.url + MODEL)
+    limited, slow = access_tokens.make("limited", models=("org/distilbert",)), access_tokens.make("slow", per_minute=1)
+    command = script("hub_client.py", "model", guarded.url + MODEL)
     [refused] = ask([*command, "token", limited], [{"text": "a"}])
     _, late = ask([*command, "token", slow], [{"text": "a"}] * 2)
 
@@ -332,10 +299,15 @@ def test_the_newest_hub_client_reads_that_a_token_may_not_use_a_model(keyed: Ser
     assert "1 requests per minute" in late["text"]
 
 
-def test_the_newest_hub_client_is_told_whose_a_token_is(keyed: Server, keys: Keys, tmp_path: Path) -> None:
+def test_the_newest_hub_client_is_told_whose_a_token_is(
+    guarded: Server, access_tokens: AccessTokens, tmp_path: Path
+) -> None:
     """`whoami` with a good token and a wrong one."""
-    calls = [{"of": "HfApi", "call": "whoami", "token": one} for one in (keys.tokens["admin"], keys.dead["revoked"])]
-    user, wrong = ask(script("hub_lookups.py"), calls, HF_ENDPOINT=keyed.url, HF_HOME=str(tmp_path))
+    calls = [
+        {"of": "HfApi", "call": "whoami", "token": one}
+        for one in (access_tokens.tokens["admin"], access_tokens.dead["revoked"])
+    ]
+    user, wrong = ask(script("hub_lookups.py"), calls, HF_ENDPOINT=guarded.url, HF_HOME=str(tmp_path))
 
     assert ("admin", "write") == (user["name"], user["auth"]["accessToken"]["role"])
     assert "401" in wrong["text"] or "Invalid user token" in wrong["text"]
@@ -343,13 +315,15 @@ def test_the_newest_hub_client_is_told_whose_a_token_is(keyed: Server, keys: Key
 
 @pytest.mark.parametrize("client", [("@huggingface/inference", "endpointUrl"), ("inference-2", "endpoint")])
 def test_the_javascript_clients_send_their_token(
-    keyed: Server, expected: Ask, keys: Keys, node: list[str], client: tuple[str, str]
+    guarded: Server, expected: Ask, access_tokens: AccessTokens, node: list[str], client: tuple[str, str]
 ) -> None:
     """And show our sentence when it is a wrong one."""
-    command = [*node, *client, keyed.url + MODEL]
+    command = [*node, *client, guarded.url + MODEL]
     model = {"model": "org/bert"} if client[0] == "inference-2" else {}  # else it asks the Hub first
-    answers = ask(command, [{"inputs": text, **model} for text in TEXTS], LABELD_TEST_TOKEN=keys.tokens["user"])
-    [wrong] = ask(command, [{"inputs": "a", **model}], LABELD_TEST_TOKEN=keys.dead["expired"])
+    answers = ask(
+        command, [{"inputs": text, **model} for text in TEXTS], LABELD_TEST_TOKEN=access_tokens.tokens["user"]
+    )
+    [wrong] = ask(command, [{"inputs": "a", **model}], LABELD_TEST_TOKEN=access_tokens.dead["expired"])
 
     same(answers, expected("org/bert", TEXTS))
     assert "Invalid username or password." in wrong["text"]

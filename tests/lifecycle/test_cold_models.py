@@ -9,9 +9,9 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
-from tests.conftest import NO_CACHE, same
 from tests.support.more_models import with_ballast
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.rankings import same
+from tests.support.server_process import NO_CACHE, Server, serving, wait_until
 from tests.support.tiny_models import TEXTS
 
 Ask = Callable[..., list[Any]]
@@ -143,7 +143,7 @@ def test_a_broken_model_says_why(hasty: Server) -> None:
 
 
 def test_waiting_ends_after_max_wait(shelf: Path, expected: Ask, tmp_path: Path) -> None:
-    """Who waits is told when it is over; the load goes on. What is pinned is not loaded by that."""
+    """Who waits is told when it is over, the load goes on, and what is pinned is not loaded by that."""
     with serving(
         tmp_path, "--pin", "org/one-label", "--models-dir", str(shelf), "--max-wait", "0", *NO_CACHE
     ) as server:

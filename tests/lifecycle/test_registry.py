@@ -273,7 +273,7 @@ def test_memory_that_others_use_counts() -> None:
 
 
 def test_a_failed_load_is_told_to_everyone_and_tried_again_ever_later() -> None:
-    """One try for a thousand callers; then after 1, 2, 4 ... 60 seconds; forgotten by the first success."""
+    """One try for a thousand callers; then after 1, 2, 4 and so on up to 60 seconds; forgotten by the first success."""
 
     async def story() -> None:
         loader = CountingLoader(broken={"a"})
@@ -478,10 +478,8 @@ def test_closing_tells_everyone_who_waits() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_many_callers_at_random_find_what_they_asked_for(seed: int) -> None:
-    """Callers that stay, give up or leave, models that are broken or leak: none is closed in use, memory stays within.
-
-    Looked at after each of 3,000 requests: no more memory than the budget, no lease at the end.
-    """
+    """Callers that stay, give up or leave, broken or leaking models: none is closed in use, memory stays within."""
+    # NOTE: looked at after each of 3,000 requests: no more memory than the budget, no lease at the end
     dice = random.Random(seed)
 
     async def story() -> None:

@@ -33,6 +33,8 @@ from tests.support.classify import classify
 from tests.support.more_models import variants, with_ballast
 from tests.support.tiny_models import BERT
 
+pytestmark = pytest.mark.slow
+
 TEXT = "I like you. I love you"
 WAIT = Options(wait_for_model=True)
 REQUEST = ClassifyRequest((Text(TEXT),), options=WAIT)

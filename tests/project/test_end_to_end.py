@@ -12,10 +12,6 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import Visitor
 from tests.support.server_process import Server, serving, wait_until
-from tests.web.pages.test_snippets import packages
-
-__all__ = ["packages"]
-"""A fixture from elsewhere."""
 
 TEXT = "The hotel was clean, but nobody smiled."
 MODEL = "/models/labeld/sentiment-en"
@@ -24,9 +20,9 @@ REVOKED_SECONDS = 2.0
 Ranking = list[tuple[str, str]]
 
 
-def run_node(code: str, token: str, packages: Path) -> "subprocess.CompletedProcess[str]":
+def run_node(code: str, token: str, inference_package: Path) -> "subprocess.CompletedProcess[str]":
     """The copied JavaScript in Node, which has the token in its environment."""
-    with tempfile.TemporaryDirectory(dir=packages) as folder:
+    with tempfile.TemporaryDirectory(dir=inference_package) as folder:
         script = Path(folder) / "copied.mjs"
         script.write_text(code, encoding="utf-8")
         return subprocess.run(
@@ -99,7 +95,7 @@ def is_closed(server: Server) -> bool:
     return {401} == {requests.get(f"{server.url}/info", timeout=10).status_code for _ in range(12)}
 
 
-def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visitor, packages: Path) -> None:
+def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visitor, inference_package: Path) -> None:
     """All of it with one browser, one Node and one terminal, against two workers."""
     with serving(tmp_path, "--workers", "2") as server:
         path = server.sign_in_link().removeprefix(server.url)
@@ -113,7 +109,7 @@ def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visito
         page.get_by_role("link", name="labeld/sentiment-en").first.click()
         page.locator("#text").fill(TEXT)
         shown = bars(page)
-        node = run_node(copied(page, "inference"), token, packages)
+        node = run_node(copied(page, "inference"), token, inference_package)
         assert 0 == node.returncode, node.stderr
         in_terminal = json.loads(run_curl(copied(page, "curl"), token))[0]
 
@@ -127,6 +123,6 @@ def test_from_the_first_start_to_a_revoked_token(tmp_path: Path, visitor: Visito
         expect(page.get_by_text("my script is revoked")).to_be_visible()
         assert seconds_accepted(server, token) < REVOKED_SECONDS
         page.goto(f"{server.url}{MODEL}")
-        refused = run_node(copied(page, "inference"), token, packages)
+        refused = run_node(copied(page, "inference"), token, inference_package)
         assert 0 != refused.returncode
         assert "Invalid username or password" in refused.stderr

@@ -51,7 +51,7 @@ def forbidden(events: list[tuple[str, str]], *own: Path) -> list[tuple[str, str]
 
 def test_serving_is_quiet(tmp_path: Path) -> None:
     """Nothing but the listener, the worker, the cache folder, and the secret of the link that is printed."""
-    assert [THE_WORKER] == forbidden(watched(tmp_path), tmp_path / "cache", tmp_path / "keys")
+    assert [THE_WORKER] == forbidden(watched(tmp_path), tmp_path / "cache", tmp_path / "tokens")
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_serving_is_quiet(tmp_path: Path) -> None:
 )
 def test_the_watch_sees_what_it_looks_for(tmp_path: Path, plant: str) -> None:
     """A planted connection, process or file is noticed."""
-    assert {THE_WORKER} < set(forbidden(watched(tmp_path, plant), tmp_path / "cache", tmp_path / "keys"))
+    assert {THE_WORKER} < set(forbidden(watched(tmp_path, plant), tmp_path / "cache", tmp_path / "tokens"))

@@ -70,7 +70,7 @@ def test_a_server_leaves_files_only_in_its_own_folders(tmp_path: Path) -> None:
         ask_all(server)
 
     assert [] == [path for folder in folders.values() for path in folder.rglob("*")]
-    assert {"cache", "keys", "stderr", *(folder.name for folder in folders.values())} == {
+    assert {"cache", "tokens", "stderr", *(folder.name for folder in folders.values())} == {
         one.name for one in tmp_path.iterdir()
     }
 

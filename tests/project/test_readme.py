@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.test_clients import CACHE, installed
 from tests.support.server_process import LABELD, Server, serving
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -36,18 +34,15 @@ def printed(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["curl", "python", "javascript", "classify"])
-def test_an_example_prints_what_the_readme_says(default_server: Server, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["curl", "python", pytest.param("javascript", marks=pytest.mark.node), "classify"])
+def test_an_example_prints_what_the_readme_says(
+    default_server: Server, tmp_path: Path, request: pytest.FixtureRequest, name: str
+) -> None:
     """To the letter, but for the port and the last digits of a score, which are the processor's."""
     code, output = EXAMPLES[name]
     code = code.replace(ADDRESS, default_server.url).replace(".venv/bin/labeld", "labeld")
     if name == "javascript":
-        if not shutil.which("npm"):
-            pytest.skip("needs node and npm")
-        package = "@huggingface/inference@4.13.30"
-        folder = installed(
-            CACHE / "inference-4.13.30", ["npm", "install", "--no-package-lock", "--prefix", ".", package]
-        )
+        folder: Path = request.getfixturevalue("inference_package")
         (folder / "readme.mjs").write_text(code)
         actual = printed(["node", "readme.mjs"], folder)
     elif name == "python":

@@ -4,6 +4,7 @@ import json
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from labeld.error_reply import encode_error
 from labeld.errors import LabeldError
 from labeld.protocol.request import parse_request
 from labeld.types import ClassifyRequest, Text
+
+pytestmark = pytest.mark.slow
 
 LIMITS = InputLimits(max_body_bytes=4096, max_json_depth=6, max_json_strings=40, max_inputs=5)
 

@@ -195,7 +195,7 @@ def test_every_failure_has_its_status(error: errors.LabeldError, status: int, ex
 
 @pytest.mark.parametrize(("seconds", "retry_after"), [(20.0, b"20"), (22.307266235351562, b"23"), (400.0, b"30")])
 def test_a_model_that_loads_says_for_how_long(seconds: float, retry_after: bytes) -> None:
-    """As recorded (contract section 6.2): estimated_time is a JSON float. When to return is bounded."""
+    """As recorded (contract section 6.2): estimated_time is a JSON float, and when to return is bounded."""
     status, headers, body = error_reply.encode_error(errors.ModelLoadingError("org/a", seconds), "an-id")
 
     assert (503, retry_after) == (status, dict(headers)[b"retry-after"])

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.local_hub import LocalHub
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     *("", "/", "//", ".", "..", "../../etc", "org/../../etc/passwd", "..%2f..%2fetc", "%2e%2e/%2e%2e"),
     *(

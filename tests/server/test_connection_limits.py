@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -350,7 +349,6 @@ def test_early_reply_reaches_requests(server):
     assert (reply.status_code, reply.json()) == (413, {"error": "too large"})
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize("expect", ["100-continue", ""])
 def test_early_reply_reaches_curl(server, tmp_path, expect):
     """The program curl sees the early 413, whether or not it waits for a 100 before it sends."""

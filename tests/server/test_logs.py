@@ -15,7 +15,7 @@ import requests
 
 from labeld.server import logs
 from labeld.server.logs import JsonFormatter, TextFormatter
-from tests.support.access_tokens import Keys, some_keys
+from tests.support.access_tokens import AccessTokens, some_access_tokens
 from tests.support.raw_http import raw
 from tests.support.server_process import Server, run_labeld, serving, wait_until
 
@@ -63,17 +63,17 @@ def lines_of(server: Server) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+def access_tokens(tmp_path_factory: pytest.TempPathFactory) -> AccessTokens:
     """Access tokens of every kind, of which one has a hostile name."""
-    keys = some_keys(tmp_path_factory.mktemp("some-keys"))
-    keys.make('"}{"key_name": "<b>世', models=("labeld/*",))
-    return keys
+    access_tokens = some_access_tokens(tmp_path_factory.mktemp("some-access-tokens"))
+    access_tokens.make('"}{"key_name": "<b>世', models=("labeld/*",))
+    return access_tokens
 
 
 @pytest.fixture
-def logged(keys: Keys, tmp_path: Path) -> Iterator[Server]:
+def logged(access_tokens: AccessTokens, tmp_path: Path) -> Iterator[Server]:
     """A server that writes lines of JSON, and knows these tokens."""
-    with serving(tmp_path, "--log-format", "json", LABELD_TOKENS_DB=str(keys.path)) as running:
+    with serving(tmp_path, "--log-format", "json", LABELD_TOKENS_DB=str(access_tokens.path)) as running:
         yield running
 
 
@@ -84,10 +84,10 @@ def requests_in(server: Server, count: int) -> list[dict[str, Any]]:
     return [line for line in lines if line["logger"] == "labeld.requests"]
 
 
-def test_a_request_is_a_line(logged: Server, keys: Keys) -> None:
+def test_a_request_is_a_line(logged: Server, access_tokens: AccessTokens) -> None:
     """With all that is asked about afterwards: when, who, what, of which model, how long, how it went."""
     name = '"}{"key_name": "<b>世'
-    headers = {"authorization": f"Bearer {keys.tokens[name]}", "x-request-id": "mine-1"}
+    headers = {"authorization": f"Bearer {access_tokens.tokens[name]}", "x-request-id": "mine-1"}
     path, body = (
         "/pipeline/text-classification/language-20",
         {"inputs": [SECRET_TEXT, {"text": "ab", "text_pair": "c"}]},
@@ -103,7 +103,7 @@ def test_a_request_is_a_line(logged: Server, keys: Keys) -> None:
         "route": "/pipeline/{task}/{model_id}",
         "model": "labeld/language-20",
         "status": 200,
-        "token_id": keys.ids[name],
+        "token_id": access_tokens.ids[name],
         "token_name": name,
         "texts": 2,
         "characters": len(SECRET_TEXT) + 3,
@@ -115,9 +115,9 @@ def test_a_request_is_a_line(logged: Server, keys: Keys) -> None:
     assert computed["time"].endswith("+00:00")
 
 
-def test_refusals_are_lines_too(logged: Server, keys: Keys) -> None:
+def test_refusals_are_lines_too(logged: Server, access_tokens: AccessTokens) -> None:
     """Whatever refused it: the token, the host, another site, the router, the model, the connection."""
-    good = f"authorization: Bearer {keys.tokens['user']}"
+    good = f"authorization: Bearer {access_tokens.tokens['user']}"
     asked = [
         ("POST /", ("host: localhost",), 401),
         ("GET /health", ("host: evil.example",), 403),
@@ -136,11 +136,11 @@ def test_refusals_are_lines_too(logged: Server, keys: Keys) -> None:
     assert [None] == [line["model"] for line in lines if line.get("route", "").startswith("/models")]
 
 
-def test_a_thousand_hostile_payloads_forge_no_line(keys: Keys, tmp_path: Path) -> None:
+def test_a_thousand_hostile_payloads_forge_no_line(access_tokens: AccessTokens, tmp_path: Path) -> None:
     """In the path, the query, the headers, the model's name and the texts: one line each, which is JSON in ASCII."""
     sent = payloads(1000)
-    with serving(tmp_path, "--log-format", "json", "--log-texts", LABELD_TOKENS_DB=str(keys.path)) as server:
-        server.session.headers["authorization"] = f"Bearer {keys.tokens['user']}"
+    with serving(tmp_path, "--log-format", "json", "--log-texts", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
+        server.session.headers["authorization"] = f"Bearer {access_tokens.tokens['user']}"
         for number, payload in enumerate(sent):
             path = quote(payload.encode("utf-8", "replace"), safe="")
             query = f"?{path}" if number % 2 else ""
@@ -162,9 +162,9 @@ def test_a_thousand_hostile_payloads_forge_no_line(keys: Keys, tmp_path: Path) -
     assert {"/", "/models/{model_id}", "/pipeline/{task}/{model_id}"} <= {line["route"] for line in lines}
 
 
-def test_neither_tokens_nor_texts_are_written_down(logged: Server, keys: Keys) -> None:
+def test_neither_tokens_nor_texts_are_written_down(logged: Server, access_tokens: AccessTokens) -> None:
     """Wherever a client puts them: the header, the address, the body, its request's id, the model's name."""
-    texts = [*keys.tokens.values(), *keys.dead.values(), SECRET_TEXT.replace(" ", "-")]
+    texts = [*access_tokens.tokens.values(), *access_tokens.dead.values(), SECRET_TEXT.replace(" ", "-")]
     for text in texts:
         for headers in ({"authorization": f"Bearer {text}"}, {"authorization": text}, {"x-api-key": text}):
             ids = {"x-request-id": text} if text.startswith("hf_") else {}
@@ -215,13 +215,13 @@ def test_by_default_requests_are_not_written_down(tmp_path: Path) -> None:
     assert "" == server.log.read_text()
 
 
-def test_a_client_that_leaves_is_a_line(logged: Server, keys: Keys) -> None:
+def test_a_client_that_leaves_is_a_line(logged: Server, access_tokens: AccessTokens) -> None:
     """As is every request that was taken in."""
     with suppress(requests.exceptions.ReadTimeout):
         requests.post(
             logged.url + "/",
             json={"inputs": ["a b c d e f g"] * 250},
-            headers={"authorization": f"Bearer {keys.tokens['user']}"},
+            headers={"authorization": f"Bearer {access_tokens.tokens['user']}"},
             timeout=0.02,
         )
     [line] = requests_in(logged, 1)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.asgi_probe import Probe, alive, probe, read_reply, request, wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def in_flight(server, seconds):
     """A connection whose request is being answered for so long."""

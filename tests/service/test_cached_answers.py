@@ -18,9 +18,8 @@ from labeld.protocol.request import parse_request
 from labeld.service.build import open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyReply, ClassifyRequest
-from tests.support.access_tokens import some_keys
+from tests.support.access_tokens import some_access_tokens
 from tests.support.classify import classify
-from tests.support.redis_process import redis_server
 from tests.support.server_process import Server, serving, wait_until
 
 MODEL = "/models/org/bert"
@@ -198,12 +197,13 @@ def from_cache(server: Server, authorization: str | None) -> bool:
 
 def test_with_the_scope_token_answers_are_those_of_the_token_and_not_of_the_header(tmp_path: Path) -> None:
     """Another token computes anew; another spelling of the header does not, nor does the token's successor."""
-    keys = some_keys(tmp_path)
-    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path), LABELD_CACHE_SCOPE="token") as server:
-        headers = [f"Bearer {keys.tokens['user']}", f"Bearer {keys.tokens['admin']}", f"bearer: {keys.tokens['user']} "]
+    access_tokens = some_access_tokens(tmp_path)
+    with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path), LABELD_CACHE_SCOPE="token") as server:
+        user, admin = (access_tokens.tokens[name] for name in ("user", "admin"))
+        headers = [f"Bearer {user}", f"Bearer {admin}", f"bearer: {user} "]
         assert [False, False, True] == [from_cache(server, one) for one in headers]
-        with keys.store() as store:
-            _, successor = store.rotate(keys.ids["user"])
+        with access_tokens.store() as store:
+            _, successor = store.rotate(access_tokens.ids["user"])
         assert from_cache(server, f"Bearer {successor}")
 
 
@@ -213,7 +213,7 @@ def test_with_the_scope_token_an_open_server_has_one_scope(tmp_path: Path) -> No
         assert [False, True, True] == [from_cache(server, one) for one in (None, "Bearer hf_a", "Bearer hf_b")]
 
 
-def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_path: Path) -> None:
+def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_path: Path, redis_url: str) -> None:
     """Neither by the process that knew it nor, through Redis, by the next one, which does know it unreplaced."""
     folder = tmp_path / "models/org/bert"
     shutil.copytree(models_dir / "org/bert", folder)
@@ -242,8 +242,7 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
             assert new.encoded != old.encoded
             assert "cpu" == (await answered(other, text)).compute_type
 
-    with redis_server(tmp_path) as url:
-        asyncio.run(main(url))
+    asyncio.run(main(redis_url))
 
 
 def test_a_folder_that_changes_while_it_is_loaded_is_refused(

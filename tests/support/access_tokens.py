@@ -17,7 +17,7 @@ HOUR = 3600.0
 
 
 @dataclass
-class Keys:
+class AccessTokens:
     """A database of access tokens, with one of each kind in it."""
 
     path: Path
@@ -38,8 +38,8 @@ class Keys:
     def make(self, name: str, ago: float = 0.0, **wanted: Any) -> str:
         """A new token."""
         with self.store(ago) as store:
-            key, token = store.create(NewToken(name, **wanted))
-        self.tokens[name], self.ids[name] = token, key.token_id
+            access_token, token = store.create(NewToken(name, **wanted))
+        self.tokens[name], self.ids[name] = token, access_token.token_id
         return token
 
     def revoke(self, name: str) -> AccessToken:
@@ -61,15 +61,15 @@ class Keys:
         }
 
 
-def some_keys(folder: Path) -> Keys:
+def some_access_tokens(folder: Path) -> AccessTokens:
     """`user` and `admin` count; `revoked`, `expired` and `rotated` do no longer."""
-    keys = Keys(folder / "some-tokens.sqlite3")
-    keys.make("user")
-    keys.make("admin", role="admin")
-    keys.make("revoked")
-    keys.revoke("revoked")
-    keys.make("expired", ago=2 * HOUR, expires=time.time() - HOUR)
-    keys.make("rotated")
-    with keys.store() as store:
-        store.rotate(keys.ids["rotated"])
-    return keys
+    access_tokens = AccessTokens(folder / "some-tokens.sqlite3")
+    access_tokens.make("user")
+    access_tokens.make("admin", role="admin")
+    access_tokens.make("revoked")
+    access_tokens.revoke("revoked")
+    access_tokens.make("expired", ago=2 * HOUR, expires=time.time() - HOUR)
+    access_tokens.make("rotated")
+    with access_tokens.store() as store:
+        store.rotate(access_tokens.ids["rotated"])
+    return access_tokens

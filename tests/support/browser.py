@@ -1,7 +1,6 @@
 """A real browser for tests, which minds what a person would not see: errors of scripts, and requests to other hosts."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
 
 from tests.support.server_process import Server
+from tests.support.tools import program
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 FAILED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
@@ -40,16 +40,13 @@ class Visitor:
         page.on("request", on_request)
         page.on("pageerror", lambda error: self.complaints.append(f"{path}: {error}"))
         page.goto(server.url + path)
-        page.wait_for_load_state("networkidle")
         return page
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium. NOTE: of a module, because asyncio.run fails in this thread while Playwright runs."""
-    executable = shutil.which("chromium")
-    if not executable:
-        pytest.skip("needs chromium")
+    executable = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
@@ -62,8 +59,26 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     visitor = Visitor(chromium)
     yield visitor
     for context in chromium.contexts:
+        for page in context.pages:
+            page.wait_for_load_state("networkidle")  # what goes wrong late counts too
         context.close()
     assert [] == visitor.complaints
+
+
+def weights(page: Page, url: str) -> list[int]:
+    """Bytes of each answer that a page is made of, the page itself included, once nothing more is asked for."""
+    page.wait_for_load_state("networkidle")  # of the page before
+    finished: list[Request] = []
+
+    def note(request: Request) -> None:
+        finished.append(request)  # Playwright takes no built-in function as a handler
+
+    page.route("**/*", lambda route: route.continue_())  # without the browser's cache: all of it comes anew
+    page.on("requestfinished", note)
+    page.goto(url, wait_until="networkidle")
+    page.remove_listener("requestfinished", note)
+    page.unroute_all()
+    return [len(response.body()) for request in finished if (response := request.response())]
 
 
 SETTLED = """() => new Promise(requestAnimationFrame)

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
+from tests.support.tools import program
 
 USER = "labeld"
 
@@ -59,9 +58,7 @@ class Postgres:
 def postgres_server() -> Iterator[Postgres]:
     """A running server; skips the test where PostgreSQL is not installed."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = str(installed[-1]) if installed else shutil.which("initdb")
-    if found is None:
-        pytest.skip("PostgreSQL is not installed")
+    found = str(installed[-1]) if installed else program("initdb")
     with tempfile.TemporaryDirectory(prefix="labeld-postgres-") as folder:
         server = Postgres(Path(found).resolve().parent, Path(folder))
         server.start()

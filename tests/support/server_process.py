@@ -20,6 +20,8 @@ LABELD = str(Path(sys.executable).with_name("labeld"))
 READY = re.compile(r"answers at (http://\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
+NO_CACHE = ("--cache-bytes", "0")
+"""So that every answer is computed: what most tests are about."""
 
 
 @dataclass
@@ -40,9 +42,9 @@ class Server:
             raise TimeoutError(f"labeld did not become ready: {self.log.read_text()}")
         self.url, self.models = found[1], found[2]
 
-    def sign_in_link(self) -> str:
+    def sign_in_link(self, seconds: float = 5.0) -> str:
         """The link that is printed after the ready line; raises TimeoutError where there is none."""
-        found = self._read_line(LINK, 5.0)
+        found = self._read_line(LINK, seconds)
         if not found:
             raise TimeoutError("labeld printed no link to sign in with")
         return found[0]
@@ -98,7 +100,7 @@ def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Serve
     log = tmp_path / "stderr"
     places = {
         "LABELD_CACHE_DIR": str(tmp_path / "cache"),
-        "LABELD_TOKENS_DB": str(tmp_path / "keys" / "tokens.sqlite3"),
+        "LABELD_TOKENS_DB": str(tmp_path / "tokens" / "tokens.sqlite3"),
     }
     environment = {**os.environ, **places, "LABELD_HUB": "off", **variables}
     with log.open("wb") as stderr:

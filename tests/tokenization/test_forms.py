@@ -32,6 +32,8 @@ from tests.support.tokenizer_folders import (
     word_piece,
 )
 
+pytestmark = pytest.mark.slow
+
 NEW_TOKEN = {"content": "NEWTOKEN", "lstrip": False, "rstrip": False, "single_word": False, "normalized": True}
 CLS_TOKEN = {"__type": "AddedToken", **NEW_TOKEN, "content": "[CLS]", "lstrip": True}
 XLM_ROBERTA = partial(fairseq, model_type="xlm-roberta")

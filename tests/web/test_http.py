@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import same
+from tests.support.rankings import same
 from tests.support.server_process import Server, serving, wait_until
 from tests.support.tiny_models import TEXTS, VOCABULARY_ONLY
 

@@ -88,10 +88,8 @@ def saved(folder: Path, **sizes: int) -> Path:
 @needs_int8
 @pytest.mark.parametrize("hidden", GROUPS)
 def test_int8_is_in_force_for_every_width(tmp_path: Path, hidden: int) -> None:
-    """The logits are those of transformers with weights and activations in int8, not with int8 weights only.
-
-    Rounding may go the other way here and there, so the test is which of the two is much nearer.
-    """
+    """The logits are those of transformers with weights and activations in int8, not with int8 weights only."""
+    # NOTE: rounding may go the other way here and there, so the test is which of the two is much nearer
     folder = saved(tmp_path, hidden_size=hidden, num_attention_heads=4, intermediate_size=4 * hidden)
     batch = texts(MIXED)
     ours = engine(folder, "int8").run(batch)

@@ -22,7 +22,7 @@ from transformers import (
     pipeline,
 )
 
-from tests.conftest import same
+from tests.support.rankings import same
 from tests.support.server_process import serving, wait_until
 from tests.support.tiny_models import NAMES, TEXTS, VOCABULARY, save, seeded
 
@@ -171,10 +171,8 @@ print(*sorted(set(seen)))
 
 
 def test_no_code_of_a_folder_runs(root: Path, tmp_path: Path) -> None:
-    """Code beside a model is not even opened, whatever its JSON files say of it, and nothing is fetched or started.
-
-    It is ignored where the model_type is one of ours or where it is the tokenizer's; else the model is refused.
-    """
+    """Code beside a model is not even opened, whatever its JSON files say of it, and nothing is fetched or started."""
+    # NOTE: it is ignored where the model_type is one of ours or where it is the tokenizer's; else the model is refused
     canary, models = tmp_path / "canary", tmp_path / "models"
     evil = {"AutoModelForSequenceClassification": "evil.Model", "AutoConfig": "evil.Config", "AutoTokenizer": "evil.T"}
     code = CODE.format(str(canary))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,6 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import expect
 
-from tests.clients.test_clients import CACHE, installed
 from tests.support.browser import Visitor
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import VOCABULARY_ONLY
@@ -34,18 +32,9 @@ def site(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """A folder where Node finds the newest @huggingface/inference."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("needs node and npm")
-    command = ["npm", "install", "--no-package-lock", "--prefix", ".", "@huggingface/inference@4.13.30"]
-    return installed(CACHE / "inference-4.13.30", command)
-
-
-def run(name: str, code: str, packages: Path) -> list[tuple[str, str]]:
+def run(name: str, code: str, inference_package: Path) -> list[tuple[str, str]]:
     """Label and score of what a program prints, run as it is printed on the page."""
-    with tempfile.TemporaryDirectory(dir=packages) as folder:
+    with tempfile.TemporaryDirectory(dir=inference_package) as folder:
         if name in {"hub", "requests"}:
             command = [sys.executable, "-c", code]
         elif name == "curl":
@@ -64,7 +53,7 @@ def run(name: str, code: str, packages: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("model", "question"), QUESTIONS)
 def test_every_program_gives_the_widgets_result(
-    site: Server, visitor: Visitor, packages: Path, model: str, question: dict[str, str]
+    site: Server, visitor: Visitor, inference_package: Path, model: str, question: dict[str, str]
 ) -> None:
     """Python, JavaScript and cURL, before the model is loaded, with a text that every language would trip over."""
     query = urlencode(question)
@@ -72,7 +61,7 @@ def test_every_program_gives_the_widgets_result(
     codes = {code.get_attribute("id")[5:]: code.text_content() for code in page.locator("code[id]").all()}
     assert {"hub", "requests", "inference", "fetch", "curl"} == set(codes)
     with ThreadPoolExecutor(len(codes)) as threads:
-        printed = dict(zip(codes, threads.map(lambda item: run(*item, packages), codes.items()), strict=True))
+        printed = dict(zip(codes, threads.map(lambda item: run(*item, inference_package), codes.items()), strict=True))
     page.click("#compute")
     expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#compute")).to_have_text("Compute")

@@ -22,7 +22,7 @@ from labeld.web.app import App
 from labeld.web.request_state import RequestState
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token
 from labeld.web.security.origins import Origins, RequestOrigin
-from tests.support.access_tokens import Keys, some_keys
+from tests.support.access_tokens import AccessTokens, some_access_tokens
 from tests.support.raw_http import RawReply, raw
 from tests.support.server_process import Server, serving, wait_until
 
@@ -80,20 +80,22 @@ HEADERS += [
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+def access_tokens(tmp_path_factory: pytest.TempPathFactory) -> AccessTokens:
     """Access tokens of every kind."""
-    keys = some_keys(tmp_path_factory.mktemp("some-keys"))
-    keys.make("bert only", models=("org/bert",))
-    keys.make("org only", models=("org/*",))
-    keys.make("other only", models=("org/distilbert", "nobody/*"))
-    return keys
+    access_tokens = some_access_tokens(tmp_path_factory.mktemp("some-access-tokens"))
+    access_tokens.make("bert only", models=("org/bert",))
+    access_tokens.make("org only", models=("org/*",))
+    access_tokens.make("other only", models=("org/distilbert", "nobody/*"))
+    return access_tokens
 
 
 @pytest.fixture(scope="module")
-def keyed(keys: Keys, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def guarded(
+    access_tokens: AccessTokens, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """A server of small models that knows these tokens; pages of one other site may ask it."""
     arguments = ("org/bert", "--models-dir", str(models_dir), "--origins", "https://page.example")
-    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_TOKENS_DB=str(keys.path)) as running:
+    with serving(tmp_path_factory.mktemp("guarded"), *arguments, LABELD_TOKENS_DB=str(access_tokens.path)) as running:
         yield running
 
 
@@ -132,11 +134,11 @@ def test_every_route_is_classified() -> None:
     "kind", ["none", "unknown", "malformed", "short", "revoked", "expired", "rotated", "wrong scheme"]
 )
 @pytest.mark.parametrize("route", sorted(ANYBODY | WITH_A_KEY | OF_AN_ADMIN))
-def test_without_a_token_that_counts(keyed: Server, keys: Keys, route: str, kind: str) -> None:
+def test_without_a_token_that_counts(guarded: Server, access_tokens: AccessTokens, route: str, kind: str) -> None:
     """Routes for anybody answer; the others say 401, all alike, whatever is wrong with the token."""
-    fields = {name: [bearer(token)] for name, token in keys.dead.items()}
-    fields |= {"none": [], "wrong scheme": [f"authorization: Basic {keys.tokens['user']}"]}
-    reply = ask(keyed, route, *fields[kind])
+    fields = {name: [bearer(token)] for name, token in access_tokens.dead.items()}
+    fields |= {"none": [], "wrong scheme": [f"authorization: Basic {access_tokens.tokens['user']}"]}
+    reply = ask(guarded, route, *fields[kind])
 
     if route in ANYBODY:
         assert 200 == reply.status
@@ -145,41 +147,43 @@ def test_without_a_token_that_counts(keyed: Server, keys: Keys, route: str, kind
     assert SCHEME == reply.headers["www-authenticate"]
     assert reply.error.startswith(WRONG)
     assert reply.headers["x-error-message"] == reply.error
-    if kind in keys.dead:
+    if kind in access_tokens.dead:
         assert f"{WRONG}." == reply.error
 
 
 @pytest.mark.parametrize("name", ["user", "admin", "org only"])
 @pytest.mark.parametrize("route", sorted(ANYBODY | WITH_A_KEY))
-def test_with_a_token_that_counts(keyed: Server, keys: Keys, route: str, name: str) -> None:
+def test_with_a_token_that_counts(guarded: Server, access_tokens: AccessTokens, route: str, name: str) -> None:
     """Every route answers, also that of a model which the token names."""
-    assert 200 == ask(keyed, route, bearer(keys.tokens[name])).status
+    assert 200 == ask(guarded, route, bearer(access_tokens.tokens[name])).status
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_what_is_no_token_is_401(keyed: Server, keys: Keys, header: str) -> None:
+def test_what_is_no_token_is_401(guarded: Server, access_tokens: AccessTokens, header: str) -> None:
     """Empty, another scheme, no scheme, too much, not ASCII, huge: always 401, and nothing of it comes back."""
-    value = header.replace("{}", keys.tokens["user"])
-    reply = ask(keyed, "POST /", f"authorization: {value}")
+    value = header.replace("{}", access_tokens.tokens["user"])
+    reply = ask(guarded, "POST /", f"authorization: {value}")
 
     assert (401, SCHEME) == (reply.status, reply.headers["www-authenticate"])
     assert reply.error.startswith(WRONG)
-    assert keys.tokens["user"] not in reply.body.decode()
+    assert access_tokens.tokens["user"] not in reply.body.decode()
 
 
 @pytest.mark.parametrize(
     "header", ["Bearer {}", "bearer {}", "BEARER   {}", "Bearer: {}", "bearer:{}", "Bearer\t{}", " Bearer {} "]
 )
-def test_the_scheme_may_be_spelled_in_any_case_and_with_a_colon(keyed: Server, keys: Keys, header: str) -> None:
+def test_the_scheme_may_be_spelled_in_any_case_and_with_a_colon(
+    guarded: Server, access_tokens: AccessTokens, header: str
+) -> None:
     """As the standard says, and as some documents print it."""
-    assert 200 == ask(keyed, "POST /", f"Authorization: {header.format(keys.tokens['user'])}").status
+    assert 200 == ask(guarded, "POST /", f"Authorization: {header.format(access_tokens.tokens['user'])}").status
 
 
-def test_two_authorization_headers_are_401(keyed: Server, keys: Keys) -> None:
+def test_two_authorization_headers_are_401(guarded: Server, access_tokens: AccessTokens) -> None:
     """Also two of the same: whoever stands between may have looked at the other one."""
-    good, bad = bearer(keys.tokens["user"]), bearer(keys.dead["unknown"])
+    good, bad = bearer(access_tokens.tokens["user"]), bearer(access_tokens.dead["unknown"])
     for fields in ((good, good), (good, bad), (bad, good), (good, "Authorization:")):
-        assert 401 == ask(keyed, "POST /", *fields).status
+        assert 401 == ask(guarded, "POST /", *fields).status
 
 
 @pytest.mark.parametrize(
@@ -197,71 +201,73 @@ def test_two_authorization_headers_are_401(keyed: Server, keys: Keys) -> None:
     ],
 )
 def test_a_token_in_the_wrong_place_does_not_count(
-    keyed: Server, keys: Keys, query: str, field: str, body: bytes
+    guarded: Server, access_tokens: AccessTokens, query: str, field: str, body: bytes
 ) -> None:
     """In the address, another header, a cookie or the body; the sentence says where it belongs."""
-    token = keys.tokens["user"]
+    token = access_tokens.tokens["user"]
     fields = [field.replace("{}", token)] if field else []
-    reply = ask(keyed, f"POST /{query.replace('{}', token)}", *fields, body=body.replace(b"%b", token.encode()))
+    reply = ask(guarded, f"POST /{query.replace('{}', token)}", *fields, body=body.replace(b"%b", token.encode()))
 
     assert 401 == reply.status
     assert "in the header Authorization: Bearer hf_*** and nowhere else" in reply.error
     assert token not in reply.body.decode() + str(reply.headers)
 
 
-def test_headers_over_the_limit_are_still_the_connections_business(keyed: Server) -> None:
+def test_headers_over_the_limit_are_still_the_connections_business(guarded: Server) -> None:
     """431, before anybody looks at the token."""
-    assert 431 == ask(keyed, "POST /", bearer("a" * 20_000)).status
+    assert 431 == ask(guarded, "POST /", bearer("a" * 20_000)).status
 
 
-def test_a_refused_body_does_not_spoil_the_connection(keyed: Server, keys: Keys) -> None:
+def test_a_refused_body_does_not_spoil_the_connection(guarded: Server, access_tokens: AccessTokens) -> None:
     """It is not read before the token is looked at, and the next request of the same connection is answered."""
     body = b'{"inputs": "%s"}' % (b"a" * 1_900_000)
     for _ in range(3):
-        assert 401 == keyed.post("/", data=body).status_code
-        good = keyed.post("/", data=BODY, headers={"authorization": f"Bearer {keys.tokens['user']}"})
+        assert 401 == guarded.post("/", data=body).status_code
+        good = guarded.post("/", data=BODY, headers={"authorization": f"Bearer {access_tokens.tokens['user']}"})
         assert 200 == good.status_code
 
 
 @pytest.mark.parametrize("route", OF_A_MODEL)
-def test_401_comes_before_404(keyed: Server, keys: Keys, route: str) -> None:
+def test_401_comes_before_404(guarded: Server, access_tokens: AccessTokens, route: str) -> None:
     """Whoever has no token learns nothing of which models there are, or of the task."""
     statuses = {
         model: (
-            ask(keyed, route, model=model).status,
-            ask(keyed, route, bearer(keys.tokens["user"]), model=model).status,
+            ask(guarded, route, model=model).status,
+            ask(guarded, route, bearer(access_tokens.tokens["user"]), model=model).status,
         )
         for model in ("org/bert", "org/none")
     }
 
     assert {"org/bert": (401, 200), "org/none": (401, 404)} == statuses
-    assert 401 == ask(keyed, "POST /pipeline/other-task/org/bert").status
-    assert 401 == ask(keyed, "POST /", body=b"{").status
+    assert 401 == ask(guarded, "POST /pipeline/other-task/org/bert").status
+    assert 401 == ask(guarded, "POST /", body=b"{").status
 
 
 @pytest.mark.parametrize("route", sorted(OF_AN_ADMIN))
-def test_settings_are_for_admins(keyed: Server, keys: Keys, route: str) -> None:
+def test_settings_are_for_admins(guarded: Server, access_tokens: AccessTokens, route: str) -> None:
     """403 for a token that classifies; an admin's gets through, here to a form that is none, or to no such token."""
-    assert 403 == ask(keyed, route, bearer(keys.tokens["user"])).status
-    assert ask(keyed, route, bearer(keys.tokens["admin"])).status in {200, 400, 404}
+    assert 403 == ask(guarded, route, bearer(access_tokens.tokens["user"])).status
+    assert ask(guarded, route, bearer(access_tokens.tokens["admin"])).status in {200, 400, 404}
 
 
 @pytest.mark.parametrize(
     ("line", "status"), [("HEAD /info", 401), ("HEAD /health", 200), ("HEAD /models/org/bert", 200)]
 )
-def test_head_needs_what_get_needs(keyed: Server, keys: Keys, line: str, status: int) -> None:
+def test_head_needs_what_get_needs(guarded: Server, access_tokens: AccessTokens, line: str, status: int) -> None:
     """And has no body."""
-    reply = raw(keyed, line, "host: localhost")
+    reply = raw(guarded, line, "host: localhost")
     assert (status, b"") == (reply.status, reply.body)
-    assert 200 == raw(keyed, "HEAD /info", "host: localhost", bearer(keys.tokens["user"])).status
+    assert 200 == raw(guarded, "HEAD /info", "host: localhost", bearer(access_tokens.tokens["user"])).status
 
 
 @pytest.mark.parametrize("route", OF_A_MODEL)
 @pytest.mark.parametrize("model", ["org/bert", "org%2Fbert", "bert", "org/bert/", "%6Frg/bert"])
-def test_models_of_a_token_count_however_they_are_spelled(keyed: Server, keys: Keys, route: str, model: str) -> None:
+def test_models_of_a_token_count_however_they_are_spelled(
+    guarded: Server, access_tokens: AccessTokens, route: str, model: str
+) -> None:
     """What is compared is the id that the server finds."""
     statuses = [
-        ask(keyed, route, bearer(keys.tokens[name]), model=model).status
+        ask(guarded, route, bearer(access_tokens.tokens[name]), model=model).status
         for name in ("bert only", "org only", "other only")
     ]
 
@@ -279,9 +285,9 @@ def test_models_of_a_token_count_however_they_are_spelled(keyed: Server, keys: K
         ("org only", "sentiment-en", "labeld/sentiment-en"),
     ],
 )
-def test_other_models_are_403(keyed: Server, keys: Keys, name: str, model: str, found: str) -> None:
+def test_other_models_are_403(guarded: Server, access_tokens: AccessTokens, name: str, model: str, found: str) -> None:
     """The sentence names the model as the server calls it, and what the token is for."""
-    reply = ask(keyed, "POST /models/{model_id}", bearer(keys.tokens[name]), model=model)
+    reply = ask(guarded, "POST /models/{model_id}", bearer(access_tokens.tokens[name]), model=model)
 
     assert 403 == reply.status
     assert f"may not use the model {found}, only org/" in reply.error
@@ -289,34 +295,41 @@ def test_other_models_are_403(keyed: Server, keys: Keys, name: str, model: str, 
 
 
 @pytest.mark.parametrize(("name", "model"), [("bert only", "org/bert-other"), ("other only", "org/none")])
-def test_a_model_that_nobody_has_is_404_for_every_token(keyed: Server, keys: Keys, name: str, model: str) -> None:
+def test_a_model_that_nobody_has_is_404_for_every_token(
+    guarded: Server, access_tokens: AccessTokens, name: str, model: str
+) -> None:
     """The look-ups tell anybody which models there are, so this hides nothing."""
-    assert 404 == ask(keyed, "POST /models/{model_id}", bearer(keys.tokens[name]), model=model).status
+    assert 404 == ask(guarded, "POST /models/{model_id}", bearer(access_tokens.tokens[name]), model=model).status
 
 
 @pytest.mark.parametrize("route", ["POST /", "GET /info"])
-def test_the_default_model_is_a_model_too(keyed: Server, keys: Keys, route: str) -> None:
+def test_the_default_model_is_a_model_too(guarded: Server, access_tokens: AccessTokens, route: str) -> None:
     """A request that names none is about org/bert."""
-    assert [200, 403] == [ask(keyed, route, bearer(keys.tokens[name])).status for name in ("bert only", "other only")]
+    assert [200, 403] == [
+        ask(guarded, route, bearer(access_tokens.tokens[name])).status for name in ("bert only", "other only")
+    ]
 
 
-def test_no_model_is_loaded_for_a_token_that_may_not_use_it(keyed: Server, keys: Keys) -> None:
+def test_no_model_is_loaded_for_a_token_that_may_not_use_it(guarded: Server, access_tokens: AccessTokens) -> None:
     """Not by its health, nor by its info."""
     for path in ("health", "info"):
         reply = ask(
-            keyed, f"GET /models/{{model_id}}/{path}", bearer(keys.tokens["bert only"]), model="org/multi-label"
+            guarded,
+            f"GET /models/{{model_id}}/{path}",
+            bearer(access_tokens.tokens["bert only"]),
+            model="org/multi-label",
         )
         assert 403 == reply.status
-    status = json.loads(ask(keyed, "GET /status", bearer(keys.tokens["user"])).body)
+    status = json.loads(ask(guarded, "GET /status", bearer(access_tokens.tokens["user"])).body)
 
     assert "org/multi-label" not in {one["model_id"] for one in status["models"]}
 
 
-def test_requests_per_minute(keyed: Server, keys: Keys) -> None:
+def test_requests_per_minute(guarded: Server, access_tokens: AccessTokens) -> None:
     """One more is 429, and says when to come back in all three ways that clients read."""
-    token = keys.make("slow", per_minute=3)
-    statuses = [ask(keyed, "POST /", bearer(token)).status for _ in range(3)]
-    reply = ask(keyed, "POST /", bearer(token))
+    token = access_tokens.make("slow", per_minute=3)
+    statuses = [ask(guarded, "POST /", bearer(token)).status for _ in range(3)]
+    reply = ask(guarded, "POST /", bearer(token))
 
     assert ([200] * 3, 429) == (statuses, reply.status)
     seconds = int(reply.headers["retry-after"])
@@ -324,21 +337,21 @@ def test_requests_per_minute(keyed: Server, keys: Keys) -> None:
     assert f'"api";r=0;t={seconds}' == reply.headers["ratelimit"]
     assert '"fixed window";"api";q=3;w=60' == reply.headers["ratelimit-policy"]
     assert "3 requests per minute" in reply.error
-    assert 200 == ask(keyed, "POST /", bearer(keys.tokens["user"])).status
+    assert 200 == ask(guarded, "POST /", bearer(access_tokens.tokens["user"])).status
 
 
-def test_a_token_counts_at_once_and_until_it_is_revoked(keyed: Server, keys: Keys) -> None:
+def test_a_token_counts_at_once_and_until_it_is_revoked(guarded: Server, access_tokens: AccessTokens) -> None:
     """Made and revoked by another process while the server runs."""
-    token = keys.make("short-lived")
-    assert 200 == ask(keyed, "POST /", bearer(token)).status
-    revoked = keys.revoke("short-lived").revoked
-    assert wait_until(lambda: ask(keyed, "POST /", bearer(token)).status == 401)
+    token = access_tokens.make("short-lived")
+    assert 200 == ask(guarded, "POST /", bearer(token)).status
+    revoked = access_tokens.revoke("short-lived").revoked
+    assert wait_until(lambda: ask(guarded, "POST /", bearer(token)).status == 401)
     assert time.time() - (revoked or 0) < 2.0
 
 
-def test_whoami_has_the_facts_of_the_token(keyed: Server, keys: Keys) -> None:
+def test_whoami_has_the_facts_of_the_token(guarded: Server, access_tokens: AccessTokens) -> None:
     """In the Hub's shape, and never the token."""
-    reply = ask(keyed, "GET /api/whoami-v2", bearer(keys.tokens["bert only"]))
+    reply = ask(guarded, "GET /api/whoami-v2", bearer(access_tokens.tokens["bert only"]))
     user = json.loads(reply.body)
     token = user["auth"]["accessToken"]
 
@@ -347,27 +360,27 @@ def test_whoami_has_the_facts_of_the_token(keyed: Server, keys: Keys) -> None:
         token[name] for name in ("displayName", "role", "models", "expiresAt")
     )
     assert token["createdAt"].endswith("Z")
-    assert keys.tokens["bert only"] not in reply.body.decode()
-    admin = json.loads(ask(keyed, "GET /api/whoami-v2", bearer(keys.tokens["admin"])).body)
+    assert access_tokens.tokens["bert only"] not in reply.body.decode()
+    admin = json.loads(ask(guarded, "GET /api/whoami-v2", bearer(access_tokens.tokens["admin"])).body)
     assert "write" == admin["auth"]["accessToken"]["role"]
 
 
-def test_a_page_of_a_named_site_may_ask_before_it_has_a_token_and_read_that_it_needs_one(keyed: Server) -> None:
+def test_a_page_of_a_named_site_may_ask_before_it_has_a_token_and_read_that_it_needs_one(guarded: Server) -> None:
     """The browser's question comes without a token, and the refusal has the headers that let the page read it."""
     origin = "origin: https://page.example"
     asked = ("access-control-request-method: POST", "access-control-request-headers: authorization")
-    assert 204 == raw(keyed, "OPTIONS /models/org/bert", "host: localhost", origin, *asked).status
-    reply = ask(keyed, "POST /", origin)
+    assert 204 == raw(guarded, "OPTIONS /models/org/bert", "host: localhost", origin, *asked).status
+    reply = ask(guarded, "POST /", origin)
 
     assert (401, "https://page.example") == (reply.status, reply.headers["access-control-allow-origin"])
 
 
-def test_answers_are_remembered_by_token_where_that_is_asked_for(keys: Keys, tmp_path: Path) -> None:
+def test_answers_are_remembered_by_token_where_that_is_asked_for(access_tokens: AccessTokens, tmp_path: Path) -> None:
     """With `--cache-scope token` another token computes anew, and the same one does not."""
     body = b'{"inputs": "remembered by token"}'
-    with serving(tmp_path, "--cache-scope", "token", LABELD_TOKENS_DB=str(keys.path)) as server:
+    with serving(tmp_path, "--cache-scope", "token", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         kinds = [
-            ask(server, "POST /", field.format(keys.tokens[name]), body=body).headers["x-compute-type"]
+            ask(server, "POST /", field.format(access_tokens.tokens[name]), body=body).headers["x-compute-type"]
             for name, field in (
                 ("user", "authorization: Bearer {}"),
                 ("admin", "authorization: Bearer {}"),
@@ -380,29 +393,32 @@ def test_answers_are_remembered_by_token_where_that_is_asked_for(keys: Keys, tmp
 
 def test_revoking_the_last_token_does_not_open_the_server(tmp_path: Path) -> None:
     """Once there was one, nobody is let in without."""
-    keys = Keys(tmp_path / "some-tokens.sqlite3")
-    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path)) as server:
+    access_tokens = AccessTokens(tmp_path / "some-tokens.sqlite3")
+    with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         assert 200 == ask(server, "POST /").status
-        keys.make("only")
+        access_tokens.make("only")
         assert wait_until(lambda: ask(server, "POST /").status == 401)
-        keys.revoke("only")
+        access_tokens.revoke("only")
         time.sleep(2.5)
-        assert [401, 401] == [ask(server, "POST /").status, ask(server, "POST /", bearer(keys.tokens["only"])).status]
+        assert [401, 401] == [
+            ask(server, "POST /").status,
+            ask(server, "POST /", bearer(access_tokens.tokens["only"])).status,
+        ]
 
 
 def test_while_the_database_is_away_known_tokens_count_and_unknown_ones_are_503(tmp_path: Path) -> None:
     """Never 401, upon which a client would throw a good token away."""
-    keys = some_keys(tmp_path)
-    with serving(tmp_path, LABELD_TOKENS_DB=str(keys.path)) as server:
-        assert 200 == ask(server, "POST /", bearer(keys.tokens["user"])).status
-        with closing(sqlite3.connect(keys.path, isolation_level=None)) as connection:
+    access_tokens = some_access_tokens(tmp_path)
+    with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path)) as server:
+        assert 200 == ask(server, "POST /", bearer(access_tokens.tokens["user"])).status
+        with closing(sqlite3.connect(access_tokens.path, isolation_level=None)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
-            unknown = keys.dead["unknown"]
+            unknown = access_tokens.dead["unknown"]
             assert wait_until(lambda: ask(server, "POST /", bearer(unknown)).status == 503, 30)
             reply = ask(server, "POST /", bearer(unknown))
             assert (503, "2") == (reply.status, reply.headers["retry-after"])
-            assert 200 == ask(server, "POST /", bearer(keys.tokens["user"])).status
-            assert 401 == ask(server, "POST /", bearer(keys.dead["malformed"])).status
+            assert 200 == ask(server, "POST /", bearer(access_tokens.tokens["user"])).status
+            assert 401 == ask(server, "POST /", bearer(access_tokens.dead["malformed"])).status
             assert 401 == ask(server, "POST /").status
         assert wait_until(lambda: ask(server, "POST /", bearer(unknown)).status == 401, 30)
 
@@ -416,22 +432,27 @@ def test_a_server_without_any_token_looks_at_none(server: Server, fields: tuple[
 
 def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     """With one the server starts there without further words, and answers nobody else."""
-    keys = Keys(tmp_path / "some-tokens.sqlite3")
-    keys.make("user")
-    with serving(tmp_path, "--host", "0.0.0.0", LABELD_TOKENS_DB=str(keys.path)) as server:
+    access_tokens = AccessTokens(tmp_path / "some-tokens.sqlite3")
+    access_tokens.make("user")
+    with serving(tmp_path, "--host", "0.0.0.0", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
-        assert [401, 200] == [ask(server, "POST /").status, ask(server, "POST /", bearer(keys.tokens["user"])).status]
+        assert [401, 200] == [
+            ask(server, "POST /").status,
+            ask(server, "POST /", bearer(access_tokens.tokens["user"])).status,
+        ]
         assert "Anybody" not in server.log.read_text()
 
 
 def test_other_addresses_may_be_open_if_that_is_said(tmp_path: Path) -> None:
     """And a line warns of it; the first token closes it."""
-    keys = Keys(tmp_path / "some-tokens.sqlite3")
-    with serving(tmp_path, "--host", "0.0.0.0", "--allow-anonymous", LABELD_TOKENS_DB=str(keys.path)) as server:
+    access_tokens = AccessTokens(tmp_path / "some-tokens.sqlite3")
+    with serving(
+        tmp_path, "--host", "0.0.0.0", "--allow-anonymous", LABELD_TOKENS_DB=str(access_tokens.path)
+    ) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert 200 == ask(server, "POST /").status
         assert "Anybody who reaches this address may use it" in server.log.read_text()
-        keys.make("user")
+        access_tokens.make("user")
         assert wait_until(lambda: ask(server, "POST /").status == 401)
 
 
@@ -458,11 +479,11 @@ def scope_of(source: RequestOrigin = HERE, **headers: str) -> dict[str, Any]:
     return {"headers": fields, "method": "POST", "http_version": "1.1", "state": state}
 
 
-def in_process(keys: Keys, work: Any) -> Any:
-    """What `work(access)` returns, with a key ring of these keys."""
+def in_process(access_tokens: AccessTokens, work: Any) -> Any:
+    """What `work(access)` returns, with an authenticator of these access tokens."""
 
     async def run() -> Any:
-        authenticator = Authenticator(locate(str(keys.path)), None)
+        authenticator = Authenticator(locate(str(access_tokens.path)), None)
         await authenticator.open()
         try:
             return await work(Access(Listen(), authenticator, OneSession()))
@@ -472,20 +493,20 @@ def in_process(keys: Keys, work: Any) -> Any:
     return asyncio.run(run())
 
 
-def test_the_wrong_role_is_403(keys: Keys) -> None:
+def test_the_wrong_role_is_403(access_tokens: AccessTokens) -> None:
     """A token for inference does not open what is for admins."""
 
     async def work(access: Access) -> None:
         with pytest.raises(ForbiddenTokenError, match="role admin is needed"):
-            await access.caller(ADMIN_PAGE, scope_of(authorization=f"Bearer {keys.tokens['user']}"))
-        admin = await access.caller(ADMIN_PAGE, scope_of(authorization=f"Bearer {keys.tokens['admin']}"))
+            await access.caller(ADMIN_PAGE, scope_of(authorization=f"Bearer {access_tokens.tokens['user']}"))
+        admin = await access.caller(ADMIN_PAGE, scope_of(authorization=f"Bearer {access_tokens.tokens['admin']}"))
         assert admin is not None
         assert "admin" == admin.name
 
-    in_process(keys, work)
+    in_process(access_tokens, work)
 
 
-def test_who_has_signed_in_needs_no_token_on_our_own_pages(keys: Keys) -> None:
+def test_who_has_signed_in_needs_no_token_on_our_own_pages(access_tokens: AccessTokens) -> None:
     """But a page of another site cannot use that, not even one that is named; and a wrong token is not made up for."""
     named = RequestOrigin("https://page.example")
 
@@ -498,10 +519,10 @@ def test_who_has_signed_in_needs_no_token_on_our_own_pages(keys: Keys) -> None:
         with pytest.raises(AnonymousError):
             await access.caller(INFERENCE, scope_of(cookie="session=good", authorization="Basic x"))
 
-    in_process(keys, work)
+    in_process(access_tokens, work)
 
 
-def test_pages_are_for_links_and_not_for_other_sites_pages(keys: Keys) -> None:
+def test_pages_are_for_links_and_not_for_other_sites_pages(access_tokens: AccessTokens) -> None:
     """The API is the other way round: pages of a named site may ask it, and no link leads there."""
     named, link = RequestOrigin("https://page.example"), RequestOrigin(is_link=True)
 
@@ -512,7 +533,7 @@ def test_pages_are_for_links_and_not_for_other_sites_pages(keys: Keys) -> None:
             with pytest.raises(ForeignOriginError):
                 await access.caller(needs, scope_of(source))
 
-    in_process(keys, work)
+    in_process(access_tokens, work)
 
 
 @pytest.mark.parametrize("value", [None, "", "Bearer", "bearer:", "Bearer a b", "Basic a", "Bearer\u00a0a"])
@@ -521,9 +542,9 @@ def test_what_has_no_token_in_it(value: str | None) -> None:
     assert bearer_token(value) is None
 
 
-def test_looking_at_the_caller_takes_less_than_10_microseconds(keys: Keys) -> None:
+def test_looking_at_the_caller_takes_less_than_10_microseconds(access_tokens: AccessTokens) -> None:
     """Host, origin and token together, processor time, in the best of many rounds: what a request pays for them."""
-    token, rounds, calls = keys.tokens["user"], 40, 500
+    token, rounds, calls = access_tokens.tokens["user"], 40, 500
     scope = scope_of(host="127.0.0.1:8080", accept="*/*", authorization=f"Bearer {token}")
     state, origins = scope["state"], Origins(load({}, {}))
 
@@ -537,6 +558,6 @@ def test_looking_at_the_caller_takes_less_than_10_microseconds(keys: Keys) -> No
             best = min(best, (time.thread_time() - began) / calls)
         return best
 
-    best = in_process(keys, work)
+    best = in_process(access_tokens, work)
     print(f"{best * 1e6:.1f} µs")
     assert best < 10e-6

@@ -12,8 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from labeld.auth.token_format import new_token
-from tests.clients.test_clients import node  # noqa: F401  # a fixture
-from tests.support.access_tokens import Keys, some_keys
+from tests.support.access_tokens import AccessTokens, some_access_tokens
 from tests.support.server_process import Server, serving
 
 IMPORTS = {
@@ -63,13 +62,9 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[int]:
+def site(node: list[str]) -> Iterator[int]:
     """The port of another site, which is there by two names: localhost and 127.0.0.1."""
-    try:
-        folder = Path(request.getfixturevalue("node")[1]).parent
-    except pytest.skip.Exception:
-        folder = tmp_path_factory.mktemp("site")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(Path(node[1]).parent)))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
@@ -77,16 +72,16 @@ def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+def access_tokens(tmp_path_factory: pytest.TempPathFactory) -> AccessTokens:
     """Access tokens of every kind."""
-    return some_keys(tmp_path_factory.mktemp("some-keys"))
+    return some_access_tokens(tmp_path_factory.mktemp("some-access-tokens"))
 
 
 @pytest.fixture(scope="module")
-def keyed(site: int, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def guarded(site: int, access_tokens: AccessTokens, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that wants a token, and that pages of http://localhost:… may ask."""
     arguments = ("--origins", f"http://localhost:{site}", "--log-format", "json")
-    with serving(tmp_path_factory.mktemp("keyed"), *arguments, LABELD_TOKENS_DB=str(keys.path)) as running:
+    with serving(tmp_path_factory.mktemp("guarded"), *arguments, LABELD_TOKENS_DB=str(access_tokens.path)) as running:
         yield running
 
 
@@ -116,19 +111,19 @@ def statuses(server: Server) -> list[tuple[str, int]]:
     return [(line["method"], line["status"]) for line in lines if line["message"] == "request"]
 
 
-def test_a_page_of_a_named_site_asks_with_a_token(keyed: Server, keys: Keys, named: Page) -> None:
+def test_a_page_of_a_named_site_asks_with_a_token(guarded: Server, access_tokens: AccessTokens, named: Page) -> None:
     """The browser asks first, then the answer and our headers are there to read."""
-    seen = len(statuses(keyed))
-    reply = named.evaluate(FETCH, [keyed.url, keys.tokens["user"], {}])
+    seen = len(statuses(guarded))
+    reply = named.evaluate(FETCH, [guarded.url, access_tokens.tokens["user"], {}])
 
     assert (200, ["x-compute-type", "x-request-id", "x-sha"]) == (reply["status"], reply["headers"])
     assert {"POSITIVE", "NEGATIVE"} == {one["label"] for one in reply["body"][0]}
-    assert [("OPTIONS", 204), ("POST", 200)] == statuses(keyed)[seen:]
+    assert [("OPTIONS", 204), ("POST", 200)] == statuses(guarded)[seen:]
 
 
-def test_a_page_of_a_named_site_reads_that_its_token_does_not_count(keyed: Server, named: Page) -> None:
+def test_a_page_of_a_named_site_reads_that_its_token_does_not_count(guarded: Server, named: Page) -> None:
     """Status, sentence and x-error-message."""
-    reply = named.evaluate(FETCH, [keyed.url, new_token(), {}])
+    reply = named.evaluate(FETCH, [guarded.url, new_token(), {}])
 
     assert (401, {"error": "Invalid username or password."}) == (reply["status"], reply["body"])
     assert ["x-request-id", "x-error-message"] == reply["headers"]
@@ -136,14 +131,14 @@ def test_a_page_of_a_named_site_reads_that_its_token_does_not_count(keyed: Serve
 
 @pytest.mark.parametrize("options", [{}, {"credentials": "include"}, {"mode": "no-cors", "headers": {}}])
 def test_a_page_of_any_other_site_gets_nothing(
-    keyed: Server, keys: Keys, unnamed: Page, options: dict[str, Any]
+    guarded: Server, access_tokens: AccessTokens, unnamed: Page, options: dict[str, Any]
 ) -> None:
     """Not even with a token: the browser tells the page of a failure, and the server has computed nothing."""
-    seen = len(statuses(keyed))
-    reply = unnamed.evaluate(FETCH, [keyed.url, keys.tokens["user"], options])
+    seen = len(statuses(guarded))
+    reply = unnamed.evaluate(FETCH, [guarded.url, access_tokens.tokens["user"], options])
 
     assert "Failed to fetch" in reply.get("error", "") or (0, None) == (reply["status"], reply["body"])
-    assert {403} == {status for _, status in statuses(keyed)[seen:]}
+    assert {403} == {status for _, status in statuses(guarded)[seen:]}
 
 
 def test_an_open_server_is_not_open_to_pages_of_other_sites(tmp_path: Path, unnamed: Page) -> None:
@@ -154,14 +149,14 @@ def test_an_open_server_is_not_open_to_pages_of_other_sites(tmp_path: Path, unna
         assert [("POST", 403)] == statuses(server)
 
 
-def test_the_javascript_client_in_a_page(keyed: Server, keys: Keys, named: Page, unnamed: Page) -> None:
+def test_the_javascript_client_in_a_page(
+    guarded: Server, access_tokens: AccessTokens, named: Page, unnamed: Page
+) -> None:
     """@huggingface/inference on a named site, with a good token and a wrong one; and on another site."""
-    if not named.evaluate("async (path) => (await fetch(path)).ok", IMPORTS["@huggingface/tasks"]):
-        pytest.skip("needs node and npm")
-    url = f"{keyed.url}/models/labeld/sentiment-en"
-    good = named.evaluate(CLIENT, [url, keys.tokens["user"]])
-    wrong = named.evaluate(CLIENT, [url, keys.dead["revoked"]])
-    elsewhere = unnamed.evaluate(CLIENT, [url, keys.tokens["user"]])
+    url = f"{guarded.url}/models/labeld/sentiment-en"
+    good = named.evaluate(CLIENT, [url, access_tokens.tokens["user"]])
+    wrong = named.evaluate(CLIENT, [url, access_tokens.dead["revoked"]])
+    elsewhere = unnamed.evaluate(CLIENT, [url, access_tokens.tokens["user"]])
 
     assert ["POSITIVE", "NEGATIVE"] == [one["label"] for one in good]
     assert {"error": "Invalid username or password."} == wrong["body"]

@@ -39,7 +39,7 @@ class Clock:
 
 
 class World:
-    """A key ring, sessions, their clock, and the one by which the store is looked at."""
+    """An authenticator, sessions, their clock, and the one by which the store is looked at."""
 
     def __init__(self, authenticator: Authenticator, clock: Clock, ticks: Clock) -> None:
         self.authenticator, self.clock, self.ticks, self.sessions = (
@@ -50,26 +50,26 @@ class World:
         )
 
     async def admin(self, **wanted: Any) -> AccessToken:
-        """A new key that may sign in."""
-        key, _ = await self.authenticator.create("me", "admin", **wanted)
-        return key
+        """A new access token that may sign in."""
+        access_token, _ = await self.authenticator.create("me", "admin", **wanted)
+        return access_token
 
-    def value(self, key: AccessToken | None) -> str:
+    def value(self, access_token: AccessToken | None) -> str:
         """The cookie's value of a session that begins now."""
-        found = re.match(rf"{COOKIE}=([^;]+); ", self.sessions.begin(key, secure=False))
+        found = re.match(rf"{COOKIE}=([^;]+); ", self.sessions.begin(access_token, secure=False))
         assert found
         return found[1]
 
     def who(self, *values: str) -> str | None:
         """The name of who sends these cookies."""
         cookies = "; ".join(f"{COOKIE}={value}" for value in values)
-        key = self.sessions.caller({"cookie": cookies})
-        return key and key.name
+        access_token = self.sessions.caller({"cookie": cookies})
+        return access_token and access_token.name
 
 
 @asynccontextmanager
 async def world(folder: Path, secret: str = "0f" * 32) -> AsyncIterator[World]:
-    """One whose keys are in this folder."""
+    """One whose access tokens are in this folder."""
     clock, ticks = Clock(), Clock()
     authenticator = Authenticator(Location(folder / "tokens.sqlite3"), secret, now=clock, ticks=ticks)
     await authenticator.open()
@@ -107,12 +107,12 @@ def test_a_forged_cookie_is_nobody(tmp_path: Path) -> None:
     """Any character changed, cut, doubled, of another secret, or of a time that has not come."""
 
     async def story(new: World) -> None:
-        key = await new.admin()
-        value = new.value(key)
+        access_token = await new.admin()
+        value = new.value(access_token)
         changed = [f"{value[:at]}{'1' if one != '1' else '2'}{value[at + 1 :]}" for at, one in enumerate(value)]
         others = ["", "x", value[:-1], value + "0", value.upper(), f"{value}.{value}", "\N{SNOWMAN}", value * 100]
         new.clock.now += 10
-        late = new.value(key)
+        late = new.value(access_token)
         new.clock.now -= 10
 
         assert [] == [one for one in [*changed, *others, late] if new.who(one) is not None]
@@ -131,14 +131,14 @@ def test_a_session_ends_with_its_token(tmp_path: Path, end: str) -> None:
     """At once when it is revoked or rotated here, and at the moment when it expires."""
 
     async def story(world: World) -> None:
-        key = await world.admin(expires=world.clock.now + HOUR)
-        value = world.value(key)
+        access_token = await world.admin(expires=world.clock.now + HOUR)
+        value = world.value(access_token)
         assert "me" == world.who(value)
         if end == "revoke":
-            await world.authenticator.revoke(key.token_id)
+            await world.authenticator.revoke(access_token.token_id)
         elif end == "rotate":
             world.clock.now += 1
-            await world.authenticator.rotate(key.token_id)
+            await world.authenticator.rotate(access_token.token_id)
         else:
             world.clock.now += HOUR
 
@@ -147,26 +147,26 @@ def test_a_session_ends_with_its_token(tmp_path: Path, end: str) -> None:
     tell(tmp_path, story)
 
 
-def test_a_rotated_key_has_new_sessions(tmp_path: Path) -> None:
+def test_a_rotated_access_token_has_new_sessions(tmp_path: Path) -> None:
     """Signing in with the new token counts."""
 
     async def story(world: World) -> None:
-        key = await world.admin()
+        access_token = await world.admin()
         world.clock.now += 1
-        rotated, _ = await world.authenticator.rotate(key.token_id)
+        rotated, _ = await world.authenticator.rotate(access_token.token_id)
 
-        assert (None, "me") == (world.who(world.value(key)), world.who(world.value(rotated)))
+        assert (None, "me") == (world.who(world.value(access_token)), world.who(world.value(rotated)))
 
     tell(tmp_path, story)
 
 
-def test_an_inference_key_has_no_session(tmp_path: Path) -> None:
+def test_an_inference_access_token_has_no_session(tmp_path: Path) -> None:
     """Not even one that is signed."""
 
     async def story(world: World) -> None:
-        key, _ = await world.authenticator.create("program", "inference")
+        access_token, _ = await world.authenticator.create("program", "inference")
 
-        assert world.who(world.value(key)) is None
+        assert world.who(world.value(access_token)) is None
 
     tell(tmp_path, story)
 
@@ -219,9 +219,9 @@ def test_a_code_is_for_a_server_without_an_admin(tmp_path: Path) -> None:
         assert first
         await world.authenticator.create("program", "inference")
         assert await first_code(world.authenticator)
-        key = await world.admin()
+        access_token = await world.admin()
         assert await first_code(world.authenticator) is None
-        await world.authenticator.revoke(key.token_id)
+        await world.authenticator.revoke(access_token.token_id)
         assert await first_code(world.authenticator)
         assert await world.authenticator.use_sign_in(first)
         assert not await world.authenticator.use_sign_in(first)
