@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class RankingParameters(TypedDict, total=False):
-    """What may be asked of rankings, as in a request to the server; None is as if it were not given."""
+    """Parameters of rankings, as in a request to the server; None is as if it were not given."""
 
     top_k: int | None
     """At most this many labels; by default all."""
@@ -243,7 +243,7 @@ class Classifier:
                 yield from rankings.result()
 
     def _in_order(self, inputs: Iterable[Input], asked: Parameters) -> "Generator[Future[list[Ranking]], None, None]":
-        """What the chunks of the texts come to, in their order; what still waits is cancelled when this is closed."""
+        """The rankings of the texts, chunk by chunk in their order; closing it cancels what still waits."""
         waiting: deque[Future[list[Ranking]]] = deque()
         try:
             for first, chunk in _chunks(inputs):

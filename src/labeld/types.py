@@ -98,7 +98,7 @@ class ClassifyReply:
 
 
 Logits = NDArray[np.float32]
-"""What a model computes before a function makes scores of it: float32 [texts, labels], or [labels] of one text."""
+"""A model's output before a function makes scores of it: float32 [texts, labels], or [labels] of one text."""
 
 
 class EncodedText(NamedTuple):

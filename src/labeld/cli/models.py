@@ -55,7 +55,7 @@ def check(
 ) -> None:
     """Load a model in each precision: what it is, how fast, how large, and what the faster ones cost.
 
-    An id that is in no folder is downloaded, as by `pull`. The verdict is remembered: with precision auto a server then
+    An id that is in no folder is downloaded, as by `pull`. The choice is kept: with precision auto a server then
     starts without a trial of its own.
     """
     from labeld.cli.check import check_model  # noqa: PLC0415

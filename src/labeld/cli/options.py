@@ -24,7 +24,7 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
                 continue
             flag = f"--{one.name.replace('_', '-')}"
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
-            text = f"{one.metadata['help']} (default {one.default}; {variable(one.name)})"
+            text = f"{one.metadata['help']} ({_default(one.default)}{variable(one.name)})"
             option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
             typed = str if kind is ByteSize or get_origin(kind) is tuple else kind  # typer knows neither
             hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
@@ -36,3 +36,10 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
         return command
 
     return decorate
+
+
+def _default(value: object) -> str:
+    """The beginning of a help text's parenthesis; empty where the text itself says what happens without the setting."""
+    if value is None or value == ():
+        return ""
+    return f"default {'on' if value is True else 'off' if value is False else value}; "

@@ -12,16 +12,16 @@ from labeld.errors import SettingsError
 from labeld.types import FunctionName, Parameters, Text
 
 SHIPPED = Path(__file__).with_name("reference_scores.json")
-"""What model cards and courses print for the reference models: see docs/guides/models.md."""
+"""Scores that model cards and courses print for the reference models: see docs/guides/models.md."""
 
 FLOAT32 = 5e-6
-"""What float32 of another library or machine may change, times the score where that is above 1. The bundled models'
+"""Change of a score by another library's or machine's float32, times the score above 1. The bundled models'
 scores are within 4e-7 of transformers'; tanh in place of the exact GELU moves them by 1.4e-4 in the median."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceScore:
-    """What a model is known to answer to one text."""
+    """The published scores of one text by one model."""
 
     model: str
     """Its id."""

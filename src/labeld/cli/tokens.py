@@ -145,7 +145,7 @@ def _tell_token(access_token: AccessToken, token: str, *, as_json: bool) -> None
 
 
 def _facts(access_token: AccessToken) -> dict[str, Any]:
-    """What `--json` prints of a key."""
+    """An access token as `--json` prints it."""
     return {
         "id": access_token.token_id,
         "name": access_token.name,

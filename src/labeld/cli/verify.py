@@ -60,7 +60,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found of one model."""
+    """The comparison of one model's scores with those published."""
 
     model: str
     revision: str | None

@@ -223,7 +223,7 @@ class Sites:
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """What is logged."""
+    """Logs."""
 
     log_format: Literal["text", "json"] = setting(
         "text", "text: warnings, for people; json: JSON lines, with one for each request."

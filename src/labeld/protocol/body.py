@@ -19,7 +19,7 @@ INPUT_FIELDS = ("inputs", "inputs[]")
 """Fields of a form that are texts, in the spellings of HTML, PHP and axios."""
 
 _FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*(?:&[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*)*", re.ASCII)
-"""What a browser or curl makes of fields: spaces are + or %20. NOTE: a sentence has spaces, so it is none."""
+"""Fields as a browser or curl encodes them: spaces are + or %20. NOTE: a sentence has spaces, so it is none."""
 _JSON_STARTS = frozenset('"-0123456789tfn')
 """Of bare values: a string, a number, true, false or null."""
 _OBJECT_OR_LIST = ("{", "[")
