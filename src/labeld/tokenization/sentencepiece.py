@@ -5,11 +5,11 @@ library encodes it (normalizer.cc, unigram_model.cc), which transformers 5 itsel
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from tokenizers import AddedToken, NormalizedString, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.normalizers import Normalizer
@@ -17,16 +17,12 @@ from tokenizers.pre_tokenizers import PreTokenizer
 
 from labeld.errors import FolderError
 from labeld.tokenization.charsmap import CharacterMap
+from labeld.tokenization.recipes import RECIPES
 from labeld.tokenization.sentencepiece_model import Kind, Piece, SentencePieceModel, read_sentencepiece_model
-from labeld.tokenization.special_tokens import (
-    FAIRSEQ_DEFAULTS,
-    SpecialTokens,
-    Token,
-    bert_template,
-    fairseq_template,
-    read_special_tokens,
-)
-from labeld.tokenization.unigram import CAMEMBERT_DEFAULTS, DEBERTA_DEFAULTS
+from labeld.tokenization.special_tokens import PlacedTokens, SpecialTokens, read_special_tokens
+from labeld.tokenization.steps import Config, flag
+
+Scheme = Literal["always", "first", "never"]
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """How pieces write a space."""
@@ -39,36 +35,38 @@ class Layout:
     """How a family puts its own tokens around a file's pieces."""
 
     file: str
-    defaults: Mapping[str, Token]
     before: tuple[str, ...] = ()
     """Roles, or names of tokens that are never used, in front of the file's pieces."""
     without: tuple[str, ...] = ()
     """The file's first pieces, which give way to `before`."""
+    switches: frozenset[str] = frozenset()
+    """Switches of tokenizer_config.json that the class has beside `add_prefix_space`."""
 
+
+SWITCHES = frozenset({"do_lower_case", "split_by_punct"})
 
 LAYOUTS = {
     "XLMRobertaTokenizer": Layout(
         "sentencepiece.bpe.model",
-        FAIRSEQ_DEFAULTS,
         ("bos_token", "pad_token", "eos_token", "unk_token"),
         ("<unk>", "<s>", "</s>"),
     ),
     "CamembertTokenizer": Layout(
         "sentencepiece.bpe.model",
-        CAMEMBERT_DEFAULTS,
         ("<s>NOTUSED", "pad_token", "</s>NOTUSED", "unk_token", "<unk>NOTUSED"),
         ("<unk>",),
     ),
-    "DebertaV2Tokenizer": Layout("spm.model", DEBERTA_DEFAULTS),
+    "DebertaV2Tokenizer": Layout("spm.model", switches=SWITCHES),
 }
 """By transformers class; the fairseq families also have their mask token after the pieces."""
 
 
-def read_sentencepiece(folder: Path, config: Mapping[str, Any], class_name: str) -> Tokenizer:
+def read_sentencepiece(folder: Path, config: Config, class_name: str) -> Tokenizer:
     """The tokenizer of a folder with a sentencepiece file; raises FolderError naming the file that is broken."""
-    layout = LAYOUTS[class_name]
+    layout, recipe = LAYOUTS[class_name], RECIPES[class_name]
+    config = {key: value for key, value in config.items() if key not in SWITCHES - layout.switches}
     model = read_sentencepiece_model(folder / layout.file)
-    tokens = _matched_first(read_special_tokens(folder, config, layout.defaults))
+    tokens = _matched_first(read_special_tokens(folder, config, recipe.tokens, recipe.rules))
     pieces = _arranged(model.pieces, layout, tokens)
     tokenizer = Tokenizer(
         models.Unigram(
@@ -77,16 +75,14 @@ def read_sentencepiece(folder: Path, config: Mapping[str, Any], class_name: str)
             byte_fallback=model.byte_fallback,
         )
     )
-    tokenizer.normalizer = _normalizer(model, config, layout.file)
-    tokenizer.pre_tokenizer = _pre_tokenizer(model, pieces, config)
+    scheme = _prepend_scheme(model, config, layout)
+    tokenizer.normalizer = _normalizer(model, config, layout.file, scheme)
+    tokenizer.pre_tokenizer = _pre_tokenizer(pieces, config, layout, scheme)
     tokenizer.decoder = decoders.Metaspace()
     control = [piece.text for piece in model.pieces if piece.kind == Kind.CONTROL]
-    tokens.add_to(tokenizer, [AddedToken(text, normalized=False, special=True) for text in control])
-    template, roles = (
-        (fairseq_template, ("bos_token", "eos_token")) if layout.before else (bert_template, ("cls_token", "sep_token"))
-    )
-    first, separator = (tokens.place(tokenizer, role, layout.file) for role in roles)
-    tokenizer.post_processor = template(first, separator)
+    tokens.add_to(tokenizer, lambda _: [AddedToken(text, normalized=False, special=True) for text in control])
+    if recipe.processor is not None:
+        tokenizer.post_processor = recipe.processor(PlacedTokens(tokens, tokenizer, layout.file), config)
     return tokenizer
 
 
@@ -135,12 +131,12 @@ def _matched_first(tokens: SpecialTokens) -> SpecialTokens:
 class SpaceNormalizer:
     """sentencepiece's Normalizer but for the mark in front and the marks for spaces, which Metaspace writes."""
 
-    def __init__(self, model: SentencePieceModel) -> None:
+    def __init__(self, model: SentencePieceModel, scheme: Scheme) -> None:
         self._map = CharacterMap(model.character_map) if model.character_map else str
         own = _longest_first(model.pieces)
         self._own = re.compile(f"({'|'.join(map(re.escape, own))})") if own else None
         self._squeeze = model.remove_extra_whitespaces
-        self._prefix = model.add_dummy_prefix
+        self._scheme = scheme
 
     def normalize(self, normalized: NormalizedString) -> None:
         """Changes the text in place, as `Normalizer.custom` wants it."""
@@ -159,25 +155,37 @@ class SpaceNormalizer:
         else:
             text = self._map(text)
         if self._squeeze:
-            text = re.sub("  +", " ", text).lstrip(" ").rstrip(f" {SPACE}")
-        if self._prefix and text.startswith((SPACE, " ")):
+            text = re.sub("  +", " ", text).rstrip(f" {SPACE}")
+            text = text if self._scheme == "first" else text.lstrip(" ")
+        if self._scheme == "always" and text.startswith((SPACE, " ")):
             return SPACE + text  # Metaspace would take the text's own for the mark
         return text
 
 
-def _normalizer(model: SentencePieceModel, config: Mapping[str, Any], file: str) -> Normalizer:
+def _prepend_scheme(model: SentencePieceModel, config: Config, layout: Layout) -> Scheme:
+    """Which texts get a mark in front: without add_prefix_space DeBERTa-v2's first ones do, and no others'."""
+    if not model.add_dummy_prefix:
+        return "never"
+    if flag(config, "add_prefix_space", default=True):
+        return "always"
+    return "never" if layout.before else "first"
+
+
+def _normalizer(model: SentencePieceModel, config: Config, file: str, scheme: Scheme) -> Normalizer:
     try:
-        own = Normalizer.custom(SpaceNormalizer(model))
+        own = Normalizer.custom(SpaceNormalizer(model, scheme))
     except ValueError:
         raise FolderError(f"{file} has a character map that cannot be read.") from None
-    return normalizers.Sequence([normalizers.Lowercase(), own]) if config.get("do_lower_case", False) else own
+    lower = flag(config, "do_lower_case", default=False)
+    return normalizers.Sequence([normalizers.Lowercase(), own]) if lower else own
 
 
-def _pre_tokenizer(model: SentencePieceModel, pieces: list[Piece], config: Mapping[str, Any]) -> PreTokenizer:
+def _pre_tokenizer(pieces: list[Piece], config: Config, layout: Layout, scheme: Scheme) -> PreTokenizer:
     steps: list[PreTokenizer] = []
-    if config.get("split_by_punct", False):
+    if flag(config, "split_by_punct", default=False):
         steps.append(pre_tokenizers.Punctuation(behavior="isolated"))
-    scheme = "always" if model.add_dummy_prefix else "never"
+    if layout.before and not flag(config, "add_prefix_space", default=True):
+        steps.append(pre_tokenizers.WhitespaceSplit())  # the class's words, which then have no marks at all
     steps.append(pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False))
     own = _longest_first(pieces)
     if own:
