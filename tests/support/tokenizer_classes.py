@@ -162,3 +162,15 @@ def folder_of(folder: Path, kind: str, config: dict[str, Any], parts: dict[str, 
     """A folder with a tokenizer.json of this kind and a tokenizer_config.json."""
     changed = copy.deepcopy({**content(kind), **parts})
     return write(folder, tokenizer_json=changed, tokenizer_config_json=config, config_json={"model_type": "llama"})
+
+
+def bare_folder_of(folder: Path, kind: str, config: dict[str, Any]) -> Path:
+    """A folder with vocab.txt, or vocab.json and merges.txt, of this kind."""
+    files: dict[str, Any]
+    if kind == "WordPiece":
+        files = {"vocab_txt": "\n".join(_words()).encode()}
+    else:
+        vocabulary, merges = _bpe()
+        lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+        files = {"vocab_json": vocabulary, "merges_txt": "\n".join(lines).encode()}
+    return write(folder, tokenizer_config_json=config, config_json={"model_type": "llama"}, **files)

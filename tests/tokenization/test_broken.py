@@ -150,6 +150,21 @@ BROKEN: list[tuple[Callable[[Path], Path], Spoil, str]] = [
         edited("tokenizer.json", lambda file: file["normalizer"].update(precompiled_charsmap="AAAA")),
         "tokenizer.json has a character map that cannot be read",
     ),
+    (
+        partial(saved, XLM_ROBERTA, tokenizer_class="PreTrainedTokenizerFast"),
+        edited("tokenizer.json", lambda file: file["normalizer"].update(precompiled_charsmap="AAAA")),
+        "tokenizer.json is not a tokenizer that can be read",
+    ),
+    (
+        partial(saved, byte_bpe),
+        edited("tokenizer_config.json", lambda file: file.update(fast_tokenizer_files=["tokenizer.4.0.json"])),
+        "fast_tokenizer_files names other files",
+    ),
+    (
+        partial(saved, byte_bpe),
+        edited("tokenizer_config.json", lambda file: file.update(fix_mistral_regex=True)),
+        "fix_mistral_regex is true",
+    ),
 ]
 
 
@@ -167,14 +182,40 @@ def test_a_broken_file_is_refused_by_its_name(
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_sentencepiece_file_of_any_size_is_refused_without_reading_it(tmp_path: Path) -> None:
-    """This one has a terabyte, which no memory holds."""
-    folder = deberta(tmp_path / "model")
-    with (folder / "spm.model").open("r+b") as file:
+@pytest.mark.parametrize(
+    ("build", "name", "limit"),
+    [
+        (deberta, "spm.model", 20),
+        (XLM_ROBERTA, "sentencepiece.bpe.model", 20),
+        (partial(saved, word_piece), "tokenizer.json", 48),
+        (partial(saved, byte_bpe, tokenizer_class="PreTrainedTokenizerFast"), "tokenizer.json", 48),
+        (word_piece, "vocab.txt", 16),
+        (byte_bpe, "vocab.json", 16),
+        (byte_bpe, "merges.txt", 16),
+        (word_piece, "tokenizer_config.json", 8),
+        (byte_bpe, "special_tokens_map.json", 8),
+        (word_piece, "added_tokens.json", 8),
+    ],
+)
+def test_a_file_of_any_size_is_refused_without_reading_it(
+    build: Callable[[Path], Path], name: str, limit: int, tmp_path: Path
+) -> None:
+    """These have a terabyte, which no memory holds."""
+    folder = build(tmp_path / "model")
+    with (folder / name).open("ab") as file:
         file.truncate(1 << 40)
 
-    with pytest.raises(FolderError, match=r"spm\.model is larger than 20 MiB"):
+    with pytest.raises(FolderError, match=rf"{name} is larger than {limit} MiB"):
         read_tokenizer(folder)
+
+
+def test_the_largest_published_tokenizer_is_taken(tmp_path: Path) -> None:
+    """Gemma's tokenizer.json has 34 MB."""
+    folder = saved(word_piece, tmp_path / "model")
+    with (folder / "tokenizer.json").open("ab") as file:
+        file.write(b" " * 34_000_000)
+
+    assert read_tokenizer(folder).tokenizer.get_vocab_size() > 1000
 
 
 def test_no_damage_to_a_sentencepiece_file_does_more_than_refuse_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every tokenizer class that transformers has: which one a folder is of, and what ids it gives."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,17 @@ from labeld.tokenization.classes import (
 )
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
+from labeld.tokenization.recipes import RECIPES
 from labeld.types import Parameters, Text
-from tests.support.tokenizer_classes import PARTS, SWITCHES, TEXTS, WITH_ALL_PARTS, folder_of
+from tests.support.tokenizer_classes import (
+    PARTS,
+    SWITCHES,
+    TEXTS,
+    TRUNCATION,
+    WITH_ALL_PARTS,
+    bare_folder_of,
+    folder_of,
+)
 from tests.support.tokenizer_folders import by_transformers, write
 
 BACKENDS = ("TokenizersBackend", "PythonBackend")
@@ -120,29 +130,84 @@ def kind_of(name: str) -> str:
     return "BPE" if cls is TokenizersBackend else getattr(cls.model, "__name__", "Unigram")
 
 
+def agrees(folder: Path, where: tuple[str, ...]) -> bool:
+    """Compares ids and types of hostile texts and pairs with those of transformers; false where it has none."""
+    try:
+        expected = by_transformers(folder)
+        expected("hello", None)
+    except Exception:  # noqa: BLE001  # a class that these switches break
+        return False
+    files = read_tokenizer(folder)
+    ours = TextEncoder(files.tokenizer, 10**6, 10**6, files.truncation_side, files.token_types)
+    for text in TEXTS:
+        for pair in (None, "the <mask> [SEP] world"):
+            ids, types = expected(text, pair)
+            if not ids:
+                continue
+            encoded = ours.encode([Text(text, pair)], Parameters())[0]
+            found = (encoded.ids.tolist(), encoded.type_ids.tolist())
+            assert (where, text, pair, (ids, types)) == (where, text, pair, found)
+    return True
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_ids_and_types_are_those_of_transformers_whatever_the_switches_say(name: str, tmp_path: Path) -> None:
     """For files whose normalizer, pre-tokenizer and post-processor are those of no class."""
-    answered = 0
+    compared = 0
     for number, (switch, config) in enumerate(SWITCHES.items()):
         for part, parts in PARTS.items() if switch in WITH_ALL_PARTS else [("plain", {})]:
-            folder = folder_of(tmp_path / f"{number}{part}", kind_of(name), {"tokenizer_class": name, **config}, parts)
-            try:
-                expected = by_transformers(folder)
-                expected("hello", None)
-            except Exception as error:  # noqa: BLE001  # a class that these switches break
-                with pytest.raises(FolderError):
-                    pytest.fail(f"{switch}, {part}: {read_tokenizer(folder)} but {error!r}")
-                continue
-            files = read_tokenizer(folder)
-            ours = TextEncoder(files.tokenizer, 10**6, 10**6, files.truncation_side, files.token_types)
-            for text in TEXTS:
-                for pair in (None, "the <mask> [SEP] world"):
-                    ids, types = expected(text, pair)
-                    if not ids:
-                        continue
-                    encoded = ours.encode([Text(text, pair)], Parameters())[0]
-                    where = (switch, part, text, pair)
-                    assert (where, ids, types) == (where, encoded.ids.tolist(), encoded.type_ids.tolist())
-            answered += 1
-    assert answered > len(SWITCHES) / 2
+            settings = {"tokenizer_class": name, **config}
+            folder = folder_of(tmp_path / f"{number}{part}", kind_of(name), settings, parts)
+            compared += agrees(folder, (switch, part))
+    assert compared > len(SWITCHES) / 2
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name in RECIPES and RECIPES[name].files != "none"])
+def test_bare_files_give_the_ids_of_transformers_whatever_the_switches_say(name: str, tmp_path: Path) -> None:
+    """vocab.txt, or vocab.json and merges.txt."""
+    compared = 0
+    for number, (switch, config) in enumerate(SWITCHES.items()):
+        folder = bare_folder_of(tmp_path / str(number), kind_of(name), {"tokenizer_class": name, **config})
+        compared += agrees(folder, (switch, "bare"))
+    assert compared > len(SWITCHES) / 2
+
+
+@pytest.mark.parametrize("name", ["BertTokenizer", "GPT2Tokenizer", "T5Tokenizer", "ConvBertTokenizer", AS_IT_IS])
+@pytest.mark.parametrize("config", [{}, {"truncation_side": "right"}, {"truncation_side": "left"}], ids=str)
+@pytest.mark.parametrize("parts", [{}, {"truncation": TRUNCATION}], ids=["no block", "block"])
+def test_the_side_that_is_cut_is_the_one_of_the_config_else_of_the_file(
+    name: str, config: dict[str, Any], parts: dict[str, Any], tmp_path: Path
+) -> None:
+    """The block's length, stride and strategy do not count."""
+    folder = folder_of(tmp_path / "model", kind_of(name), {"tokenizer_class": name, **config}, parts)
+    reference = AutoTokenizer.from_pretrained(folder)
+    files = read_tokenizer(folder)
+    ours = TextEncoder(files.tokenizer, 10**6, 10**6, files.truncation_side, files.token_types)
+
+    assert files.max_length is None
+    assert reference.truncation_side == files.truncation_side
+    for text, pair in (("hello world 1 2 3 4 5 6 7 8 9", None), ("hello world", "not the lower world 1 2 3")):
+        expected = reference(text, pair, truncation=True, max_length=6)["input_ids"]
+        assert (
+            expected
+            == ours.encode([Text(text, pair)], Parameters(truncation="longest_first", max_length=6))[0].ids.tolist()
+        )
+
+
+def test_a_side_that_is_none_is_refused(tmp_path: Path) -> None:
+    """As transformers does."""
+    folder = folder_of(tmp_path / "model", "WordPiece", {"truncation_side": "both"}, {})
+
+    with pytest.raises(FolderError, match="truncation_side is 'both', but must be left or right"):
+        read_tokenizer(folder)
+
+
+@pytest.mark.parametrize("name", ["RobertaTokenizer", "GPT2Tokenizer"])
+def test_ids_may_have_gaps_and_one_may_have_two_tokens(name: str, tmp_path: Path) -> None:
+    """In vocab.json as in tokenizer.json, and as in transformers."""
+    folder = bare_folder_of(tmp_path / "model", "BPE", {"tokenizer_class": name})
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    vocabulary |= {"q": 9000, "w": vocabulary["e"]}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+
+    assert agrees(folder, (name,))

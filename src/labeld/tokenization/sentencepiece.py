@@ -1,7 +1,8 @@
 """The tokenizers of XLM-RoBERTa, CamemBERT and DeBERTa-v2 from a bare sentencepiece file.
 
 Ids and added tokens are those of transformers' classes; a text between two added tokens is encoded as the sentencepiece
-library encodes it (normalizer.cc, unigram_model.cc), which transformers 5 itself does not quite do.
+library encodes it (normalizer.cc, unigram_model.cc), which transformers 5 itself does not quite do. Where a switch asks
+for what sentencepiece does not have, the tokenizer is the one that transformers builds of the file's pieces.
 """
 
 import re
@@ -11,18 +12,18 @@ from itertools import cycle
 from pathlib import Path
 from typing import Literal
 
-from tokenizers import AddedToken, NormalizedString, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, NormalizedString, Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.normalizers import Normalizer
 from tokenizers.pre_tokenizers import PreTokenizer
 
 from labeld.errors import FolderError
+from labeld.tokenization.build import build
 from labeld.tokenization.charsmap import CharacterMap
 from labeld.tokenization.recipes import RECIPES
 from labeld.tokenization.sentencepiece_model import Kind, Piece, SentencePieceModel, read_sentencepiece_model
 from labeld.tokenization.special_tokens import PlacedTokens, SpecialTokens, read_special_tokens
 from labeld.tokenization.steps import Config, flag
-
-Scheme = Literal["always", "first", "never"]
+from labeld.tokenization.vocabulary import Vocabulary
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """How pieces write a space."""
@@ -39,11 +40,12 @@ class Layout:
     """Roles, or names of tokens that are never used, in front of the file's pieces."""
     without: tuple[str, ...] = ()
     """The file's first pieces, which give way to `before`."""
-    switches: frozenset[str] = frozenset()
-    """Switches of tokenizer_config.json that the class has beside `add_prefix_space`."""
+    switches: frozenset[str] = frozenset({"add_prefix_space", "split_special_tokens"})
+    """Switches of tokenizer_config.json that the class has, and sentencepiece has not."""
 
 
-SWITCHES = frozenset({"do_lower_case", "split_by_punct"})
+SWITCHES = {"add_prefix_space": True, "do_lower_case": False, "split_by_punct": False, "split_special_tokens": False}
+"""sentencepiece's own ways, in the words of tokenizer_config.json."""
 
 LAYOUTS = {
     "XLMRobertaTokenizer": Layout(
@@ -56,7 +58,7 @@ LAYOUTS = {
         ("<s>NOTUSED", "pad_token", "</s>NOTUSED", "unk_token", "<unk>NOTUSED"),
         ("<unk>",),
     ),
-    "DebertaV2Tokenizer": Layout("spm.model", switches=SWITCHES),
+    "DebertaV2Tokenizer": Layout("spm.model", switches=frozenset(SWITCHES)),
 }
 """By transformers class; the fairseq families also have their mask token after the pieces."""
 
@@ -64,20 +66,20 @@ LAYOUTS = {
 def read_sentencepiece(folder: Path, config: Config, class_name: str) -> Tokenizer:
     """The tokenizer of a folder with a sentencepiece file; raises FolderError naming the file that is broken."""
     layout, recipe = LAYOUTS[class_name], RECIPES[class_name]
-    config = {key: value for key, value in config.items() if key not in SWITCHES - layout.switches}
     model = read_sentencepiece_model(folder / layout.file)
-    tokens = _matched_first(read_special_tokens(folder, config, recipe.tokens, recipe.rules))
+    given = read_special_tokens(folder, config, recipe.tokens, recipe.rules)
+    tokens = _matched_first(given)
     pieces = _arranged(model.pieces, layout, tokens)
-    tokenizer = Tokenizer(
-        models.Unigram(
-            [_entry(piece) for piece in pieces],
-            next(index for index, piece in enumerate(pieces) if piece.kind == Kind.UNKNOWN),
-            byte_fallback=model.byte_fallback,
+    unknown = next(index for index, piece in enumerate(pieces) if piece.kind == Kind.UNKNOWN)
+    if any(flag(config, name, default=SWITCHES[name]) != SWITCHES[name] for name in layout.switches):
+        vocabulary = Vocabulary(
+            layout.file, [(piece.text, piece.score) for piece in pieces], [], model.character_map or None
         )
-    )
-    scheme = _prepend_scheme(model, config, layout)
-    tokenizer.normalizer = _normalizer(model, config, layout.file, scheme)
-    tokenizer.pre_tokenizer = _pre_tokenizer(pieces, config, layout, scheme)
+        return build(recipe, vocabulary, given, {**config, "unk_id": unknown})
+    entries = [_entry(piece) for piece in pieces]
+    tokenizer = Tokenizer(models.Unigram(entries, unknown, byte_fallback=model.byte_fallback))
+    tokenizer.normalizer = _normalizer(model, layout.file)
+    tokenizer.pre_tokenizer = _pre_tokenizer(model, pieces)
     tokenizer.decoder = decoders.Metaspace()
     control = [piece.text for piece in model.pieces if piece.kind == Kind.CONTROL]
     tokens.add_to(tokenizer, lambda _: [AddedToken(text, normalized=False, special=True) for text in control])
@@ -131,12 +133,12 @@ def _matched_first(tokens: SpecialTokens) -> SpecialTokens:
 class SpaceNormalizer:
     """sentencepiece's Normalizer but for the mark in front and the marks for spaces, which Metaspace writes."""
 
-    def __init__(self, model: SentencePieceModel, scheme: Scheme) -> None:
+    def __init__(self, model: SentencePieceModel) -> None:
         self._map = CharacterMap(model.character_map) if model.character_map else str
         own = _longest_first(model.pieces)
         self._own = re.compile(f"({'|'.join(map(re.escape, own))})") if own else None
         self._squeeze = model.remove_extra_whitespaces
-        self._scheme = scheme
+        self._prefix = model.add_dummy_prefix
 
     def normalize(self, normalized: NormalizedString) -> None:
         """Changes the text in place, as `Normalizer.custom` wants it."""
@@ -155,38 +157,22 @@ class SpaceNormalizer:
         else:
             text = self._map(text)
         if self._squeeze:
-            text = re.sub("  +", " ", text).rstrip(f" {SPACE}")
-            text = text if self._scheme == "first" else text.lstrip(" ")
-        if self._scheme == "always" and text.startswith((SPACE, " ")):
+            text = re.sub("  +", " ", text).lstrip(" ").rstrip(f" {SPACE}")
+        if self._prefix and text.startswith((SPACE, " ")):
             return SPACE + text  # Metaspace would take the text's own for the mark
         return text
 
 
-def _prepend_scheme(model: SentencePieceModel, config: Config, layout: Layout) -> Scheme:
-    """Which texts get a mark in front: without add_prefix_space DeBERTa-v2's first ones do, and no others'."""
-    if not model.add_dummy_prefix:
-        return "never"
-    if flag(config, "add_prefix_space", default=True):
-        return "always"
-    return "never" if layout.before else "first"
-
-
-def _normalizer(model: SentencePieceModel, config: Config, file: str, scheme: Scheme) -> Normalizer:
+def _normalizer(model: SentencePieceModel, file: str) -> Normalizer:
     try:
-        own = Normalizer.custom(SpaceNormalizer(model, scheme))
+        return Normalizer.custom(SpaceNormalizer(model))
     except ValueError:
         raise FolderError(f"{file} has a character map that cannot be read.") from None
-    lower = flag(config, "do_lower_case", default=False)
-    return normalizers.Sequence([normalizers.Lowercase(), own]) if lower else own
 
 
-def _pre_tokenizer(pieces: list[Piece], config: Config, layout: Layout, scheme: Scheme) -> PreTokenizer:
-    steps: list[PreTokenizer] = []
-    if flag(config, "split_by_punct", default=False):
-        steps.append(pre_tokenizers.Punctuation(behavior="isolated"))
-    if layout.before and not flag(config, "add_prefix_space", default=True):
-        steps.append(pre_tokenizers.WhitespaceSplit())  # the class's words, which then have no marks at all
-    steps.append(pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False))
+def _pre_tokenizer(model: SentencePieceModel, pieces: list[Piece]) -> PreTokenizer:
+    scheme: Literal["always", "never"] = "always" if model.add_dummy_prefix else "never"
+    steps: list[PreTokenizer] = [pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False)]
     own = _longest_first(pieces)
     if own:
         steps.append(pre_tokenizers.Split(Regex("|".join(map(_escaped, own))), "isolated"))

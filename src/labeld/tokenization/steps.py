@@ -101,21 +101,19 @@ def by_name(vocabulary: Vocabulary, tokens: SpecialTokens, config: Config) -> in
 
 def bert_normalizer(config: Config, character_map: bytes | None) -> Normalizer:
     """Control characters, CJK, accents and case, as tokenizer_config.json says."""
-    del character_map
-    strip_accents = config.get("strip_accents")
-    return normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=flag(config, "tokenize_chinese_chars", default=True),
-        strip_accents=None if strip_accents is None else bool(strip_accents),
-        lowercase=flag(config, "do_lower_case", default=True),
-    )
+    return funnel_normalizer({**config, "clean_text": True}, character_map)
 
 
 def funnel_normalizer(config: Config, character_map: bytes | None) -> Normalizer:
     """BERT's, where `clean_text` is a switch too."""
-    normalizer = bert_normalizer(config, character_map)
-    normalizer.clean_text = flag(config, "clean_text", default=True)
-    return normalizer
+    del character_map
+    strip_accents = config.get("strip_accents")
+    return normalizers.BertNormalizer(
+        clean_text=flag(config, "clean_text", default=True),
+        handle_chinese_chars=flag(config, "tokenize_chinese_chars", default=True),
+        strip_accents=None if strip_accents is None else bool(strip_accents),
+        lowercase=flag(config, "do_lower_case", default=True),
+    )
 
 
 def only_map(config: Config, character_map: bytes | None) -> Normalizer | None:
@@ -218,7 +216,7 @@ def metaspace(*, words: bool, switch: bool = True, without: str = "never") -> Ma
 
     def make(config: Config) -> PreTokenizer:
         prefix = not switch or flag(config, "add_prefix_space", default=True)
-        marks = pre_tokenizers.Metaspace(prepend_scheme="always" if prefix else without)  # type: ignore[arg-type]
+        marks = pre_tokenizers.Metaspace(prepend_scheme="always" if prefix else without)
         return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), marks]) if words else marks
 
     return make
@@ -237,7 +235,7 @@ def llama_words(config: Config) -> PreTokenizer:
     scheme = "never" if prefix is not None and not prefix else "first"
     if scheme == "first" and flag(config, "legacy", default=False):
         scheme = "always"
-    return pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)  # type: ignore[arg-type]
+    return pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)
 
 
 # Post-processors
