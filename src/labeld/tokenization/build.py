@@ -4,7 +4,9 @@ from functools import partial
 
 from tokenizers import Tokenizer
 
+from labeld.errors import FolderError
 from labeld.tokenization import steps
+from labeld.tokenization.guard import failures_as
 from labeld.tokenization.recipes import Recipe
 from labeld.tokenization.special_tokens import PlacedTokens, SpecialTokens
 from labeld.tokenization.steps import Config
@@ -14,7 +16,8 @@ from labeld.tokenization.vocabulary import Vocabulary
 def build(recipe: Recipe, vocabulary: Vocabulary, tokens: SpecialTokens, config: Config) -> Tokenizer:
     """The whole tokenizer; raises FolderError when vocabulary, tokens and recipe do not fit."""
     tokenizer = Tokenizer(recipe.model(vocabulary, tokens, config))
-    normalizer = recipe.normalizer(config, vocabulary.character_map)
+    with failures_as(lambda: FolderError(f"{vocabulary.file} has a character map that cannot be read.")):
+        normalizer = recipe.normalizer(config, vocabulary.character_map)
     if normalizer is not None:
         tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = recipe.pre_tokenizer(config)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from labeld.errors import FolderError
 from labeld.tokenization.special_tokens import Rules, Token
 from labeld.tokenization.steps import Config
 
@@ -39,6 +40,9 @@ MBART_LANGUAGES = (
     "zh_CN",
 )
 
+EXTRA_IDS_LIMIT = 10_000
+"""More is a broken or hostile file; T5 has 100."""
+
 PLAIN: Rules = {role: {"lstrip": False} for role in FAIRSEQ_TOKENS}
 """Roles whose token has the rules of `AddedToken(text)` where a file gives only its text."""
 MASK_AFTER_SPACE: Rules = {"mask_token": {"lstrip": True}}
@@ -58,6 +62,8 @@ def own(*tokens: str) -> OwnTokens:
 def t5_own(config: Config, additional: Sequence[Token] | None) -> Sequence[Token]:
     """<extra_id_0> and so on, unless the files name them."""
     count = config.get("extra_ids", 100)
+    if type(count) is not int or not 0 <= count <= EXTRA_IDS_LIMIT:
+        raise FolderError(f"tokenizer_config.json: extra_ids is {count!r}, but must be 0 to {EXTRA_IDS_LIMIT}.")
     named = any("<extra_id_" in str(token) for token in additional or ())
     return [*(additional or ()), *([] if named else [f"<extra_id_{index}>" for index in range(count)])]
 

@@ -1,6 +1,6 @@
-"""The building blocks of transformers' tokenizer classes, each as a function of vocabulary, tokens and config.
+"""The building blocks of transformers' tokenizer classes, each a function of vocabulary, tokens or config.
 
-Those with switches of their own return such functions, so that `recipes` is a table.
+Those that differ between classes in more than that are made by functions with keywords, so that `recipes` is a table.
 """
 
 from collections.abc import Callable, Mapping
@@ -119,7 +119,7 @@ def funnel_normalizer(config: Config, character_map: bytes | None) -> Normalizer
 def only_map(config: Config, character_map: bytes | None) -> Normalizer | None:
     """The file's character map."""
     del config
-    return None if character_map is None else _precompiled(character_map)
+    return None if character_map is None else normalizers.Precompiled(character_map)
 
 
 def quotes_and_accents(*, lower_case: bool, keep_accents: bool | None, squeeze: bool = False) -> MakeNormalizer:
@@ -134,7 +134,7 @@ def quotes_and_accents(*, lower_case: bool, keep_accents: bool | None, squeeze: 
         if flag(config, "do_lower_case", default=lower_case):
             steps.append(normalizers.Lowercase())
         if character_map is not None:
-            steps.append(_precompiled(character_map))
+            steps.append(normalizers.Precompiled(character_map))
         return normalizers.Sequence(steps)
 
     return make
@@ -171,11 +171,6 @@ def always(normalizer: Normalizer) -> MakeNormalizer:
 
 def nothing(*_: Any) -> None:
     """No normalizer."""
-
-
-def _precompiled(character_map: bytes) -> Normalizer:
-    with failures_as(lambda: FolderError("tokenizer.json has a character map that cannot be read.")):
-        return normalizers.Precompiled(character_map)
 
 
 # Pre-tokenizers
