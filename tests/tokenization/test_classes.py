@@ -211,3 +211,12 @@ def test_ids_may_have_gaps_and_one_may_have_two_tokens(name: str, tmp_path: Path
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
 
     assert agrees(folder, (name,))
+
+
+@pytest.mark.parametrize("count", [-1, "many", 10**9])
+def test_extra_ids_that_no_memory_holds_are_refused(count: object, tmp_path: Path) -> None:
+    """A few hundred bytes of a config would make gigabytes of tokens."""
+    folder = folder_of(tmp_path / "model", "Unigram", {"tokenizer_class": "T5Tokenizer", "extra_ids": count}, {})
+
+    with pytest.raises(FolderError, match=r"extra_ids is .*, but must be 0 to 10000"):
+        read_tokenizer(folder)

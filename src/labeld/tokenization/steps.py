@@ -275,7 +275,7 @@ def mbart_processor(tokens: PlacedTokens, config: Config) -> PostProcessor:
 
 
 def bos_and_eos(tokens: PlacedTokens, config: Config) -> PostProcessor:
-    """What add_bos_token and add_eos_token ask for; neither counts beside tokenizer.json."""
+    """The tokens that add_bos_token and add_eos_token ask for; neither counts beside tokenizer.json."""
     first = flag(config, "add_bos_token", default=False) and tokens.has("bos_token")
     last = flag(config, "add_eos_token", default=False) and tokens.has("eos_token")
     single, pair = (("F:{0} " if first else "") + part + (" L:{0}" if last else "") for part in ("$A:{0}", "$B:{0}"))

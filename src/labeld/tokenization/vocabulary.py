@@ -29,7 +29,7 @@ Merges = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """What every class takes from tokenizer.json beside its vocabulary, where tokenizer_config.json does not say."""
+    """The parts of tokenizer.json that every class takes where tokenizer_config.json does not say otherwise."""
 
     post_processor: PostProcessor | None = None
     truncation_side: str | None = None
