@@ -231,6 +231,16 @@ class EngineFailedError(LabeldError):
         super().__init__("The engine failed on this batch; the log of the server has the cause.")
 
 
+class TokenizerFailedError(LabeldError):
+    """The tokenizers library failed on a text, for example on a pattern that backtracks for too long."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model's tokenizer failed on a text of `inputs`, perhaps because a pattern of its tokenizer.json takes "
+            "too long there: send another text, or use another model."
+        )
+
+
 class NotFiniteError(LabeldError):
     """The model computed a logit that is not a finite number for one text."""
 

@@ -55,7 +55,7 @@ NASTY = [
     "x" * 5000,
     "日" * 3000,
 ]
-"""What tokenizers get wrong."""
+"""Texts that tokenizers get wrong."""
 
 Expected = Callable[[str, str | None], tuple[list[int], list[int]]]
 """A text and perhaps its pair -> ids and token types."""
@@ -189,7 +189,7 @@ def real(folder: Path, name: str) -> Path:
 
 
 def saved(build: Callable[[Path], Path], folder: Path, **config: Any) -> Path:
-    """What transformers writes of a folder: tokenizer.json and tokenizer_config.json, the latter with changes."""
+    """A folder as transformers saves it: tokenizer.json and tokenizer_config.json, the latter with changes."""
     source = build(folder.with_name(f"{folder.name}-source"))
     AutoTokenizer.from_pretrained(source).save_pretrained(folder)
     written = json.loads((folder / "tokenizer_config.json").read_text())
@@ -197,7 +197,7 @@ def saved(build: Callable[[Path], Path], folder: Path, **config: Any) -> Path:
 
 
 def by_transformers(folder: Path) -> Expected:
-    """What AutoTokenizer makes of a text; token types are 0 where it gives none to the model."""
+    """Ids and types of AutoTokenizer; token types are 0 where it gives none to the model."""
     tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=None)
 
     def expected(text: str, pair: str | None) -> tuple[list[int], list[int]]:
@@ -208,7 +208,7 @@ def by_transformers(folder: Path) -> Expected:
 
 
 def by_sentencepiece(folder: Path) -> Expected:
-    """What the sentencepiece library makes of what lies between transformers' added tokens."""
+    """Ids and types of the sentencepiece library, for the parts of a text between transformers' added tokens."""
     (path,) = folder.glob("*.model")
     model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     model_type = json.loads((folder / "config.json").read_text())["model_type"]

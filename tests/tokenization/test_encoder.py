@@ -8,12 +8,19 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.pipelines.text_classification import sigmoid, softmax
 
-from labeld.errors import FolderError, InvalidRequestError, TextTooLongError, TextTooManyCharactersError
+from labeld.errors import (
+    FolderError,
+    InvalidRequestError,
+    TextTooLongError,
+    TextTooManyCharactersError,
+    TokenizerFailedError,
+)
 from labeld.repository.folders import BUNDLED
 from labeld.scoring import rank
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import LabelScore, Parameters, Text
+from tests.support.tokenizer_classes import folder_of
 
 SENTIMENT = BUNDLED / "labeld/sentiment-en"
 SENTENCES = [
@@ -114,21 +121,63 @@ def test_a_text_that_is_too_long_is_refused_with_both_lengths(encoder: TextEncod
 
 
 def test_too_many_characters_are_refused_before_they_are_tokenised() -> None:
-    """The limit itself is taken; with truncation the text is cut there, from the side that is kept."""
+    """The limit itself is taken; with truncation any length is."""
     files = read_tokenizer(SENTIMENT)
     encoder = TextEncoder(files.tokenizer, 512, 10)
-    left = TextEncoder(files.tokenizer, 512, 10, "left")
 
     assert 1 == len(encoder.encode([Text("a" * 10)], Parameters()))
     with pytest.raises(TextTooManyCharactersError, match="has 11 characters, more than the limit of 10"):
         encoder.encode([Text("a", "b" * 11)], Parameters())
-    cut = Parameters(truncation="longest_first")
-    assert encoder.encode([Text("good day")], cut)[0].ids.tolist() == (
-        encoder.encode([Text("good day  " + "x" * 50)], cut)[0].ids.tolist()
-    )
-    assert left.encode([Text("good day")], cut)[0].ids.tolist() == (
-        left.encode([Text("x" * 50 + "  good day")], cut)[0].ids.tolist()
-    )
+    assert 1 == len(encoder.encode([Text("a" * 11)], Parameters(truncation="longest_first")))
+
+
+BEFORE = [" ", "\u200b", "\n", "\u0301", "x", "日", "1", "a b", "word ", "x" * 101 + " ", "foo bar baz", "[MASK] ", "é"]
+CLASSES = {
+    "BertTokenizer": "WordPiece",
+    "RobertaTokenizer": "BPE",
+    "Qwen2Tokenizer": "BPE",
+    "LlamaTokenizer": "BPE",
+    "XLMRobertaTokenizer": "Unigram",
+    "DebertaV2Tokenizer": "Unigram",
+    "BigBirdTokenizer": "Unigram",
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_text_of_any_length_is_truncated_as_transformers_does(name: str, side: str, tmp_path: Path) -> None:
+    """Where it is far longer than the characters that are tokenised at first, which may give no token at all."""
+    added = {"content": "foo bar baz foo bar baz", "special": True, "normalized": False}
+    config = {"tokenizer_class": name, "truncation_side": side, "additional_special_tokens": [added["content"]]}
+    folder = folder_of(tmp_path / "model", CLASSES[name], config, {})
+    reference = AutoTokenizer.from_pretrained(folder)
+    encoder = TextEncoder(read_tokenizer(folder).tokenizer, 10**6, 150, side)  # type: ignore[arg-type]
+
+    for before in BEFORE:
+        for count in (1, 49, 50, 51, 149, 150, 151, 1000):
+            for after in ("", "hello the lower world"):
+                text = Text(before * count + after)
+                for length in (5, 20):
+                    expected = reference(text.text, truncation=True, max_length=length)["input_ids"]
+                    if expected:
+                        parameters = Parameters(truncation="longest_first", max_length=length)
+                        actual = encoder.encode([text], parameters)[0].ids.tolist()
+                        assert (text, length, expected) == (text, length, actual)
+
+
+@pytest.mark.parametrize("parameters", [Parameters(), Parameters(truncation="longest_first")], ids=["whole", "cut"])
+@pytest.mark.parametrize("pair", [None, "b"])
+def test_a_tokenizer_that_fails_on_a_text_is_an_error_like_any_other(
+    parameters: Parameters, pair: str | None, tmp_path: Path
+) -> None:
+    """Its pattern backtracks until the tokenizers library panics."""
+    hostile = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    folder = folder_of(tmp_path / "model", "WordPiece", {}, {"pre_tokenizer": hostile, "normalizer": None})
+    encoder = TextEncoder(read_tokenizer(folder).tokenizer, 512, 10_000)
+
+    assert 1 == len(encoder.encode([Text("hello")], parameters))
+    with pytest.raises(TokenizerFailedError, match=r"The model's tokenizer failed on a text of `inputs`"):
+        encoder.encode([Text("a" * 60 + "b", pair)], parameters)
 
 
 @pytest.mark.parametrize(

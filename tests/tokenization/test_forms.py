@@ -172,3 +172,25 @@ def test_only_a_sentencepiece_file_loads_protobuf(tmp_path: Path) -> None:
     for build, expected in ((word_piece, "False False"), (deberta, "False True")):
         command = [sys.executable, "-c", program, str(build(tmp_path / build.__name__))]
         assert expected == subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+SENTENCEPIECE_SWITCHES: list[dict[str, Any]] = [
+    {"add_prefix_space": False},
+    {"split_by_punct": True},
+    {"do_lower_case": True},
+    {"split_special_tokens": True},
+    {"add_prefix_space": False, "split_by_punct": True, "do_lower_case": True},
+]
+
+
+@pytest.mark.parametrize("build", [XLM_ROBERTA, CAMEMBERT, deberta], ids=["XLM-RoBERTa", "CamemBERT", "DeBERTa-v2"])
+@pytest.mark.parametrize("switches", SENTENCEPIECE_SWITCHES, ids=str)
+def test_a_bare_sentencepiece_file_has_the_switches_of_its_class_and_no_others(
+    build: Callable[..., Path], switches: dict[str, Any], tmp_path: Path
+) -> None:
+    """A switch of another class leaves the ids of sentencepiece; with one of its own they are those of transformers."""
+    folder = build(tmp_path / "model", **switches)
+    own = SENTENCEPIECE_SWITCHES if build is deberta else [{"add_prefix_space": False}, {"split_special_tokens": True}]
+    reference = by_transformers if any(set(one) <= set(switches) for one in own) else by_sentencepiece
+
+    assert [] == differing(encoder(folder), reference(folder))

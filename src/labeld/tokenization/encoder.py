@@ -1,4 +1,4 @@
-"""What "text classification" means: text -> token ids, logits -> ranking, as transformers' pipeline does both."""
+"""A request's texts -> token ids and types, as transformers' pipeline gives them to the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,22 @@ from typing import Literal
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from labeld.errors import InvalidRequestError, TextTooLongError, TextTooManyCharactersError
+from labeld.errors import (
+    InvalidRequestError,
+    TextTooLongError,
+    TextTooManyCharactersError,
+    TokenizerFailedError,
+)
+from labeld.tokenization.guard import failures_as
 from labeld.types import EncodedText, Parameters, Text, TruncationStrategy
 
 CHARACTERS_PER_TOKEN = 250
 """A text of more characters per token the model takes is not tokenised: a tokenizer's time grows with them."""
+
+WORDS_AT_A_CUT = 2
+"""Words before a cut through a text whose tokens the cut may change: the last one, and one that looks ahead."""
+CHARACTERS_AT_A_CUT = 64
+"""Characters before a cut whose normalisation it may change, beside those of the longest added token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,7 @@ class TextEncoder:
     max_tokens: int
     """Tokens of a text, special tokens included."""
     max_characters: int
-    """Characters of a text that are tokenised at all."""
+    """Characters of a text, unless it is to be truncated; then it is tokenised until enough tokens are certain."""
     truncation_side: Literal["left", "right"] = "right"
     token_types: bool = True
     """Whether the model gets the tokenizer's token types; else they are all 0."""
@@ -33,7 +44,8 @@ class TextEncoder:
         """Token ids of each text; `positions` is where they stand in their request, if that has others too.
 
         Raises TextTooManyCharactersError or TextTooLongError when a text is too long and truncation was not asked
-        for, InvalidRequestError when it was asked for in a way that leaves nothing.
+        for, InvalidRequestError when it was asked for in a way that leaves nothing, TokenizerFailedError when the
+        tokenizers library fails.
         """
         if parameters.truncation is not None:
             keep = min(parameters.max_length or self.max_tokens, self.max_tokens)
@@ -43,9 +55,10 @@ class TextEncoder:
             longest = max(len(text.text), len(text.pair or ""))
             if longest > self.max_characters:
                 raise TextTooManyCharactersError(index, longest, self.max_characters)
-        encodings = self.tokenizer.encode_batch_fast(
-            [text.text if text.pair is None else (text.text, text.pair) for text in texts]
-        )
+        with failures_as(TokenizerFailedError):
+            encodings = self.tokenizer.encode_batch_fast(
+                [text.text if text.pair is None else (text.text, text.pair) for text in texts]
+            )
         for index, encoding in zip(positions, encodings, strict=True):
             if len(encoding) > self.max_tokens:
                 raise TextTooLongError(index, len(encoding), self.max_tokens)
@@ -58,16 +71,38 @@ class TextEncoder:
             raise InvalidRequestError(
                 f"`parameters.max_length` is {keep}, but the special tokens alone need {keep - room}: ask for more."
             )
-        parts = [self.tokenizer.encode(self._cut(part), add_special_tokens=False) for part in text if part is not None]
+        parts = [self._tokens(part, None if text.pair else room) for part in text if part is not None]
         lengths = _shortened([len(part) for part in parts], strategy, room)
-        for part, length in zip(parts, lengths, strict=True):
-            part.truncate(length, direction=self.truncation_side)
-        return self.tokenizer.post_process(parts[0], parts[1] if len(parts) == 2 else None)
+        with failures_as(TokenizerFailedError):
+            for part, length in zip(parts, lengths, strict=True):
+                part.truncate(length, direction=self.truncation_side)
+            return self.tokenizer.post_process(parts[0], parts[1] if len(parts) == 2 else None)
 
-    def _cut(self, text: str) -> str:
-        if self.truncation_side == "left":
-            return text[-self.max_characters :]
-        return text[: self.max_characters]
+    def _tokens(self, text: str, first: int | None) -> Encoding:
+        """The tokens of a text, or of so much of its beginning that its `first` tokens are certain and not all.
+
+        From the other side, or without `first`, all of the text is tokenised: words are found from the left.
+        """
+        size = self.max_characters
+        while first and size < len(text) and self.truncation_side == "right":
+            encoding = self._without_special_tokens(text[:size])
+            if self._certain(encoding, first, size):
+                return encoding
+            size *= 2
+        return self._without_special_tokens(text)
+
+    def _certain(self, encoding: Encoding, first: int, size: int) -> bool:
+        """Whether the `first` tokens of a text's first `size` characters are those of the text, however it goes on."""
+        if len(encoding) <= first:
+            return False
+        words, end = encoding.word_ids, encoding.offsets[first - 1][1]
+        own = max((len(token.content) for token in self.tokenizer.get_added_tokens_decoder().values()), default=0)
+        last, kept = words[-1] or 0, words[first - 1] or 0
+        return last - kept >= WORDS_AT_A_CUT and end + own + CHARACTERS_AT_A_CUT <= size
+
+    def _without_special_tokens(self, text: str) -> Encoding:
+        with failures_as(TokenizerFailedError):  # a batch, which other threads need not wait for
+            return self.tokenizer.encode_batch([text], add_special_tokens=False)[0]
 
     def _encoded(self, encoding: Encoding) -> EncodedText:
         if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's

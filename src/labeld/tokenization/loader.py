@@ -1,17 +1,21 @@
 """The tokenizer files of a model folder, in whichever form it has them -> a tokenizer that gives transformers' ids."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
-from labeld.checkpoint.config import read_json
 from labeld.errors import FolderError
-from labeld.tokenization import byte_level_bpe, tokenizer_json, wordpiece
-from labeld.tokenization.classes import AS_IT_IS, BERT_CLASSES, ROBERTA_CLASSES, has_token_types, tokenizer_class
+from labeld.tokenization.build import build
+from labeld.tokenization.classes import AS_IT_IS, has_token_types, tokenizer_class
+from labeld.tokenization.files import read_object, require_size
+from labeld.tokenization.recipes import RECIPES
 from labeld.tokenization.sentencepiece import LAYOUTS, read_sentencepiece
-from labeld.tokenization.special_tokens import CONFIG_FILE
+from labeld.tokenization.special_tokens import CONFIG_FILE, read_special_tokens
+from labeld.tokenization.tokenizer_json import read_tokenizer_json
+from labeld.tokenization.vocabulary import TOKENIZER_FILE, FileSettings, from_bpe_files, from_words_file
 
 SANE_LENGTH = 1_000_000
 """A model_max_length above this is transformers' way of saying that there is none."""
@@ -19,7 +23,7 @@ SANE_LENGTH = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class TokenizerFiles:
-    """A tokenizer without truncation or padding, and what tokenizer_config.json says of it."""
+    """A tokenizer without truncation or padding, and the limits that tokenizer_config.json sets."""
 
     tokenizer: Tokenizer
     max_length: int | None
@@ -35,39 +39,55 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     Raises FolderError naming the file that is missing or broken.
     """
     config, model_config = _optional(folder / CONFIG_FILE), _optional(folder / "config.json")
-    class_name = tokenizer_class(model_config, config)
-    tokenizer = _read(folder, config, class_name)
-    tokenizer.no_truncation()  # contract section 5: what the file says of truncation and padding is not used
+    _require_readable(config)
+    class_name = tokenizer_class(model_config, config, partial(_speaks_of_byte_level, folder / TOKENIZER_FILE))
+    tokenizer, settings = _read(folder, config, class_name)
+    tokenizer.no_truncation()  # contract section 5: lengths and padding of the file are not used
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = bool(config.get("split_special_tokens", False))
     length = config.get("model_max_length", config.get("max_len"))
     max_length = int(length) if isinstance(length, int | float) and 0 < length <= SANE_LENGTH else None
-    side: Literal["left", "right"] = "left" if config.get("truncation_side") == "left" else "right"
+    side = config.get("truncation_side", settings.truncation_side or "right")
+    if side not in ("left", "right"):
+        raise FolderError(f"{CONFIG_FILE}: truncation_side is {side!r}, but must be left or right.")
     return TokenizerFiles(tokenizer, max_length, side, has_token_types(class_name, config))
 
 
-def _read(folder: Path, config: dict[str, Any], class_name: str) -> Tokenizer:
-    if (folder / tokenizer_json.FILE).exists():
-        return tokenizer_json.read_tokenizer_json(folder, config, class_name)
-    if class_name in BERT_CLASSES:
-        _require(folder, wordpiece.VOCABULARY_FILE)
-        return wordpiece.read_word_piece(folder, config)
-    if class_name in ROBERTA_CLASSES:
-        _require(folder, byte_level_bpe.VOCABULARY_FILE)
-        return byte_level_bpe.read_byte_bpe(folder, config)
+def _read(folder: Path, config: dict[str, Any], class_name: str) -> tuple[Tokenizer, FileSettings]:
+    if (folder / TOKENIZER_FILE).exists():
+        return read_tokenizer_json(folder, config, class_name)
     if class_name in LAYOUTS:
-        _require(folder, LAYOUTS[class_name].file)
-        return read_sentencepiece(folder, config, class_name)
-    which = "" if class_name == AS_IT_IS else f" of a {class_name}"
-    raise FolderError(
-        f"There is no {tokenizer_json.FILE}, and the other files{which} cannot be read without it: save "
-        f"{tokenizer_json.FILE} with transformers."
-    )
+        if not (folder / LAYOUTS[class_name].file).exists():
+            raise FolderError(f"There is no tokenizer: neither {TOKENIZER_FILE} nor {LAYOUTS[class_name].file}.")
+        return read_sentencepiece(folder, config, class_name), FileSettings()
+    recipe = RECIPES.get(class_name)
+    if recipe is None or recipe.files == "none":
+        which = "" if class_name == AS_IT_IS else f" of a {class_name}"
+        raise FolderError(
+            f"There is no {TOKENIZER_FILE}, and the other files{which} cannot be read without it: save "
+            f"{TOKENIZER_FILE} with transformers."
+        )
+    vocabulary = from_words_file(folder) if recipe.files == "words" else from_bpe_files(folder)
+    tokens = read_special_tokens(folder, config, recipe.tokens, recipe.rules)
+    return build(recipe, vocabulary, tokens, config), vocabulary.settings
 
 
-def _require(folder: Path, file: str) -> None:
-    if not (folder / file).exists():
-        raise FolderError(f"There is no tokenizer: neither {tokenizer_json.FILE} nor {file}.")
+def _require_readable(config: dict[str, Any]) -> None:
+    """Raises FolderError when tokenizer_config.json asks for another file, or for another pattern than the file's."""
+    files = config.get("fast_tokenizer_files")
+    if files and files != [TOKENIZER_FILE]:
+        raise FolderError(f"{CONFIG_FILE}: fast_tokenizer_files names other files than {TOKENIZER_FILE}.")
+    if config.get("fix_mistral_regex"):
+        raise FolderError(f"{CONFIG_FILE}: fix_mistral_regex is true: save {TOKENIZER_FILE} with the right pattern.")
+
+
+def _speaks_of_byte_level(path: Path) -> bool:
+    """By this transformers knows tokenizers of Llama 3 that call themselves those of Llama 2."""
+    if not path.exists():
+        return False
+    require_size(path)
+    return b'"ByteLevel"' in path.read_bytes()
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
+    return read_object(path) if path.exists() else {}

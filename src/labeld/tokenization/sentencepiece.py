@@ -1,32 +1,29 @@
 """The tokenizers of XLM-RoBERTa, CamemBERT and DeBERTa-v2 from a bare sentencepiece file.
 
 Ids and added tokens are those of transformers' classes; a text between two added tokens is encoded as the sentencepiece
-library encodes it (normalizer.cc, unigram_model.cc), which transformers 5 itself does not quite do.
+library encodes it (normalizer.cc, unigram_model.cc), which transformers 5 itself does not quite do. Where a switch asks
+for what sentencepiece does not have, the tokenizer is the one that transformers builds of the file's pieces.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from tokenizers import AddedToken, NormalizedString, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, NormalizedString, Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.normalizers import Normalizer
 from tokenizers.pre_tokenizers import PreTokenizer
 
 from labeld.errors import FolderError
+from labeld.tokenization.build import build
 from labeld.tokenization.charsmap import CharacterMap
+from labeld.tokenization.recipes import RECIPES
 from labeld.tokenization.sentencepiece_model import Kind, Piece, SentencePieceModel, read_sentencepiece_model
-from labeld.tokenization.special_tokens import (
-    FAIRSEQ_DEFAULTS,
-    SpecialTokens,
-    Token,
-    bert_template,
-    fairseq_template,
-    read_special_tokens,
-)
-from labeld.tokenization.unigram import CAMEMBERT_DEFAULTS, DEBERTA_DEFAULTS
+from labeld.tokenization.special_tokens import PlacedTokens, SpecialTokens, read_special_tokens
+from labeld.tokenization.steps import Config, flag
+from labeld.tokenization.vocabulary import Vocabulary
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """How pieces write a space."""
@@ -39,54 +36,55 @@ class Layout:
     """How a family puts its own tokens around a file's pieces."""
 
     file: str
-    defaults: Mapping[str, Token]
     before: tuple[str, ...] = ()
     """Roles, or names of tokens that are never used, in front of the file's pieces."""
     without: tuple[str, ...] = ()
     """The file's first pieces, which give way to `before`."""
+    switches: frozenset[str] = frozenset({"add_prefix_space", "split_special_tokens"})
+    """Switches of tokenizer_config.json that the class has, and sentencepiece has not."""
 
+
+SWITCHES = {"add_prefix_space": True, "do_lower_case": False, "split_by_punct": False, "split_special_tokens": False}
+"""sentencepiece's own ways, in the words of tokenizer_config.json."""
 
 LAYOUTS = {
     "XLMRobertaTokenizer": Layout(
         "sentencepiece.bpe.model",
-        FAIRSEQ_DEFAULTS,
         ("bos_token", "pad_token", "eos_token", "unk_token"),
         ("<unk>", "<s>", "</s>"),
     ),
     "CamembertTokenizer": Layout(
         "sentencepiece.bpe.model",
-        CAMEMBERT_DEFAULTS,
         ("<s>NOTUSED", "pad_token", "</s>NOTUSED", "unk_token", "<unk>NOTUSED"),
         ("<unk>",),
     ),
-    "DebertaV2Tokenizer": Layout("spm.model", DEBERTA_DEFAULTS),
+    "DebertaV2Tokenizer": Layout("spm.model", switches=frozenset(SWITCHES)),
 }
 """By transformers class; the fairseq families also have their mask token after the pieces."""
 
 
-def read_sentencepiece(folder: Path, config: Mapping[str, Any], class_name: str) -> Tokenizer:
+def read_sentencepiece(folder: Path, config: Config, class_name: str) -> Tokenizer:
     """The tokenizer of a folder with a sentencepiece file; raises FolderError naming the file that is broken."""
-    layout = LAYOUTS[class_name]
+    layout, recipe = LAYOUTS[class_name], RECIPES[class_name]
     model = read_sentencepiece_model(folder / layout.file)
-    tokens = _matched_first(read_special_tokens(folder, config, layout.defaults))
+    given = read_special_tokens(folder, config, recipe.tokens, recipe.rules)
+    tokens = _matched_first(given)
     pieces = _arranged(model.pieces, layout, tokens)
-    tokenizer = Tokenizer(
-        models.Unigram(
-            [_entry(piece) for piece in pieces],
-            next(index for index, piece in enumerate(pieces) if piece.kind == Kind.UNKNOWN),
-            byte_fallback=model.byte_fallback,
+    unknown = next(index for index, piece in enumerate(pieces) if piece.kind == Kind.UNKNOWN)
+    if any(flag(config, name, default=SWITCHES[name]) != SWITCHES[name] for name in layout.switches):
+        vocabulary = Vocabulary(
+            layout.file, [(piece.text, piece.score) for piece in pieces], [], model.character_map or None
         )
-    )
-    tokenizer.normalizer = _normalizer(model, config, layout.file)
-    tokenizer.pre_tokenizer = _pre_tokenizer(model, pieces, config)
+        return build(recipe, vocabulary, given, {**config, "unk_id": unknown})
+    entries = [_entry(piece) for piece in pieces]
+    tokenizer = Tokenizer(models.Unigram(entries, unknown, byte_fallback=model.byte_fallback))
+    tokenizer.normalizer = _normalizer(model, layout.file)
+    tokenizer.pre_tokenizer = _pre_tokenizer(model, pieces)
     tokenizer.decoder = decoders.Metaspace()
     control = [piece.text for piece in model.pieces if piece.kind == Kind.CONTROL]
-    tokens.add_to(tokenizer, [AddedToken(text, normalized=False, special=True) for text in control])
-    template, roles = (
-        (fairseq_template, ("bos_token", "eos_token")) if layout.before else (bert_template, ("cls_token", "sep_token"))
-    )
-    first, separator = (tokens.place(tokenizer, role, layout.file) for role in roles)
-    tokenizer.post_processor = template(first, separator)
+    tokens.add_to(tokenizer, lambda _: [AddedToken(text, normalized=False, special=True) for text in control])
+    if recipe.processor is not None:
+        tokenizer.post_processor = recipe.processor(PlacedTokens(tokens, tokenizer, layout.file), config)
     return tokenizer
 
 
@@ -165,20 +163,16 @@ class SpaceNormalizer:
         return text
 
 
-def _normalizer(model: SentencePieceModel, config: Mapping[str, Any], file: str) -> Normalizer:
+def _normalizer(model: SentencePieceModel, file: str) -> Normalizer:
     try:
-        own = Normalizer.custom(SpaceNormalizer(model))
+        return Normalizer.custom(SpaceNormalizer(model))
     except ValueError:
         raise FolderError(f"{file} has a character map that cannot be read.") from None
-    return normalizers.Sequence([normalizers.Lowercase(), own]) if config.get("do_lower_case", False) else own
 
 
-def _pre_tokenizer(model: SentencePieceModel, pieces: list[Piece], config: Mapping[str, Any]) -> PreTokenizer:
-    steps: list[PreTokenizer] = []
-    if config.get("split_by_punct", False):
-        steps.append(pre_tokenizers.Punctuation(behavior="isolated"))
-    scheme = "always" if model.add_dummy_prefix else "never"
-    steps.append(pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False))
+def _pre_tokenizer(model: SentencePieceModel, pieces: list[Piece]) -> PreTokenizer:
+    scheme: Literal["always", "never"] = "always" if model.add_dummy_prefix else "never"
+    steps: list[PreTokenizer] = [pre_tokenizers.Metaspace(SPACE, prepend_scheme=scheme, split=False)]
     own = _longest_first(pieces)
     if own:
         steps.append(pre_tokenizers.Split(Regex("|".join(map(_escaped, own))), "isolated"))

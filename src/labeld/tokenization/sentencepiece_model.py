@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from labeld.errors import FolderError
-
-LARGEST_FILE = 20 * 1024 * 1024
-"""Bytes; XLM-R's 250,000 pieces take 5 MB. A file of empty pieces takes 30 times its size before it is refused."""
+from labeld.tokenization.files import require_size
 
 UNIGRAM = 1
 MODEL_TYPES = {2: "BPE", 3: "WORD", 4: "CHAR"}
@@ -91,8 +89,7 @@ def _parsed(path: Path) -> Any:
     from google.protobuf.message import DecodeError  # noqa: PLC0415  # only folders with such a file need protobuf
 
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise FolderError(f"{path.name} is larger than {LARGEST_FILE // 1024**2} MiB, the limit of such a file.")
+        require_size(path)
         message = _message_class()()
         message.ParseFromString(path.read_bytes())
     except OSError:

@@ -5,16 +5,17 @@ The order of the files and of the tokens is that of transformers 5 (`PreTrainedT
 descriptions of one token counts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, processors
 from tokenizers.processors import PostProcessor
 
-from labeld.checkpoint.config import read_json
 from labeld.errors import FolderError
+from labeld.tokenization.files import read_object
 
 CONFIG_FILE = "tokenizer_config.json"
 MAP_FILE = "special_tokens_map.json"
@@ -24,16 +25,10 @@ ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 """transformers' SPECIAL_TOKENS_ATTRIBUTES, in its order."""
 
 Token = str | AddedToken
-FAIRSEQ_DEFAULTS: Mapping[str, Token] = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
-"""What RoBERTa's and XLM-RoBERTa's tokens are where no file says otherwise."""
+Rules = Mapping[str, Mapping[str, bool]]
+"""By role, the rules of a token of which the files have only the text."""
+OwnTokens = Callable[[Sequence[Token] | None], Sequence[Token]]
+"""The extra tokens of a class, given the `additional_special_tokens` of the files, if they speak of them."""
 
 Placed = tuple[str, int]
 """A token and its id."""
@@ -41,14 +36,16 @@ Placed = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """What a folder's files say of added tokens."""
+    """The added tokens that a folder's files name."""
 
     named: Mapping[str, Token]
     """By role, those of `ROLES` first, in its order."""
     added: Mapping[int, AddedToken]
     """By the id that the files give; the tokenizer gives a token the id of its vocabulary, or the next one."""
     extra: Sequence[Token] | None
-    """None when the files do not speak of extra tokens."""
+    """`extra_special_tokens`; None when the files do not speak of them."""
+    additional: Sequence[Token] | None = None
+    """`additional_special_tokens`, in folders where they are not another name for `extra`."""
 
     def text(self, role: str) -> str:
         """The token of a role, such as `cls_token`; raises FolderError when the files say there is none."""
@@ -56,51 +53,73 @@ class SpecialTokens:
             raise FolderError(f"{CONFIG_FILE} says that there is no {role}, which this tokenizer needs.")
         return _text(self.named[role])
 
-    def add_to(self, tokenizer: Tokenizer, extra: Sequence[Token] = ()) -> None:
-        """Adds all of them; `extra` are the tokenizer's own where the files do not speak of extra tokens."""
+    def add_to(self, tokenizer: Tokenizer, own: OwnTokens = lambda additional: additional or ()) -> Sequence[Token]:
+        """Adds all of them, and `own` where the files do not speak of extra tokens; returns the extra ones."""
+        extra = own(self.additional) if self.extra is None else self.extra
         wanted: list[Token] = [token for _, token in sorted(self.added.items())]
         known = {_text(token) for token in (*tokenizer.get_added_tokens_decoder().values(), *wanted)}
-        for token in (*self.named.values(), *(extra if self.extra is None else self.extra)):
+        for token in (*self.named.values(), *extra):
             if _text(token) not in known and token not in wanted:
                 wanted.append(token)
         names = {_text(token) for token in self.named.values()}
         tokenizer.add_tokens([_added(token, special=_text(token) in names) for token in wanted])
+        return extra
 
-    def place(self, tokenizer: Tokenizer, role: str, file: str) -> Placed:
-        """The token of a role and its id; raises FolderError naming the vocabulary's `file` when no file has it."""
-        text = self.text(role)
-        number = tokenizer.token_to_id(text)
-        of_model = tokenizer.get_vocab_size(with_added_tokens=False)
-        if number is None or (number >= of_model and text not in map(_text, self.added.values())):
-            raise FolderError(f"{file} has no {text} token.")
+    def add_again(self, tokenizer: Tokenizer, extra: Sequence[Token], *, plain: bool) -> None:
+        """Adds named and extra tokens once more, which replaces their rules; `plain` by those of a bare text."""
+        named = [self.named[role] for role in ROLES if role in self.named] if plain else self.named.values()
+        tokens = [*named, *extra]
+        if plain:
+            tokenizer.add_tokens([AddedToken(_text(token), special=True) for token in tokens])
+        else:
+            tokenizer.add_special_tokens(tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTokens:
+    """Special tokens that have been added to a tokenizer, with their ids."""
+
+    tokens: SpecialTokens
+    tokenizer: Tokenizer
+    file: str
+    """Of the vocabulary, for sentences."""
+
+    def text(self, role: str) -> str:
+        """The token of a role; raises FolderError when the files say there is none."""
+        return self.tokens.text(role)
+
+    def has(self, role: str) -> bool:
+        """Whether the role has a token."""
+        return role in self.tokens.named
+
+    def place(self, role: str) -> Placed:
+        """The token of a role and its id; raises FolderError naming the vocabulary's file when no file has it."""
+        return self._placed(self.text(role))
+
+    def template(
+        self, single: str, pair: str, roles: Mapping[str, str], texts: Mapping[str, str] | None = None
+    ) -> PostProcessor:
+        """A post-processor; `roles` and `texts` say which token each placeholder in `single` and `pair` stands for."""
+        of_roles = [(name, self.place(role)[1]) for name, role in roles.items()]
+        of_texts = [(name, self._placed(text)[1]) for name, text in (texts or {}).items()]
+        return processors.TemplateProcessing(single, pair, of_roles + of_texts)
+
+    def _placed(self, text: str) -> Placed:
+        number = self.tokenizer.token_to_id(text)
+        of_model = self.tokenizer.get_vocab_size(with_added_tokens=False)
+        if number is None or (number >= of_model and text not in map(_text, self.tokens.added.values())):
+            raise FolderError(f"{self.file} has no {text} token.")
         return text, number
 
 
-def bert_template(first: Placed, separator: Placed) -> PostProcessor:
-    """[CLS] A [SEP] and [CLS] A [SEP] B [SEP], where B and what follows is of type 1."""
-    one, other = first[0], separator[0]
-    single = [f"{one}:0", "$A:0", f"{other}:0"]
-    return _template(single, [*single, "$B:1", f"{other}:1"], first, separator)
-
-
-def fairseq_template(first: Placed, separator: Placed) -> PostProcessor:
-    """<s> A </s> and <s> A </s></s> B </s>, all of type 0."""
-    one, other = first[0], separator[0]
-    single = [f"{one}:0", "$A:0", f"{other}:0"]
-    return _template(single, [*single, f"{other}:0", "$B:0", f"{other}:0"], first, separator)
-
-
-def _template(single: list[str], pair: list[str], first: Placed, separator: Placed) -> PostProcessor:
-    try:
-        return processors.TemplateProcessing(single, pair, [first, separator])
-    except (ValueError, TypeError):
-        raise FolderError(f"{first[0]!r} and {separator[0]!r} cannot be the tokens around a text.") from None
-
-
 def read_special_tokens(
-    folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Token], serialized: Iterable[Any] = ()
+    folder: Path,
+    config: Mapping[str, Any],
+    defaults: Mapping[str, Token | None],
+    rules: Rules = MappingProxyType({}),
+    serialized: Iterable[Any] = (),
 ) -> SpecialTokens:
-    """What the folder says, with a tokenizer class's `defaults` for roles nobody speaks of.
+    """The tokens of a folder, with a tokenizer class's `defaults` for roles nobody speaks of, and its `rules`.
 
     `config` is the content of tokenizer_config.json, `serialized` the `added_tokens` of tokenizer.json. Raises
     FolderError naming the file that is broken.
@@ -117,21 +136,29 @@ def read_special_tokens(
         stated |= _from_map(folder / MAP_FILE, stated)
         added = _legacy(folder / ADDED_FILE, stated)
         added |= _numbered(((one.get("id"), one) for one in serialized if isinstance(one, dict)), "tokenizer.json")
-    return _combined(stated, added, defaults)
+    return _combined(stated, added, defaults, rules)
 
 
-def _combined(stated: Mapping[str, Any], added: dict[int, AddedToken], defaults: Mapping[str, Token]) -> SpecialTokens:
+def _combined(
+    stated: Mapping[str, Any], added: dict[int, AddedToken], defaults: Mapping[str, Token | None], rules: Rules
+) -> SpecialTokens:
+    by_text: dict[str, Token] = {token.content: token for token in added.values()}
     named: dict[str, Token] = {}
     for role in ROLES:
-        token = stated.get(role, defaults.get(role))
-        if token is not None:
-            named[role] = token
+        token = stated[role] if role in stated else defaults.get(role)
+        if token is None:
+            continue
+        if role in stated:
+            token = by_text.get(_text(token), token)
+        named[role] = AddedToken(token, **rules[role]) if isinstance(token, str) and role in rules else token
     named |= {role: token for role, token in stated.items() if _is_other_role(role) and token is not None}
-    extra = stated.get("extra_special_tokens", stated.get("additional_special_tokens"))
+    extra, additional = (
+        stated[key] or () if key in stated else None for key in ("extra_special_tokens", "additional_special_tokens")
+    )
     if isinstance(extra, dict):
         named |= extra
         extra = None
-    return SpecialTokens(named, added, extra)
+    return SpecialTokens(named, added, extra, additional)
 
 
 def _from_map(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +166,7 @@ def _from_map(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return {}
     found: dict[str, Any] = {}
-    for key, value in read_json(path).items():
+    for key, value in read_object(path).items():
         if not _speaks_of_tokens(key, value):
             continue
         found[key] = _read_any({**value, "special": True} if _is_token(value) else value, MAP_FILE)
@@ -158,7 +185,7 @@ def _legacy(path: Path, stated: Mapping[str, Any]) -> dict[int, AddedToken]:
     return _numbered(
         (
             (number, {"content": text, "normalized": text not in special, "special": text in special})
-            for text, number in read_json(path).items()
+            for text, number in read_object(path).items()
         ),
         ADDED_FILE,
     )
