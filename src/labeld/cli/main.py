@@ -105,7 +105,7 @@ def serve(
 @cli.command()
 @with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
 def classify(
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts; without any, one per line of standard input.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts; without, one per line of standard input.")] = None,
     *,
     model: Annotated[str, typer.Option(help="Model id.")] = "",
     top_k: Annotated[int | None, typer.Option(min=1, help="At most this many labels; default all.")] = None,
