@@ -249,6 +249,17 @@ class NotFiniteError(LabeldError):
         self.index = index
 
 
+class UnknownTokenIdError(LabeldError):
+    """A text has a token for which the model has no embedding: its tokenizer has more tokens than it."""
+
+    def __init__(self, index: int, token: str, number: int, vocabulary: int) -> None:
+        super().__init__(
+            f"Text {index} of `inputs` has the token {token[:60]!r} of id {number}, but the model knows only ids below "
+            f"{vocabulary}: leave it out, or repair the model's tokenizer."
+        )
+        self.index, self.token, self.number, self.vocabulary = index, token, number, vocabulary
+
+
 class RouteNotFoundError(LabeldError):
     """No route has this path."""
 

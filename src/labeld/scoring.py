@@ -10,14 +10,19 @@ from labeld.types import FunctionName, LabelScore, Logits, Ranking
 def rank(logits: Logits, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
     """The ranking of one text from its logits, float32 [labels], best label first.
 
-    Equal scores keep the order of the label ids. `top_k` None gives all labels. The logits must be finite.
+    Equal scores keep the order of the label ids. `top_k` None gives all labels. The scores must be finite.
     """
-    with np.errstate(over="ignore"):  # exp overflows to inf, and the score is exactly 0, as in transformers
-        scores = FUNCTIONS[function](logits)
+    scores = apply(logits, function)
     order = np.argsort(-scores, kind="stable")[:top_k]
     return [
         LabelScore(labels[index], score) for index, score in zip(order.tolist(), scores[order].tolist(), strict=True)
     ]
+
+
+def apply(logits: Logits, function: FunctionName) -> Logits:
+    """The scores, float32 [labels]; not all finite only where the logits are not."""
+    with np.errstate(over="ignore", invalid="ignore"):  # exp overflows to inf, and the score is exactly 0
+        return FUNCTIONS[function](logits)
 
 
 def _softmax(logits: Logits) -> Logits:

@@ -89,7 +89,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "all tensors misshapen": (change(hidden_size=32), "has shape"),
     "other architecture": (change(architectures=["BertForMaskedLM"]), "ForSequenceClassification"),
     "unknown model_type": (change(model_type="mamba"), "model_type 'mamba'"),
-    "small vocabulary": (change(vocab_size=10), "vocab_size 10"),
+    "small vocabulary": (change(vocab_size=10), "embeddings.word_embeddings.weight has shape"),
     "labels do not fit": (change(id2label={"0": "a", "1": "b"}), "classifier"),
 }
 

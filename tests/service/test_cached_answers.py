@@ -253,7 +253,7 @@ def test_a_folder_that_changes_while_it_is_loaded_is_refused(
     shutil.copytree(models_dir / "org/bert", folder)
 
     def change_and_hash(changing: Path, cache_dir: Path) -> str:
-        (changing / "README.md").write_text("new")
+        (changing / "added_tokens.json").write_text("{}")
         return folder_revision(changing, cache_dir)
 
     monkeypatch.setattr("labeld.lifecycle.model.folder_revision", change_and_hash)

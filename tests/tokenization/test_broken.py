@@ -12,8 +12,6 @@ import pytest
 from sentencepiece import sentencepiece_model_pb2
 
 from labeld.errors import FolderError
-from labeld.lifecycle.model import check_folder
-from labeld.repository.folders import BUNDLED
 from labeld.tokenization.charsmap import CharacterMap
 from labeld.tokenization.loader import read_tokenizer
 from tests.support.tokenizer_folders import (
@@ -205,7 +203,7 @@ def test_a_file_of_any_size_is_refused_without_reading_it(
     with (folder / name).open("ab") as file:
         file.truncate(1 << 40)
 
-    with pytest.raises(FolderError, match=rf"{name} is larger than {limit} MiB"):
+    with pytest.raises(FolderError, match=rf"{name} has \d+ bytes, more than the limit of {limit * 1024**2} "):
         read_tokenizer(folder)
 
 
@@ -239,17 +237,6 @@ def test_no_damage_to_a_sentencepiece_file_does_more_than_refuse_it(tmp_path: Pa
         ids = tokenizer.encode("Ångström e\u0301 ½ ｶﾞ [MASK]\n" * 20).ids
         assert max(ids) < tokenizer.get_vocab_size()
     assert 0 < read < 120
-
-
-def test_a_tokenizer_that_does_not_fit_the_embedding_table_is_refused(tmp_path: Path) -> None:
-    """One added token is one too many."""
-    folder = word_piece(tmp_path / "model")
-    config = json.loads((BUNDLED / "labeld/sentiment-en/config.json").read_text())
-    (folder / "added_tokens.json").write_text(json.dumps({"NEWTOKEN": config["vocab_size"]}))
-    (folder / "config.json").write_text(json.dumps(config))
-
-    with pytest.raises(FolderError, match=f"an id below config.json's vocab_size {config['vocab_size']}"):
-        check_folder(folder)
 
 
 def test_a_character_map_that_goes_in_circles_ends() -> None:

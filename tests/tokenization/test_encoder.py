@@ -1,5 +1,7 @@
 """Text to token ids and logits to rankings, against transformers."""
 
+import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from labeld.errors import (
     TextTooLongError,
     TextTooManyCharactersError,
     TokenizerFailedError,
+    UnknownTokenIdError,
 )
 from labeld.repository.folders import BUNDLED
 from labeld.scoring import rank
@@ -85,7 +88,7 @@ SHORT = "alpha beta"
 
 @pytest.mark.parametrize("text", [Text(LONG), Text(LONG, SHORT), Text(SHORT, LONG), Text(LONG, LONG)], ids=repr)
 @pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
-@pytest.mark.parametrize("length", [5, 6, 8, 9, 13, 14, 20, 100])
+@pytest.mark.parametrize("length", [3, 4, 5, 6, 8, 9, 13, 14, 20, 100])
 def test_truncation_is_that_of_transformers(
     text: Text, strategy: str, length: int, encoder: TextEncoder, reference: PreTrainedTokenizerBase
 ) -> None:
@@ -98,6 +101,60 @@ def test_truncation_is_that_of_transformers(
             encoder.encode([text], parameters)
     else:
         assert expected == encoder.encode([text], parameters)[0].ids.tolist()
+
+
+@pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
+def test_a_text_without_any_room_becomes_its_special_tokens(
+    strategy: str, encoder: TextEncoder, reference: PreTrainedTokenizerBase
+) -> None:
+    """Whichever part was to be shortened, as in transformers; a pair's two parts both vanish."""
+    for text, room in ((Text(LONG), 2), (Text(LONG, SHORT), 3), (Text(SHORT, LONG), 3), (Text(""), 2)):
+        expected = reference(text.text, text.pair, truncation=strategy, max_length=room)["input_ids"]
+
+        assert room == len(expected)
+        assert expected == encoder.encode([text], Parameters(truncation=strategy, max_length=room))[0].ids.tolist()
+
+
+def test_model_max_length_is_where_texts_are_cut_and_no_limit(tmp_path: Path) -> None:
+    """As in transformers: longer texts are read whole, and a larger max_length of a request counts."""
+    for path in SENTIMENT.glob("*.json"):
+        shutil.copy(path, tmp_path)
+    config = json.loads((SENTIMENT / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config | {"model_max_length": 6}))
+    reference, files = AutoTokenizer.from_pretrained(tmp_path), read_tokenizer(tmp_path)
+    encoder = TextEncoder(files.tokenizer, 512, 128_000, cut_at=files.max_length)
+
+    for parameters, asked in (
+        (Parameters(), {}),
+        (Parameters(truncation="longest_first"), {"truncation": True}),
+        (Parameters(truncation="longest_first", max_length=9), {"truncation": True, "max_length": 9}),
+    ):
+        expected = reference(LONG, **asked)["input_ids"]
+        assert expected == encoder.encode([Text(LONG)], parameters)[0].ids.tolist()
+
+
+def test_a_token_that_the_model_has_no_embedding_for_is_an_error_of_its_text(encoder: TextEncoder) -> None:
+    """With the text's place in its request, the token and the number of embeddings; the others are read."""
+    (known,) = encoder.encode([Text("good")], Parameters())
+    small = dataclasses.replace(encoder, vocabulary=int(known.ids.max()) + 1)
+    beyond = small.tokenizer.id_to_token(small.vocabulary)
+
+    assert known.ids.tolist() == small.encode([Text("good")], Parameters())[0].ids.tolist()
+    for parameters in (Parameters(), Parameters(truncation="longest_first")):
+        with pytest.raises(UnknownTokenIdError) as failed:
+            small.encode([Text("good"), Text(beyond)], parameters, [2, 5])
+        assert f"Text 5 of `inputs` has the token '{beyond}'" in str(failed.value)
+        assert f"only ids below {small.vocabulary}" in str(failed.value)
+
+
+def test_a_pair_that_the_model_cannot_tell_apart_is_refused(encoder: TextEncoder) -> None:
+    """A model of one token type; transformers looks its second type up beyond the table. A single text is read."""
+    one_type = dataclasses.replace(encoder, type_count=1)
+
+    assert not one_type.encode([Text("a")], Parameters())[0].type_ids.any()
+    with pytest.raises(InvalidRequestError, match=r"^Text 1 of `inputs` .* reads no pairs"):
+        one_type.encode([Text("a"), Text("a", "b")], Parameters())
+    assert dataclasses.replace(one_type, token_types=False).encode([Text("a", "b")], Parameters())
 
 
 def test_truncation_keeps_at_most_what_the_model_takes(encoder: TextEncoder) -> None:

@@ -8,25 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from labeld.checkpoint.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, parse_object, shown
+from labeld.checkpoint.file_names import INDEX_SUFFIX
+from labeld.checkpoint.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, shown
 from labeld.checkpoint.safetensors import read_safetensors
+from labeld.checkpoint.shards import read_index, weights_form
 from labeld.checkpoint.spill_file import ScratchFile
 from labeld.checkpoint.torch_file import read_torch
 from labeld.errors import FolderError
 
 _log = logging.getLogger(__name__)
-
-FORMS = {
-    "model.safetensors": read_safetensors,
-    "model.safetensors.index.json": read_safetensors,
-    "pytorch_model.bin": read_torch,
-    "pytorch_model.bin.index.json": read_torch,
-}
-"""File that says a folder has this form -> the reader of its weight files. The first one that is there counts, which
-is the order of transformers."""
-
-INDEX_LIMIT = 10_000_000
-"""Bytes of an index, at most; one of 1,000 tensors has 0.1 million."""
 
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 """Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
@@ -150,17 +140,15 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     Reads what the files say of their tensors, but no tensor. Raises FolderError naming the file that is missing or
     wrong.
     """
-    file_name = next((name for name in FORMS if (folder / name).exists()), None)
-    if file_name is None:
-        raise FolderError(f"The folder has no weights: none of {', '.join(FORMS)} is there.")
-    if not file_name.endswith(".json"):
+    file_name = weights_form(folder)
+    if not file_name.endswith(INDEX_SUFFIX):
         file = MappedFile(folder / file_name)
-        return Checkpoint(file_name, _renamed(file, FORMS[file_name](file)), [file])
-    index = _read_index(folder / file_name)
+        return Checkpoint(file_name, _renamed(file, _read(file)), [file])
+    index = read_index(folder / file_name)
     files = [MappedFile(folder / shard) for shard in sorted(set(index.values()))]
     tensors: dict[str, StoredTensor] = {}
     for file in files:
-        found = FORMS[file_name](file)
+        found = _read(file)
         absent = next((name for name, shard in index.items() if shard == file.name and name not in found), None)
         if absent is not None:
             file.refuse(f"has no tensor {shown(absent)}, which {file_name} says it has")
@@ -171,22 +159,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(file_name, tensors, files)
 
 
-def _read_index(path: Path) -> dict[str, str]:
-    """Shard of each tensor. A shard must be a plain name, of which no path can be made."""
-    file = MappedFile(path)
-    if len(file) > INDEX_LIMIT:
-        file.refuse(f"has {len(file)} bytes, more than the limit of {INDEX_LIMIT}")
-    try:
-        index = parse_object(file.data[:]).get("weight_map")
-    except ValueError:
-        file.refuse("is not a JSON object, or has a key twice")
-    if not isinstance(index, dict) or not index:
-        file.refuse("has no weight_map, the mapping from tensors to files")
-    suffix = ".safetensors" if "safetensors" in path.name else ".bin"
-    for shard in set(map(str, index.values())):
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}", shard) or not shard.endswith(suffix):
-            file.refuse(f"names the file {shown(shard)}, but only names in the same folder with {suffix} are allowed")
-    return {name: str(shard) for name, shard in index.items()}
+def _read(file: MappedFile) -> dict[str, StoredTensor]:
+    return read_safetensors(file) if file.name.endswith(".safetensors") else read_torch(file)
 
 
 def _renamed(file: MappedFile, tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:

@@ -1,12 +1,18 @@
 """config.json -> what labeld needs to know of a model: its architecture, its labels and what its logits mean."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labeld.checkpoint.config_defaults import completed
+from labeld.checkpoint.plain_file import TEXT_LIMIT, read_plain
 from labeld.errors import FolderError
 from labeld.types import FunctionName
+
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+"""Those that transformers goes by."""
 
 LABEL_LIMIT = 100_000
 """Labels of a model, at most; more is a broken or hostile file."""
@@ -14,7 +20,7 @@ LABEL_LIMIT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The parts of config.json that every architecture has, and the whole of it for the graph builders."""
+    """The parts of config.json that every architecture has, and the whole of it for the engines."""
 
     model_type: str
     architecture: str
@@ -24,6 +30,20 @@ class ModelConfig:
     default_function: FunctionName
     """How logits become scores when the request does not say (contract section 5)."""
     raw: dict[str, Any]
+    """The whole of it, by the names and with the defaults of transformers' config class, where labeld knows that."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on what was read otherwise than whoever wrote the file may have meant: as transformers reads it."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the word embeddings: token ids are below it. Raises FolderError as `integer`."""
+        return self.integer("vocab_size", "n_words")
+
+    @property
+    def token_types(self) -> int | None:
+        """Token types that it tells apart: theirs are below it. None where they make no difference."""
+        count = self.raw.get("type_vocab_size")
+        return count if type(count) is int and count > 0 else None
 
     def integer(self, *names: str) -> int:
         """The first of these keys that is there, as a positive int; raises FolderError naming the key."""
@@ -32,36 +52,32 @@ class ModelConfig:
             raise FolderError(f"config.json: {names[0]} is {value!r}, but must be a positive whole number.")
         return value
 
-    def whole(self, name: str, default: int) -> int:
+    def whole(self, name: str, default: int | None = None) -> int:
         """An int of either sign, `default` if the key is absent; raises FolderError naming the key."""
         value = self.raw.get(name, default)
         if type(value) is not int or not -10_000_000 <= value <= 10_000_000:
             raise FolderError(f"config.json: {name} is {value!r}, but must be a whole number.")
         return value
 
-    def flag(self, name: str, *, default: bool) -> bool:
-        """A boolean, `default` if the key is absent; raises FolderError naming the key."""
-        value = self.raw.get(name, default)
+    def flag(self, name: str) -> bool:
+        """A boolean; raises FolderError naming the key."""
+        value = self.raw.get(name)
         if type(value) is not bool:
             raise FolderError(f"config.json: {name} is {value!r}, but must be true or false.")
         return value
 
-    def number(self, name: str, default: float) -> float:
-        """A positive float, `default` if the key is absent; raises FolderError naming the key."""
-        value = self.raw.get(name, default)
+    def number(self, name: str) -> float:
+        """A positive float; raises FolderError naming the key."""
+        value: Any = self.raw.get(name)
         if type(value) not in (int, float) or not 0 < value < 1:
             raise FolderError(f"config.json: {name} is {value!r}, but must be a number between 0 and 1.")
         return float(value)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises FolderError naming the file when there is none."""
+def read_json(path: Path, limit: int = TEXT_LIMIT) -> dict[str, Any]:
+    """A JSON object from a file of at most `limit` bytes; raises FolderError naming the file when there is none."""
     try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise FolderError(f"{path.name} is missing.") from None
-    except OSError:
-        raise FolderError(f"{path.name} cannot be read.") from None
+        value = json.loads(read_plain(path, limit))
     except (ValueError, RecursionError):
         raise FolderError(f"{path.name} is not valid JSON.") from None
     if not isinstance(value, dict):
@@ -74,50 +90,80 @@ def read_config(folder: Path) -> ModelConfig:
 
     Raises FolderError naming the key when something is missing, of the wrong type, or not a sequence classifier.
     """
-    raw = read_json(folder / "config.json")
-    model_type = raw.get("model_type")
+    stated = read_json(folder / "config.json")
+    model_type = stated.get("model_type")
     if not isinstance(model_type, str):
         raise FolderError("config.json has no model_type.")
-    architectures = raw.get("architectures") or []
+    architectures = stated.get("architectures") or []
     architecture = architectures[0] if isinstance(architectures, list) and architectures else ""
     if not isinstance(architecture, str) or not architecture.endswith("ForSequenceClassification"):
         raise FolderError(
             f"config.json: architectures is {architectures!r}, but labeld serves text classifiers, whose architecture "
             "ends in ForSequenceClassification."
         )
-    labels = _labels(raw)
-    return ModelConfig(model_type, architecture, labels, _default_function(raw, len(labels)), raw)
+    labels = _labels(stated)
+    function = _default_function(stated, len(labels))
+    return ModelConfig(
+        model_type, architecture, labels, function, completed(model_type, stated), tuple(_remarks(stated))
+    )
 
 
-def _labels(raw: dict[str, Any]) -> tuple[str, ...]:
-    """Labels in id order; without id2label `LABEL_0`, `LABEL_1`, … for num_labels, default 2 (contract section 5)."""
-    id2label = raw.get("id2label")
-    if id2label is None:
-        count = raw.get("num_labels", 2)
-        if type(count) is not int or not 0 < count <= LABEL_LIMIT:
-            raise FolderError(f"config.json: num_labels is {count!r}, but must be between 1 and {LABEL_LIMIT}.")
-        return tuple(f"LABEL_{index}" for index in range(count))
-    if not isinstance(id2label, dict) or not 0 < len(id2label) <= LABEL_LIMIT:
-        raise FolderError(f"config.json: id2label must be an object of 1 to {LABEL_LIMIT} labels.")
+def _labels(stated: dict[str, Any]) -> tuple[str, ...]:
+    """Labels in id order (contract section 5).
+
+    They are `LABEL_0`, `LABEL_1`, … where there is no id2label, or where it has not as many as num_labels says: then
+    transformers drops it. num_labels is 2 where there is neither.
+    """
+    id2label = stated.get("id2label")
+    named = None if id2label is None else _by_id(id2label)
+    count = stated.get("num_labels", 2 if named is None else len(named))
+    if named is not None and count == len(named) > 0:
+        if sorted(named) != list(range(len(named))):
+            raise FolderError(f"config.json: the keys of id2label are not 0 to {len(named) - 1}.")
+        return tuple(_label(named[index]) for index in range(len(named)))
+    if type(count) is not int or not 0 < count <= LABEL_LIMIT:
+        key = "num_labels" if "num_labels" in stated else "the number of labels in id2label"
+        raise FolderError(f"config.json: {key} is {count!r}, but must be between 1 and {LABEL_LIMIT}.")
+    return tuple(f"LABEL_{index}" for index in range(count))
+
+
+def _by_id(id2label: Any) -> dict[int, Any]:
+    if not isinstance(id2label, dict) or len(id2label) > LABEL_LIMIT:
+        raise FolderError(f"config.json: id2label must be an object of at most {LABEL_LIMIT} labels.")
     try:
-        by_id = {int(key): label for key, label in id2label.items()}
+        return {int(key): label for key, label in id2label.items()}
     except ValueError:
         raise FolderError("config.json: a key of id2label is not a whole number.") from None
-    if sorted(by_id) != list(range(len(id2label))):
-        raise FolderError(f"config.json: the keys of id2label are not 0 to {len(id2label) - 1}.")
-    return tuple(str(by_id[index]) for index in range(len(by_id)))
 
 
-def _default_function(raw: dict[str, Any], labels: int) -> FunctionName:
-    """Contract section 5: regression beats one label, one label beats softmax."""
-    problem_type = raw.get("problem_type")
-    if problem_type not in (None, "regression", "multi_label_classification", "single_label_classification"):
-        raise FolderError(
-            f"config.json: problem_type is {problem_type!r}, but must be regression, single_label_classification or "
-            "multi_label_classification."
-        )
+def _label(value: Any) -> str:
+    """A label as clients get it: numbers, true and null, which transformers passes on, as the file writes them."""
+    if isinstance(value, dict | list):
+        raise FolderError("config.json: a label of id2label is an object or a list, but must be a string.")
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _default_function(stated: dict[str, Any], labels: int) -> FunctionName:
+    """Contract section 5: regression beats one label, one label beats softmax; other problem types say nothing."""
+    problem_type = stated.get("problem_type")
     if problem_type == "single_label_classification" and labels == 1:
         raise FolderError("config.json: problem_type single_label_classification needs more than one label.")
     if problem_type == "regression":
         return "none"
     return "sigmoid" if problem_type == "multi_label_classification" or labels == 1 else "softmax"
+
+
+def _remarks(stated: dict[str, Any]) -> Iterator[str]:
+    named, count, problem_type = stated.get("id2label"), stated.get("num_labels"), stated.get("problem_type")
+    if named and count is not None and len(_by_id(named)) != count:
+        yield (
+            f"num_labels {count} does not fit the {len(named)} labels of id2label, so the labels are LABEL_0, LABEL_1 "
+            "and so on, as in transformers: remove num_labels."
+        )
+    if problem_type is not None and problem_type not in PROBLEM_TYPES:
+        yield (
+            f"problem_type {problem_type!r} is none of {', '.join(PROBLEM_TYPES)}, so the number of labels decides how "
+            "logits become scores, as in transformers."
+        )
+    if stated.get("quantization_config"):
+        yield "quantization_config is not used: the weights count as the numbers that they are."

@@ -9,7 +9,6 @@ import json
 import math
 import mmap
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Never
 import numpy as np
 from numpy.typing import NDArray
 
+from labeld.checkpoint.plain_file import open_plain
 from labeld.errors import FolderError
 
 FloatArray = NDArray[np.float32]
@@ -49,21 +49,13 @@ class MappedFile:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a named pipe must not make us wait
-        except FileNotFoundError:
-            raise FolderError(f"{self.name} is missing.") from None
-        except OSError:
-            raise FolderError(f"{self.name} cannot be read.") from None
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
-                self.refuse("is empty, or not a plain file")
-            self.data = mmap.mmap(handle, 0, access=mmap.ACCESS_COPY)
-        except OSError:
-            raise FolderError(f"{self.name} cannot be read.") from None
-        finally:
-            os.close(handle)
+        with open_plain(path) as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                self.refuse("is empty")
+            try:
+                self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            except OSError as error:
+                self.refuse(f"cannot be read: {error.strerror}")
         if self.data[: len(LFS_POINTER)] == LFS_POINTER:
             self.refuse("is a Git LFS pointer instead of the weights: fetch it with git lfs pull")
 

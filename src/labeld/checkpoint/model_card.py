@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from labeld.checkpoint.plain_file import open_plain
+from labeld.errors import FolderError
 from labeld.types import Text
 
 NAME = "README.md"
@@ -44,10 +46,10 @@ def _read(path: Path, _modified: int, _size: int) -> Card:
     import yaml  # noqa: PLC0415  # nobody needs it until somebody asks for a list of models
 
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             head = HEAD.match(file.read(HEAD_BYTES))
         said = yaml.safe_load(head[1]) if head else None
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
+    except (FolderError, OSError, ValueError, TypeError, RecursionError, yaml.YAMLError):
         return Card()
     if not isinstance(said, dict):
         return Card()

@@ -1,17 +1,25 @@
-"""The revision of a local model folder: 40 hex digits over the names, sizes and contents of its files.
+"""The revision of a local model folder: 40 hex digits over the names, sizes and contents of the files that count.
 
-Hashing a large model takes a while, so a file's hash is remembered by (inode, size, modification time).
+Those are config.json, the tokenizer's files and the weights in the form that is read: a README or a file left behind
+by a training is not hashed and changes nothing (docs/decisions/0019-what-a-revision-is.md). Hashing a large model takes
+a while, so a file's hash is remembered by (device, inode, size, modification time).
 """
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from labeld.checkpoint.file_names import CONFIG, TOKENIZER, may_count
+from labeld.checkpoint.plain_file import open_plain
+from labeld.checkpoint.shards import weight_files
+from labeld.errors import FolderError
 from labeld.system.json_file import read_object, replace_object
 
 FolderState = tuple[tuple[str, int, int, int, int], ...]
-"""Name, device, inode, size and modification time in nanoseconds of each plain file, by name."""
+"""Name, device, inode, size and modification time in nanoseconds of each plain file that may count, by name."""
 
 MEMORY_FILE = "file-hashes.json"
 REMEMBER_FROM = 1024 * 1024
@@ -19,27 +27,33 @@ REMEMBER_FROM = 1024 * 1024
 
 
 def folder_revision(folder: Path, cache_dir: Path) -> str:
-    """SHA-256, cut to 40 hex digits, over sorted (name, size, content hash) of the folder's plain files."""
+    """SHA-256, cut to 40 hex digits, over sorted (name, size, content hash) of the files that count.
+
+    Raises FolderError naming the file that cannot be read.
+    """
     memory = _Memory(cache_dir / MEMORY_FILE)
     digest = hashlib.sha256()
-    for path in sorted(_plain_files(folder), key=lambda path: path.name):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0{memory.content_hash(path)}\n".encode())
+    small = [name for name in (CONFIG, *TOKENIZER) if (folder / name).is_file()]
+    for name in sorted({*small, *weight_files(folder)}):
+        size, content = memory.content_hash(folder / name)
+        digest.update(f"{name}\0{size}\0{content}\n".encode())
     memory.save()
     return digest.hexdigest()[:40]
 
 
 def folder_state(folder: Path) -> FolderState:
-    """What changes whenever a file of the folder is replaced, without reading any; empty when it cannot be told."""
-    with suppress(OSError):
-        status = {path.name: path.stat() for path in _plain_files(folder)}
-        return tuple(
-            (name, one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for name, one in sorted(status.items())
-        )
+    """What changes whenever a file that may count is replaced, without reading any; empty when it cannot be told."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return tuple(sorted(state for entry in entries if may_count(entry.name) for state in _states(entry)))
     return ()
 
 
-def _plain_files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+def _states(entry: os.DirEntry[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """The one of a plain file; none of a folder, a pipe, or a link that leads nowhere."""
+    with suppress(OSError):
+        status = entry.stat()
+        if stat.S_ISREG(status.st_mode):
+            yield entry.name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _Memory:
@@ -47,21 +61,24 @@ class _Memory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._hashes: dict[str, str] = {}
         self._changed = False
         self._hashes = {str(key): str(value) for key, value in read_object(path).items()}
 
-    def content_hash(self, path: Path) -> str:
-        status = path.stat()
-        key = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-        if key in self._hashes:
-            return self._hashes[key]
-        with path.open("rb") as file:
-            result = hashlib.file_digest(file, "sha256").hexdigest()
+    def content_hash(self, path: Path) -> tuple[int, str]:
+        """Size of a file, and its SHA-256 in hex."""
+        with open_plain(path) as file:
+            status = os.fstat(file.fileno())
+            key = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+            if key in self._hashes:
+                return status.st_size, self._hashes[key]
+            try:
+                result = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise FolderError(f"{path.name} cannot be read: {error.strerror}.") from None
         if status.st_size >= REMEMBER_FROM:
             self._hashes[key] = result
             self._changed = True
-        return result
+        return status.st_size, result
 
     def save(self) -> None:
         """Writes what was learned."""

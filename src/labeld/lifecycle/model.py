@@ -1,7 +1,10 @@
 """One loaded model: its labels, its tokenizer and its engine, of one revision."""
 
 import logging
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,9 +20,9 @@ from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Precisions
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
-from labeld.errors import FolderError, UnavailableError
+from labeld.errors import FolderError, UnavailableError, UnknownTokenIdError
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
-from labeld.tokenization.loader import TokenizerFiles, read_tokenizer
+from labeld.tokenization.loader import read_tokenizer
 from labeld.types import EncodedText, Parameters, Text
 
 logger = logging.getLogger(__name__)
@@ -72,7 +75,6 @@ class ModelFolder:
         self.state = folder_state(folder)
         self.config = read_config(folder)
         self._files = read_tokenizer(folder)
-        _require_same_vocabulary(self._files, self.config)
         self.revision = commit or folder_revision(folder, options.cache_dir)
         self._evaluation_texts = options.evaluation_texts or shipped_evaluation_texts(len(self.config.labels))
         self.open = partial(
@@ -83,11 +85,27 @@ class ModelFolder:
     def encoder(self, engine: Engine) -> TextEncoder:
         """How its texts are read, within the engine's limits."""
         limit = self._options.max_tokens_per_text
-        max_tokens = min(engine.max_tokens, self._files.max_length or engine.max_tokens, limit)
+        max_tokens = min(engine.max_tokens, limit)
         characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
         return TextEncoder(
-            self._files.tokenizer, max_tokens, characters, self._files.truncation_side, self._files.token_types
+            self._files.tokenizer,
+            max_tokens,
+            characters,
+            self._files.truncation_side,
+            self._files.token_types,
+            cut_at=self._files.max_length,
+            vocabulary=self.config.vocabulary,
+            type_count=self.config.token_types or sys.maxsize,
         )
+
+    def remarks(self) -> Iterator[str]:
+        """Sentences for the log, on what whoever made the folder may have meant otherwise."""
+        yield from (f"config.json: {remark}" for remark in self.config.remarks)
+        vocabulary, tokenizer = self.config.vocabulary, self._files.tokenizer
+        # NOTE: get_vocab() would make a dict of all tokens, 80 MB for XLM-R
+        known = sum(tokenizer.id_to_token(index) is not None for index in range(vocabulary))
+        if beyond := tokenizer.get_vocab_size(with_added_tokens=True) - known:
+            yield f"{beyond} tokens have ids beyond its {vocabulary} embeddings: a text that uses one is refused."
 
     def choice(self) -> PrecisionChoice | None:
         """The choice of an earlier trial; None where there was none that counts on this machine."""
@@ -101,7 +119,14 @@ class ModelFolder:
         return choice
 
     def _read_evaluation_texts(self, engine: Engine) -> list[EncodedText]:
-        return self.encoder(engine).encode(self._evaluation_texts, Parameters(truncation="longest_first"))
+        """Those that the model can read; the first text alone where it reads no pairs."""
+        encoder, parameters = self.encoder(engine), Parameters(truncation="longest_first")
+        pairs = encoder.type_count > 1 or not encoder.token_types
+        read = []
+        for text in self._evaluation_texts:
+            with suppress(UnknownTokenIdError):
+                read += encoder.encode([text if pairs else Text(text.text)], parameters)
+        return read
 
     def _choice_file(self) -> ChoiceFile:
         return ChoiceFile(
@@ -122,6 +147,8 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
         precision = choice.precision
     else:
         precision = asked
+    for remark in read.remarks():
+        logger.warning("model %s: %s", model_id, remark)
     engine = read.open(precision)
     if folder_state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
         raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
@@ -157,18 +184,5 @@ def check_folder(folder: Path) -> None:
 
 def check_without_weights(folder: Path) -> None:
     """Reads config and tokenizer of a folder whose weights are still to come; raises FolderError."""
-    config = read_config(folder)
-    require_engine(config)
-    _require_same_vocabulary(read_tokenizer(folder), config)
-
-
-def _require_same_vocabulary(files: TokenizerFiles, config: ModelConfig) -> None:
-    vocabulary = config.integer("vocab_size", "n_words")
-    tokens = files.tokenizer.get_vocab_size(with_added_tokens=True)
-    # NOTE: get_vocab() would make a dict of all tokens, 80 MB for XLM-R
-    known = sum(files.tokenizer.id_to_token(index) is not None for index in range(vocabulary))
-    if known < tokens:
-        raise FolderError(
-            f"The tokenizer has {tokens} tokens, but only {known} of them have an id below config.json's vocab_size "
-            f"{vocabulary}: they do not belong together."
-        )
+    require_engine(read_config(folder))
+    read_tokenizer(folder)

@@ -30,7 +30,7 @@ from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
-from labeld.scoring import rank
+from labeld.scoring import apply, rank
 from labeld.service.state import ModelState, Usage, describe
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
@@ -177,8 +177,8 @@ class Service:
         function = parameters.function_to_apply or model.config.default_function
         rankings = []
         for index, row in zip(positions, rows, strict=True):
-            if not np.isfinite(row).all():
-                raise NotFiniteError(index)
+            if not np.isfinite(row).all() and not np.isfinite(apply(row, function)).all():
+                raise NotFiniteError(index)  # a bias of -inf makes a logit of -inf, which is a good score of 0
             rankings.append(rank(row, model.config.labels, function, parameters.top_k))
         return rankings
 

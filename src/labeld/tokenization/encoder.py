@@ -1,5 +1,6 @@
 """A request's texts -> token ids and types, as transformers' pipeline gives them to the model."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,7 @@ from labeld.errors import (
     TextTooLongError,
     TextTooManyCharactersError,
     TokenizerFailedError,
+    UnknownTokenIdError,
 )
 from labeld.tokenization.guard import failures_as
 from labeld.types import EncodedText, Parameters, Text, TruncationStrategy
@@ -37,6 +39,12 @@ class TextEncoder:
     truncation_side: Literal["left", "right"] = "right"
     token_types: bool = True
     """Whether the model gets the tokenizer's token types; else they are all 0."""
+    cut_at: int | None = None
+    """Tokens to keep where a request that asks for truncation does not say how many; None = `max_tokens`."""
+    vocabulary: int = sys.maxsize
+    """Token ids that the model has embeddings for are below it."""
+    type_count: int = sys.maxsize
+    """Token types that it has embeddings for are below it."""
 
     def encode(
         self, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int] | None = None
@@ -44,13 +52,16 @@ class TextEncoder:
         """Token ids of each text; `positions` is where they stand in their request, if that has others too.
 
         Raises TextTooManyCharactersError or TextTooLongError when a text is too long and truncation was not asked
-        for, InvalidRequestError when it was asked for in a way that leaves nothing, TokenizerFailedError when the
-        tokenizers library fails.
+        for, InvalidRequestError when it was asked for in a way that leaves nothing or the model reads no pairs,
+        UnknownTokenIdError, and TokenizerFailedError when the tokenizers library fails.
         """
-        if parameters.truncation is not None:
-            keep = min(parameters.max_length or self.max_tokens, self.max_tokens)
-            return [self._encoded(self._truncated(text, parameters.truncation, keep)) for text in texts]
         positions = positions or range(len(texts))
+        if parameters.truncation is not None:
+            keep = min(parameters.max_length or self.cut_at or self.max_tokens, self.max_tokens)
+            return [
+                self._encoded(index, self._truncated(text, parameters.truncation, keep))
+                for index, text in zip(positions, texts, strict=True)
+            ]
         for index, text in zip(positions, texts, strict=True):
             longest = max(len(text.text), len(text.pair or ""))
             if longest > self.max_characters:
@@ -62,7 +73,7 @@ class TextEncoder:
         for index, encoding in zip(positions, encodings, strict=True):
             if len(encoding) > self.max_tokens:
                 raise TextTooLongError(index, len(encoding), self.max_tokens)
-        return [self._encoded(encoding) for encoding in encodings]
+        return [self._encoded(index, encoding) for index, encoding in zip(positions, encodings, strict=True)]
 
     def _truncated(self, text: Text, strategy: TruncationStrategy, keep: int) -> Encoding:
         """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it."""
@@ -104,11 +115,20 @@ class TextEncoder:
         with failures_as(TokenizerFailedError):  # a batch, which other threads need not wait for
             return self.tokenizer.encode_batch([text], add_special_tokens=False)[0]
 
-    def _encoded(self, encoding: Encoding) -> EncodedText:
+    def _encoded(self, index: int, encoding: Encoding) -> EncodedText:
         if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
             raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
         ids = np.array(encoding.ids, np.int32)
-        return EncodedText(ids, np.array(encoding.type_ids, np.int32) if self.token_types else np.zeros_like(ids))
+        if ids.max() >= self.vocabulary:
+            number = int(ids.max())
+            raise UnknownTokenIdError(index, self.tokenizer.id_to_token(number) or "", number, self.vocabulary)
+        types = np.array(encoding.type_ids, np.int32) if self.token_types else np.zeros_like(ids)
+        if types.max() >= self.type_count:
+            raise InvalidRequestError(
+                f"Text {index} of `inputs` has tokens of type {types.max()}, but the model knows only types below "
+                f"{self.type_count}, so it reads no pairs: send single texts."
+            )
+        return EncodedText(ids, types)
 
 
 def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> list[int]:
@@ -120,6 +140,8 @@ def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> l
     excess = sum(lengths) - room
     if excess <= 0:
         return lengths
+    if room == 0:
+        return [0] * len(lengths)
     if strategy == "longest_first":
         if len(lengths) == 1:
             return [room]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from labeld.checkpoint.config import read_json
-from labeld.errors import FolderError
+from labeld.checkpoint.plain_file import require_plain
 
 MIB = 1024 * 1024
 
@@ -27,13 +27,11 @@ A sentencepiece file of empty pieces takes 30 times its size before it is refuse
 
 
 def require_size(path: Path) -> None:
-    """Raises FolderError naming a tokenizer file that is too large to be parsed; a missing one passes."""
-    limit = LIMITS[path.name]
-    if path.exists() and path.stat().st_size > limit:
-        raise FolderError(f"{path.name} is larger than {limit // MIB} MiB, the limit of such a file.")
+    """Raises FolderError naming a tokenizer file that is no file, or too large to be parsed; a missing one passes."""
+    if path.exists():
+        require_plain(path, LIMITS[path.name])
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object of a tokenizer file; raises FolderError naming a file that is missing, broken or too large."""
-    require_size(path)
-    return read_json(path)
+    return read_json(path, LIMITS[path.name])

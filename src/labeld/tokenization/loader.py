@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
+from labeld.checkpoint.plain_file import read_plain
 from labeld.errors import FolderError
 from labeld.tokenization.build import build
 from labeld.tokenization.classes import AS_IT_IS, has_token_types, tokenizer_class
-from labeld.tokenization.files import read_object, require_size
+from labeld.tokenization.files import LIMITS, read_object
 from labeld.tokenization.recipes import RECIPES
 from labeld.tokenization.sentencepiece import LAYOUTS, read_sentencepiece
 from labeld.tokenization.special_tokens import CONFIG_FILE, read_special_tokens
@@ -85,8 +86,7 @@ def _speaks_of_byte_level(path: Path) -> bool:
     """By this transformers knows tokenizers of Llama 3 that call themselves those of Llama 2."""
     if not path.exists():
         return False
-    require_size(path)
-    return b'"ByteLevel"' in path.read_bytes()
+    return b'"ByteLevel"' in read_plain(path, LIMITS[path.name])
 
 
 def _optional(path: Path) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from labeld.checkpoint.plain_file import read_plain
 from labeld.errors import FolderError
-from labeld.tokenization.files import require_size
+from labeld.tokenization.files import LIMITS
 
 UNIGRAM = 1
 MODEL_TYPES = {2: "BPE", 3: "WORD", 4: "CHAR"}
@@ -89,11 +90,8 @@ def _parsed(path: Path) -> Any:
     from google.protobuf.message import DecodeError  # noqa: PLC0415  # only folders with such a file need protobuf
 
     try:
-        require_size(path)
         message = _message_class()()
-        message.ParseFromString(path.read_bytes())
-    except OSError:
-        raise FolderError(f"{path.name} cannot be read.") from None
+        message.ParseFromString(read_plain(path, LIMITS[path.name]))
     except DecodeError:
         raise FolderError(f"{path.name} is not a sentencepiece model.") from None
     return message

@@ -73,11 +73,7 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
             {"layer_types": None, "global_attn_every_n_layers": 0},
             "global_attn_every_n_layers is 0, but must be a positive whole number",
         ),
-        (
-            "modernbert",
-            {"sliding_window": 16},
-            "sliding_window is 16, but must be half of local_attention, which is 16",
-        ),
+        ("modernbert", {"sliding_window": "8"}, "sliding_window is '8', but must be a positive whole number"),
         ("modernbert", {"local_attention": -1}, "local_attention is -1, but must be a positive whole number"),
         ("modernbert", {"classifier_pooling": "max"}, "classifier_pooling is 'max', but must be cls or mean"),
         ("modernbert", {"head_dim": 8}, "head_dim is 8, but must be even"),

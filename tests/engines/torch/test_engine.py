@@ -293,7 +293,6 @@ def reshape(folder: Path) -> None:
         ({"id2label": None, "label2id": None, "num_labels": 9}, r"classifier\.bias has shape \[3\], but \[9\]"),
         ({"hidden_act": "nonsense"}, "cannot build this model of model_type 'albert'; the log"),
         ({"hidden_size": "wide"}, "cannot build this model of model_type 'albert'; the log"),
-        ({"quantization_config": {"quant_method": "bitsandbytes"}}, "quantization_config is not supported"),
         ({"model_type": "nothing"}, "model_type 'nothing' is unknown to transformers"),
         ({"model_type": "mamba"}, "has no ForSequenceClassification for model_type 'mamba'"),
         ({"model_type": "reformer"}, "model_type 'reformer' is refused: its answers are random"),

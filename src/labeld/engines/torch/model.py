@@ -45,6 +45,7 @@ UNUSED_KEYS = frozenset(
         "num_labels",  # given by id2label
         "output_attentions",  # this and the next two add to a forward's result or change its form
         "output_hidden_states",
+        "quantization_config",  # the weights count as the numbers that they are
         "return_dict",
         "torchscript",
     }
@@ -118,8 +119,6 @@ def _classes(config: ModelConfig) -> tuple[Any, Any]:
 
 def _settings(config: ModelConfig) -> dict[str, Any]:
     """The fields of config.json that transformers gets."""
-    if "quantization_config" in config.raw:
-        raise FolderError("config.json: quantization_config is not supported: the weights must be floating point.")
     labels = dict(enumerate(config.labels))
     return _without_unused(config.raw) | {"id2label": labels, "label2id": {label: key for key, label in labels.items()}}
 

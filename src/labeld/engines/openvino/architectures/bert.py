@@ -47,7 +47,7 @@ def build_distilbert(config: ModelConfig, checkpoint: Checkpoint) -> layers.Pack
         config.integer("n_heads"),
         config.integer("hidden_dim"),
         DISTILBERT_EPS,
-        config.raw.get("activation", "gelu"),
+        config.raw["activation"],
     )
     words = weights.words(root + "word_embeddings", config.integer("vocab_size"), shape.hidden)
     layout = Layout.of(words, types=0)

@@ -25,7 +25,7 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
     words, table = weights.words("deberta.embeddings.word_embeddings", shape.vocabulary, shape.embedding)
     row = PackedSequence(words, shape.distances, has_types=shape.types > 0, has_positions=shape.positions > 0)
     attention = Attention(row, shape.heads, weights, checkpoint, shape.eps)
-    activate = layers.activation(config.raw.get("hidden_act", "gelu"))
+    activate = layers.activation(config.raw["hidden_act"])
     embedded = x = _embed(row, shape, weights, checkpoint)
     for index in range(shape.num_layers):
         prefix = f"deberta.encoder.layer.{index}."
@@ -42,7 +42,7 @@ def build_deberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
             convolved = layers.keep_first_tokens(convolved, row.sequence_starts) if is_last else convolved
             x = shape.norm(weights, op.add(x, convolved), "deberta.encoder.conv.LayerNorm")
     x = weights.linear(x, "pooler.dense", shape.hidden, shape.hidden)
-    x = layers.activation(config.raw.get("pooler_hidden_act", "gelu"))(x)
+    x = layers.activation(config.raw["pooler_hidden_act"])(x)
     y = weights.linear(x, "classifier", shape.hidden, len(config.labels))
     model = layers.logits(y, list(row.inputs.values()))
     return layers.PackedGraph(model, row.pack, shape.positions or sys.maxsize, table)
@@ -75,20 +75,20 @@ class _Shape:
         for name, needed in (("attention_head_size", hidden // heads), ("pooler_hidden_size", hidden)):
             if config.whole(name, needed) != needed:
                 raise FolderError(f"config.json: {name} is {config.raw[name]}, but the other sizes need {needed}.")
-        kernel = max(config.whole("conv_kernel_size", 0), 0)
+        kernel = max(config.whole("conv_kernel_size"), 0)
         if kernel and kernel % 2 == 0:
             raise FolderError(f"config.json: conv_kernel_size is {kernel}, but only odd sizes keep a text's length.")
-        biased = config.flag("position_biased_input", default=True)
+        biased = config.flag("position_biased_input")
         return cls(
             num_layers=config.integer("num_hidden_layers"),
             hidden=hidden,
             heads=layers.Heads(heads, hidden // heads),
             intermediate=config.integer("intermediate_size"),
-            eps=config.number("layer_norm_eps", 1e-7),
+            eps=config.number("layer_norm_eps"),
             vocabulary=config.integer("vocab_size"),
             embedding=config.whole("embedding_size", hidden),
             positions=config.integer("max_position_embeddings") if biased else 0,
-            types=max(config.whole("type_vocab_size", 0), 0),
+            types=max(config.whole("type_vocab_size"), 0),
             kernel=kernel,
             distances=Distances.of(config),
         )
@@ -118,7 +118,7 @@ def _convolve(x: Node, row: PackedSequence, shape: _Shape, checkpoint: Checkpoin
 
     Computed as a product of shifted copies, [1, groups, T, kernel * channels of a group], with the kernel.
     """
-    groups = config.whole("conv_groups", 1)
+    groups = config.whole("conv_groups")
     if groups < 1 or shape.hidden % groups:
         raise FolderError(f"config.json: conv_groups is {groups}, but must divide a width of {shape.hidden}.")
     channels = shape.hidden // groups
@@ -132,4 +132,4 @@ def _convolve(x: Node, row: PackedSequence, shape: _Shape, checkpoint: Checkpoin
     y = op.transpose(op.matmul(stacked, op.constant(kernel), False, False), layers.integers(0, 2, 1, 3))
     y = op.reshape(y, layers.integers(1, -1, shape.hidden), False)
     y = op.add(y, layers.constant(checkpoint.take_stored("deberta.encoder.conv.conv.bias", shape.hidden)[None, None]))
-    return layers.activation(config.raw.get("conv_act", "tanh"))(y)
+    return layers.activation(config.raw["conv_act"])(y)

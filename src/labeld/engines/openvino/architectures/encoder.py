@@ -55,15 +55,15 @@ class Shape:
                 f"config.json: only position_embedding_type absolute is supported for {config.model_type}."
             )
         for key in ("is_decoder", "add_cross_attention"):  # transformers then masks causally
-            if config.flag(key, default=False):
+            if config.flag(key):
                 raise UnsupportedArchitectureError(f"{config.model_type} with {key}")
         return cls(
             config.integer("num_hidden_layers"),
             config.integer("hidden_size"),
             config.integer("num_attention_heads"),
             config.integer("intermediate_size"),
-            config.number("layer_norm_eps", 1e-12),
-            config.raw.get("hidden_act", "gelu"),
+            config.number("layer_norm_eps"),
+            config.raw["hidden_act"],
         )
 
 
@@ -121,7 +121,7 @@ def embed(config: ModelConfig, weights: layers.Weights, names: Names, size: int)
     x = op.add(layout.words, weights.embed(type_ids, root + "token_type_embeddings", types, size))
     rows = config.integer("max_position_embeddings")
     x = op.add(x, weights.embed(layout.positions, root + "position_embeddings", rows, size))
-    return weights.norm(x, root + "LayerNorm", size, config.number("layer_norm_eps", 1e-12)), layout
+    return weights.norm(x, root + "LayerNorm", size, config.number("layer_norm_eps")), layout
 
 
 def encode(x: Node, weights: layers.Weights, names: Names, shape: Shape, layout: Layout) -> Node:

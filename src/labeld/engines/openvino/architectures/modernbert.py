@@ -18,8 +18,8 @@ from labeld.engines.openvino.architectures.encoder import Layout
 from labeld.errors import FolderError, UnsupportedArchitectureError
 
 FULL, SLIDING = "full_attention", "sliding_attention"
-THETAS = {FULL: ("global_rope_theta", 160_000.0), SLIDING: ("local_rope_theta", 10_000.0)}
-"""The older key of each kind of layer's rotary base, and ModernBertConfig's default."""
+THETAS = {FULL: "global_rope_theta", SLIDING: "local_rope_theta"}
+"""The older key of each kind of layer's rotary base."""
 ROPE_KEYS = {"rope_type", "type", "rope_theta"}
 
 
@@ -51,22 +51,22 @@ class _Shape:
                 f"config.json: head_dim is {config.raw.get('head_dim', heads.size)!r}, but must be even and "
                 f"hidden_size / num_attention_heads, which is {heads.size}."
             )
-        pooling = config.raw.get("classifier_pooling", "cls")
+        pooling = config.raw["classifier_pooling"]
         if pooling not in ("cls", "mean"):
             raise FolderError(f"config.json: classifier_pooling is {pooling!r}, but must be cls or mean.")
         return cls(
             hidden,
             heads,
             config.integer("intermediate_size"),
-            config.raw.get("hidden_activation", "gelu"),
-            config.number("norm_eps", 1e-5),
+            config.raw["hidden_activation"],
+            config.number("norm_eps"),
             _layer_types(config),
             _thetas(config),
             _window(config),
             pooling,
-            config.flag("norm_bias", default=False),
-            config.flag("attention_bias", default=False),
-            config.flag("mlp_bias", default=False),
+            config.flag("norm_bias"),
+            config.flag("attention_bias"),
+            config.flag("mlp_bias"),
         )
 
 
@@ -86,9 +86,9 @@ def build_modernbert(config: ModelConfig, checkpoint: Checkpoint) -> layers.Pack
     x = norm(x, "model.final_norm")
     if shape.pooling == "mean":
         x = layers.mean_of_tokens(x, layout.sequence_ids, layout.sequence_starts)
-    head_bias = config.flag("classifier_bias", default=False)
+    head_bias = config.flag("classifier_bias")
     x = weights.linear(x, "head.dense", shape.hidden, shape.hidden, bias=head_bias)
-    x = norm(layers.activation(config.raw.get("classifier_activation", "gelu"))(x), "head.norm")
+    x = norm(layers.activation(config.raw["classifier_activation"])(x), "head.norm")
     y = weights.linear(x, "classifier", shape.hidden, len(config.labels))
     return layout.finish(y, config.integer("max_position_embeddings"))
 
@@ -164,9 +164,9 @@ class Rotation:
 def _layer_types(config: ModelConfig) -> list[str]:
     """Kind of each layer, from `layer_types`, or from the older `global_attn_every_n_layers`."""
     num_layers = config.integer("num_hidden_layers")
-    named = config.raw.get("layer_types")
+    named = config.raw["layer_types"]
     if named is None:
-        every = config.integer("global_attn_every_n_layers") if "global_attn_every_n_layers" in config.raw else 3
+        every = config.integer("global_attn_every_n_layers")
         return [SLIDING if index % every else FULL for index in range(num_layers)]
     if not isinstance(named, list) or len(named) != num_layers or any(kind not in (FULL, SLIDING) for kind in named):
         raise FolderError(f"config.json: layer_types must be a list of {num_layers} names, each {FULL} or {SLIDING}.")
@@ -174,21 +174,17 @@ def _layer_types(config: ModelConfig) -> list[str]:
 
 
 def _window(config: ModelConfig) -> int:
-    local = config.integer("local_attention") if "local_attention" in config.raw else 128
-    window = local // 2
-    if config.raw.get("sliding_window", window) != window:
-        raise FolderError(
-            f"config.json: sliding_window is {config.raw['sliding_window']!r}, but must be half of local_attention, "
-            f"which is {local}."
-        )
-    return window
+    """Half of `local_attention`, rounded down; where `sliding_window` is there as well, it counts."""
+    if "sliding_window" in config.raw:
+        return config.integer("sliding_window")
+    return config.integer("local_attention") // 2
 
 
 def _thetas(config: ModelConfig) -> dict[str, float]:
     """Rotary base of each kind of layer, from `rope_parameters`, or from the older fields."""
     if config.raw.get("rope_scaling") is not None:
         raise UnsupportedArchitectureError("modernbert with rope_scaling")
-    parameters = config.raw.get("rope_parameters")
+    parameters = config.raw["rope_parameters"]
     parameters = {} if parameters is None else parameters
     if not isinstance(parameters, dict) or not set(parameters) <= set(THETAS):
         raise FolderError(f"config.json: rope_parameters must be an object with the keys {FULL} and {SLIDING}.")
@@ -203,8 +199,8 @@ def _theta(config: ModelConfig, kind: str, parameters: Any) -> float:
         )
     if parameters.get("rope_type", parameters.get("type", "default")) != "default":
         raise UnsupportedArchitectureError(f"modernbert with a rope_type in rope_parameters.{kind} that is not default")
-    key, default = THETAS[kind]
-    theta = parameters.get("rope_theta", config.raw.get(key, default))
+    key = THETAS[kind]
+    theta = parameters.get("rope_theta", config.raw[key])
     if type(theta) not in (int, float) or not 0 < theta < 1e12:
         raise FolderError(
             f"config.json: rope_theta of {kind} ({key}) is {theta!r}, but must be a number between 0 and 1e12."

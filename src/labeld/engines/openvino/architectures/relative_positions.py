@@ -42,23 +42,23 @@ class Distances:
     def of(cls, config: ModelConfig) -> "Distances":
         """The fields of config.json, validated; raises FolderError naming a wrong one."""
         kinds = _pos_att_type(config)
-        relative = config.flag("relative_attention", default=False)
-        longest = config.whole("max_relative_positions", -1)
+        relative = config.flag("relative_attention")
+        longest = config.whole("max_relative_positions")
         longest = longest if longest > 0 else config.integer("max_position_embeddings")
-        buckets = max(config.whole("position_buckets", -1), 0) if relative else 0
+        buckets = max(config.whole("position_buckets"), 0) if relative else 0
         if buckets and (buckets < 2 or longest - 1 <= buckets // 2):
             raise FolderError(
                 f"config.json: position_buckets is {buckets}, but must be at least 2 and, for distances up to "
                 f"{longest}, less than {2 * (longest - 1)}."
             )
-        norms = config.raw.get("norm_rel_ebd", "none")
+        norms = config.raw["norm_rel_ebd"]
         if not isinstance(norms, str):
             raise FolderError(f"config.json: norm_rel_ebd is {norms!r}, but must be a string, such as layer_norm.")
         return cls(
             c2p=relative and "c2p" in kinds,
             p2c=relative and "p2c" in kinds,
             scale_factor=1 + ("c2p" in kinds) + ("p2c" in kinds),
-            shared=config.flag("share_att_key", default=False),
+            shared=config.flag("share_att_key"),
             normed="layer_norm" in (norm.strip() for norm in norms.lower().split("|")),
             buckets=buckets,
             longest=longest,
@@ -121,7 +121,7 @@ def _log(values: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
 
 def _pos_att_type(config: ModelConfig) -> list[str]:
     """As DebertaV2Config reads it: a list, or one string such as `c2p|p2c`."""
-    kinds = config.raw.get("pos_att_type")
+    kinds = config.raw["pos_att_type"]
     if isinstance(kinds, str):
         return [kind.strip() for kind in kinds.lower().split("|")]
     if kinds is not None and not (isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)):

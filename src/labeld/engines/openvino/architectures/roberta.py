@@ -32,7 +32,7 @@ def build_roberta(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedG
 
 def _positions_of(config: ModelConfig) -> tuple[int, int]:
     """`padding_idx`, and the number of positions after it, which is the longest text."""
-    padding_idx = config.raw.get("pad_token_id", 1)  # RobertaConfig's default
+    padding_idx = config.raw["pad_token_id"]
     rows = config.integer("max_position_embeddings")
     if type(padding_idx) is not int or not 0 <= padding_idx < rows - 1:
         raise FolderError(
