@@ -1,5 +1,10 @@
 """Which folder an id means."""
 
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +12,7 @@ import pytest
 from labeld.errors import ModelNotFoundError, SettingsError
 from labeld.model_id import valid_id
 from labeld.repository.errors import AmbiguousModelError
-from labeld.repository.folders import BUNDLED, Folders
+from labeld.repository.folders import BUNDLED, LISTING_AGE, NAMED, Folders
 
 
 @pytest.fixture
@@ -73,10 +78,126 @@ def test_a_folder_that_appears_later_is_found(models_dir: Path, monkeypatch: pyt
     assert ("org/new", models_dir / "org/new") == folders.match("org/new")
 
 
-def test_a_models_dir_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["none", "file", "file/below", "circle"])
+def test_a_models_dir_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     """At start, by its setting's name."""
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
     with pytest.raises(SettingsError, match=r"^models_dir is"):
-        Folders(tmp_path / "none")
+        Folders(tmp_path / name)
+
+
+def as_nobody(function: Callable[[], object]) -> str:
+    """What the function prints in a process without root's rights, which may read everything."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with os.fdopen(writing, "w") as output:
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                logging.basicConfig(stream=output, level=logging.WARNING, force=True)
+                print(function(), file=output)
+            except BaseException as error:  # noqa: BLE001  # the parent is to see it
+                print(f"{type(error).__name__}: {error}", file=output)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as output:
+        said = output.read()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """A folder that everybody may reach, with two models and three folders of somebody else's."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        for model in ("mine", "org/mine"):
+            (root / model).mkdir(parents=True)
+            (root / model / "config.json").touch()
+        for locked in ("lost+found", "other", "half"):
+            (root / locked).mkdir()
+            (root / locked / "config.json").touch()
+            (root / locked).chmod(0o744 if locked == "half" else 0o700)
+        yield root
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+
+
+@needs_root
+def test_a_folder_that_may_not_be_read_is_left_out_with_one_warning(open_dir: Path) -> None:
+    """Once, however often the folders are listed; the others are served."""
+
+    def listed() -> object:
+        folders = Folders(open_dir)
+        for _ in range(3):
+            folders._listed_at = -LISTING_AGE
+            ids = folders.ids()
+        return [model_id for model_id in ids if not model_id.startswith("labeld/")]
+
+    said = as_nobody(listed)
+
+    assert said.endswith("['mine', 'org/mine']\n")
+    for name in ("lost+found", "other", "half"):
+        assert 1 == said.count(f"the folder {name} in models_dir cannot be read"), said
+    assert "Error" not in said
+
+
+@needs_root
+def test_thousands_of_bad_folders_write_a_handful_of_lines(open_dir: Path) -> None:
+    """Some by name, then how many more there are."""
+    for number in range(2000):
+        (open_dir / f"bad-{number}").mkdir(mode=0o700)
+    said = as_nobody(lambda: len(Folders(open_dir).ids()))
+
+    assert NAMED + 1 == said.count("WARNING")
+    assert f"{2003 - NAMED} other folders in models_dir cannot be read either" in said
+
+
+@needs_root
+def test_a_models_dir_that_may_not_be_read_is_refused(open_dir: Path) -> None:
+    """At start, in one sentence."""
+    open_dir.chmod(0o711)
+
+    assert as_nobody(lambda: Folders(open_dir)).startswith("SettingsError: models_dir is")
+
+
+def test_links_in_a_circle_and_into_the_void_are_left_out(models_dir: Path) -> None:
+    """In models_dir and in an organisation's folder."""
+    for root in (models_dir, models_dir / "org"):
+        (root / "circle").symlink_to("circle")
+        (root / "void").symlink_to("nowhere")
+
+    assert ["bare", "org/one", "org/same", "other/same"] == [
+        model_id for model_id in Folders(models_dir).ids() if not model_id.startswith("labeld/")
+    ]
+
+
+def test_a_models_dir_that_goes_away_keeps_its_last_listing(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With one warning, and another when it is back; the bundled models are there all the time."""
+    monkeypatch.setattr("labeld.repository.folders.LISTING_AGE", 0.0)
+    folders = Folders(models_dir)
+    before = folders.ids()
+    models_dir.rename(models_dir.with_name("elsewhere"))
+    models_dir.touch()  # a file in its place
+    gone = [folders.ids() for _ in range(3)]
+    models_dir.unlink()
+    models_dir.with_name("elsewhere").rename(models_dir)
+    (models_dir / "new").mkdir()
+    (models_dir / "new/config.json").touch()
+
+    assert [before] * 3 == gone
+    assert "labeld/sentiment-en" in before
+    assert sorted([*before, "new"]) == folders.ids()
+    assert ["cannot be read (Not a directory)", "can be read again"] == re.findall(
+        r"cannot be read \(.*?\)|can be read again", caplog.text
+    )
 
 
 @pytest.mark.parametrize(

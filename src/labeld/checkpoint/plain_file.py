@@ -53,4 +53,4 @@ def require_plain(path: Path, limit: int = TEXT_LIMIT) -> None:
 
 def _require_within(path: Path, size: int, limit: int) -> None:
     if size > limit:
-        raise FolderError(f"{path.name} has {size} bytes, more than the limit of {limit}: it is no such file.")
+        raise FolderError(f"{path.name} has {size} bytes, more than the limit of {limit} of such a file.")

@@ -3,13 +3,19 @@
 An id from a request is only ever compared with the ids of folders that were found; it never becomes part of a path.
 """
 
+import logging
+import os
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from labeld.checkpoint.file_names import CONFIG
 from labeld.errors import ModelNotFoundError, SettingsError
 from labeld.model_id import valid_id
 from labeld.repository.errors import AmbiguousModelError
+from labeld.system.printable import printable
+
+logger = logging.getLogger(__name__)
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 DEFAULT_MODEL = "labeld/sentiment-en"
@@ -17,17 +23,26 @@ DEFAULT_MODEL = "labeld/sentiment-en"
 LISTING_AGE = 1.0
 """Seconds for which a listing of the folders is used: a request costs no look at the disk."""
 
+NAMED = 5
+"""Folders that are warned of one by one; of the others their number is said."""
+
 
 class Folders:
     """The models this server can open. Folders that appear later are found too, within a second."""
 
     def __init__(self, models_dir: Path | None) -> None:
-        """Raises SettingsError when `models_dir` is not a folder."""
+        """Raises SettingsError when `models_dir` is not a folder that can be read."""
         if models_dir is not None:
             models_dir = models_dir.expanduser()
-            if not models_dir.is_dir():
-                raise SettingsError(f"models_dir is {str(models_dir)!r}, which is not a folder.")
-        self._roots = [root for root in (BUNDLED, models_dir) if root is not None]
+            try:
+                os.scandir(models_dir).close()
+            except NotADirectoryError:
+                raise SettingsError(f"models_dir is {str(models_dir)!r}, which is not a folder.") from None
+            except OSError as error:
+                raise SettingsError(
+                    f"models_dir is {str(models_dir)!r}, which cannot be read: {error.strerror}."
+                ) from None
+        self._roots = [_Root(root) for root in (BUNDLED, models_dir) if root is not None]
         self._listing: dict[str, Path] = {}
         self._listed_at = -LISTING_AGE
 
@@ -59,21 +74,67 @@ class Folders:
         """Folder of each id; the operator's come last, so that they win."""
         now = time.monotonic()
         if now - self._listed_at >= LISTING_AGE:
-            self._listing = {model_id: folder for root in self._roots for model_id, folder in _found(root).items()}
+            self._listing = {model_id: folder for root in self._roots for model_id, folder in root.models().items()}
             self._listed_at = now
         return self._listing
 
 
-def _found(root: Path) -> dict[str, Path]:
-    """Each model folder under a root: a folder with a config.json, or one that lies in an organisation's folder."""
-    found = {}
-    for first in _subfolders(root):
-        if (first / "config.json").exists():
-            found[first.name] = first
-        else:
-            found |= {f"{first.name}/{second.name}": second for second in _subfolders(first)}
-    return {model_id: folder for model_id, folder in found.items() if valid_id(model_id)}
+class _Root:
+    """A folder of models, and what of it could be read when it was last looked at."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._models: dict[str, Path] = {}
+        self._unreadable: set[str] = set()
+        """Folders in it that were left out, and warned of."""
+        self._gone = False
+
+    def models(self) -> dict[str, Path]:
+        """Folder of each id: those with a config.json, or that lie in an organisation's folder.
+
+        Folders that cannot be read are left out. When this one cannot be read, the models are those of before: what is
+        loaded goes on, and the others have a sentence of their own when somebody asks for them.
+        """
+        found: dict[str, Path] = {}
+        unreadable: set[str] = set()
+        try:
+            for first in _subfolders(self._folder):
+                try:
+                    found |= _models_in(first)
+                except OSError:
+                    unreadable.add(first.name)
+        except OSError as error:
+            if not self._gone:
+                logger.warning("models_dir cannot be read (%s): its models are those of before", error.strerror)
+            self._gone = True
+            return self._models
+        if self._gone:
+            logger.warning("models_dir can be read again")
+        self._gone = False
+        self._warn_of(sorted(unreadable - self._unreadable))
+        self._unreadable = unreadable
+        self._models = {model_id: folder for model_id, folder in found.items() if valid_id(model_id)}
+        return self._models
+
+    def _warn_of(self, names: list[str]) -> None:
+        for name in names[:NAMED]:
+            logger.warning("the folder %s in models_dir cannot be read, so it is left out", printable(name))
+        if len(names) > NAMED:
+            logger.warning("%d other folders in models_dir cannot be read either", len(names) - NAMED)
 
 
-def _subfolders(folder: Path) -> Iterator[Path]:
-    return (entry for entry in folder.iterdir() if entry.is_dir())
+def _models_in(folder: Path) -> dict[str, Path]:
+    if (folder / CONFIG).exists():
+        return {folder.name: folder}
+    return {f"{folder.name}/{model.name}": model for model in _subfolders(folder)}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, but those that cannot even be told to be some; raises OSError when it is unreadable."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # a link in a circle
+                if entry.is_dir():
+                    found.append(Path(entry.path))
+    return found
