@@ -55,10 +55,6 @@ def test_a_model_is_downloaded_once_with_only_the_files_it_needs(hub: LocalHub, 
     [
         (["pytorch_model.bin"], ["pytorch_model.bin"]),
         (["pytorch_model.bin", "model.safetensors"], ["model.safetensors"]),
-        (
-            ["model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
-            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"],
-        ),
     ],
 )
 def test_one_form_of_weights_is_downloaded(
@@ -71,6 +67,81 @@ def test_one_form_of_weights_is_downloaded(
     resolver(hub, tmp_path).fetch("org/weights")
 
     assert expected == sorted(name for name in hub.downloads() if "model" in name)
+
+
+def shard_index(*shards: str) -> bytes:
+    """An index by which each of these files has a tensor."""
+    return json.dumps({"weight_map": {f"tensor.{shard}": shard for shard in shards}}).encode()
+
+
+def without_weights() -> dict[str, bytes]:
+    """A classifier's other files."""
+    return {name: data for name, data in classifier().items() if not name.endswith((".safetensors", ".bin"))}
+
+
+@pytest.mark.parametrize(
+    ("index", "shards"),
+    [
+        ("model.safetensors.index.json", ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]),
+        (
+            "model.safetensors.index.json",
+            ["pytorch_model-00001-of-00002.safetensors", "pytorch_model-00002-of-00002.safetensors"],
+        ),
+        ("model.safetensors.index.json", ["weights.safetensors"]),
+        ("pytorch_model.bin.index.json", ["pytorch_model-1.bin", "other.bin"]),
+    ],
+)
+def test_the_shards_that_the_index_names_are_downloaded(
+    hub: LocalHub, tmp_path: Path, index: str, shards: list[str]
+) -> None:
+    """Whatever they are called, and no others."""
+    stray = dict.fromkeys(("model-00009-of-00009.safetensors", "pytorch_model-00009-of-00009.bin"), b"x")
+    weights = {name: name.encode() for name in shards} | {index: shard_index(*shards)}
+    hub.add("org/weights", without_weights() | stray | weights)
+
+    place = resolver(hub, tmp_path).fetch("org/weights")
+
+    assert sorted([*shards, index]) == sorted(name for name in hub.downloads() if name in stray or name in weights)
+    assert weights == {name: (place.folder / name).read_bytes() for name in weights}
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (shard_index("model-1.safetensors", "gone.safetensors"), "names the file gone.safetensors, which is missing"),
+        (shard_index("../../secret.safetensors"), "only names in the same folder"),
+        (shard_index("sub/model.safetensors"), "only names in the same folder"),
+        (shard_index("model.bin"), "only names in the same folder with .safetensors"),
+        (b"{}", "has no weight_map"),
+        (b"{", "is not a JSON object"),
+    ],
+)
+def test_an_index_that_cannot_be_followed_is_refused_before_anything_is_downloaded(
+    hub: LocalHub, tmp_path: Path, index: bytes, expected: str
+) -> None:
+    """By its name; no shard is asked for."""
+    files = without_weights() | {"model-1.safetensors": b"x", "model.safetensors.index.json": index}
+    hub.add("org/weights", files)
+
+    with pytest.raises(ModelBrokenError, match=expected):
+        resolver(hub, tmp_path).fetch("org/weights")
+    assert {"model.safetensors.index.json": 1} == hub.downloads()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("content", "not what its hash says"), ("endless", "more bytes than it said")]
+)
+def test_an_index_that_is_not_what_its_hash_says_is_not_believed(
+    hub: LocalHub, tmp_path: Path, kind: str, expected: str
+) -> None:
+    """Nor read beyond the size that the Hub has said."""
+    files = without_weights() | {"a.safetensors": b"x", "model.safetensors.index.json": shard_index("a.safetensors")}
+    hub.add("org/weights", files)
+    hub.fault = Fault(kind, on="index.json")
+
+    with pytest.raises(HubFailedError, match=expected):
+        resolver(hub, tmp_path).fetch("org/weights")
+    assert not visible(tmp_path)
 
 
 def test_revisions_are_commits(hub: LocalHub, tmp_path: Path) -> None:

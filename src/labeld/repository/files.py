@@ -1,29 +1,13 @@
 """Which files of a model on the Hub are needed, and what each must be: its size and its hash."""
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from labeld.checkpoint.file_names import CONFIG, INDEX_SUFFIX, TOKENIZER, WEIGHTS
+from labeld.checkpoint.shards import parse_index
 from labeld.errors import FolderError
-
-CONFIG = "config.json"
-
-TOKENIZER = (
-    *("tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.txt", "vocab.json", "merges.txt"),
-    *("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "spm.model"),
-)
-"""Every file from which a tokenizer is made, by the names of transformers."""
-
-WEIGHTS = (
-    ("model.safetensors", None),
-    ("model.safetensors.index.json", re.compile(r"model-\d{5}-of-\d{5}\.safetensors")),
-    ("pytorch_model.bin", None),
-    ("pytorch_model.bin.index.json", re.compile(r"pytorch_model-\d{5}-of-\d{5}\.bin")),
-)
-"""The forms of weights, the best first, as `checkpoint` reads them: the file that says so, and its shards."""
 
 BLOCK = 1024 * 1024
 
@@ -41,34 +25,46 @@ class ModelFile:
     @property
     def is_weights(self) -> bool:
         """Whether it belongs to the weights, rather than to the small files that say what they are."""
-        return self.name.endswith((".safetensors", ".bin", ".index.json"))
+        return self.name.endswith((".safetensors", ".bin", INDEX_SUFFIX))
 
     def is_content_of(self, path: Path) -> bool:
         """Whether a file has exactly this size and hash. Raises OSError when it cannot be read."""
         if path.stat().st_size != self.size:
             return False
+        with path.open("rb") as file:
+            return self._is_content(iter(lambda: file.read(BLOCK), b""))
+
+    def is_content(self, content: bytes) -> bool:
+        """Whether these bytes are the file."""
+        return len(content) == self.size and self._is_content([content])
+
+    def _is_content(self, blocks: Iterable[bytes]) -> bool:
         algorithm, _, expected = self.digest.partition(":")
         if algorithm == "sha256":
             found = hashlib.sha256()
         else:  # NOTE: what git hashes is not the content alone
             found = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                found.update(block)
+        for block in blocks:
+            found.update(block)
         return found.hexdigest() == expected
 
 
-def needed_files(files: Iterable[ModelFile]) -> list[ModelFile]:
+def needed_files(files: Iterable[ModelFile], read_index: Callable[[ModelFile], bytes]) -> list[ModelFile]:
     """Those of a model's files that are needed to answer, in the order to get them: config, tokenizer, weights.
 
-    Raises FolderError when it has no config.json, or no weights of a form that can be read.
+    `read_index` gets the content of the file that names the shards, where the weights are in several. Raises
+    FolderError when there is no config.json, no weights of a form that can be read, or not all of their shards.
     """
     by_name = {file.name: file for file in files}
     if CONFIG not in by_name:
         raise FolderError("config.json is missing.")
-    form = next((form for form in WEIGHTS if form[0] in by_name), None)
+    form = next((name for name in WEIGHTS if name in by_name), None)
     if form is None:
-        raise FolderError(f"There are no weights: none of {', '.join(name for name, _ in WEIGHTS)}.")
-    marker, shard = form
-    shards = sorted(name for name in by_name if shard is not None and shard.fullmatch(name))
-    return [by_name[name] for name in (CONFIG, *TOKENIZER, marker, *shards) if name in by_name]
+        raise FolderError(f"There are no weights: none of {', '.join(WEIGHTS)}.")
+    shards: list[str] = []
+    if form.endswith(INDEX_SUFFIX):
+        shards = sorted(set(parse_index(form, read_index(by_name[form])).values()))
+        missing = next((name for name in shards if name not in by_name), None)
+        if missing is not None:
+            raise FolderError(f"{form} names the file {missing}, which is missing.")
+    return [by_name[name] for name in (CONFIG, *TOKENIZER, form, *shards) if name in by_name]

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlsplit
 
+from labeld.checkpoint.shards import INDEX_LIMIT
 from labeld.config.settings import Hub as HubSettings
 from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, UnavailableError
 from labeld.repository.errors import GatedModelError, HubFailedError
@@ -109,7 +111,7 @@ class Hub:
         if not COMMIT.fullmatch(commit) or (COMMIT.fullmatch(revision) and commit != revision):
             raise HubFailedError(model_id, "answers with another commit than it was asked for")
         try:
-            needed = tuple(needed_files(files))
+            needed = tuple(needed_files(files, partial(self._index, model_id, commit)))
         except FolderError as error:
             raise ModelBrokenError(model_id, str(error)) from None
         if not all(file.size >= 0 and DIGEST.fullmatch(file.digest) for file in needed):
@@ -135,6 +137,21 @@ class Hub:
             else:
                 return
 
+    def _index(self, model_id: str, commit: str, file: ModelFile) -> bytes:
+        """The content of the file that names the shards, verified."""
+        if file.size > INDEX_LIMIT:
+            raise FolderError(f"{file.name} has {file.size} bytes, more than the limit of {INDEX_LIMIT}.")
+        with self._get(model_id, self._url(model_id, commit, file)) as response:
+            self._require_success(model_id, response)
+            content = b"".join(self._chunks(model_id, response, file.size))
+        if not file.is_content(content):
+            raise HubFailedError(model_id, f"sends a {file.name} that is not what its hash says")
+        return content
+
+    def _url(self, model_id: str, commit: str, file: ModelFile) -> str:
+        url: str = _library().hf_hub_url(model_id, file.name, revision=commit, endpoint=self._endpoint)
+        return url
+
     def _append(self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]) -> None:
         have = _size(path)
         if have > file.size:
@@ -142,7 +159,7 @@ class Hub:
         elif have == file.size and path.exists():
             on_bytes(have)
             return
-        url = _library().hf_hub_url(model_id, file.name, revision=commit, endpoint=self._endpoint)
+        url = self._url(model_id, commit, file)
         wanted = {"range": f"bytes={have}-"} if have else {}
         with self._get(model_id, url, wanted) as response:
             self._require_success(model_id, response)
