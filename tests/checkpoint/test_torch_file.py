@@ -117,6 +117,60 @@ def pickled(*parts: bytes | str | int) -> bytes:
     return code + b"."
 
 
+STRAYS: dict[str, object] = {
+    "number": 3,
+    "float": 1.5,
+    "text": "x",
+    "nothing": None,
+    "flag": True,
+    "list": [1, [2]],
+    "tuple": (1,),
+    "dict": {"a": 1, "b": {"c": 2.0}},
+    "tensors in a list": [torch.ones(2), torch.zeros(3, dtype=torch.int64)],
+    "tensors in a dict": {"deep": {"er": torch.ones(2, dtype=torch.float16)}},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("kind", STRAYS)
+def test_an_entry_that_is_no_tensor_is_left_out_as_in_transformers(tmp_path: Path, kind: str, zipped: bool) -> None:
+    """As trainers leave them behind; the tensors beside it are those that were saved."""
+    tensors = {"w": torch.arange(6.0).reshape(2, 3), "v": torch.ones(4)}
+    saved(tmp_path, {"w": tensors["w"], "stray": STRAYS[kind], "v": tensors["v"]}, zipped=zipped)
+
+    found = dict(open_checkpoint(tmp_path).take_all())
+
+    assert set(tensors) == set(found)
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(tensor.numpy(), found[name])
+
+
+@BOTH
+def test_a_model_answers_beside_an_entry_that_is_no_tensor_and_not_without_its_tensor(
+    tmp_path: Path, zipped: bool
+) -> None:
+    """Transformers loads the first and fails on the second; here a sentence names the tensor."""
+    config = BertConfig(
+        vocab_size=99, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48, num_labels=3
+    )
+    model = BertForSequenceClassification(config).eval()
+    model.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    text = EncodedText(np.arange(1, 9, dtype=np.int32), np.zeros(8, np.int32))
+    saved(tmp_path, model.state_dict() | {"epoch": 3}, zipped=zipped)
+    reference = BertForSequenceClassification.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        expected = reference(torch.tensor(text.ids[None].astype(np.int64))).logits
+
+    ours = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run([text], 0)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+    saved(tmp_path, model.state_dict() | {"classifier.bias": 3}, zipped=zipped)
+    with pytest.raises(TypeError):
+        BertForSequenceClassification.from_pretrained(tmp_path)
+    with pytest.raises(FolderError, match=r"has no tensor classifier\.bias"):
+        OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1)
+
+
 def legacy(state: bytes, keys: bytes, storages: bytes) -> bytes:
     """A file of before 2020 around a pickled state_dict."""
     head = [pickled(b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"), pickled(1001), pickled(b"}", "little_endian", b"\x88s")]

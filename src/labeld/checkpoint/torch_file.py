@@ -5,7 +5,7 @@ former without running it; the latter stay where they lie in the file. The rules
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from labeld.checkpoint.mapped_file import MAX_AXES, MappedFile, StoredTensor, all_counts, in_order, shown, span
@@ -26,7 +26,7 @@ StorageSlice = Callable[[Storage], int]
 def read_torch(file: MappedFile) -> dict[str, StoredTensor]:
     """The tensors of a state_dict that torch.save wrote, by name. Nothing in the file is executed.
 
-    Raises FolderError naming the file when it is cut off, contradicts itself, or holds anything but tensors.
+    Raises FolderError naming the file when it is cut off, contradicts itself, or holds no tensors.
     """
     if file.data[:4] == b"PK\3\4":
         return _read_zip(file)
@@ -106,10 +106,10 @@ def _storages_of(file: MappedFile, state: object) -> list[Storage]:
     """Every tensor's storage, checked: known by one key, of one type and one size wherever it is named."""
     if type(state) is not dict:
         file.refuse("holds no state_dict, the mapping from names to tensors")
+    if not any(type(entry) is Tensor for entry in state.values()):
+        file.refuse("holds no tensor by a name of its own")
     seen: dict[str, Storage] = {}
-    for name, tensor in state.items():
-        if type(tensor) is not Tensor:
-            file.refuse(f"has the entry {shown(name)}, which is not a tensor")
+    for name, tensor in _all_tensors(state):
         storage = tensor.storage
         if type(storage.key) is not str or not all_counts(storage.count):
             file.refuse(f"describes the storage of tensor {shown(name)} by something other than a key and a count")
@@ -119,10 +119,27 @@ def _storages_of(file: MappedFile, state: object) -> list[Storage]:
     return list(seen.values())
 
 
+def _all_tensors(state: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Those of the state_dict, and those inside its other entries, whose storages lie in the file as well."""
+    for name, entry in state.items():
+        inside, visited = [entry], {id(entry)}
+        while inside:
+            value = inside.pop()
+            if type(value) is Tensor:
+                yield name, value
+            members = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+            for member in members:
+                if id(member) not in visited:  # a list may lie in itself
+                    visited.add(id(member))
+                    inside.append(member)
+
+
 def _tensors(file: MappedFile, state: Any, place: StorageSlice) -> dict[str, StoredTensor]:
+    """Those of the state_dict. Its other entries, such as the number of an epoch, are left out as in transformers."""
     begins = {storage.key: place(storage) for storage in _storages_of(file, state)}
-    tensors = {name: _tensor(file, name, tensor, begins[tensor.storage.key]) for name, tensor in state.items()}
-    total = sum(math.prod(tensor.shape) * state[name].storage.itemsize for name, tensor in tensors.items())
+    found = {name: entry for name, entry in state.items() if type(entry) is Tensor}
+    tensors = {name: _tensor(file, name, tensor, begins[tensor.storage.key]) for name, tensor in found.items()}
+    total = sum(math.prod(tensor.shape) * found[name].storage.itemsize for name, tensor in tensors.items())
     if total > SHARING_LIMIT * len(file):
         file.refuse(f"is {len(file)} bytes, but its tensors would be {total}")
     return tensors
