@@ -383,8 +383,8 @@ def test_by_default_anything_on_loopback_and_nothing_elsewhere() -> None:
     """And a token is never shown."""
     chosen = load({}, {"HF_TOKEN": "hf_secret", "HF_HUB_OFFLINE": "ON"})
 
-    assert ("any", True) == (chosen.hub.policy(chosen.listen), chosen.hub.offline)
-    assert "allowlist" == chosen.hub.policy(load({"host": "::"}, {}).listen)
+    assert ("any", True) == (chosen.hub_policy(), chosen.hub.offline)
+    assert "allowlist" == load({"host": "::"}, {}).hub_policy()
     assert "hf_secret" not in repr(chosen)
 
 

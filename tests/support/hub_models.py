@@ -37,13 +37,14 @@ NEEDED = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.tx
 def start(flags: dict[str, Any], environment: dict[str, str]) -> Resolver:
     """What a server does with its settings at its start."""
     settings = load(flags, environment)
-    return open_resolver(settings, settings.hub.policy(settings.listen))
+    return open_resolver(settings, settings.hub_policy())
 
 
 def resolver(its_hub: LocalHub, tmp_path: Path, **flags: Any) -> Resolver:
     """The models of a store in `tmp_path` and of this Hub."""
     token = flags.pop("hf_token", "")
     environment = {"HF_ENDPOINT": its_hub.url, "HF_TOKEN": token, "LABELD_STORE_DIR": str(tmp_path / "store")}
+    environment["HF_HUB_CACHE"] = str(tmp_path / "hf-cache")
     return start({"hub_timeout": 0.3, **flags}, environment)
 
 

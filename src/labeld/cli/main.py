@@ -15,6 +15,7 @@ from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
 from labeld.config import settings
+from labeld.config.hub import Hub
 from labeld.config.load import load
 from labeld.errors import LabeldError, SettingsError
 from labeld.repository.url_policy import require_other_address
@@ -86,7 +87,7 @@ def serve(
             f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
             "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
         )
-    chosen.hub.policy(chosen.listen)
+    chosen.hub_policy()
     require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
     from labeld.server.run import serve as run_server  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
@@ -103,7 +104,7 @@ def serve(
 
 
 @cli.command()
-@with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
+@with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
 def classify(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; without, one per line of standard input.")] = None,
     *,

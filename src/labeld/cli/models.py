@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ import typer
 
 from labeld.cli.options import with_settings
 from labeld.config import settings
+from labeld.config.hub import Hub
 from labeld.config.load import load
 from labeld.errors import ModelNotFoundError, format_bytes
 from labeld.model_id import valid_id
@@ -27,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 @models.command()
-@with_settings(settings.Folders, settings.Hub)
+@with_settings(settings.Folders, Hub)
 def pull(
     model: Annotated[str, typer.Argument(help="Id, or id@revision: a branch, a tag or a commit.")],
     *,
@@ -46,7 +47,7 @@ def pull(
 
 
 @models.command()
-@with_settings(settings.Folders, settings.Hub, settings.Compute, settings.Precisions)
+@with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
 def check(
     model: Annotated[str, typer.Argument(metavar="DIR_OR_ID", help="A model's folder, or its id.")],
     *,
@@ -74,7 +75,7 @@ def check(
 
 
 @models.command()
-@with_settings(settings.Folders, settings.Hub, settings.Compute)
+@with_settings(settings.Folders, Hub, settings.Compute)
 def verify(
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="ID", help="Models; none = all with known answers.")
@@ -98,11 +99,12 @@ def verify(
 
 
 @models.command("list")
-@with_settings(settings.Folders, settings.Hub)
+@with_settings(settings.Folders, Hub)
 def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
     """List the models that are on this machine."""
     chosen = load(flags)
-    rows = [*_in_folders(Folders(chosen.folders.models_dir)), *_in_store(_store(chosen))]
+    store = _store(chosen)
+    rows = [*_in_folders(Folders(chosen.folders.models_dir)), *_in_store(store), *_in_hf_cache(chosen, store)]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -118,7 +120,7 @@ def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
 
 
 @models.command()
-@with_settings(settings.Folders, settings.Hub)
+@with_settings(settings.Folders, Hub)
 def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store.")], **flags: Any) -> None:
     """Remove a model, with all its revisions, from the store."""
     store = _store(load(flags))
@@ -136,8 +138,7 @@ def _store(chosen: settings.Settings) -> "Store":
 
 def _in_folders(folders: Folders) -> Iterator[dict[str, Any]]:
     for model_id, folder in folders.by_id().items():
-        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-        yield _row(model_id, size, "labeld" if folder.is_relative_to(BUNDLED) else "models_dir")
+        yield _row(model_id, _size(folder), "labeld" if folder.is_relative_to(BUNDLED) else "models_dir")
 
 
 def _in_store(store: "Store") -> Iterator[dict[str, Any]]:
@@ -148,6 +149,21 @@ def _in_store(store: "Store") -> Iterator[dict[str, Any]]:
             "commit": one.commit,
             "last_used": used,
         }
+
+
+def _in_hf_cache(chosen: settings.Settings, store: "Store") -> Iterator[dict[str, Any]]:
+    from labeld.repository.hf_cache import HfCache  # noqa: PLC0415  # imports numpy
+    from labeld.repository.hub_client import DEFAULT_REVISION  # noqa: PLC0415
+
+    for model_id, folder in HfCache(chosen.hub.hf_cache, store.verifier).classifiers(DEFAULT_REVISION):
+        yield _row(model_id, _size(folder), "hf-cache") | {"revisions": [DEFAULT_REVISION], "commit": folder.name}
+
+
+def _size(folder: Path) -> int:
+    """Bytes of a folder's files; 0 where it cannot be read."""
+    with suppress(OSError):
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return 0
 
 
 def _row(model_id: str, size: int, source: str) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from typing import Any, get_type_hints
 from labeld.config.fields import validate
 from labeld.config.settings import GROUPS, Settings
 
-HF_VARIABLES = {"hf_endpoint": "HF_ENDPOINT", "hf_token": "HF_TOKEN", "offline": "HF_HUB_OFFLINE"}
+HF_VARIABLES = {
+    "hf_endpoint": "HF_ENDPOINT",
+    "hf_token": "HF_TOKEN",
+    "offline": "HF_HUB_OFFLINE",
+    "hf_home": "HF_HOME",
+    "hf_hub_cache": "HF_HUB_CACHE",
+}
 """Settings that are read from huggingface_hub's variables."""
 
 

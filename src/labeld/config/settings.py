@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from labeld.config.fields import ByteSize, setting
+from labeld.config.hub import Hub, Policy
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
@@ -46,54 +47,6 @@ class Folders:
         Path("~/.cache/labeld"),
         "Folder that labeld may write to; among others it keeps the content hashes of model files there.",
     )
-
-
-Policy = Literal["any", "allowlist", "off"]
-"""Models that requests may have downloaded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """Models from the Hugging Face Hub, and the store that keeps them."""
-
-    hub: Literal["auto", "any", "allowlist", "off"] = setting(
-        "auto",
-        "Models that a request may have downloaded: any (on a loopback address only), allowlist (those of hub_allow), "
-        "off; auto is any on a loopback address, else allowlist.",
-    )
-    hub_allow: tuple[str, ...] = setting(
-        (), "Models that may be downloaded when hub is allowlist: ids, or org/* for all of org (comma-separated)."
-    )
-    hf_endpoint: str = setting("https://huggingface.co", "The Hub, or a mirror of it.")
-    hf_token: str | None = setting(
-        None, "This server's own token, for gated and private models; a client's is never sent to the Hub.", secret=True
-    )
-    offline: bool = setting(False, "Never connect to the Hub: serve only models that are on this machine.")
-    hub_timeout: float = setting(
-        10.0,
-        "Seconds without data, or with less than 1 KiB per second, after which a download is aborted.",
-        minimum=0.1,
-    )
-    store_dir: Path | None = setting(None, "Folder of the downloaded models; default: models in cache_dir.")
-    store_limit: ByteSize = setting(
-        ByteSize("50%"),
-        "Size of the store, at most: bytes such as 50GB, or a share of its disk. The least recently used models leave.",
-    )
-    max_download: ByteSize = setting(
-        ByteSize("10GB"),
-        "Size of a model that may be downloaded, at most: bytes, or a share of the disk; beyond that 403.",
-    )
-
-    def policy(self, listen: Listen) -> Policy:
-        """The policy of a server that listens on this address; raises SettingsError when it would not be safe."""
-        if self.hub == "auto":
-            return "any" if listen.is_loopback else "allowlist"
-        if self.hub == "any" and not listen.is_loopback:
-            raise SettingsError(
-                f"hub is any, but host is {listen.host}, where others could fill this disk: name models with "
-                "--hub allowlist --hub-allow, or listen on 127.0.0.1."
-            )
-        return self.hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +241,18 @@ class Settings:
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     logs: Logs = field(default_factory=Logs)
+
+    def hub_policy(self) -> Policy:
+        """The policy of a server that listens on this address; raises SettingsError when it would not be safe."""
+        asked = self.hub.hub
+        if asked == "auto":
+            return "any" if self.listen.is_loopback else "allowlist"
+        if asked == "any" and not self.listen.is_loopback:
+            raise SettingsError(
+                f"hub is any, but host is {self.listen.host}, where others could fill this disk: name models with "
+                "--hub allowlist --hub-allow, or listen on 127.0.0.1."
+            )
+        return asked
 
     @property
     def store_dir(self) -> Path:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 from labeld.checkpoint.shards import INDEX_LIMIT
-from labeld.config.settings import Hub as HubSettings
+from labeld.config.hub import Hub as HubSettings
 from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, UnavailableError
 from labeld.repository.errors import GatedModelError, HubFailedError
 from labeld.repository.files import ModelFile, needed_files

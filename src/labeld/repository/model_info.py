@@ -34,8 +34,8 @@ class ModelInfo:
     """The Hub's, of a model that is from there."""
     last_modified: float | None = None
     """Of its files on this machine, in seconds since the epoch."""
-    origin: Literal["bundled", "folder", "store", "hub"] = "hub"
-    """Where its files are: with labeld, in models_dir, downloaded, or not on this machine."""
+    origin: Literal["bundled", "folder", "store", "hf-cache", "hub"] = "hub"
+    """Where its files are: with labeld, in models_dir, downloaded, in the Hugging Face cache, or not here."""
     size: int | None = None
     """Bytes of its files on this machine."""
     last_used: float | None = None
@@ -116,10 +116,8 @@ def _on_disk(model_id: str, location: ModelLocation) -> ModelInfo:
     )
 
 
-def _origin(location: ModelLocation) -> Literal["bundled", "folder", "store"]:
-    if location.commit is not None:
-        return "store"
-    return "bundled" if location.folder.is_relative_to(BUNDLED) else "folder"
+def _origin(location: ModelLocation) -> Literal["bundled", "folder", "store", "hf-cache"]:
+    return "bundled" if location.folder.is_relative_to(BUNDLED) else location.origin
 
 
 def _size(folder: Path) -> int | None:
@@ -130,5 +128,5 @@ def _size(folder: Path) -> int | None:
 
 def _last_used(location: ModelLocation) -> float | None:
     with suppress(OSError):
-        return None if location.commit is None else (location.folder / USED).stat().st_mtime
+        return None if location.origin != "store" else (location.folder / USED).stat().st_mtime
     return None

@@ -1,4 +1,4 @@
-"""Every model that this server can answer for: the operator's folders, the bundled ones, the store, the Hub."""
+"""Every model that this server can answer for: in folders, the store, the Hugging Face cache, or on the Hub."""
 
 import logging
 import re
@@ -9,15 +9,23 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from labeld.config.settings import Hub as HubSettings
-from labeld.config.settings import Policy
-from labeld.errors import FolderError, ModelBrokenError, ModelNotFoundError, SettingsError, format_bytes
+from labeld.config.hub import Hub as HubSettings
+from labeld.config.hub import Policy
+from labeld.errors import (
+    FolderError,
+    LabeldError,
+    ModelBrokenError,
+    ModelNotFoundError,
+    SettingsError,
+    format_bytes,
+)
 from labeld.model_id import valid_id
 from labeld.repository.errors import DownloadTooLargeError, HubFailedError, NotDownloadedError
 from labeld.repository.files import ModelFile
 from labeld.repository.folders import LISTING_AGE, Folders
+from labeld.repository.hf_cache import HfCache
 from labeld.repository.hub_client import DEFAULT_REVISION, Hub, Snapshot
 from labeld.repository.manifest import Manifest
 from labeld.repository.store import Store
@@ -44,6 +52,7 @@ class ModelLocation(NamedTuple):
     folder: Path
     commit: str | None
     """The Hub's; None for a folder that is not from there."""
+    origin: Literal["folder", "store", "hf-cache"] = "folder"
 
 
 class ResolvedModel(NamedTuple):
@@ -73,6 +82,7 @@ class Resolver:
         self.folders, self.store = folders, store
         self._settings, self._policy, self._check = settings, policy, check
         self._hub = Hub(settings)
+        self._hf_cache = HfCache(settings.hf_cache, store.verifier)
         self._stopping = threading.Event()
         # when, and where: a request costs no look at the disk
         self._seen: dict[tuple[str, str], tuple[float, Path]] = {}
@@ -92,20 +102,33 @@ class Resolver:
         if time.monotonic() - looked_at >= LISTING_AGE:
             folder = self.store.folder(model_id, revision)
             if folder is None:
-                self._require_download(model_id)
+                self._require_allowed(model_id)
+                folder = self._hf_cache.folder(model_id, revision)
+            if folder is None:
+                self._require_online(model_id)
             else:
                 self._seen[model_id, revision] = time.monotonic(), folder
-        location = None if folder is None else ModelLocation(folder, folder.name)
+        location = None if folder is None else self._found(folder)
         return ResolvedModel(name, model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", location)
 
     def local(self) -> dict[str, ModelLocation]:
         """Each model that needs no download, by id, unverified; of the store's the default revision. Reads the disk."""
-        locations = {
-            one.model_id: ModelLocation(one.folder, one.commit)
+        cached = {
+            model_id: ModelLocation(folder, folder.name, "hf-cache")
+            for model_id, folder in self._hf_cache.classifiers(DEFAULT_REVISION)
+            if self._refusal(model_id) is None
+        }
+        stored = {
+            one.model_id: ModelLocation(one.folder, one.commit, "store")
             for one in self.store.list()
             if DEFAULT_REVISION in one.revisions
         }
-        return locations | {model_id: ModelLocation(folder, None) for model_id, folder in self.folders.by_id().items()}
+        own = {model_id: ModelLocation(folder, None) for model_id, folder in self.folders.by_id().items()}
+        return cached | stored | own
+
+    def _found(self, folder: Path) -> ModelLocation:
+        """A commit's folder in the store or in the Hugging Face cache."""
+        return ModelLocation(folder, folder.name, "hf-cache" if self._hf_cache.has(folder) else "store")
 
     def ask_hub(self, model: ResolvedModel) -> Snapshot:
         """The Hub's answer about a model; downloads nothing. Raises what `Hub.snapshot` raises."""
@@ -126,8 +149,11 @@ class Resolver:
             return model.location
         model_id, revision = split(model.model_id)
         if found := self.store.open(model_id, revision):
-            return ModelLocation(*found)
-        self._require_download(model_id)
+            return ModelLocation(*found, "store")
+        self._require_allowed(model_id)
+        if found := self._open_cached(model_id, revision):
+            return ModelLocation(*found, "hf-cache")
+        self._require_online(model_id)
         return self._download(model_id, revision, progress, refresh=False)
 
     def pull(self, name: str, progress: Progress = unwatched) -> ModelLocation:
@@ -139,7 +165,7 @@ class Resolver:
 
     def release(self, location: ModelLocation) -> None:
         """Ends a use of a model's files that `open` or `pull` has begun."""
-        if location.commit is not None:
+        if location.origin == "store":
             self.store.close(location.folder)
 
     def close(self) -> None:
@@ -151,14 +177,33 @@ class Resolver:
         self._stopping.set()
         self._hub.stop()
 
-    def _require_download(self, model_id: str) -> None:
+    def _refusal(self, model_id: str) -> LabeldError | None:
+        """Why a request may not bring this model in, be it from the Hugging Face cache; None where it may."""
         if self._policy == "off":
-            raise ModelNotFoundError(model_id)
-        if self._settings.offline:
-            raise NotDownloadedError(model_id, OFFLINE)
+            return ModelNotFoundError(model_id)
         allowed = any(fnmatchcase(model_id, pattern) for pattern in self._settings.hub_allow)
         if self._policy == "allowlist" and not allowed:
-            raise NotDownloadedError(model_id, "hub_allow does not name it")
+            return NotDownloadedError(model_id, "hub_allow does not name it")
+        return None
+
+    def _require_allowed(self, model_id: str) -> None:
+        if refusal := self._refusal(model_id):
+            raise refusal
+
+    def _require_online(self, model_id: str) -> None:
+        if self._settings.offline:
+            raise NotDownloadedError(model_id, OFFLINE)
+
+    def _open_cached(self, model_id: str, revision: str) -> tuple[Path, str] | None:
+        """Folder and commit in the Hugging Face cache, if the model is there, whole and as it should be."""
+        found = self._hf_cache.open(model_id, revision)
+        if found is not None:
+            try:
+                self._check(found[0])
+            except FolderError as error:  # such as a tokenizer that was not downloaded: the Hub may have all of it
+                logger.info("%s of the Hugging Face cache is not used: %s", model_id, error)
+                return None
+        return found
 
     def _download(self, model_id: str, revision: str, progress: Progress, *, refresh: bool) -> ModelLocation:
         with self.store.downloading(model_id, self._stopping):
@@ -168,7 +213,7 @@ class Resolver:
                 if (found := self.store.open(model_id, snapshot.commit)) is None:
                     found = self._fill(model_id, snapshot, progress)
                 self.store.name(model_id, revision, snapshot.commit)
-            return ModelLocation(*found)
+            return ModelLocation(*found, "store")
 
     def _fill(self, model_id: str, snapshot: Snapshot, progress: Progress) -> tuple[Path, str]:
         """Downloads what is missing of a commit, and makes it a model of the store."""

@@ -11,8 +11,9 @@ from labeld.auth.database_url import locate
 from labeld.autotune.texts import read_evaluation_texts
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
+from labeld.config.hub import Policy
 from labeld.config.precision import AskedPrecisions, parse_precisions
-from labeld.config.settings import Answers, Compute, Policy, Settings
+from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
 from labeld.lifecycle.loader import ModelLoader
 from labeld.lifecycle.model import LoadOptions, check_without_weights
@@ -124,7 +125,7 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
         memory.map_large_blocks()
     streams, threads = streams_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, streams, observer, max(1, threads // streams))
-    resolver, options = open_resolver(settings, settings.hub.policy(settings.listen)), load_options(settings)
+    resolver, options = open_resolver(settings, settings.hub_policy()), load_options(settings)
     warn_of_unknown(resolver, options.precisions)
     cache = await open_cache(settings.answers)
     loader = ModelLoader(resolver, dispatcher, options)
