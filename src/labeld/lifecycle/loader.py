@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,9 @@ decision 5. A trial for `auto` begins with float32."""
 
 DOWNLOADS = 4
 """Models that are downloaded at once."""
+
+BROKEN_NAMED = 10
+"""Models that cannot be served and are warned of one by one at the start."""
 
 R = TypeVar("R")
 
@@ -77,12 +80,20 @@ class ModelLoader:
         await self._on_thread(_free, last_reference)
         self._resolver.release(location)
 
-    async def check(self, model_id: str, folder: Path) -> None:
-        """Logs a warning when a model's files cannot be served."""
-        try:
-            await self._on_thread(check_folder, folder)
-        except FolderError as error:
-            logger.warning("model %s cannot be served: %s", model_id, error)
+    async def warn_of_broken(self, folders: Mapping[str, Path]) -> None:
+        """Logs a warning for each of the first models, by id, whose files cannot be served; of the others their number."""
+        broken = 0
+        for model_id, folder in folders.items():
+            try:
+                await self._on_thread(check_folder, folder)
+            except FolderError as error:
+                broken += 1
+                if broken <= BROKEN_NAMED:
+                    logger.warning("model %s cannot be served: %s", model_id, error)
+        if broken > BROKEN_NAMED:
+            logger.warning(
+                "%d other models cannot be served either: labeld models check ID says why", broken - BROKEN_NAMED
+            )
 
     def expected_seconds(self, model_id: str) -> float:
         """The estimated seconds of loading this model."""

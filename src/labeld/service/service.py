@@ -99,10 +99,9 @@ class Service:
         return [model.model_id for model in models]
 
     async def check_others(self) -> None:
-        """Logs a warning for each model that is not loaded and whose files cannot be served."""
-        for model_id, folder in self._resolver.folders.by_id().items():
-            if not self._registry.resident(model_id):
-                await self._loader.check(model_id, folder)
+        """Logs warnings of the models that are not loaded and whose files cannot be served."""
+        folders = self._resolver.folders.by_id().items()
+        await self._loader.warn_of_broken({one: folder for one, folder in folders if not self._registry.resident(one)})
 
     def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:
         """The request with the answers that this process has in memory; loads no model and waits for nothing.
