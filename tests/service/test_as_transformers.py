@@ -110,7 +110,8 @@ def answered(models_dir: Path, texts: Sequence[str | Text], **parameters: Any) -
     async def main() -> list[list[dict[str, Any]]]:
         settings = load({"models_dir": models_dir, "models": ("model",), "cache_dir": models_dir.parent}, {})
         async with open_service(settings) as service:
-            reply = await service.classify("model", request)
+            model = service.resolve("model")
+            reply = await service.classify(model, service.look_up(model, request))
             return [in_order(json.loads(ranking)) for ranking in reply.rankings]
 
     return asyncio.run(main())

@@ -1,8 +1,8 @@
 """The revision of a local model folder: 40 hex digits over the names, sizes and contents of the files that count.
 
 Those are config.json, the tokenizer's files and the weights in the form that is read: a README or a file left behind
-by a training is not hashed and changes nothing (docs/decisions/0019-what-a-revision-is.md). Hashing a large model takes
-a while, so a file's hash is remembered by (device, inode, size, modification time).
+by a training is not hashed and changes nothing (docs/internals/decisions/0021-revision-of-a-folder.md). Hashing a large
+model takes a while, so a file's hash is remembered by (device, inode, size, modification time).
 """
 
 import hashlib

@@ -81,7 +81,7 @@ class ModelLoader:
         self._resolver.release(location)
 
     async def warn_of_broken(self, folders: Mapping[str, Path]) -> None:
-        """Logs a warning for each of the first models, by id, whose files cannot be served; of the others their number."""
+        """Logs a warning for each of the first models whose files cannot be served, and the number of the others."""
         broken = 0
         for model_id, folder in folders.items():
             try:
