@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from huggingface_hub import snapshot_download
 
-from labeld.errors import ModelNotFoundError, NotDownloadedError
+from labeld.errors import ModelNotFoundError
+from labeld.repository.errors import NotDownloadedError
 from labeld.repository.resolver import Resolver
 from tests.support.hub_models import NEEDED, classifier, resolver
 from tests.support.local_hub import LocalHub
@@ -58,9 +59,10 @@ def test_a_model_of_the_cache_is_used_where_it_lies(hub: LocalHub, tmp_path: Pat
         ("org/model@main", "org/model"),
         (f"org/model@{commit}", f"org/model@{commit}"),
     ):
-        assert (key, folder) == found.locate(name)
-        location = found.fetch(key)
-        assert (folder, commit, "hf-cache") == (location.folder, location.commit, location.origin)
+        model = found.find(name)
+        location = found.open(model)
+        assert (key, location) == (model.model_id, model.location)
+        assert (folder, commit, "hf-cache") == location
         found.release(location)
     found.close()
 
@@ -178,7 +180,7 @@ def test_a_model_that_a_request_may_not_have_downloaded_is_not_taken_from_the_ca
     downloaded(hub, tmp_path)
     found = resolver(hub, tmp_path, **flags)
 
-    for ask in (found.locate, found.fetch):
+    for ask in (found.find, found.fetch):
         with pytest.raises(expected):
             ask("org/model")
     assert "org/model" not in found.local()
@@ -195,7 +197,6 @@ def test_listings_have_its_classifiers(hub: LocalHub, tmp_path: Path) -> None:
 
     assert (folder, "hf-cache") == (locations["org/model"].folder, locations["org/model"].origin)
     assert {"org/model"} == {model_id for model_id in locations if not model_id.startswith("labeld/")}
-    assert "hf-cache" == resolver(hub, tmp_path).at("org/model", folder).origin
 
 
 def test_a_cache_that_is_not_there_is_none(hub: LocalHub, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from labeld.config.load import load
 from labeld.errors import InvalidRequestError, LabeldError, NotFiniteError, UnknownTokenIdError
 from labeld.service.build import open_service
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import ClassifyRequest, Parameters, Text
+from labeld.types import Parameters, Text
 from tests.support.tiny_models import BERT, NAMES, TEXTS, VOCABULARY, VOCABULARY_ONLY, save, seeded
 from tests.support.tokenizer_folders import fairseq
 
@@ -101,18 +101,15 @@ def edited(models_dir: Path, folder: Path, case: str) -> Path:
     return folder
 
 
-def answered(models_dir: Path, texts: Sequence[str | Text], **parameters: Any) -> list[list[dict[str, Any]]]:
+def answered(models_dir: Path, asked: Sequence[str | Text], **parameters: Any) -> list[list[dict[str, Any]]]:
     """The service's answers of the one model in models_dir, in label order."""
-    request = ClassifyRequest(
-        tuple(Text(one) if isinstance(one, str) else one for one in texts), Parameters(**parameters)
-    )
+    texts = [Text(one) if isinstance(one, str) else one for one in asked]
 
     async def main() -> list[list[dict[str, Any]]]:
         settings = load({"models_dir": models_dir, "models": ("model",), "cache_dir": models_dir.parent}, {})
-        async with open_service(settings) as service:
-            model = service.resolve("model")
-            reply = await service.classify(model, service.look_up(model, request))
-            return [in_order(json.loads(ranking)) for ranking in reply.rankings]
+        async with open_service(settings) as service, service.lease(service.resolve("model")) as loaded:
+            rankings = await service.rankings(loaded, texts, Parameters(**parameters), range(len(texts)))
+            return [in_order([one._asdict() for one in ranking]) for ranking in rankings]
 
     return asyncio.run(main())
 
