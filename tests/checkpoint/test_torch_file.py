@@ -162,7 +162,7 @@ def test_a_model_answers_beside_an_entry_that_is_no_tensor_and_not_without_its_t
     with torch.no_grad():
         expected = reference(torch.tensor(text.ids[None].astype(np.int64))).logits
 
-    ours = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run([text], 0)
+    ours = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run([text])
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
     saved(tmp_path, model.state_dict() | {"classifier.bias": 3}, zipped=zipped)
     with pytest.raises(TypeError):

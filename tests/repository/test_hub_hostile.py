@@ -144,7 +144,7 @@ def test_hostile_names_open_nothing_and_connect_nowhere(hub: LocalHub, tmp_path:
 
 
 def test_a_download_touches_the_store_and_the_hub_only(hub: LocalHub, tmp_path: Path) -> None:
-    """No telemetry, no token of another program, nothing written to huggingface_hub's cache; and a name that is fine is fine."""
+    """No telemetry, no token of another program, nothing written to the Hugging Face cache."""
     payload = watched(hub, tmp_path, ["org/model", "org/model@main", "org/none"])
 
     assert [200] * 6 + [200, 404, 404] == [status for _, status in payload["statuses"]]

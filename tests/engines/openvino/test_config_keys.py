@@ -81,7 +81,7 @@ def ours(folder: Path, texts: list[EncodedText]) -> np.ndarray | None:
         engine = OpenVinoEngine(folder, read_config(folder), threads=1, streams=1)
     except FolderError:
         return None
-    return engine.run(texts, 0)
+    return engine.run(texts)
 
 
 def require_alike(folder: Path, texts: list[EncodedText], what: str) -> bool:
