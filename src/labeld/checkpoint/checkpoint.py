@@ -12,7 +12,7 @@ from labeld.checkpoint.file_names import INDEX_SUFFIX
 from labeld.checkpoint.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, shown
 from labeld.checkpoint.safetensors import read_safetensors
 from labeld.checkpoint.shards import read_index, weights_form
-from labeld.checkpoint.spill_file import ScratchFile
+from labeld.checkpoint.spill_file import SpillFile
 from labeld.checkpoint.torch_file import read_torch
 from labeld.errors import FolderError
 
@@ -22,11 +22,11 @@ OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm
 """Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
 
 BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.", "electra.", "model.")
-"""What transformers adds to a tensor's name, or takes off, where that makes it one it needs (`rename_source_key` in
-its core_model_loading.py): `base_model_prefix` of the architectures."""
+"""Prefixes that transformers adds to a tensor's name, or takes off, where that makes it one that it needs:
+`base_model_prefix` of the architectures (`rename_source_key` in its core_model_loading.py)."""
 
 HARMLESS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
-"""Tensors that nobody needs but old versions of transformers stored."""
+"""Names of tensors that no model reads but old versions of transformers stored."""
 
 NAMED_EXTRAS = 5
 """Extra tensors that the warning names, at most."""
@@ -40,7 +40,7 @@ class Checkpoint:
         self._tensors = tensors
         self._files = files
         self._taken: set[str] = set()
-        self._scratch: ScratchFile | None = None
+        self._spill: SpillFile | None = None
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +55,7 @@ class Checkpoint:
         return self._find(name, shape).as_float32()
 
     def take_stored(self, name: str, *shape: int) -> WeightArray:
-        """The same, but a view of the file for float16 and bfloat16 too (its bits, as uint16): that saves the copy."""
+        """The tensor as it is stored: a view of the file for float16 and bfloat16 too (its bits, as uint16)."""
         return self._find(name, shape).as_stored()
 
     def take_all(self) -> Iterator[tuple[str, FloatArray]]:
@@ -70,34 +70,34 @@ class Checkpoint:
         return sum(math.prod(tensor.shape) for tensor in self._tensors.values())
 
     def take_matrix(self, name: str, *shape: int) -> WeightArray:
-        """The same, but as float32 in the scratch file, if there is one, where it is stored in 16 bits."""
+        """The tensor as stored, or in float32 in the spill file, if there is one, where it is stored in 16 bits."""
         stored = self.take_stored(name, *shape)
-        if self._scratch is None or stored.dtype == np.float32:
+        if self._spill is None or stored.dtype == np.float32:
             return stored
         try:
-            return self._scratch.keep(self.take(name, *shape))
+            return self._spill.keep(self.take(name, *shape))
         except OSError as error:
             _log.warning("the cache folder has no room for widened weights, so they stay in memory: %s", error.strerror)
-            self._scratch = None
+            self._spill = None
             return stored
 
     def widen_into(self, folder: Path) -> None:
-        """Makes a scratch file in this folder, for the matrices that are taken from now on."""
+        """Makes a spill file in this folder, for the matrices that are taken from now on."""
         try:
-            self._scratch = ScratchFile(folder)
+            self._spill = SpillFile(folder)
         except OSError as error:
             _log.warning("the cache folder cannot be written, so widened weights stay in memory: %s", error.strerror)
 
     def unused(self) -> list[str]:
-        """Names of the tensors that nobody took, sorted."""
+        """Names of the tensors that were never taken, sorted."""
         return sorted(set(self._tensors) - self._taken)
 
     def warn_of_unused(self) -> None:
-        """Logs one warning that names tensors which nobody took: the config may be another model's."""
+        """Logs one warning that names tensors which were never taken: the config may be another model's."""
         self.warn_of_extra(self.unused())
 
     def warn_of_extra(self, names: Sequence[str]) -> None:
-        """The same for tensors that somebody else found to be of no use."""
+        """Logs one warning that names these tensors, but for harmless ones, as unused."""
         extra = [shown(name) for name in names if not HARMLESS.search(name)]
         if extra:
             named = ", ".join(extra[:NAMED_EXTRAS]) + (", …" if len(extra) > NAMED_EXTRAS else "")
@@ -107,8 +107,8 @@ class Checkpoint:
         """Gives the files' resident pages back to the system; a later read brings them back from disk."""
         for file in self._files:
             file.release()
-        if self._scratch:
-            self._scratch.release()
+        if self._spill:
+            self._spill.release()
 
     def _find(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
         stored_name = self._stored_name(name)
@@ -128,7 +128,7 @@ class Checkpoint:
         return tensor
 
     def _stored_name(self, name: str) -> str | None:
-        """What the tensor is called in the files."""
+        """The tensor's name in the files, None if they do not have it."""
         base = next((prefix for prefix in BASE_MODELS if name.startswith(prefix)), None)
         others = [prefix + name for prefix in BASE_MODELS] if base is None else [name.removeprefix(base)]
         return next((candidate for candidate in (name, *others) if candidate in self._tensors), None)
@@ -164,7 +164,7 @@ def _read(file: MappedFile) -> dict[str, StoredTensor]:
 
 
 def _renamed(file: MappedFile, tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """The same with old names replaced; a tensor that is there by both names is refused."""
+    """The tensors by their present names; one that is there by its old and its new name is refused."""
     renamed: dict[str, StoredTensor] = {}
     for old_name, tensor in tensors.items():
         name = old_name

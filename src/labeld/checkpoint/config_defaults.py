@@ -1,4 +1,4 @@
-"""What config.json means where it leaves a key out, or has it by another name: transformers' config classes.
+"""Defaults and other names of config.json's keys, as transformers' config classes have them.
 
 Only keys that change what a classifier computes are here; those for training and for other tasks are not. Some are not
 of the class, but read with a default by what it configures. A test compares both tables with the classes.

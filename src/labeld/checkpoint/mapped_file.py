@@ -71,7 +71,7 @@ class MappedFile:
         self.data.madvise(mmap.MADV_DONTNEED)
 
     def release_range(self, begin: int, end: int) -> None:
-        """The same for the pages that lie wholly within these bytes."""
+        """Gives back the resident pages that lie wholly within these bytes."""
         first, last = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
         if first < last:
             self.data.madvise(mmap.MADV_DONTNEED, first, last - first)
@@ -111,7 +111,7 @@ class StoredTensor:
         return result
 
     def as_stored(self) -> WeightArray:
-        """The same, but a view of the mapping for 16-bit types too; of bfloat16 the bits, as uint16."""
+        """This shape as it is stored: a view of the mapping for 16-bit types too; of bfloat16 the bits, as uint16."""
         if self.dtype not in ("float16", "bfloat16") or self.strides is not None:
             return self.as_float32()
         return np.frombuffer(self.file.data, FLOATS[self.dtype], math.prod(self.shape), self.begin).reshape(self.shape)

@@ -23,7 +23,7 @@ LANGUAGE = re.compile(r"[A-Za-z]{2,12}(?:-[A-Za-z0-9]{1,8})*")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model's author says of it. Every part may be missing."""
+    """The head of a README.md, as far as it is used. Every part may be missing."""
 
     languages: tuple[str, ...] = ()
     """Codes, as the card has them."""
@@ -43,7 +43,7 @@ def read_card(folder: Path) -> Card:
 
 @lru_cache(maxsize=1024)
 def _read(path: Path, _modified: int, _size: int) -> Card:
-    import yaml  # noqa: PLC0415  # nobody needs it until somebody asks for a list of models
+    import yaml  # noqa: PLC0415  # needed only for lists of models
 
     try:
         with open_plain(path) as file:

@@ -42,7 +42,7 @@ def folder_revision(folder: Path, cache_dir: Path) -> str:
 
 
 def folder_state(folder: Path) -> FolderState:
-    """What changes whenever a file that may count is replaced, without reading any; empty when it cannot be told."""
+    """A value that changes whenever a file that may count is replaced; empty where the folder is unreadable."""
     with suppress(OSError), os.scandir(folder) as entries:
         return tuple(sorted(state for entry in entries if may_count(entry.name) for state in _states(entry)))
     return ()

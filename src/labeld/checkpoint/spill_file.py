@@ -14,7 +14,7 @@ import numpy as np
 from labeld.checkpoint.mapped_file import FloatArray
 
 
-class ScratchFile:
+class SpillFile:
     """Arrays on disk for as long as this lives. Raises OSError when the folder cannot be written or is full."""
 
     def __init__(self, folder: Path) -> None:

@@ -35,7 +35,7 @@ STORAGES = {
 
 
 class PickleError(Exception):
-    """What is wrong with a pickle, as the end of a sentence that begins with the file's name."""
+    """A pickle is refused; the text is the end of a sentence that begins with the file's name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,7 +277,7 @@ _INSTRUCTIONS: dict[int, Callable[[_Machine], None]] = {
         "r": lambda machine: machine.remember(machine.number(4)),
     }.items()
 }
-"""What protocol 2 needs, the one that torch writes; U and T are the strings of Python 2."""
+"""The instructions of protocol 2, the one that torch writes; U and T are the strings of Python 2."""
 
 _REFUSED = {
     ord(byte): name
