@@ -163,7 +163,7 @@ def test_slow_head(server):
 
 
 def test_idle_fresh_connection(server):
-    """A connection that says nothing is closed without a word."""
+    """A connection that sends nothing is closed without a reply."""
     with server.connect() as connection:
         begin = time.monotonic()
 
@@ -277,7 +277,7 @@ def test_not_http(server, data):
 
 
 def test_connect(server):
-    """A client that takes the server for a proxy is told so."""
+    """CONNECT is refused with a sentence, since the server is no proxy."""
     check_refused(server, server.ask(b"CONNECT localhost:80 HTTP/1.1\r\n\r\n"), 400, "no proxy")
 
 
@@ -362,7 +362,7 @@ def test_early_reply_reaches_curl(server, tmp_path, expect):
 
 
 def test_refused_client_that_sends_for_ever_is_cut_off(server):
-    """The patience with a refused client ends after 2 seconds."""
+    """A refused client may go on sending for 2 seconds."""
     with server.connect() as connection:
         begin = time.monotonic()
         connection.sendall(request(headers=["a: b"] * 30))

@@ -1,4 +1,4 @@
-"""Processes that die, hang or are told to end: what the clients see, and what is left behind."""
+"""Processes that die, hang or get a signal to end: what clients see, and what is left behind."""
 
 import contextlib
 import json

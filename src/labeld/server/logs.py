@@ -1,4 +1,4 @@
-"""What is written to stderr: warnings for people, or everything as lines of JSON, one of them for each request.
+"""The log on stderr: warnings for people, or everything as lines of JSON, one of them for each request.
 
 Whatever a client has sent stays inside its line: control characters are escaped, and what looks like an access token is
 blanked, wherever it stands. The texts of requests are written only if the settings say so.
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
     from labeld.types import ClassifyReply, ClassifyRequest
 
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
-"""What looks like an access token, of this server or of another."""
+"""Form of an access token, of this server or of another."""
 BLANKED = "hf_***"
 
 logger = logging.getLogger("labeld.requests")
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; what an exception adds stands indented below it, so that no line can be forged."""
+    """A line for people; the traceback of an exception is indented below it, so that no line can be forged."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -58,7 +58,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(log_format: str) -> None:
-    """Begins to write to stderr in this process: warnings and errors and, as JSON, requests."""
+    """Write to stderr from now on in this process: warnings and errors and, as JSON, requests."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -123,12 +123,12 @@ class RequestLog:
         logger.info("request", extra={"fields": fields})
 
     def refused(self, status: int) -> None:
-        """One that the connection has refused before it was a request."""
+        """Log a request that the connection refused before the application saw it."""
         logger.info("refused by the connection", extra={"fields": {"status": status}})
 
 
 def announce(sentence: str, log_format: str) -> None:
-    """Says on stdout that the server is there, in the form of the log."""
+    """Say on stdout that the server answers, in the format of the log."""
     if log_format == "json":
         record = logging.LogRecord(logger.name, logging.INFO, "", 0, sentence, None, None)
         sentence = JsonFormatter().format(record)

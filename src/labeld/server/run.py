@@ -1,4 +1,4 @@
-"""The way in: take the port and serve on it. What runs where is in `supervisor` and `worker`."""
+"""The entry point: bind the port and serve on it. `supervisor` and `worker` say which process does what."""
 
 import errno
 import logging
@@ -8,7 +8,7 @@ import socket
 from labeld.config.settings import ConnectionLimits, Listen
 from labeld.server import logs
 from labeld.server.supervisor import Supervisor
-from labeld.server.worker import BACKLOG, Address, AppFactory, ServerConfig
+from labeld.server.worker import BACKLOG, Address, AppFactory, WorkerOptions
 
 OTHER_FILES = 256
 """File descriptors besides those of the connections."""
@@ -26,7 +26,7 @@ def serve(
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends everything at once. SIGHUP replaces the workers.
 
     Returns the exit code: 0 after an orderly end; 1 if the port cannot be had, the application does not start, or a
-    worker had to be killed after its drain (a sentence says which). A second signal does not return: the process
+    worker had to be killed after its drain (the log says which). A second signal does not return: the process
     exits with 128 + its number. `drain_timeout` is in seconds. Call it in the main thread.
     """
     logs.configure(log_format)
@@ -37,9 +37,8 @@ def serve(
         return 1
     _allow_files(connections.max_connections + OTHER_FILES)
     address = Address(listen.host, listener.getsockname()[1])
-    config = ServerConfig(app_factory, address, connections, drain_timeout, log_format)
-    config.workers = listen.workers
-    return Supervisor(config, listener, drain_timeout).run()
+    options = WorkerOptions(app_factory, address, connections, drain_timeout)
+    return Supervisor(options, listener, listen.workers).run()
 
 
 def bind(listen: Listen) -> socket.socket:
