@@ -11,7 +11,7 @@ from typing import Any
 import httptools
 from uvicorn import Config
 
-from labeld.config.settings import MIB, ConnectionLimits
+from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError, OverloadedError
 from labeld.server.connection_limits import ConnectionLimiter, OnRefused
 from labeld.server.connection_state import (
@@ -23,12 +23,20 @@ from labeld.server.connection_state import (
     IDLE,
     NEXT,
 )
-from labeld.server.errors import BodyFramingError, HeaderTooLargeError, MalformedRequestError, SlowRequestError
+from labeld.server.errors import (
+    BodyFramingError,
+    HeaderTooLargeError,
+    MalformedRequestError,
+    ProtocolVersionError,
+    SlowRequestError,
+)
 from labeld.server.http_connection import BoundedConnection
 from labeld.server.uvicorn_internals import HIGH_WATER_LIMIT, ServerState
 
 BODY_GRACE = 2.0
 """Seconds before the rate of a body is looked at."""
+READ_BYTES = 256 * 1024
+"""Bytes of one read, at most, of which some may belong to the request before."""
 MAX_PIPELINED = 64
 """Requests that may wait on one connection behind the one that is being answered."""
 
@@ -62,6 +70,8 @@ class LimitedProtocol(BoundedConnection):
         """Bytes read since the request began, and at most one read more if others came in the same read."""
         self._begun = 0
         """Requests that had a part in the latest read."""
+        self._reads = b""
+        """The reads that the current head arrives in."""
         self._body_bytes = self._chunks = 0
 
     # ---- reading
@@ -72,9 +82,10 @@ class LimitedProtocol(BoundedConnection):
             self._discard(len(data))
             return
         if self._state is IDLE:
-            self._begun, self._fed = 0, len(data)
+            self._begun, self._fed, self._reads = 0, len(data), data
         else:
             self._begun, self._fed = 1, self._fed + len(data)
+            self._reads = self._reads + data if self._state is HEAD else data
         while data:
             try:
                 self.parser.feed_data(data)
@@ -89,9 +100,11 @@ class LimitedProtocol(BoundedConnection):
                     why if isinstance(why, LabeldError) else MalformedRequestError("This is not valid HTTP/1.1.")
                 )
                 return
+        if self._state is not HEAD:
+            self._reads = b""
         if self._state is not IDLE:
             self._after_part()
-        elif self.cycle is None or self.cycle.response_complete:  # a stray line, or the rest of an answered request
+        elif self._begun and self.cycle.response_complete:  # NOTE: not after a stray line, which no time counts from
             self._wait_for_request()
 
     def _after_part(self) -> None:
@@ -102,7 +115,7 @@ class LimitedProtocol(BoundedConnection):
             if self._fed > self._max_head:
                 self._refuse(self._head_too_large())
                 return
-        elif self._chunks and self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + MIB:
+        elif self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + READ_BYTES:
             self._refuse(BodyFramingError("The chunked body has more framing than data: send a Content-Length."))
             return
         if self._state is not self._timed_state:
@@ -134,6 +147,8 @@ class LimitedProtocol(BoundedConnection):
         """httptools: the head is complete."""
         if self._fed > self._max_head and self._head_bytes() > self._max_head:
             raise self._head_too_large()
+        if self.parser.get_http_version() not in {"1.1", "1.0"} or self._is_foreign():
+            raise ProtocolVersionError
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise MalformedRequestError("This is no proxy: CONNECT is not supported.")
@@ -185,6 +200,13 @@ class LimitedProtocol(BoundedConnection):
         fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
         version = self.parser.get_http_version().encode()
         return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
+
+    def _is_foreign(self) -> bool:
+        """Whether the request line ends in another protocol's name, of which the parser takes two for HTTP."""
+        if b"RTSP/" not in self._reads and b"ICE/" not in self._reads:
+            return False
+        begin = b"%s %s " % (self.parser.get_method(), self.url)
+        return any(begin + name in self._reads for name in (b"RTSP/", b"ICE/"))
 
     def _head_bytes(self) -> int:
         """Bytes of the head as far as it was parsed, counted as `name: value` lines."""

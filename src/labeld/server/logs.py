@@ -7,10 +7,10 @@ blanked, wherever it stands. The texts of requests are written only if the setti
 import json
 import logging
 import re
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from labeld.server.log_output import BackgroundLineHandler, LineHandler, write_now
 from labeld.system.printable import printable
 
 if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
 """Form of an access token, of this server or of another."""
 BLANKED = "hf_***"
+STDOUT, STDERR = 1, 2
+"""NOTE: file descriptors, because Python has no stream for one that was closed before it began."""
 
 logger = logging.getLogger("labeld.requests")
 
@@ -58,13 +60,33 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(log_format: str) -> None:
-    """Write to stderr from now on in this process: warnings and errors and, as JSON, requests."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    """Write to stderr from now on in this process, which has one thread: warnings and errors."""
+    _install(LineHandler(STDERR), log_format)
+
+
+def configure_in_background(log_format: str) -> None:
+    """Write to stderr from now on, on a thread: warnings and errors and, as JSON, requests. `flush` ends it."""
+    handler = BackgroundLineHandler(STDERR)
+    _install(handler, log_format)
+    logging.captureWarnings(capture=True)
     if log_format == "json":
-        logging.captureWarnings(capture=True)
         logger.setLevel(logging.INFO)
+    handler.start()
+
+
+def _install(handler: logging.Handler, log_format: str) -> None:
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def dropped_lines() -> int:
+    """Lines of this process that could not be written."""
+    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, LineHandler))
+
+
+def flush() -> None:
+    """Write what waits, briefly: the last act of a process that ends."""
+    logging.shutdown()
 
 
 class LoggedRequest(Protocol):
@@ -128,8 +150,8 @@ class RequestLog:
 
 
 def announce(sentence: str, log_format: str) -> None:
-    """Say on stdout that the server answers, in the format of the log."""
+    """Say on stdout that the server answers, in the format of the log; nobody need read it."""
     if log_format == "json":
         record = logging.LogRecord(logger.name, logging.INFO, "", 0, sentence, None, None)
         sentence = JsonFormatter().format(record)
-    print(sentence, file=sys.stdout, flush=True)  # noqa: T201  # it is what the command prints
+    write_now(STDOUT, f"{sentence}\n".encode())

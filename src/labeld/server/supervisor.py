@@ -39,7 +39,7 @@ class Supervisor:
 
     def __init__(self, options: WorkerOptions, listener: socket.socket, workers: int) -> None:
         self._options, self._listener, self._count = options, listener, workers
-        self._time_to_end = options.drain_timeout + KILL_GRACE
+        self._drain_limit = options.process.drain_timeout + KILL_GRACE
         self._workers: list[WorkerProcess] = []
         self._retired: list[tuple[WorkerProcess, float]] = []
         """Workers that drain after their successor has taken over, and when they must have ended."""
@@ -68,16 +68,20 @@ class Supervisor:
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_restart)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+            signal.signal(signal.SIGHUP, self._on_stop if _has_terminal() else self._on_restart)
 
     def _on_stop(self, sig: int, frame: FrameType | None) -> None:
-        """First signal: end in order. Second: end now, whatever this thread is waiting for."""
+        """First signal: end in order. Second: end now, whatever this thread is waiting for.
+
+        A closed terminal is no second signal: the kernel and the shell each send one.
+        """
         del frame
         now = time.monotonic()
         if self._stopped_at is None:
             self._stopped_at = now
             self._should_exit.set()
-        elif now - self._stopped_at > SAME_SIGNAL:
+        elif sig != signal.SIGHUP and now - self._stopped_at > SAME_SIGNAL:
             for worker in self._everyone():
                 worker.process.kill()
             os._exit(128 + sig)
@@ -90,7 +94,10 @@ class Supervisor:
         return [*self._workers, *(worker for worker, _ in self._retired)]
 
     def _start(self, early_deaths: int = 0) -> WorkerProcess:
-        worker = WorkerProcess(self._options, self._listener, early_deaths)
+        for other in self._workers:
+            other.read_answers()
+        nobody_serves = not any(other.ready and other.replace_at is None for other in self._workers)
+        worker = WorkerProcess(self._options, self._listener, early_deaths=early_deaths, at_once=nobody_serves)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that comes meanwhile waits
         try:
             worker.start()
@@ -123,6 +130,8 @@ class Supervisor:
     def _reap(self, worker: WorkerProcess) -> None:
         """Make sure it is dead, say so, and decide when its successor starts."""
         was_hung = worker.is_alive()
+        worker.read_answers()
+        self._served = self._served or worker.ready
         worker.kill()
         code, lived = worker.process.exitcode or 0, worker.seconds
         worker.replace_at = time.monotonic()
@@ -149,8 +158,8 @@ class Supervisor:
                 return
             old, self._workers[index] = self._workers[index], new
             if old.replace_at is None:
-                os.kill(old.pid, signal.SIGTERM)
-                self._retired.append((old, time.monotonic() + self._time_to_end))
+                old.drain()
+                self._retired.append((old, time.monotonic() + self._drain_limit))
 
     def _becomes_ready(self, new: WorkerProcess) -> bool:
         """Whether it does in time; the others are looked after meanwhile."""
@@ -171,7 +180,7 @@ class Supervisor:
         for worker in everyone:
             if worker.is_alive():
                 os.kill(worker.pid, signal.SIGTERM)
-        end_by = time.monotonic() + self._time_to_end
+        end_by = time.monotonic() + self._options.process.drain_delay + self._drain_limit
         for worker in everyone:
             worker.process.join(max(0.0, end_by - time.monotonic()))
         for worker in everyone:
@@ -180,6 +189,15 @@ class Supervisor:
                 self._exit_code = 1
                 logger.error("worker %s did not end within its drain: killed", worker.pid)
         return self._exit_code
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal, which hangs up when it is closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _death(code: int) -> str:

@@ -20,11 +20,16 @@ from uvicorn import Config, Server
 
 from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError
+from labeld.server import logs
+from labeld.server.connection_limits import OnRefused
+from labeld.server.lifespan import ManagedApp
 from labeld.server.uvicorn_internals import STARTUP_FAILURE
 from labeld.system import memory
 
-PING, STARTING, READY = b"ping", b"starting", b"ready"
-"""The supervisor's question, and the two answers to it."""
+PING, DRAIN = b"ping", b"drain"
+"""From the supervisor: a question, and the order to drain at once."""
+STARTING, READY = b"starting", b"ready"
+"""From the worker: the answers to a ping. It says that it is ready without being asked, too."""
 ORPHAN_CHECK = 0.5
 """Seconds between two looks at whether the supervisor is still there."""
 ORPHAN_DRAIN = 3.0
@@ -53,8 +58,21 @@ class Address(NamedTuple):
 
 
 AppFactory = Callable[[Address], Any]
-"""Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called in the
-signal handler when the drain begins, and its `on_refused(status)` for what the connection refuses."""
+"""Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called when the
+drain begins, on any thread or in a signal handler, and its `on_refused(status)` for what the connection refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """How processes begin, end and log. All times are in seconds."""
+
+    drain_timeout: float = 30.0
+    """For requests in flight after SIGTERM, and after `drain_delay`."""
+    drain_delay: float = 0.0
+    """After SIGTERM, in which requests are still taken although /ready is 503."""
+    start_grace: float = 3.0
+    """For which a request waits while the application starts."""
+    log_format: str = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +82,60 @@ class WorkerOptions:
     app_factory: AppFactory
     address: Address
     limits: ConnectionLimits
-    drain_timeout: float
-    """Seconds."""
+    process: ProcessOptions
 
 
 class LabeldServer(Server):
     """uvicorn's server with an orderly end: SIGTERM drains and the process ends with 0.
 
     A second SIGTERM changes nothing here, because systemd and process groups send the signal to the worker and to the
-    supervisor, which passes it on: ending at once is the supervisor's decision, and it kills. SIGINT is ignored for
-    the same reason: a terminal's Ctrl+C reaches both.
+    supervisor, which passes it on: ending at once is the supervisor's decision, and it kills. SIGINT and SIGHUP are
+    ignored for the same reason: those of a terminal reach both.
     """
 
-    def __init__(self, config: Config, app: Any, supervisor: Connection) -> None:
-        super().__init__(config)
-        self._app, self._supervisor = app, supervisor
+    def __init__(self, app: Any, options: WorkerOptions, supervisor: Connection, *, at_once: bool) -> None:
+        process = options.process
+        self._app, self._drain_delay, self._supervisor = app, process.drain_delay, supervisor
+        self._managed = ManagedApp(app, self._give_up, at_once=at_once, start_grace=process.start_grace)
+        self._loop: asyncio.AbstractEventLoop
+        self._stopping = False
+        self.exit_code = 0
+        super().__init__(_configure(self._managed, options, getattr(app, "on_refused", lambda _: None)))
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until the drain is over, and answer the supervisor's pings in the event loop that serves."""
-        asyncio.get_running_loop().add_reader(self._supervisor.fileno(), self._answer_ping)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._supervisor.fileno(), self._hear_supervisor)
+        announcement = asyncio.create_task(self._announce_ready())
         await super().serve(sockets)
+        announcement.cancel()
 
-    def _answer_ping(self) -> None:
+    async def _announce_ready(self) -> None:
+        """Let the supervisor know at once: it must not take a worker that has served for one that cannot start."""
+        await self._managed.started()
+        with contextlib.suppress(OSError):
+            self._supervisor.send_bytes(READY)
+
+    def _hear_supervisor(self) -> None:
         try:
-            if self._supervisor.recv_bytes() == PING:
-                self._supervisor.send_bytes(READY if self.started else STARTING)
+            message = self._supervisor.recv_bytes()
+            if message == PING:
+                self._supervisor.send_bytes(READY if self._managed.serving else STARTING)
+            elif message == DRAIN:
+                self.drain()
         except (OSError, EOFError):  # the supervisor has ended
-            asyncio.get_running_loop().remove_reader(self._supervisor.fileno())
+            self._loop.remove_reader(self._supervisor.fileno())
+
+    def _give_up(self, code: int) -> None:
+        self.exit_code = code
+        self.drain()
+
+    def drain(self) -> None:
+        """Take no more requests, answer those in flight, and end. May be called on any thread, in a handler too."""
+        self.should_exit = True
+        stop_loading = getattr(self._app, "stop_loading", None)
+        if stop_loading is not None:
+            stop_loading()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -100,12 +145,16 @@ class LabeldServer(Server):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def _on_sigterm(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the drain."""
+        """Begin the drain, after its delay."""
         del sig, frame
-        self.should_exit = True
-        stop_loading = getattr(self._app, "stop_loading", None)
-        if stop_loading is not None:
-            stop_loading()
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._drain_delay and self._managed.serving:
+            self._managed.leave()
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_delay, self.drain)
+        else:
+            self.drain()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the connections that wait, close the listener, and drain."""
@@ -114,23 +163,30 @@ class LabeldServer(Server):
         await super().shutdown(sockets)
 
 
-def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection) -> None:
+def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection, *, at_once: bool) -> None:
     """All that the worker process does: drop the supervisor's signal handlers, and serve until SIGTERM.
 
-    Raises SystemExit(STARTUP_FAILURE) if it cannot start.
+    `at_once` says whether it takes connections before its application has started. Raises SystemExit with a code:
+    STARTUP_FAILURE if it cannot start.
     """
     signal.set_wakeup_fd(-1)
     for sig in SIGNALS:
-        signal.signal(sig, signal.SIG_IGN if sig == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(sig, signal.SIG_DFL if sig == signal.SIGTERM else signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    logs.configure_in_background(options.process.log_format)
     gc.disable()  # there is no garbage among what is imported, and looking for it takes 25 ms
     memory.limit_arenas()
-    threading.Thread(target=_follow_supervisor, name="orphan-watch", daemon=True).start()
-    app = _make_app(options)
-    gc.freeze()
-    gc.enable()
-    gc.set_threshold(COLLECT_AFTER)
-    LabeldServer(_configure(options, app), app, supervisor).run([listener])
+    try:
+        server = LabeldServer(_make_app(options), options, supervisor, at_once=at_once)
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(COLLECT_AFTER)
+        threading.Thread(target=_follow_supervisor, args=(server,), name="orphan-watch", daemon=True).start()
+        server.run([listener])
+        if server.exit_code:
+            raise SystemExit(server.exit_code)
+    finally:
+        logs.flush()
 
 
 def _make_app(options: WorkerOptions) -> Any:
@@ -143,7 +199,7 @@ def _make_app(options: WorkerOptions) -> Any:
     raise SystemExit(STARTUP_FAILURE)
 
 
-def _configure(options: WorkerOptions, app: Any) -> Config:
+def _configure(app: ManagedApp, options: WorkerOptions, on_refused: OnRefused) -> Config:
     # NOTE: imported here so that the supervisor stays light
     from labeld.server.http_protocol import limited_protocol  # noqa: PLC0415
 
@@ -151,7 +207,7 @@ def _configure(options: WorkerOptions, app: Any) -> Config:
         app,
         host=options.address.host,
         port=options.address.port,
-        http=limited_protocol(options.limits, getattr(app, "on_refused", lambda _: None)),
+        http=limited_protocol(options.limits, on_refused),
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -162,18 +218,16 @@ def _configure(options: WorkerOptions, app: Any) -> Config:
         proxy_headers=False,
         backlog=BACKLOG,
         workers=1,
-        timeout_graceful_shutdown=options.drain_timeout,  # type: ignore[arg-type]  # asyncio takes a float
+        timeout_graceful_shutdown=options.process.drain_timeout,  # type: ignore[arg-type]  # asyncio takes a float
     )
 
 
-def _follow_supervisor() -> None:
+def _follow_supervisor(server: LabeldServer) -> None:
     """Without a supervisor drain briefly and end, so that no orphan holds the port."""
     supervisor = parent_process()
     assert supervisor is not None, "work() runs in a child of the supervisor"
-    while (
-        os.getppid() == supervisor.pid
-    ):  # NOTE: other workers hold the other end of the pipe, so it shows no end of file
+    while os.getppid() == supervisor.pid:  # NOTE: other workers hold the other end of the pipe: no end of file
         time.sleep(ORPHAN_CHECK)
-    os.kill(os.getpid(), signal.SIGTERM)
+    server.drain()
     time.sleep(ORPHAN_DRAIN)
     os._exit(1)

@@ -8,7 +8,7 @@ import socket
 import time
 from multiprocessing import Pipe, get_context
 
-from labeld.server.worker import PING, READY, WorkerOptions, work
+from labeld.server.worker import DRAIN, PING, READY, WorkerOptions, work
 
 HUNG_AFTER = 5.0
 """Seconds without an answer to a ping after which a worker counts as hung."""
@@ -17,11 +17,17 @@ START_LIMIT = 120.0
 
 
 class WorkerProcess:
-    """A fork of the supervisor that serves on `listener`. `early_deaths` predecessors in a row died young."""
+    """A fork of the supervisor that serves on `listener`. `early_deaths` predecessors in a row died young.
 
-    def __init__(self, options: WorkerOptions, listener: socket.socket, early_deaths: int = 0) -> None:
+    `at_once` says whether it takes connections before its application has started: nobody else does.
+    """
+
+    def __init__(
+        self, options: WorkerOptions, listener: socket.socket, *, early_deaths: int = 0, at_once: bool
+    ) -> None:
         self._pipe, self._its_pipe = Pipe()
-        self.process = get_context("fork").Process(target=work, args=(options, listener, self._its_pipe))
+        arguments = (options, listener, self._its_pipe)
+        self.process = get_context("fork").Process(target=work, args=arguments, kwargs={"at_once": at_once})
         self.early_deaths = early_deaths
         self.started_at = time.monotonic()
         self.replace_at: float | None = None
@@ -66,6 +72,11 @@ class WorkerProcess:
             while self._pipe.poll():
                 self.ready = self._pipe.recv_bytes() == READY or self.ready
                 self._pinged_at, self._answered = None, True
+
+    def drain(self) -> None:
+        """Have it drain without a delay; another one has taken over."""
+        with contextlib.suppress(OSError):
+            self._pipe.send_bytes(DRAIN)
 
     def kill(self) -> None:
         """End it now, and wait until it has ended."""
