@@ -80,6 +80,19 @@ def test_drain_delay():
         assert server.end(0) == (0, "")
 
 
+def test_longest_drain():
+    """The longest times that settings allow are taken by every timer behind them."""
+    with probe(process={"drain_delay": 1e9, "drain_timeout": 1e9}) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert wait_until(lambda: server.ask(request("/ready")).status == 503, 1)
+        time.sleep(0.5)
+        assert server.process.poll() is None
+    with probe(process={"drain_timeout": 1e9}) as server, in_flight(server, 0.7) as connection:
+        server.process.send_signal(signal.SIGTERM)
+        assert read_reply(connection).status == 200
+        assert server.end(0) == (0, "")
+
+
 @pytest.mark.parametrize("delay", [20.0])
 def test_second_signal_during_the_drain_delay(delay):
     """A second signal ends everything at once, the delay too."""

@@ -168,15 +168,8 @@ class Queue:
     queue_timeout: float = setting(
         10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
     )
-    drain_timeout: float = setting(
-        30.0, "Seconds that requests in flight get to finish after SIGTERM.", minimum=0, maximum=86_400
-    )
-    drain_delay: float = setting(
-        0.0,
-        "Seconds after SIGTERM in which /ready is 503 and requests are still taken, before the drain begins.",
-        minimum=0,
-        maximum=86_400,
-    )
+    drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", minimum=0)
+    drain_delay: float = setting(0.0, "Seconds after SIGTERM in which only /ready is 503; then the drain.", minimum=0)
 
 
 @dataclass(frozen=True, slots=True)

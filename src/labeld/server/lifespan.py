@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Protocol
 
 from labeld.error_reply import encode_error, request_id
 from labeld.errors import UnavailableError
@@ -42,15 +42,25 @@ class Stage(Enum):
     """It has failed to start, or its lifespan has ended."""
 
 
+class Owner(Protocol):
+    """The server of an application."""
+
+    def ready(self) -> None:
+        """The application has started."""
+
+    def give_up(self, code: int) -> None:
+        """The application cannot go on: the worker ends with this exit code."""
+
+
 class ManagedApp:
     """An ASGI application around the one that is served; it lives on the worker's event loop.
 
     `at_once` says whether requests are taken while the application starts; they wait for it up to `start_grace`
-    seconds. `give_up` is called with the worker's exit code when the application cannot go on.
+    seconds. `owner` hears when the application has started, and when it cannot go on.
     """
 
-    def __init__(self, app: Any, give_up: Callable[[int], None], *, at_once: bool, start_grace: float) -> None:
-        self._app, self._give_up, self._at_once, self._start_grace = app, give_up, at_once, start_grace
+    def __init__(self, app: Any, owner: Owner, *, at_once: bool, start_grace: float) -> None:
+        self._app, self._owner, self._at_once, self._start_grace = app, owner, at_once, start_grace
         self._stage = Stage.STARTING
         self.serving = False
         """Whether the stage is SERVING. NOTE: apart from it because each request asks."""
@@ -64,12 +74,6 @@ class ManagedApp:
             return self._lifespan(scope, receive, send)
         answer: Awaitable[None] = (self._app if self.serving else self._not_serving)(scope, receive, send)
         return answer
-
-    async def started(self) -> None:
-        """Wait until the application serves; for ever if it never does."""
-        await self._start_over.wait()
-        if self._stage is Stage.ENDED:
-            await asyncio.Event().wait()
 
     def leave(self) -> None:
         """From now on /ready is 503; everything else is answered as before."""
@@ -125,15 +129,16 @@ class ManagedApp:
         if not started:
             if error is not None:
                 logger.error("The application could not start.", exc_info=error)
-            self._give_up(STARTUP_FAILURE)
+            self._owner.give_up(STARTUP_FAILURE)
         elif not self._stop_asked:
             logger.error("The application has ended by itself: this process gives up.", exc_info=error)
-            self._give_up(LIFESPAN_ENDED)
+            self._owner.give_up(LIFESPAN_ENDED)
         elif error is not None:
             logger.error("The application failed while it closed.", exc_info=error)
 
     async def _from_app(self, message: Message) -> None:
         if message["type"] == "lifespan.startup.complete":
             self._enter(Stage.SERVING)
+            self._owner.ready()
         elif message["type"] == "lifespan.startup.failed":
             logger.error("%s", message.get("message", ""))

@@ -28,6 +28,8 @@ KILL_GRACE = 2.0
 """Seconds after the drain in which a worker must have ended; then it is killed."""
 READY_LIMIT = 60.0
 """Seconds in which a worker that is to replace another must be ready; it may have models to load."""
+LONGEST_WAIT = 3600.0
+"""Seconds of one wait; the system takes no more than some weeks."""
 SAME_SIGNAL = 0.2
 """Seconds in which a repeated signal is the same one: `timeout`, for instance, signals the process and its group."""
 
@@ -182,7 +184,8 @@ class Supervisor:
                 os.kill(worker.pid, signal.SIGTERM)
         end_by = time.monotonic() + self._options.process.drain_delay + self._drain_limit
         for worker in everyone:
-            worker.process.join(max(0.0, end_by - time.monotonic()))
+            while worker.is_alive() and (left := end_by - time.monotonic()) > 0:
+                worker.process.join(min(left, LONGEST_WAIT))
         for worker in everyone:
             if worker.is_alive():
                 worker.kill()

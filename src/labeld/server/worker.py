@@ -29,7 +29,7 @@ from labeld.system import memory
 PING, DRAIN = b"ping", b"drain"
 """From the supervisor: a question, and the order to drain at once."""
 STARTING, READY = b"starting", b"ready"
-"""From the worker: the answers to a ping. It says that it is ready without being asked, too."""
+"""From the worker: the answers to a ping; READY comes unasked, too, when the application has started."""
 ORPHAN_CHECK = 0.5
 """Seconds between two looks at whether the supervisor is still there."""
 ORPHAN_DRAIN = 3.0
@@ -96,7 +96,7 @@ class LabeldServer(Server):
     def __init__(self, app: Any, options: WorkerOptions, supervisor: Connection, *, at_once: bool) -> None:
         process = options.process
         self._app, self._drain_delay, self._supervisor = app, process.drain_delay, supervisor
-        self._managed = ManagedApp(app, self._give_up, at_once=at_once, start_grace=process.start_grace)
+        self._managed = ManagedApp(app, self, at_once=at_once, start_grace=process.start_grace)
         self._loop: asyncio.AbstractEventLoop
         self._stopping = False
         self.exit_code = 0
@@ -106,13 +106,10 @@ class LabeldServer(Server):
         """Serve until the drain is over, and answer the supervisor's pings in the event loop that serves."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._supervisor.fileno(), self._hear_supervisor)
-        announcement = asyncio.create_task(self._announce_ready())
         await super().serve(sockets)
-        announcement.cancel()
 
-    async def _announce_ready(self) -> None:
+    def ready(self) -> None:
         """Let the supervisor know at once: it must not take a worker that has served for one that cannot start."""
-        await self._managed.started()
         with contextlib.suppress(OSError):
             self._supervisor.send_bytes(READY)
 
@@ -126,7 +123,8 @@ class LabeldServer(Server):
         except (OSError, EOFError):  # the supervisor has ended
             self._loop.remove_reader(self._supervisor.fileno())
 
-    def _give_up(self, code: int) -> None:
+    def give_up(self, code: int) -> None:
+        """End, with this exit code, because the application cannot go on."""
         self.exit_code = code
         self.drain()
 
