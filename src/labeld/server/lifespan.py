@@ -56,7 +56,7 @@ class ManagedApp:
     """An ASGI application around the one that is served; it lives on the worker's event loop.
 
     `at_once` says whether requests are taken while the application starts; they wait for it up to `start_grace`
-    seconds. `owner` hears when the application has started, and when it cannot go on.
+    seconds. `owner` is notified when the application has started, and when it cannot go on.
     """
 
     def __init__(self, app: Any, owner: Owner, *, at_once: bool, start_grace: float) -> None:

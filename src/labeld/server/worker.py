@@ -105,7 +105,7 @@ class LabeldServer(Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until the drain is over, and answer the supervisor's pings in the event loop that serves."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._supervisor.fileno(), self._hear_supervisor)
+        self._loop.add_reader(self._supervisor.fileno(), self._on_supervisor_message)
         await super().serve(sockets)
 
     def ready(self) -> None:
@@ -113,7 +113,7 @@ class LabeldServer(Server):
         with contextlib.suppress(OSError):
             self._supervisor.send_bytes(READY)
 
-    def _hear_supervisor(self) -> None:
+    def _on_supervisor_message(self) -> None:
         try:
             message = self._supervisor.recv_bytes()
             if message == PING:
