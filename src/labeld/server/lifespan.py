@@ -1,11 +1,12 @@
-"""An application from its worker's first moment on: what is answered while it starts, and what its end means.
+"""The lifespan of the application: the answers while it starts, and the end of the worker when it ends by itself.
 
-uvicorn takes connections when an application has started, and does not mind if its lifespan ends later. `ManagedApp`
+uvicorn takes connections only when an application has started, and ignores it if its lifespan ends later. `ManagedApp`
 stands between the two: a worker that may take connections at once answers /health while the application starts, and
-a lifespan that ends although nobody asked it to ends the worker.
+a lifespan that ends before uvicorn asks for it ends the worker.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from enum import Enum, auto
@@ -90,7 +91,8 @@ class ManagedApp:
             await send({"type": "http.response.body", "body": HEALTHY})
             return
         if self._stage is Stage.STARTING and path != READY:
-            await asyncio.wait({asyncio.create_task(self._start_over.wait())}, timeout=self._start_grace)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._start_over.wait(), self._start_grace)
         if self._stage is Stage.SERVING or (self._stage is Stage.LEAVING and path != READY):
             await self._app(scope, receive, send)
             return
