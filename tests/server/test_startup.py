@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from tests.server.test_supervisor import in_flight
-from tests.support.asgi_probe import Probe, probe, request, wait_until
+from tests.support.asgi_probe import Probe, alive, probe, request, wait_until
 
 
 @contextlib.contextmanager
@@ -90,6 +90,7 @@ def test_successor_takes_no_request_before_it_is_ready(tmp_path):
             assert time.monotonic() - begin < 0.5
         new = server.wait_ready()
 
+        assert wait_until(lambda: not alive(server.worker), 3)
         assert json.loads(server.ask(request()).body)["pid"] == new
 
 
