@@ -43,7 +43,13 @@ def test_values_get_the_type_of_their_setting() -> None:
         ("LABELD_PORT", "eighty", "LABELD_PORT is 'eighty', but must be a whole number."),
         ("LABELD_PORT", "-1", "LABELD_PORT is '-1', but must be at least 0."),
         ("LABELD_PORT", "65536", "LABELD_PORT is '65536', but must be at most 65535."),
-        ("LABELD_DRAIN_TIMEOUT", "nan", "LABELD_DRAIN_TIMEOUT is 'nan', but must be at least 0."),
+        ("LABELD_DRAIN_TIMEOUT", "nan", "LABELD_DRAIN_TIMEOUT is 'nan', but must be a finite number."),
+        ("LABELD_DRAIN_TIMEOUT", "1e10", "LABELD_DRAIN_TIMEOUT is '1e10', but must be at most 1e+09."),
+        (
+            "LABELD_MAX_DOWNLOAD",
+            "9" * 400,
+            f"LABELD_MAX_DOWNLOAD is '{'9' * 400}', but must be bytes like 4GiB or a share like 70%.",
+        ),
         ("LABELD_ALLOW_ANONYMOUS", "maybe", "LABELD_ALLOW_ANONYMOUS is 'maybe', but must be true or false."),
     ],
 )
@@ -53,6 +59,17 @@ def test_an_impossible_value_is_refused_by_name(name: str, value: str, expected:
         load({}, {name: value})
 
     assert expected == str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300"])
+def test_no_setting_takes_what_is_no_time(value: str) -> None:
+    """Every setting with a fraction refuses what no timer takes, at the start and not when it is first used."""
+    names = [one.name for _, one, kind in every_setting() if kind is float]
+    for name in names:
+        with pytest.raises(SettingsError, match=f"^LABELD_{name.upper()} is "):
+            load({}, {f"LABELD_{name.upper()}": value})
+
+    assert "drain_timeout" in names
 
 
 def test_an_impossible_flag_is_refused_by_its_flag() -> None:

@@ -163,7 +163,7 @@ def test_slow_head(server):
 
 
 def test_idle_fresh_connection(server):
-    """A connection that says nothing is closed without a word."""
+    """A connection that sends nothing is closed without a reply."""
     with server.connect() as connection:
         begin = time.monotonic()
 
@@ -171,13 +171,20 @@ def test_idle_fresh_connection(server):
         assert 0.5 < time.monotonic() - begin < 2
 
 
-def test_empty_lines_do_not_keep_a_connection(server):
-    """A connection that has sent only an empty line is closed like an idle one."""
-    with server.connect() as connection:
-        connection.sendall(b"\r\n")
+@pytest.mark.parametrize("used", [False, True])
+def test_empty_lines_do_not_keep_a_connection(used):
+    """A connection that sends only empty lines is closed like an idle one, fresh or after a reply."""
+    with probe(connections={**SHORT, "keep_alive_timeout": 0.6}) as server, server.connect() as connection:
+        if used:
+            connection.sendall(request())
+            read_reply(connection)
+        begin = time.monotonic()
+        dribble(connection, [b"\r\n"] * 12, 0.1)
         connection.settimeout(3)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
 
-        assert connection.recv(100) == b""
+        assert 0.5 < time.monotonic() - begin < 1.6
 
 
 def test_idle_connection_after_a_reply(patient):
@@ -248,6 +255,27 @@ def test_trailers_are_bounded_and_unseen(server):
     check_refused(server, server.ask(many), 431, "max_header_fields")
 
 
+@pytest.mark.parametrize(("size", "status"), [(1000, 200), (700_000, 413), (3_000_000, 413)])
+@pytest.mark.parametrize("in_one_chunk", [True, False])
+def test_chunk_extensions(patient, size, status, in_one_chunk):
+    """What stands behind the sizes of chunks is bounded, within one chunk and in all."""
+    extensions = [b"x" * size] if in_one_chunk else [b"x" * (size // 10)] * 10
+    chunks = b"".join(b"1;%s\r\na\r\n" % extension for extension in extensions)
+    with patient.connect() as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(CHUNKED + chunks + b"0\r\n\r\n")
+        reply = read_reply(connection)
+
+        assert reply.status == status
+        assert status == 200 or "framing" in reply.error
+
+
+def test_large_body_in_small_chunks():
+    """A body may have as many chunks as allowed, each of a few bytes."""
+    with probe(connections={**SHORT, "max_chunks": 65_536}) as server:
+        assert json.loads(server.ask(chunked(65_536)).body)["bytes"] == 65_536
+
+
 def test_endless_trailer(patient):
     """A trailer that never ends is refused before it takes much memory."""
     with patient.connect() as connection:
@@ -276,8 +304,55 @@ def test_not_http(server, data):
     check_refused(server, server.ask(data), 400, "not valid HTTP/1.1")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET / HTTP/2.0",
+        "GET / HTTP/0.9",
+        "POST / RTSP/1.0",
+        "OPTIONS / RTSP/1.1",
+        "OPTIONS / RTSP/1.0",
+        "DESCRIBE / RTSP/1.0",
+        "SOURCE / ICE/1.0",
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 2, 100])
+def test_other_protocols(server, line, pieces):
+    """A request of another protocol, or of another version of HTTP, is refused with 505, however it arrives."""
+    data = f"{line}\r\nhost: localhost\r\n\r\n".encode()
+    size = -(-len(data) // pieces)
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        dribble(connection, [data[at : at + size] for at in range(0, len(data), size)], 0.002)
+        check_refused(server, read_reply(connection), 505, "HTTP/1.1")
+
+
+def test_other_protocols_behind_a_request(server):
+    """Nor does such a request pass behind another one in the same packet."""
+    with server.connect() as connection:
+        connection.sendall(request() + b"OPTIONS / RTSP/1.0\r\nhost: localhost\r\n\r\n")
+        replies = b""
+        while piece := connection.recv(65536):
+            replies += piece
+
+        assert replies.startswith(b"HTTP/1.1 200 OK")
+        assert replies.count(b"HTTP/1.1 505 ") == 1
+
+
+@pytest.mark.parametrize("body", [b"RTSP/1.0", b"a PRICE/1.0 ICE/1.0", b"GET / RTSP/1.0 GET / ICE/1.0"])
+def test_text_about_other_protocols(server, body):
+    """A text may name them."""
+    assert server.ask(request(body=body)).status == 200
+
+
+def test_http_1_0(server):
+    """HTTP/1.0 is answered, OPTIONS too: proxies speak it to the servers behind them."""
+    for method in ("GET", "OPTIONS"):
+        assert server.ask(f"{method} / HTTP/1.0\r\nhost: localhost\r\n\r\n".encode()).status == 200
+
+
 def test_connect(server):
-    """A client that takes the server for a proxy is told so."""
+    """CONNECT is refused with a sentence, since the server is no proxy."""
     check_refused(server, server.ask(b"CONNECT localhost:80 HTTP/1.1\r\n\r\n"), 400, "no proxy")
 
 
@@ -362,7 +437,7 @@ def test_early_reply_reaches_curl(server, tmp_path, expect):
 
 
 def test_refused_client_that_sends_for_ever_is_cut_off(server):
-    """The patience with a refused client ends after 2 seconds."""
+    """A refused client may go on sending for 2 seconds."""
     with server.connect() as connection:
         begin = time.monotonic()
         connection.sendall(request(headers=["a: b"] * 30))

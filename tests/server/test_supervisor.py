@@ -1,4 +1,4 @@
-"""Processes that die, hang or are told to end: what the clients see, and what is left behind."""
+"""Processes that die, hang or get a signal to end: what clients see, and what is left behind."""
 
 import contextlib
 import json
@@ -89,7 +89,7 @@ def test_drain_of_connections_without_a_request():
 
 def test_drain_has_an_end():
     """A request that takes longer than the drain is cut off."""
-    with probe(drain=0.5) as server, in_flight(server, 60):
+    with probe(process={"drain_timeout": 0.5}) as server, in_flight(server, 60):
         begin = time.monotonic()
         code, _ = server.end()
 
@@ -100,7 +100,7 @@ def test_drain_has_an_end():
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal(sig):
     """A second signal ends everything at once."""
-    with probe(drain=30) as server, in_flight(server, 60):
+    with probe(process={"drain_timeout": 30}) as server, in_flight(server, 60):
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.4)
         begin = time.monotonic()

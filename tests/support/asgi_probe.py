@@ -1,6 +1,6 @@
 """A small ASGI application served by labeld's own server processes, and the client side that tests need for it.
 
-As a script it serves: `python asgi_probe.py '{"listen": {…}, "connections": {…}, "drain": 5, "start": "fail"}'`.
+As a script it serves: `python asgi_probe.py '{"listen": {…}, "connections": {…}, "process": {…}, "start": "fail"}'`.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+END_LIFESPAN = asyncio.Event()
 SOURCES = Path(__file__).parents[2] / "src"
 
 
@@ -43,16 +44,21 @@ async def reply(send, status, value, headers=()):
 async def lifespan(address, start, receive, send):
     """Say on stdout who serves where."""
     await receive()
-    if start == "fail":
+    if start.startswith("slow"):
+        await asyncio.sleep(float(start.split()[1]))
+    if start.endswith("fail"):
         await send({"type": "lifespan.startup.failed", "message": "No model is there."})
         return
     await send({"type": "lifespan.startup.complete"})
     os.write(1, f"ready {address.url} pid {os.getpid()} at {time.time()}\n".encode())  # one write: workers share it
-    await receive()
+    asked, ends = asyncio.ensure_future(receive()), asyncio.ensure_future(END_LIFESPAN.wait())
+    await asyncio.wait({asked, ends}, return_when=asyncio.FIRST_COMPLETED)
+    if ends.done():
+        raise RuntimeError("the lifespan ends")
     await send({"type": "lifespan.shutdown.complete"})
 
 
-async def answer(scope, receive, send):
+async def answer(scope, receive, send, file):
     """The routes; each path is a behaviour."""
     if scope["path"] == "/too-large":  # as an application does that looks at Content-Length only
         await reply(send, 413, {"error": "too large"}, [(b"connection", b"close")])
@@ -62,6 +68,13 @@ async def answer(scope, receive, send):
         return
     if scope["path"] == "/exit":
         os._exit(70)
+    if scope["path"] == "/end-lifespan":
+        END_LIFESPAN.set()
+    if scope["path"] == "/block":
+        time.sleep(60)  # noqa: ASYNC251  # the event loop stands still
+    if scope["path"] == "/sigbus":
+        file.touch()
+        os.kill(os.getpid(), signal.SIGBUS)
     if scope["path"].startswith("/sleep/"):
         await asyncio.sleep(float(scope["path"].removeprefix("/sleep/")))
     if scope["path"] == "/big":
@@ -72,8 +85,11 @@ async def answer(scope, receive, send):
 
 
 def make_app(start, address):
-    """The application; runs in the worker."""
-    if start == "raise" or (start.startswith("/") and Path(start).exists()):
+    """The application; runs in the worker. A `start` that is a path counts from when the file exists, as its text."""
+    file = Path(start)
+    if file.is_absolute():
+        start = (file.read_text() or "raise") if file.exists() else ""
+    if start == "raise":
         raise RuntimeError("broken application")
     if start == "exit":
         os._exit(70)
@@ -82,7 +98,7 @@ def make_app(start, address):
         if scope["type"] == "lifespan":
             await lifespan(address, start, receive, send)
         else:
-            await answer(scope, receive, send)
+            await answer(scope, receive, send, file)
 
     return app
 
@@ -90,11 +106,18 @@ def make_app(start, address):
 class Probe:
     """A running server: its supervisor's process, its address and what it printed."""
 
-    def __init__(self, **options):
+    def __init__(self, stderr=subprocess.PIPE, before_start=None, **options):
         environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
         command = [sys.executable, __file__, json.dumps(options)]
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,
+            start_new_session=True,  # no controlling terminal, as under a service manager
+            preexec_fn=before_start,  # noqa: PLW1509  # tests have no other threads then
         )
 
     def wait_ready(self, timeout=15.0):
@@ -199,6 +222,7 @@ def main():
     """Serve as the argument says."""
     from labeld.config.settings import ConnectionLimits, Listen
     from labeld.server.run import serve
+    from labeld.server.worker import ProcessOptions
 
     options = json.loads(sys.argv[1])
     sys.exit(
@@ -206,7 +230,7 @@ def main():
             partial(make_app, options.get("start", "")),
             Listen(**{"port": 0, **options.get("listen", {})}),
             ConnectionLimits(**options.get("connections", {})),
-            options.get("drain", 5.0),
+            ProcessOptions(**{"drain_timeout": 5.0, **options.get("process", {})}),
         )
     )
 

@@ -90,6 +90,7 @@ def serve(
     chosen.hub_policy()
     require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
     from labeld.server.run import serve as run_server  # noqa: PLC0415
+    from labeld.server.worker import ProcessOptions  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
 
     sys.exit(
@@ -97,8 +98,12 @@ def serve(
             partial(application, chosen, get_context("fork").Semaphore(1)),
             chosen.listen,
             chosen.connections,
-            chosen.queue.drain_timeout,
-            chosen.logs.log_format,
+            ProcessOptions(
+                chosen.queue.drain_timeout,
+                chosen.queue.drain_delay,
+                chosen.residency.load_grace,
+                chosen.logs.log_format,
+            ),
         )
     )
 

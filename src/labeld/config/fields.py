@@ -1,5 +1,6 @@
 """The parts of a setting: its dataclass field, byte sizes, and the validation of a value."""
 
+import math
 import re
 from dataclasses import Field, field
 from typing import Any, Literal, Self, get_args, get_origin
@@ -9,6 +10,10 @@ from labeld.errors import SettingsError
 UNITS = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGT", 1):
     UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
+
+
+LARGEST_FLOAT = 1e9
+"""Largest value of a setting with a fraction that has no maximum of its own; timers take no more seconds than that."""
 
 
 class ByteSize(str):
@@ -54,12 +59,16 @@ def validate(one: Field[Any], source: str, value: Any, kind: Any) -> Any:
     words |= {"0": False, "false": False, "no": False, "off": False}
     try:
         converted = words[str(value).lower()] if kind is bool else kind(value)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):  # the last one is a number of hundreds of digits
         raise SettingsError(f"{source} is {value!r}, but must be {_kind_name(kind)}.") from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise SettingsError(f"{source} is {value!r}, but must be a finite number.")
     minimum = one.metadata["minimum"]
-    if minimum is not None and not converted >= minimum:  # NOTE: not `<`, so that nan is refused too
+    if minimum is not None and converted < minimum:
         raise SettingsError(f"{source} is {value!r}, but must be at least {minimum:g}.")
     maximum = one.metadata["maximum"]
+    if maximum is None and isinstance(converted, float):
+        maximum = LARGEST_FLOAT
     if maximum is not None and converted > maximum:
         raise SettingsError(f"{source} is {value!r}, but must be at most {maximum:g}.")
     return converted

@@ -122,6 +122,7 @@ class Queue:
         10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
     )
     drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", minimum=0)
+    drain_delay: float = setting(0.0, "Seconds after SIGTERM in which only /ready is 503; then the drain.", minimum=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
-"""What `protocol` is made of besides the parsing: refusals, the count of connections, and a transport that lingers."""
+"""Beside the parsing of a connection: refusals, the number of connections, and a transport that lingers."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from labeld.config.settings import ConnectionLimits
 from labeld.error_reply import encode_error, request_id
 from labeld.errors import HeaderField, LabeldError, OverloadedError
+from labeld.server.uvicorn_internals import STATUS_LINE
 
 
 def refusal_reply(refused: LabeldError, default_headers: list[HeaderField]) -> bytes:
@@ -18,17 +17,21 @@ def refusal_reply(refused: LabeldError, default_headers: list[HeaderField]) -> b
     return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 
 
-class ConnectionLimiter:
-    """How many connections each address has open in this process, and how many are being turned away."""
+OnRefused = Callable[[int], None]
+"""Called with the status of a refusal, which the application does not see."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self._limits = limits
+
+class ConnectionLimiter:
+    """How many connections each address has open in this process, and how many are being rejected."""
+
+    def __init__(self, limits: ConnectionLimits, on_refused: OnRefused) -> None:
+        self.limits, self.on_refused = limits, on_refused
         self.by_address: Counter[str] = Counter()
         self.rejected = 0
 
     def acquire(self, address: str, connections: int) -> OverloadedError | None:
-        """Count a new connection of `address`, the `connections`th in all; or say why it is turned away."""
-        limits = self._limits
+        """Count a new connection of `address`, the `connections`th in all; or say why it is rejected."""
+        limits = self.limits
         loopback = address == "::1" or address.startswith(("127.", "::ffff:127."))
         if connections > limits.max_connections:
             setting = "max_connections"
@@ -43,7 +46,7 @@ class ConnectionLimiter:
         return OverloadedError(f"{reached} (setting {setting}): close one, or come back later.", 1.0, setting)
 
     def release(self, address: str, *, admitted: bool) -> None:
-        """One connection of `address` has ended; `admitted` is false for one that was turned away."""
+        """One connection of `address` has ended; `admitted` is false for a rejected one."""
         if not admitted:
             self.rejected -= 1
             return
@@ -55,10 +58,9 @@ class ConnectionLimiter:
 class LingeringTransport(asyncio.Transport):
     """A connection's transport as uvicorn sees it; how it is closed is the protocol's decision."""
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None], is_closing: Callable[[], bool]) -> None:
         super().__init__()
-        self._close = close
-        self.closing = False
+        self._close, self._is_closing = close, is_closing
         # NOTE: bound directly because every reply writes twice and a delegating method costs 70 ns.
         self.write = transport.write  # type: ignore[method-assign]  # same signature, less one call
         self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]  # as above
@@ -67,7 +69,7 @@ class LingeringTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         """Whether no further reply can be written."""
-        return self.closing
+        return self._is_closing()
 
     def close(self) -> None:
         """End the connection so that the client still gets what was written."""

@@ -12,6 +12,15 @@ class MalformedRequestError(LabeldError):
     status = 400
 
 
+class ProtocolVersionError(LabeldError):
+    """A request line of another protocol, or of another version of HTTP."""
+
+    status = 505
+
+    def __init__(self) -> None:
+        super().__init__("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+
+
 class SlowRequestError(LabeldError):
     """The head or the body of a request did not arrive within its time."""
 

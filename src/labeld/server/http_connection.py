@@ -1,23 +1,19 @@
-"""How a connection begins, idles and ends: admitted or turned away, kept for a while, closed so that nothing is lost.
+"""How a connection begins, idles and ends: admitted or rejected, kept for a while, closed so that nothing is lost.
 
-What a request may bring is `protocol`'s business; this half knows no HTTP beyond where a request begins.
-
-NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
+The states are those of `connection_state`. What a request may bring is the business of `http_protocol`; this half
+knows no HTTP beyond where a request begins.
 """
 
 import asyncio
 from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+from uvicorn import Config
 
-from labeld.config.settings import MIB, ConnectionLimits
+from labeld.config.settings import MIB
 from labeld.errors import LabeldError
 from labeld.server.connection_limits import ConnectionLimiter, LingeringTransport, refusal_reply
-
-IDLE, HEAD, BODY = 0, 1, 2
-"""What of a request has arrived: nothing, a part of its head, or its head and perhaps a part of its body."""
+from labeld.server.connection_state import BODY, CLOSE, CLOSING, FINISH, IDLE, NEXT, REFUSE, REFUSED, Event, State
+from labeld.server.uvicorn_internals import HttpToolsProtocol, ServerState
 
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 32 * MIB
@@ -39,63 +35,70 @@ class BoundedConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        limits: ConnectionLimits,
         limiter: ConnectionLimiter,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._limiter = limits, limiter
+        self._limiter, self._limits = limiter, limiter.limits
         self._raw: asyncio.Transport
-        self._ours: LingeringTransport
-        self._address = ""
-        self._admitted = False
-        self._phase = self._watched = IDLE
+        self._state: State = IDLE
         self._timer: asyncio.TimerHandle | None = None
-        """Of the phase that is watched, or of the end."""
+        """Of `_timed_state`, or of the end."""
+        self._timed_state: State = IDLE
+        """HEAD or BODY while their time runs."""
         self._write_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
         self._discarded = 0
-        self._discarding_input = self._draining = False
+        self._draining = False
         self._final_response = b""
+        """Follows the replies to earlier requests when the connection is refused."""
 
     # ---- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Admit the connection, or turn it away with a 429."""
-        self._raw, self._ours = transport, LingeringTransport(transport, self._leave)
-        super().connection_made(self._ours)
-        self._address = self.client[0] if self.client else ""
+        """Admit the connection, or reject it with a 429."""
+        self._raw = transport
+        super().connection_made(LingeringTransport(transport, self._leave, self._is_closing))
         refused = self._limiter.acquire(self._address, len(self.connections))
         if refused is None:
-            self._admitted = True
             self._wait_for_request()
             return
         self.connections.discard(self)
         if self._limiter.rejected > REJECTED_AT_ONCE:
-            self._tell(refused)
+            self._limiter.on_refused(refused.status)
             transport.abort()
         else:
             self._refuse(refused)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop every timer, and let the next guest in."""
-        self._ours.closing = self._discarding_input = True
+        """Stop every timer, and give the connection's place to another."""
+        self._move(CLOSE)
         self._stop_timer()
         self._stop_write_timer()
-        self._unset_keepalive_if_required()
-        self._limiter.release(self._address, admitted=self._admitted)
+        self._stop_idle_timer()
+        self._limiter.release(self._address, admitted=self in self.connections)
         super().connection_lost(exc)
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _move(self, event: Event) -> None:
+        self._state = NEXT[self._state][event]
+
+    def _is_closing(self) -> bool:
+        return self._state in CLOSING
 
     def shutdown(self) -> None:
         """Drain: the request in hand is the last one; an idle connection ends after `DRAIN_GRACE`."""
         self._draining = True
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
-        elif self._phase == IDLE and not self._ours.closing:
+        elif self._state is IDLE:
             self._wait_for_request()
 
     def _wait_for_request(self) -> None:
         """Close the connection if nothing comes within the time that an idle one has."""
-        self._unset_keepalive_if_required()
+        self._stop_idle_timer()
         self._idle_since = self.loop.time()
         self.timeout_keep_alive_task = self.loop.call_later(self._idle_seconds(), self.timeout_keep_alive_handler)
 
@@ -111,7 +114,7 @@ class BoundedConnection(HttpToolsProtocol):
         its 25 microseconds per request, which pays for the limits.
         """
         self.timeout_keep_alive_task = None
-        if self._phase != IDLE or (self.cycle is not None and not self.cycle.response_complete):
+        if self._state is not IDLE or (self.cycle is not None and not self.cycle.response_complete):
             return  # something came; the end of its reply starts this again
         left = self._idle_since + self._idle_seconds() - self.loop.time()
         if left <= 0.001:
@@ -123,7 +126,12 @@ class BoundedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._watched = IDLE
+        self._timed_state = IDLE
+
+    def _stop_idle_timer(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     def pause_writing(self) -> None:
         """The client does not read its reply: it has as long as a body has."""
@@ -145,39 +153,33 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _refuse(self, refused: LabeldError) -> None:
         """Answer `refused` once the earlier requests of this connection are answered, and end the connection."""
-        self._tell(refused)
+        self._limiter.on_refused(refused.status)
         self._stop_timer()
-        self._unset_keepalive_if_required()
-        self._discarding_input = True
+        self._stop_idle_timer()
+        in_body, cycle = self._state is BODY, self.cycle
+        self._move(REFUSE)
         self._final_response = refusal_reply(refused, self.server_state.default_headers)
-        cycle = self.cycle
-        if self._phase == BODY and self.pipeline and self.pipeline[0][0] is cycle:
+        if in_body and self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()  # not started yet, and never will be
             return
         if cycle is not None and not cycle.response_complete:
-            if self._phase != BODY:
+            if not in_body:
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-        if self._phase == BODY and cycle.response_started:
+        if in_body and cycle.response_started:
             self._final_response = b""
         self._linger()
-
-    def _tell(self, refused: LabeldError) -> None:
-        """Tell the application what it does not see, if it wants to know."""
-        on_refused = getattr(self.config.loaded_app, "on_refused", None)
-        if on_refused is not None:
-            on_refused(refused.status)
 
     def on_response_complete(self) -> None:
         """uvicorn: a reply is written. With nothing left to answer, a waiting refusal follows."""
         self.server_state.total_requests += 1
-        if self._ours.closing:
+        if self._state in CLOSING:
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._discarding_input:
+        elif self._state is REFUSED:
             self._linger()
         else:
             self._idle_since = self.loop.time()
@@ -186,16 +188,16 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _leave(self) -> None:
         """End the connection: at once, or after what the client is still sending."""
-        if self._ours.closing:
+        if self._state in CLOSING:
             return
-        if self._phase == IDLE and not self.flow.read_paused:
+        if self._state is IDLE and not self.flow.read_paused:
             self._hang_up()
         else:
             self._linger()
 
     def _linger(self) -> None:
-        """Say the last words and that nothing follows, and read on until the client is done or its time is over."""
-        self._ours.closing = self._discarding_input = True
+        """Write the final response and the end of the stream; read on until the client is done or its time is over."""
+        self._move(FINISH)
         self._stop_timer()
         if self._final_response:
             self._raw.write(self._final_response)
@@ -210,7 +212,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _hang_up(self) -> None:
         """Close; a client that does not even take what is already written has as long as a body has."""
-        self._ours.closing = self._discarding_input = True
+        self._move(CLOSE)
         self._stop_timer()
         self._raw.close()
         self._timer = self.loop.call_later(self._limits.body_timeout, self._raw.abort)

@@ -1,9 +1,7 @@
-"""What a request may bring: how large its head and how slow each of its parts may be.
+"""Bounds of a request: how large its head and how slow each of its parts may be.
 
 uvicorn's protocol has none of these. A refusal is written here, at once, without asking the application, whose own
 business is only the size of the body. Nothing here knows what is served.
-
-NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
 """
 
 import asyncio
@@ -11,25 +9,41 @@ from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.server import ServerState
+from uvicorn import Config
 
-from labeld.config.settings import MIB, ConnectionLimits
+from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError, OverloadedError
-from labeld.server.connection_limits import ConnectionLimiter
-from labeld.server.errors import BodyFramingError, HeaderTooLargeError, MalformedRequestError, SlowRequestError
-from labeld.server.http_connection import BODY, HEAD, IDLE, BoundedConnection
+from labeld.server.connection_limits import ConnectionLimiter, OnRefused
+from labeld.server.connection_state import (
+    BEGIN,
+    COMPLETE,
+    DISCARDING,
+    HEAD,
+    HEAD_COMPLETE,
+    IDLE,
+    NEXT,
+)
+from labeld.server.errors import (
+    BodyFramingError,
+    HeaderTooLargeError,
+    MalformedRequestError,
+    ProtocolVersionError,
+    SlowRequestError,
+)
+from labeld.server.http_connection import BoundedConnection
+from labeld.server.uvicorn_internals import HIGH_WATER_LIMIT, ServerState
 
 BODY_GRACE = 2.0
 """Seconds before the rate of a body is looked at."""
+READ_BYTES = 256 * 1024
+"""Bytes of one read, at most, of which some may belong to the request before."""
 MAX_PIPELINED = 64
 """Requests that may wait on one connection behind the one that is being answered."""
 
 
-def limited_protocol(limits: ConnectionLimits) -> Any:
-    """What uvicorn's `Config.http` wants: a maker of connections that share one count of guests."""
-    return partial(LimitedProtocol, limits=limits, limiter=ConnectionLimiter(limits))
+def limited_protocol(limits: ConnectionLimits, on_refused: OnRefused = lambda _: None) -> Any:
+    """A value for uvicorn's `Config.http`: it makes connections that share one count of connections."""
+    return partial(LimitedProtocol, limiter=ConnectionLimiter(limits, on_refused))
 
 
 class LimitedProtocol(BoundedConnection):
@@ -45,30 +59,33 @@ class LimitedProtocol(BoundedConnection):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        limits: ConnectionLimits,
         limiter: ConnectionLimiter,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop, limits=limits, limiter=limiter)
+        super().__init__(config, server_state, app_state, _loop, limiter=limiter)
+        limits = limiter.limits
         self._max_head, self._max_fields = limits.max_header_bytes, limits.max_header_fields
         self._since = 0.0
-        """When the watched phase began, by the loop's clock."""
+        """When `_timed_state` began, by the loop's clock."""
         self._fed = 0
         """Bytes read since the request began, and at most one read more if others came in the same read."""
         self._begun = 0
         """Requests that had a part in the latest read."""
+        self._reads = b""
+        """The reads that the current head arrives in."""
         self._body_bytes = self._chunks = 0
 
     # ---- reading
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and watch the clock if the request is not complete with it."""
-        if self._discarding_input:
+        if self._state in DISCARDING:
             self._discard(len(data))
             return
-        if self._phase == IDLE:
-            self._begun, self._fed = 0, len(data)
+        if self._state is IDLE:
+            self._begun, self._fed, self._reads = 0, len(data), data
         else:
             self._begun, self._fed = 1, self._fed + len(data)
+            self._reads = self._reads + data if self._state is HEAD else data
         while data:
             try:
                 self.parser.feed_data(data)
@@ -83,34 +100,36 @@ class LimitedProtocol(BoundedConnection):
                     why if isinstance(why, LabeldError) else MalformedRequestError("This is not valid HTTP/1.1.")
                 )
                 return
-        if self._phase != IDLE:
+        if self._state is not HEAD:
+            self._reads = b""
+        if self._state is not IDLE:
             self._after_part()
-        elif self.cycle is None or self.cycle.response_complete:  # a stray line, or the rest of an answered request
+        elif self._begun and self.cycle.response_complete:  # NOTE: not after a stray line, which no time counts from
             self._wait_for_request()
 
     def _after_part(self) -> None:
         """A read ended within a request: look at its size and start its clock."""
-        if self._phase == HEAD and self._fed > self._max_head:
+        if self._state is HEAD and self._fed > self._max_head:
             if self._begun > 1:
                 self._fed = self._head_bytes()
             if self._fed > self._max_head:
                 self._refuse(self._head_too_large())
                 return
-        elif self._chunks and self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + MIB:
+        elif self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + READ_BYTES:
             self._refuse(BodyFramingError("The chunked body has more framing than data: send a Content-Length."))
             return
-        if self._phase != self._watched:
+        if self._state is not self._timed_state:
             self._stop_timer()
-            self._watched, self._since = self._phase, self.loop.time()
+            self._timed_state, self._since = self._state, self.loop.time()
             limits = self._limits
-            if self._phase == HEAD:
+            if self._state is HEAD:
                 self._timer = self.loop.call_later(limits.header_timeout, self._check_head)
             else:
                 self._timer = self.loop.call_later(min(BODY_GRACE, limits.body_timeout), self._check_body)
 
     def on_message_begin(self) -> None:
         """httptools: the first byte of a request."""
-        self._phase = HEAD
+        self._state = NEXT[self._state][BEGIN]
         self._begun += 1
         super().on_message_begin()
 
@@ -128,6 +147,8 @@ class LimitedProtocol(BoundedConnection):
         """httptools: the head is complete."""
         if self._fed > self._max_head and self._head_bytes() > self._max_head:
             raise self._head_too_large()
+        if self.parser.get_http_version() not in {"1.1", "1.0"} or self._is_foreign():
+            raise ProtocolVersionError
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise MalformedRequestError("This is no proxy: CONNECT is not supported.")
@@ -137,9 +158,9 @@ class LimitedProtocol(BoundedConnection):
                 f"More than {MAX_PIPELINED} requests wait on this connection: read the replies first.", 1.0, "pipelined"
             )
         if self.cycle is None:  # the first request ends the time of a fresh connection, which may be the longer one
-            self._unset_keepalive_if_required()
+            self._stop_idle_timer()
         super().on_headers_complete()
-        self._phase = BODY
+        self._state = NEXT[self._state][HEAD_COMPLETE]
         self._body_bytes = self._chunks = 0
         self.headers = []  # NOTE: trailers land here, where nobody reads them; the scope keeps the list of the head
         if self._draining:
@@ -165,9 +186,9 @@ class LimitedProtocol(BoundedConnection):
 
     def on_message_complete(self) -> None:
         """httptools: the request is complete."""
-        if self._phase == HEAD:  # it offers an upgrade
+        if self._state is HEAD:  # it offers an upgrade
             return
-        self._phase = IDLE
+        self._state = NEXT[self._state][COMPLETE]
         if self._timer is not None:
             self._stop_timer()
         cycle = self.cycle
@@ -179,6 +200,13 @@ class LimitedProtocol(BoundedConnection):
         fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
         version = self.parser.get_http_version().encode()
         return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
+
+    def _is_foreign(self) -> bool:
+        """Whether the request line ends in another protocol's name, of which the parser takes two for HTTP."""
+        if b"RTSP/" not in self._reads and b"ICE/" not in self._reads:
+            return False
+        begin = b"%s %s " % (self.parser.get_method(), self.url)
+        return any(begin + name in self._reads for name in (b"RTSP/", b"ICE/"))
 
     def _head_bytes(self) -> int:
         """Bytes of the head as far as it was parsed, counted as `name: value` lines."""

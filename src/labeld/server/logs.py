@@ -1,4 +1,4 @@
-"""What is written to stderr: warnings for people, or everything as lines of JSON, one of them for each request.
+"""The log on stderr: warnings for people, or everything as lines of JSON, one of them for each request.
 
 Whatever a client has sent stays inside its line: control characters are escaped, and what looks like an access token is
 blanked, wherever it stands. The texts of requests are written only if the settings say so.
@@ -7,10 +7,10 @@ blanked, wherever it stands. The texts of requests are written only if the setti
 import json
 import logging
 import re
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from labeld.server.log_output import BackgroundLineHandler, LineHandler, write_now
 from labeld.system.printable import printable
 
 if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
@@ -18,14 +18,16 @@ if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
     from labeld.types import ClassifyReply, ClassifyRequest
 
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
-"""What looks like an access token, of this server or of another."""
+"""Form of an access token, of this server or of another."""
 BLANKED = "hf_***"
+STDOUT, STDERR = 1, 2
+"""NOTE: file descriptors, because Python has no stream for one that was closed before it began."""
 
 logger = logging.getLogger("labeld.requests")
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; what an exception adds stands indented below it, so that no line can be forged."""
+    """A line for people; the traceback of an exception is indented below it, so that no line can be forged."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -58,13 +60,33 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(log_format: str) -> None:
-    """Begins to write to stderr in this process: warnings and errors and, as JSON, requests."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    """Write to stderr from now on in this process, which has one thread: warnings and errors."""
+    _install(LineHandler(STDERR), log_format)
+
+
+def configure_in_background(log_format: str) -> None:
+    """Write to stderr from now on, on a thread: warnings and errors and, as JSON, requests. `flush` ends it."""
+    handler = BackgroundLineHandler(STDERR)
+    _install(handler, log_format)
+    logging.captureWarnings(capture=True)
     if log_format == "json":
-        logging.captureWarnings(capture=True)
         logger.setLevel(logging.INFO)
+    handler.start()
+
+
+def _install(handler: logging.Handler, log_format: str) -> None:
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def dropped_lines() -> int:
+    """Lines of this process that could not be written."""
+    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, LineHandler))
+
+
+def flush() -> None:
+    """Write what waits, briefly: the last act of a process that ends."""
+    logging.shutdown()
 
 
 class LoggedRequest(Protocol):
@@ -123,13 +145,13 @@ class RequestLog:
         logger.info("request", extra={"fields": fields})
 
     def refused(self, status: int) -> None:
-        """One that the connection has refused before it was a request."""
+        """Log a request that the connection refused before the application saw it."""
         logger.info("refused by the connection", extra={"fields": {"status": status}})
 
 
 def announce(sentence: str, log_format: str) -> None:
-    """Says on stdout that the server is there, in the form of the log."""
+    """Say on stdout that the server answers, in the format of the log; nobody need read it."""
     if log_format == "json":
         record = logging.LogRecord(logger.name, logging.INFO, "", 0, sentence, None, None)
         sentence = JsonFormatter().format(record)
-    print(sentence, file=sys.stdout, flush=True)  # noqa: T201  # it is what the command prints
+    write_now(STDOUT, f"{sentence}\n".encode())

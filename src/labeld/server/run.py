@@ -1,14 +1,15 @@
-"""The way in: take the port and serve on it. What runs where is in `supervisor` and `worker`."""
+"""The entry point: bind the port and serve on it. `supervisor` and `worker` say which process does what."""
 
 import errno
 import logging
+import os
 import resource
 import socket
 
 from labeld.config.settings import ConnectionLimits, Listen
 from labeld.server import logs
 from labeld.server.supervisor import Supervisor
-from labeld.server.worker import BACKLOG, Address, AppFactory, ServerConfig
+from labeld.server.worker import BACKLOG, Address, AppFactory, ProcessOptions, WorkerOptions
 
 OTHER_FILES = 256
 """File descriptors besides those of the connections."""
@@ -20,16 +21,18 @@ def serve(
     app_factory: AppFactory,
     listen: Listen,
     connections: ConnectionLimits,
-    drain_timeout: float,
-    log_format: str = "text",
+    process: ProcessOptions,
 ) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends everything at once. SIGHUP replaces the workers.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends everything at once.
+
+    SIGHUP replaces the workers; with a controlling terminal it is what closing the terminal sends, and drains.
 
     Returns the exit code: 0 after an orderly end; 1 if the port cannot be had, the application does not start, or a
-    worker had to be killed after its drain (a sentence says which). A second signal does not return: the process
-    exits with 128 + its number. `drain_timeout` is in seconds. Call it in the main thread.
+    worker had to be killed after its drain (the log says which). A second signal does not return: the process
+    exits with 128 + its number. Call it in the main thread.
     """
-    logs.configure(log_format)
+    _open_standard_streams()
+    logs.configure(process.log_format)
     try:
         listener = bind(listen)
     except OSError as error:
@@ -37,9 +40,17 @@ def serve(
         return 1
     _allow_files(connections.max_connections + OTHER_FILES)
     address = Address(listen.host, listener.getsockname()[1])
-    config = ServerConfig(app_factory, address, connections, drain_timeout, log_format)
-    config.workers = listen.workers
-    return Supervisor(config, listener, drain_timeout).run()
+    options = WorkerOptions(app_factory, address, connections, process)
+    return Supervisor(options, listener, listen.workers).run()
+
+
+def _open_standard_streams() -> None:
+    """Give each standard stream that is closed to nobody, or the next file that is opened would be written to."""
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
 def bind(listen: Listen) -> socket.socket:

@@ -1,7 +1,4 @@
-"""A worker: the process that serves. It is started, watched and replaced by `supervisor`.
-
-NOTE: this subclasses uvicorn's internals, so uvicorn is pinned to one minor version in pyproject.toml.
-"""
+"""A worker: the process that serves. It is started, watched and replaced by `supervisor`."""
 
 import asyncio
 import contextlib
@@ -13,24 +10,34 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from multiprocessing import parent_process
+from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any, NamedTuple
 
-from uvicorn.config import STARTUP_FAILURE, Config
-from uvicorn.server import Server
+from uvicorn import Config, Server
 
 from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError
 from labeld.server import logs
+from labeld.server.connection_limits import OnRefused
+from labeld.server.lifespan import ManagedApp
+from labeld.server.uvicorn_internals import STARTUP_FAILURE
 from labeld.system import memory
 
+PING, DRAIN = b"ping", b"drain"
+"""From the supervisor: a question, and the order to drain at once."""
+STARTING, READY = b"starting", b"ready"
+"""From the worker: the answers to a ping; READY comes unasked, too, when the application has started."""
 ORPHAN_CHECK = 0.5
 """Seconds between two looks at whether the supervisor is still there."""
 ORPHAN_DRAIN = 3.0
 """Seconds a worker has to finish its answers when its supervisor is gone."""
 BACKLOG = 2048
 """Connections the kernel keeps waiting."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Those that the supervisor handles."""
 COLLECT_AFTER = 10_000
 """New objects after which Python looks for garbage among them, instead of 700. What was imported it never looks at:
 every request waited 80 ms for that (decision 16)."""
@@ -51,81 +58,101 @@ class Address(NamedTuple):
 
 
 AppFactory = Callable[[Address], Any]
-"""Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called in the
-signal handler when the drain begins, and its `on_refused(status)` for what the connection refuses."""
+"""Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called when the
+drain begins, on any thread or in a signal handler, and its `on_refused(status)` for what the connection refuses."""
 
 
-class ServerConfig(Config):
-    """uvicorn's configuration as labeld uses it; made in the supervisor, loaded in the workers."""
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """How processes begin, end and log. All times are in seconds."""
 
-    def __init__(
-        self,
-        app_factory: AppFactory,
-        address: Address,
-        limits: ConnectionLimits,
-        drain_timeout: float,
-        log_format: str = "text",
-    ) -> None:
-        self.log_format = log_format  # NOTE: uvicorn's constructor configures the log
-        super().__init__(
-            app_factory,
-            host=address.host,
-            port=address.port,
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            workers=1,
-            # NOTE: uvicorn's own check of a new worker, in a rolling restart only; it may have models to load.
-            timeout_worker_healthcheck=60,
-        )
-        self.app_factory, self.address, self.limits = app_factory, address, limits
-        self.timeout_graceful_shutdown = drain_timeout  # type: ignore[assignment]  # asyncio takes a float
+    drain_timeout: float = 30.0
+    """For requests in flight after SIGTERM, and after `drain_delay`."""
+    drain_delay: float = 0.0
+    """After SIGTERM, in which requests are still taken although /ready is 503."""
+    start_grace: float = 3.0
+    """For which a request waits while the application starts."""
+    log_format: str = "text"
 
-    def configure_logging(self) -> None:
-        """Warnings and errors to stderr, one line each; called by uvicorn in every process."""
-        logs.configure(self.log_format)
-        super().configure_logging()
 
-    def load(self) -> None:
-        """Choose the protocol class; here and not in the constructor, so that the supervisor stays light."""
-        from labeld.server.http_protocol import limited_protocol  # noqa: PLC0415  # as the docstring says
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What a worker serves, and how."""
 
-        self.http = limited_protocol(self.limits)
-        super().load()
-
-    def load_app(self) -> Any:
-        """Make the application."""
-        return self.app_factory(self.address)
+    app_factory: AppFactory
+    address: Address
+    limits: ConnectionLimits
+    process: ProcessOptions
 
 
 class LabeldServer(Server):
     """uvicorn's server with an orderly end: SIGTERM drains and the process ends with 0.
 
     A second SIGTERM changes nothing here, because systemd and process groups send the signal to the worker and to the
-    supervisor, which passes it on: ending at once is the supervisor's decision, and it kills. SIGINT is ignored for
-    the same reason: a terminal's Ctrl+C reaches both.
+    supervisor, which passes it on: ending at once is the supervisor's decision, and it kills. SIGINT and SIGHUP are
+    ignored for the same reason: those of a terminal reach both.
     """
+
+    def __init__(self, app: Any, options: WorkerOptions, supervisor: Connection, *, at_once: bool) -> None:
+        process = options.process
+        self._app, self._drain_delay, self._supervisor = app, process.drain_delay, supervisor
+        self._managed = ManagedApp(app, self, at_once=at_once, start_grace=process.start_grace)
+        self._loop: asyncio.AbstractEventLoop
+        self._stopping = False
+        self.exit_code = 0
+        super().__init__(_configure(self._managed, options, getattr(app, "on_refused", lambda _: None)))
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until the drain is over, and answer the supervisor's pings in the event loop that serves."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._supervisor.fileno(), self._on_supervisor_message)
+        await super().serve(sockets)
+
+    def ready(self) -> None:
+        """Let the supervisor know at once: it must not take a worker that has served for one that cannot start."""
+        with contextlib.suppress(OSError):
+            self._supervisor.send_bytes(READY)
+
+    def _on_supervisor_message(self) -> None:
+        try:
+            message = self._supervisor.recv_bytes()
+            if message == PING:
+                self._supervisor.send_bytes(READY if self._managed.serving else STARTING)
+            elif message == DRAIN:
+                self.drain()
+        except (OSError, EOFError):  # the supervisor has ended
+            self._loop.remove_reader(self._supervisor.fileno())
+
+    def give_up(self, code: int) -> None:
+        """End, with this exit code, because the application cannot go on."""
+        self.exit_code = code
+        self.drain()
+
+    def drain(self) -> None:
+        """Take no more requests, answer those in flight, and end. May be called on any thread, in a handler too."""
+        self.should_exit = True
+        stop_loading = getattr(self._app, "stop_loading", None)
+        if stop_loading is not None:
+            stop_loading()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Listen to SIGTERM; unlike uvicorn, do not raise it again after the drain."""
-        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
         yield
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the drain."""
+    def _on_sigterm(self, sig: int, frame: FrameType | None) -> None:
+        """Begin the drain, after its delay."""
         del sig, frame
-        self.should_exit = True
-        stop_loading = getattr(self.config.loaded_app, "stop_loading", None)
-        if stop_loading is not None:
-            stop_loading()
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._drain_delay and self._managed.serving:
+            self._managed.leave()
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_delay, self.drain)
+        else:
+            self.drain()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the connections that wait, close the listener, and drain."""
@@ -134,31 +161,71 @@ class LabeldServer(Server):
         await super().shutdown(sockets)
 
 
-def work(server: LabeldServer, sockets: list[socket.socket]) -> None:
-    """Serve until told to stop; runs in the worker process. Raises SystemExit(STARTUP_FAILURE) if it cannot start."""
+def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection, *, at_once: bool) -> None:
+    """All that the worker process does: drop the supervisor's signal handlers, and serve until SIGTERM.
+
+    `at_once` says whether it takes connections before its application has started. Raises SystemExit with a code:
+    STARTUP_FAILURE if it cannot start.
+    """
+    signal.set_wakeup_fd(-1)
+    for sig in SIGNALS:
+        signal.signal(sig, signal.SIG_DFL if sig == signal.SIGTERM else signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    logs.configure_in_background(options.process.log_format)
     gc.disable()  # there is no garbage among what is imported, and looking for it takes 25 ms
     memory.limit_arenas()
-    threading.Thread(target=_follow_supervisor, name="orphan-watch", daemon=True).start()
     try:
-        server.config.load()
+        server = LabeldServer(_make_app(options), options, supervisor, at_once=at_once)
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(COLLECT_AFTER)
+        threading.Thread(target=_follow_supervisor, args=(server,), name="orphan-watch", daemon=True).start()
+        server.run([listener])
+        if server.exit_code:
+            raise SystemExit(server.exit_code)
+    finally:
+        logs.flush()
+
+
+def _make_app(options: WorkerOptions) -> Any:
+    try:
+        return options.app_factory(options.address)
     except LabeldError as error:
         logger.error("%s", error)  # noqa: TRY400  # its sentence says all
-        raise SystemExit(STARTUP_FAILURE) from None
     except Exception:  # the boundary of the process
         logger.exception("The application could not be made.")
-        raise SystemExit(STARTUP_FAILURE) from None
-    gc.freeze()
-    gc.enable()
-    gc.set_threshold(COLLECT_AFTER)
-    server.run(sockets)
+    raise SystemExit(STARTUP_FAILURE)
 
 
-def _follow_supervisor() -> None:
+def _configure(app: ManagedApp, options: WorkerOptions, on_refused: OnRefused) -> Config:
+    # NOTE: imported here so that the supervisor stays light
+    from labeld.server.http_protocol import limited_protocol  # noqa: PLC0415
+
+    return Config(
+        app,
+        host=options.address.host,
+        port=options.address.port,
+        http=limited_protocol(options.limits, on_refused),
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        workers=1,
+        timeout_graceful_shutdown=options.process.drain_timeout,  # type: ignore[arg-type]  # asyncio takes a float
+    )
+
+
+def _follow_supervisor(server: LabeldServer) -> None:
     """Without a supervisor drain briefly and end, so that no orphan holds the port."""
     supervisor = parent_process()
     assert supervisor is not None, "work() runs in a child of the supervisor"
-    while os.getppid() == supervisor.pid:  # NOTE: other workers hold the pipe that would tell of its end
+    while os.getppid() == supervisor.pid:  # NOTE: other workers hold the other end of the pipe: no end of file
         time.sleep(ORPHAN_CHECK)
-    os.kill(os.getpid(), signal.SIGTERM)
+    server.drain()
     time.sleep(ORPHAN_DRAIN)
     os._exit(1)

@@ -18,6 +18,7 @@ def application(settings: Settings, first: Semaphore, address: Address) -> Any:
     from labeld.server.logs import announce  # noqa: PLC0415
     from labeld.service.build import Hosting, open_authenticator, open_service  # noqa: PLC0415
     from labeld.web.app import App  # noqa: PLC0415
+    from labeld.web.monitoring.log_lines import LogLines  # noqa: PLC0415
 
     def on_ready(models: list[str], code: str | None) -> None:
         sentence = f"labeld {version('labeld')} answers at {address.url} with {', '.join(models)}"
@@ -27,4 +28,5 @@ def application(settings: Settings, first: Semaphore, address: Address) -> Any:
             announce(f"Make access tokens in a browser (once, within an hour): {link}", settings.logs.log_format)
 
     metrics = Metrics()
+    metrics.watch(LogLines())
     return App(settings, partial(open_service, hosting=Hosting(metrics)), open_authenticator, on_ready, metrics)

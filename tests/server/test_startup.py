@@ -1,0 +1,115 @@
+"""A server that is still starting: alive from the first moment on, ready later."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import time
+
+from tests.server.test_supervisor import in_flight
+from tests.support.asgi_probe import Probe, alive, probe, request, wait_until
+
+
+@contextlib.contextmanager
+def starting(**options):
+    """A probe whose port is open, and whose application is not ready for seconds."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    server = Probe(listen={"port": port}, **options)
+    server.port = port
+    try:
+        assert wait_until(lambda: opened(port), 10)
+        yield server
+    finally:
+        server.process.kill()
+        server.process.communicate(timeout=10)
+
+
+def opened(port):
+    """Whether somebody listens there."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_alive_before_it_is_ready():
+    """/health is 200 while the application starts, /ready 503, and the ready line comes after that."""
+    with starting(start="slow 2") as server:
+        begin = time.monotonic()
+        health = server.ask(request("/health"))
+        ready = server.ask(request("/ready"))
+
+        assert time.monotonic() - begin < 1.5
+        assert (health.status, json.loads(health.body)) == (200, {"status": "ok"})
+        assert (ready.status, ready.headers["retry-after"]) == (503, "1")
+        assert "starting" in ready.error
+        server.wait_ready()
+        assert server.ask(request("/ready")).status == 200
+        assert server.end() == (0, "")
+
+
+def test_requests_wait_for_the_start():
+    """A request that comes while the application starts is answered by it, once it is ready."""
+    with starting(start="slow 1") as server:
+        reply = server.ask(request("/early", b"body"))
+
+        assert (reply.status, json.loads(reply.body)["bytes"]) == (200, 4)
+
+
+def test_requests_do_not_wait_for_long():
+    """Beyond the grace the reply is 503, with the time to come back."""
+    with starting(start="slow 5", process={"start_grace": 0.5}) as server:
+        begin = time.monotonic()
+        reply = server.ask(request("/early", b"body"))
+
+        assert 0.4 < time.monotonic() - begin < 2
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+
+
+def test_start_that_fails_after_a_while():
+    """The reason is printed, requests that wait get a 503, and the exit code is 1."""
+    with starting(start="slow 1 fail") as server:
+        assert server.ask(request("/early")).status == 503
+        _, errors = server.process.communicate(timeout=10)
+
+        assert server.process.returncode == 1
+        assert b"No model is there." in errors
+        assert errors.endswith(b"the worker could not start: stopping\n")
+
+
+def test_successor_takes_no_request_before_it_is_ready(tmp_path):
+    """SIGHUP: while the new worker starts, the old one answers everything."""
+    with probe(start=str(tmp_path / "slow-from-now-on")) as server:
+        (tmp_path / "slow-from-now-on").write_text("slow 2")
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            assert json.loads(server.ask(request()).body)["pid"] == server.worker
+            assert time.monotonic() - begin < 0.5
+        new = server.wait_ready()
+
+        assert wait_until(lambda: not alive(server.worker), 3)
+        assert json.loads(server.ask(request()).body)["pid"] == new
+
+
+def test_one_of_two_workers_is_replaced(tmp_path):
+    """While one worker starts anew, the other one answers everything."""
+    slow = tmp_path / "slow-from-now-on"
+    with probe(start=str(slow), listen={"workers": 2}) as server:
+        other = server.wait_ready()
+        slow.write_text("slow 2")
+        time.sleep(1.2)  # the supervisor knows that both are ready
+        server.process.send_signal(0)
+        subprocess.run(["kill", "-KILL", str(server.worker)], check=True)
+        time.sleep(0.2)
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            assert json.loads(server.ask(request()).body)["pid"] == other
+
+
+def test_stop_while_it_starts():
+    """SIGTERM before the application is ready ends in order, with code 0."""
+    with starting(start="slow 1") as server, in_flight(server, 0):
+        assert server.end()[0] == 0
