@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from labeld.server import logs
 from labeld.server.logs import JsonFormatter, TextFormatter
 from tests.support.access_tokens import AccessTokens, some_access_tokens
@@ -264,3 +266,24 @@ def test_the_form_is_chosen_once_for_the_process(capfd: pytest.CaptureFixture[st
     text, line = capfd.readouterr().out.splitlines()
 
     assert ("labeld answers", "labeld answers") == (text, json.loads(line)["message"])
+
+
+def test_what_a_library_writes_itself_is_a_line_of_json(tmp_path: Path) -> None:
+    """A tokenizer whose pattern backtracks panics on file descriptor 2, and the log stays JSON to its last line."""
+    folder = tmp_path / "models" / "org" / "backtracks"
+    shutil.copytree(BUNDLED / DEFAULT_MODEL, folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
+    split = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    tokenizer["pre_tokenizer"] = split
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    config = json.loads((folder / "tokenizer_config.json").read_bytes())
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with serving(tmp_path, "--log-format", "json", "--models-dir", str(tmp_path / "models")) as server:
+        reply = server.post("/models/org/backtracks", json={"inputs": "a" * 4000 + "!"})
+        log = tmp_path / "stderr"
+        assert wait_until(lambda: "labeld.stderr" in log.read_text(), 10), log.read_text()
+
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert reply.status_code == 500
+    assert any("panicked" in line["message"] for line in lines if line["logger"] == "labeld.stderr")

@@ -64,9 +64,9 @@ def configure(log_format: str) -> None:
     _install(LineHandler(STDERR), log_format)
 
 
-def configure_in_background(log_format: str) -> None:
-    """Write to stderr from now on, on a thread: warnings and errors and, as JSON, requests. `flush` ends it."""
-    handler = BackgroundLineHandler(STDERR)
+def configure_in_background(log_format: str, file: int = STDERR) -> None:
+    """Write to a file descriptor from now on, on a thread: warnings and, as JSON, requests. `flush` ends it."""
+    handler = BackgroundLineHandler(file)
     _install(handler, log_format)
     logging.captureWarnings(capture=True)
     if log_format == "json":

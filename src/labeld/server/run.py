@@ -8,6 +8,7 @@ import socket
 
 from labeld.config.settings import ConnectionLimits, Listen
 from labeld.server import logs
+from labeld.server.native_stderr import NativeStderr
 from labeld.server.supervisor import Supervisor
 from labeld.server.worker import BACKLOG, Address, AppFactory, ProcessOptions, WorkerOptions
 
@@ -40,7 +41,8 @@ def serve(
         return 1
     _allow_files(connections.max_connections + OTHER_FILES)
     address = Address(listen.host, listener.getsockname()[1])
-    options = WorkerOptions(app_factory, address, connections, process)
+    stderr = NativeStderr() if process.log_format == "json" else None
+    options = WorkerOptions(app_factory, address, connections, process, stderr)
     return Supervisor(options, listener, listen.workers).run()
 
 

@@ -23,6 +23,7 @@ from labeld.errors import LabeldError
 from labeld.server import logs
 from labeld.server.connection_limits import OnRefused
 from labeld.server.lifespan import ManagedApp
+from labeld.server.native_stderr import NativeStderr
 from labeld.server.uvicorn_internals import STARTUP_FAILURE
 from labeld.system import memory
 
@@ -83,6 +84,8 @@ class WorkerOptions:
     address: Address
     limits: ConnectionLimits
     process: ProcessOptions
+    stderr: NativeStderr | None = None
+    """Where the log is JSON: the pipe in place of file descriptor 2, so that no library's line stands in it."""
 
 
 class LabeldServer(Server):
@@ -171,7 +174,7 @@ def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection
     for sig in SIGNALS:
         signal.signal(sig, signal.SIG_DFL if sig == signal.SIGTERM else signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    logs.configure_in_background(options.process.log_format)
+    _begin_log(options)
     gc.disable()  # there is no garbage among what is imported, and looking for it takes 25 ms
     memory.limit_arenas()
     try:
@@ -185,6 +188,14 @@ def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection
             raise SystemExit(server.exit_code)
     finally:
         logs.flush()
+
+
+def _begin_log(options: WorkerOptions) -> None:
+    if options.stderr is None:
+        logs.configure_in_background(options.process.log_format)
+    else:
+        logs.configure_in_background(options.process.log_format, options.stderr.log_file)
+        options.stderr.redirect()
 
 
 def _make_app(options: WorkerOptions) -> Any:
