@@ -55,3 +55,9 @@ def state_of(request: Mapping[str, object]) -> RequestState:
     state = request["state"]
     assert isinstance(state, RequestState)
     return state
+
+
+def client_address(scope: Scope) -> str:
+    """The address that the connection comes from: behind a proxy the proxy's own; empty over a unix socket."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

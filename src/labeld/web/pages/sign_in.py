@@ -11,6 +11,7 @@ from labeld.auth.errors import UnknownTokenError
 from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
 from labeld.web.pages.rendering import origin, page
+from labeld.web.request_state import client_address
 from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import end_session
 
@@ -36,13 +37,12 @@ async def sign_in(site: Site, request: Request) -> Response:
 async def take_sign_in(site: Site, request: Request) -> Response:
     """Begins a session if the access token or the code is valid."""
     fields = await read_form(request)
-    if seconds := site.login_throttle.seconds_to_wait():
-        sentence = f"There were too many wrong attempts: try again in {seconds} seconds."
-        return await _show(site, request, fields, 429, sentence, {"retry-after": str(seconds)})
     try:
         access_token = await _identified(site, fields)
     except UnknownTokenError:
-        site.login_throttle.wrong()
+        if seconds := site.login_throttle.wrong(client_address(request.scope)):
+            sentence = f"There were too many wrong attempts from your address: try again in {seconds} seconds."
+            return await _show(site, request, {**fields, "code": ""}, 429, sentence, {"retry-after": str(seconds)})
         what = "link was used already, has expired, or is not of this server" if "code" in fields else _UNKNOWN_TOKEN
         return await _show(site, request, {**fields, "code": ""}, 403, f"This {what}.")
     if access_token is not None and access_token.role != "admin":
