@@ -190,6 +190,12 @@ class InputLimits:
     """Limits of one request."""
 
     max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", minimum=1)
+    max_partial_bytes: int = setting(
+        256 * MIB,
+        "Bytes of bodies that have arrived in part, per worker, and a quarter of them from one address, loopback "
+        "excepted; beyond that 429.",
+        minimum=1,
+    )
     max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4)
     max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", minimum=16)
     max_inputs: int = setting(1000, "Texts in one request; beyond that 400.", minimum=1)

@@ -41,9 +41,10 @@ from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
-from labeld.web.request_body import cancel_on_disconnect, read_body
+from labeld.web.request_body import BodyReader, cancel_on_disconnect
 from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
+from labeld.web.security.forms import read_form
 from labeld.web.security.origins import Origins, preflight
 from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
 
@@ -78,6 +79,7 @@ class App:
         self._settings, self._open_service, self._open_authenticator = settings, open_service, open_authenticator
         self._on_ready, self._metrics, self._origins = on_ready, metrics, Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
+        self._bodies = BodyReader(settings.inputs)
         self._service: Service  # set when the lifespan starts, before the first request
         self._access: Access  # as is this
         self._site: Site  # and this
@@ -193,6 +195,8 @@ class App:
 
     def _page(self, page: Page) -> Handler:
         async def answer(request: Request) -> Response:
+            if page.method == "POST":
+                state_of(request).form = await read_form(request, self._bodies)
             with nullcontext() if page.always else self._service.admission():
                 return await page.answer(self._site, request)
 
@@ -205,10 +209,11 @@ class App:
         service, limits = self._service, self._settings.inputs
         state = state_of(request)
         state.classifies = True
-        with service.admission():
-            is_early = self._log or (state.access_token and state.access_token.models)
-            model = self._permitted_model(request) if is_early else None
-            body = await read_body(request.receive, state.headers, limits)
+        service.require_room()
+        is_early = self._log or (state.access_token and state.access_token.models)
+        model = self._permitted_model(request) if is_early else None
+        body = await self._bodies.read(request, limits.max_body_bytes)
+        with service.admission():  # NOTE: not before, so that a body that crawls takes nobody's place
             query = request.scope["query_string"].decode("latin-1")
             asked = state.asked = parse_request(body, state.headers, query, limits)
             model = model or self._permitted_model(request)

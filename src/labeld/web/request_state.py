@@ -33,6 +33,8 @@ class RequestState:
     """Of the caller; None where nobody needs to be known."""
     model: str | None = None
     """The id of the model that it names, once that is found."""
+    form: dict[str, str] = field(default_factory=dict)
+    """Fields of the form that a page has sent, by name."""
     asked: ClassifyRequest | None = None
     reply: ClassifyReply | None = None
 

@@ -11,8 +11,7 @@ from labeld.auth.errors import UnknownTokenError
 from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
 from labeld.web.pages.rendering import origin, page
-from labeld.web.request_state import client_address
-from labeld.web.security.forms import read_form
+from labeld.web.request_state import client_address, state_of
 from labeld.web.security.sessions import end_session
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
@@ -36,7 +35,7 @@ async def sign_in(site: Site, request: Request) -> Response:
 
 async def take_sign_in(site: Site, request: Request) -> Response:
     """Begins a session if the access token or the code is valid."""
-    fields = await read_form(request)
+    fields = state_of(request).form
     try:
         access_token = await _identified(site, fields)
     except UnknownTokenError:
@@ -60,7 +59,6 @@ _UNKNOWN_TOKEN = "access token is unknown, revoked or expired"  # noqa: S105
 async def sign_out(site: Site, request: Request) -> Response:
     """Ends the session of this browser."""
     del site
-    await read_form(request)
     return to_page("/sign-in", end_session(secure=is_secure(request)))
 
 

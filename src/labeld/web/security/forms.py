@@ -6,9 +6,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from labeld.auth.errors import ForeignOriginError, FormTooLargeError
-from labeld.config.settings import InputLimits
 from labeld.errors import BodyTooLargeError, InvalidRequestError
-from labeld.web.request_body import read_body
+from labeld.web.request_body import BodyReader
 from labeld.web.security.origins import is_same
 
 FORM_BYTES, FIELDS = 16 * 1024, 20
@@ -16,14 +15,14 @@ MEDIA_TYPE = "application/x-www-form-urlencoded"
 _ORIGIN = re.compile(r"[a-z]+://[^/?#]*")
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, bodies: BodyReader) -> dict[str, str]:
     """The fields of a form, by name. Raises ForeignOriginError, BodyTooLargeError, or InvalidRequestError."""
     require_own_page(request)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != MEDIA_TYPE:
         raise InvalidRequestError(f"A form must come as {MEDIA_TYPE}, as browsers send it.")
     try:
-        body = await read_body(request.receive, request.headers, InputLimits(max_body_bytes=FORM_BYTES))
+        body = await bodies.read(request, FORM_BYTES)
     except BodyTooLargeError:
         raise FormTooLargeError(FORM_BYTES) from None
     try:
