@@ -15,6 +15,7 @@ from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
 from labeld.config import settings
+from labeld.config.access import Access
 from labeld.config.hub import Hub
 from labeld.config.load import load
 from labeld.errors import LabeldError, SettingsError
@@ -39,7 +40,7 @@ def run() -> None:
         sys.exit(f"labeld: {error}")
 
 
-def _any_token(access: settings.Access) -> bool:
+def _any_token(access: Access) -> bool:
     """Whether a key was ever made; also when the database is away, because then the server lets nobody in."""
     location = locate(access.tokens_db)
     if not location.made():

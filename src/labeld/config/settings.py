@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from labeld.config.access import Access, Sites
 from labeld.config.fields import ByteSize, setting
 from labeld.config.hub import Hub, Policy
 from labeld.errors import SettingsError
@@ -141,37 +142,6 @@ class Answers:
     )
     cache_secret: str | None = setting(
         None, "Signs the answers in Redis; only answers signed with the same secret are read.", secret=True
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may use the server."""
-
-    tokens_db: str | None = setting(
-        None,
-        "Database of the access tokens: a SQLite file, or postgresql://user@host/database (needs labeld[postgres]); "
-        "default: ~/.local/share/labeld/tokens.sqlite3. Back up the database and its .secret together.",
-    )
-    tokens_secret: str | None = setting(
-        None,
-        "64 hexadecimal digits with which access tokens are hashed; all servers of one database share them. Required "
-        "with PostgreSQL; default: a file beside the SQLite file, which is made once.",
-        secret=True,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Sites:
-    """Accepted Host names, and web pages that may use the API."""
-
-    hosts: tuple[str, ...] = setting(
-        (),
-        "Accepted Host names beside localhost and IP addresses (comma-separated); others are refused.",
-    )
-    origins: tuple[str, ...] = setting(
-        (),
-        "Origins whose web pages may use the API from browsers: https://example.org (comma-separated).",
     )
 
 
