@@ -28,9 +28,11 @@ class Sites:
 
     hosts: tuple[str, ...] = setting(
         (),
-        "Accepted Host names beside localhost and IP addresses (comma-separated); others are refused.",
+        "Accepted Host names beside localhost and IP addresses (comma-separated), .example.org for a domain and all below "
+        "it; others are refused.",
     )
     origins: tuple[str, ...] = setting(
         (),
-        "Origins whose web pages may use the API from browsers: https://example.org (comma-separated).",
+        "Origins whose web pages may use the API from browsers: https://example.org, chrome-extension://<id>, "
+        "tauri://localhost (comma-separated).",
     )

@@ -44,8 +44,9 @@ from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.request_body import BodyReader, cancel_on_disconnect
 from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
+from labeld.web.security.cors import preflight
+from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
-from labeld.web.security.origins import Origins, preflight
 from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from starlette.types import Scope
 from labeld.auth.records import AccessToken
 from labeld.error_reply import request_id
 from labeld.types import ClassifyReply, ClassifyRequest
-from labeld.web.security.origins import RequestOrigin
+from labeld.web.security.cors import RequestOrigin
 
 
 @dataclass(slots=True)
