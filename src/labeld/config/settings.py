@@ -117,7 +117,9 @@ class Queue:
 
     max_in_flight: int = setting(512, "Requests in flight; one more is refused with 429.", minimum=1)
     queue_seconds: float = setting(
-        2.0, "Seconds of work that may wait per model, at its measured speed; beyond that 429.", minimum=0.1
+        2.0,
+        "Seconds of work per model, at its measured speed; a request that finds as much waiting before it gets 429.",
+        minimum=0.1,
     )
     queue_timeout: float = setting(
         10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
