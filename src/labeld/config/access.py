@@ -28,8 +28,8 @@ class Sites:
 
     hosts: tuple[str, ...] = setting(
         (),
-        "Accepted Host names beside localhost and IP addresses (comma-separated), .example.org for a domain and all below "
-        "it; others are refused.",
+        "Accepted Host names beside localhost and IP addresses (comma-separated), .example.org for a domain and all "
+        "below it; others are refused.",
     )
     origins: tuple[str, ...] = setting(
         (),

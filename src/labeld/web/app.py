@@ -41,6 +41,7 @@ from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
+from labeld.web.paths import join_slashes
 from labeld.web.request_body import BodyReader, cancel_on_disconnect
 from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
@@ -99,6 +100,7 @@ class App:
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
+            join_slashes(scope)
             state.origin = self._origins.request_origin(scope, state.headers)
             send = state.origin.replying(send)
             if (allowed := preflight(scope, state.headers, state.origin)) is not None:
@@ -142,6 +144,8 @@ class App:
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the request, and answers it."""
         state = state_of(scope)
+        if not state.classifies:  # whose replies have it already
+            response.headers.setdefault("x-request-id", state.request_id)
         seconds = time.perf_counter() - state.began
         self._metrics.request(state.route, response.status_code, seconds)
         if state.classifies:
@@ -190,7 +194,7 @@ class App:
         async def answer(request: Request) -> Response:
             with self._service.admission():
                 body, headers = await look_up(self._service, request)
-            return json_response(body, {"x-request-id": state_of(request).request_id, **headers})
+            return json_response(body, headers)
 
         return answer
 

@@ -55,6 +55,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "minimum": 1,
         "description": "Tokens to keep, special tokens included; by itself it switches truncation on.",
     },
+    "return_all_scores": {
+        "type": "boolean",
+        "nullable": True,
+        "description": "Of transformers 4: false is top_k 1, true and null are all labels; top_k wins. Use top_k.",
+    },
 }
 """The members of `parameters` in the body."""
 
