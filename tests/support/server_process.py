@@ -19,7 +19,7 @@ from typing import Any
 import requests
 
 LABELD = str(Path(sys.executable).with_name("labeld"))
-READY = re.compile(r"answers at (http://\S+) with (.+)\n")
+READY = re.compile(r"answers at ((?:http://|unix:)\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
 NO_CACHE = ("--cache-bytes", "0")

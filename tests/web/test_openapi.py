@@ -12,7 +12,7 @@ import requests
 
 from labeld.config.settings import Settings
 from labeld.web.openapi import openapi
-from tests.support.access_tokens import Keys
+from tests.support.access_tokens import AccessTokens
 from tests.support.server_process import Server, serving
 
 MODEL = "labeld/sentiment-en"
@@ -26,18 +26,18 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+def access_tokens(tmp_path_factory: pytest.TempPathFactory) -> AccessTokens:
     """Access tokens, one of them for everything that classifies."""
-    made = Keys(tmp_path_factory.mktemp("keys") / "tokens.sqlite3")
+    made = AccessTokens(tmp_path_factory.mktemp("tokens") / "tokens.sqlite3")
     made.make("all")
     return made
 
 
 @pytest.fixture(scope="module")
-def closed(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def closed(access_tokens: AccessTokens, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that needs an access token."""
     folder = tmp_path_factory.mktemp("closed")
-    with serving(folder, "--tokens-db", str(keys.path)) as running:
+    with serving(folder, "--tokens-db", str(access_tokens.path)) as running:
         yield running
 
 
@@ -62,12 +62,12 @@ def module(name: str) -> Any:
 
 
 @pytest.mark.usefixtures("generated")
-def test_a_generated_client_works_with_a_token(closed: Server, keys: Keys) -> None:
+def test_a_generated_client_works_with_a_token(closed: Server, access_tokens: AccessTokens) -> None:
     """It classifies and asks what needs a token; a token that does not count gets the error as it is described."""
     models, classify = module("models"), module("api.default.classify")
     body = models.ClassifyBody.from_dict({"inputs": ["good day", {"text": "bad", "text_pair": "day"}]})
     switch = classify.ClassifyXUseCache("false")
-    with module("client").AuthenticatedClient(base_url=closed.url, token=keys.tokens["all"]) as client:
+    with module("client").AuthenticatedClient(base_url=closed.url, token=access_tokens.tokens["all"]) as client:
         reply = classify.sync_detailed(MODEL, client=client, body=body, x_use_cache=switch)
         assert [200, 2, 2] == [reply.status_code, *map(len, reply.parsed)]
         assert 1.0 == pytest.approx(sum(one.score for one in reply.parsed[0]))

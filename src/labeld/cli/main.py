@@ -89,7 +89,8 @@ def serve(
             "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
         )
     chosen.hub_policy()
-    require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
+    if not chosen.listen.uds:
+        require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
     from labeld.server.run import serve as run_server  # noqa: PLC0415
     from labeld.server.worker import ProcessOptions  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server

@@ -22,6 +22,9 @@ class Listen:
 
     host: str = setting("127.0.0.1", "Address to listen on.")
     port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", minimum=0, maximum=65535)
+    uds: Path | None = setting(
+        None, "Unix socket to listen on instead of host and port; its owner and its group may connect."
+    )
     workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", minimum=1)
     allow_anonymous: bool = setting(
         False, "Listen on an address other than loopback although anybody who reaches it may use the models."
@@ -29,7 +32,9 @@ class Listen:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the address."""
+        """Whether only this machine can reach the address; over a Unix socket nobody else can."""
+        if self.uds:
+            return True
         try:
             return self.host == "localhost" or ip_address(self.host).is_loopback
         except ValueError:

@@ -92,6 +92,8 @@ def origin(request: Request) -> str:
     host = request.headers.get("host", "")
     if not HOST.fullmatch(host):
         name, port = request.scope.get("server") or ("localhost", 80)
+        if port is None:  # a Unix socket
+            return f"{scheme}://localhost"
         host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
     return f"{scheme}://{host}"
 
