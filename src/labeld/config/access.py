@@ -31,6 +31,10 @@ class Sites:
         "Accepted Host names beside localhost and IP addresses (comma-separated), .example.org for a domain and all "
         "below it; others are refused.",
     )
+    root_path: str = setting(
+        "",
+        "Path at which a reverse proxy serves this server, such as /labeld; requests may come with and without it.",
+    )
     origins: tuple[str, ...] = setting(
         (),
         "Origins whose web pages may use the API from browsers: https://example.org, chrome-extension://<id>, "

@@ -41,7 +41,7 @@ from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
-from labeld.web.paths import join_slashes
+from labeld.web.paths import Paths
 from labeld.web.request_body import BodyReader, cancel_on_disconnect
 from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
@@ -86,7 +86,8 @@ class App:
         self._access: Access  # as is this
         self._site: Site  # and this
         self._stop_loading: Callable[[], None] = lambda: None
-        self._openapi = json.dumps(openapi(settings.inputs)).encode()
+        self._paths = Paths(settings.sites)
+        self._openapi = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
         self.routes = self._routes()
         self._router = Router(routes=self.routes, redirect_slashes=False)
 
@@ -97,10 +98,10 @@ class App:
             return
         state = begin_request(scope)
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
+        self._paths.prepare(scope)
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
-            join_slashes(scope)
             state.origin = self._origins.request_origin(scope, state.headers)
             send = state.origin.replying(send)
             if (allowed := preflight(scope, state.headers, state.origin)) is not None:

@@ -149,8 +149,8 @@ NEED_TOKEN = {"/info", "/metrics", "/status", "/api/whoami-v2", "/models/{model_
 """GETs that need one; those that classify all do."""
 
 
-def openapi(limits: InputLimits) -> dict[str, Any]:
-    """The OpenAPI 3.0 document of the routes, with this server's limits."""
+def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
+    """The OpenAPI 3.0 document of the routes, with this server's limits and the path at which it is served."""
     classify = _classify(limits)
     model_id = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
     paths: dict[str, Any] = {"/": {"post": {"operationId": "classify_with_default", **classify}}}
@@ -175,6 +175,7 @@ def openapi(limits: InputLimits) -> dict[str, Any]:
     return {
         "openapi": "3.0.3",
         "info": {"title": "labeld", "version": version("labeld"), "description": "Text classification."},
+        "servers": [{"url": prefix or "/"}],
         "paths": paths,
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }

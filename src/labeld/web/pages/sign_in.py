@@ -10,7 +10,8 @@ from starlette.types import Scope
 from labeld.auth.errors import UnknownTokenError
 from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
-from labeld.web.pages.rendering import origin, page
+from labeld.web.pages.rendering import address, page
+from labeld.web.paths import PREFIX
 from labeld.web.request_state import client_address, state_of
 from labeld.web.security.sessions import end_session
 
@@ -102,14 +103,14 @@ async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
 
 def to_sign_in(scope: Scope) -> Response:
     """A redirect to the sign-in form, which leads back to the page."""
-    path = scope["path"] if scope["method"] in {"GET", "HEAD"} else TOKENS
+    path = scope["path"].removeprefix(PREFIX.get()) if scope["method"] in {"GET", "HEAD"} else TOKENS
     return to_page(f"/sign-in?next={quote(own_path(path), safe='/')}")
 
 
 def to_page(path: str, cookie: str | None = None) -> Response:
-    """A redirect (303) to another page after a form, which may set a cookie."""
+    """A redirect (303) to another page of this server after a form, which may set a cookie."""
     headers = {**HEADERS, **({"set-cookie": cookie} if cookie else {})}
-    return RedirectResponse(path, status_code=303, headers=headers)
+    return RedirectResponse(PREFIX.get() + path, status_code=303, headers=headers)
 
 
 def own_path(path: str) -> str:
@@ -119,4 +120,4 @@ def own_path(path: str) -> str:
 
 def is_secure(request: Request) -> bool:
     """Whether the browser uses https."""
-    return origin(request).startswith("https:")
+    return address(request).startswith("https:")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from labeld.auth.errors import TokenNotFoundError, TokenRequestError
 from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
-from labeld.web.pages.rendering import origin, page
+from labeld.web.pages.rendering import address, page
 from labeld.web.pages.sign_in import HEADERS, TOKENS, is_secure, to_page
 from labeld.web.pages.token_form import PERIODS, TokenForm, read_token_form
 from labeld.web.request_state import state_of
@@ -96,8 +96,14 @@ async def _show(site: Site, request: Request, form: TokenForm, status: int = 200
 async def _show_once(
     site: Site, request: Request, access_token: AccessToken, token: str, headers: dict[str, str]
 ) -> Response:
-    address = f"{origin(request)}/models/{site.service.default_model}"
-    values = {"here": TOKENS, "access_token": access_token, "token": token, "address": address, "begins": bool(headers)}
+    model_url = f"{address(request)}/models/{site.service.default_model}"
+    values = {
+        "here": TOKENS,
+        "access_token": access_token,
+        "token": token,
+        "address": model_url,
+        "begins": bool(headers),
+    }
     return await page("token_made.html", 200, {**HEADERS, **headers}, **values)
 
 
