@@ -1,8 +1,10 @@
 """Access tokens in their database: the same over SQLite and PostgreSQL."""
 
+import base64
 import math
 import sqlite3
 import stat
+import string
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -270,11 +272,25 @@ def test_a_sign_in_code_counts_once(store: TokenStore, token_database: Location,
     other.close()
 
 
+def test_a_sign_in_code_has_one_spelling(store: TokenStore, clock: Clock) -> None:
+    """No other text that decodes to the bytes of a code counts, neither before nor after the code was used."""
+    code = new_code(SECRET, clock.now + 60)
+    whole = base64.urlsafe_b64decode(code + "=")
+    alphabet = string.ascii_letters + string.digits + "-_+/= \n."
+    spellings = {code[:-1] + one for one in alphabet} | {code.replace("-", "+").replace("_", "/")}
+    others = [one for one in spellings - {code} if base64.urlsafe_b64decode(one + "==")[:29] == whole]
+    assert len(others) >= 3
+
+    assert not any(store.use_sign_in(one) for one in others)
+    assert store.use_sign_in(code)
+    assert not any(store.use_sign_in(one) for one in [code, *others])
+
+
 def test_a_made_up_sign_in_code_does_not_count(store: TokenStore, clock: Clock) -> None:
     """Nor one that was made with another secret, or with one letter changed."""
     code = new_code(SECRET, clock.now + 60)
     made_up = ["", "x", "A" * 39, "é" * 39, "-" * 39, code + "A", code[:-1], new_code(bytes(32), clock.now + 60)]
-    changed = [code[:at] + ("A" if code[at] != "A" else "B") + code[at + 1 :] for at in range(len(code) - 1)]
+    changed = [code[:at] + ("A" if code[at] != "A" else "B") + code[at + 1 :] for at in range(len(code))]
 
     assert not any(store.use_sign_in(one) for one in made_up + changed)
     assert store.use_sign_in(code)

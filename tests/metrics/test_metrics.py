@@ -119,10 +119,9 @@ def test_hostile_requests_make_no_series(counted: Server) -> None:
 
 
 def test_a_refusal_is_counted_by_its_limit(counted: Server) -> None:
-    """While one request's body is still on its way, a second is over max_in_flight."""
+    """While one request is answered, a second is over max_in_flight."""
     before = read(counted)
-    with socket.create_connection(counted.address) as slow:
-        slow.sendall(b"POST /models/org/bert HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n{")
+    with counted.occupied():
         assert wait_until(lambda: value(read(counted), "requests_in_flight") == 1)
         assert 429 == counted.post("/models/org/bert", json={"inputs": "a"}).status_code
         assert 429 == counted.get("/api/models").status_code
@@ -133,6 +132,7 @@ def test_a_refusal_is_counted_by_its_limit(counted: Server) -> None:
     )
     assert 1 == value(after, "requests_total", route="/api/models", status="429")
     assert wait_until(lambda: value(read(counted), "requests_in_flight") == 0)
+    assert wait_until(lambda: value(read(counted), "models_loaded") == 1)
 
 
 def test_what_the_connection_refuses_is_counted(counted: Server) -> None:

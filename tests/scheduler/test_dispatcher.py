@@ -240,7 +240,7 @@ def test_an_engine_error_reaches_every_caller_of_the_batch_and_no_one_else() -> 
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
-    """The bound is in tokens; what was queued before is answered."""
+    """The bound is in tokens, of what waits before a request; what was queued is answered."""
 
     async def run() -> None:
         engine = AddingEngine()
@@ -249,13 +249,15 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
             first = await blocked(running, engine, queue)
             queued = asyncio.create_task(running.run(queue, [text(1, 1500)]))
             await asyncio.sleep(0)
-            with pytest.raises(OverloadedError, match="1500 tokens wait") as refused:
-                await running.run(queue, [text(2, 1500)])
+            large = asyncio.create_task(running.run(queue, [text(2, 500)] * 40))
+            await asyncio.sleep(0)
+            with pytest.raises(OverloadedError, match="21500 tokens wait") as refused:
+                await running.run(queue, [text(3)])
             engine.gate.set()
-            await asyncio.gather(first, queued)
+            await asyncio.gather(first, queued, large)
 
             assert 1 <= refused.value.retry_after <= 30
-            assert [[100], [1]] == engine.batches
+            assert [[100], [1]] + [[2]] * 40 == engine.batches
 
     asyncio.run(run())
 

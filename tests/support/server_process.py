@@ -1,9 +1,11 @@
 """A real `labeld serve` process for tests, and plain HTTP to ask it with."""
 
+import json
 import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from typing import Any
 import requests
 
 LABELD = str(Path(sys.executable).with_name("labeld"))
-READY = re.compile(r"answers at (http://\S+) with (.+)\n")
+READY = re.compile(r"answers at ((?:http://|unix:)\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
 NO_CACHE = ("--cache-bytes", "0")
@@ -73,6 +75,18 @@ class Server:
         reply = self.post(f"/models/{model}", json=body, headers={"x-wait-for-model": "true"})
         assert reply.status_code == 200, reply.text
         return reply.json()
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """While one request is in flight: enough work for minutes, which is given up at the end."""
+        model = "/models/labeld/sentiment-en"
+        self.post(model, json={"inputs": "good"}, headers={"x-wait-for-model": "true"}).raise_for_status()
+        texts = [f"{index} " + "word " * 200 for index in range(900)]
+        body = json.dumps({"inputs": texts}).encode()
+        head = f"POST {model} HTTP/1.1\r\nhost: localhost\r\nx-use-cache: 0\r\ncontent-length: {len(body)}\r\n\r\n"
+        with socket.create_connection(self.address) as connection:
+            connection.sendall(head.encode() + body)
+            yield
 
     @property
     def address(self) -> tuple[str, int]:

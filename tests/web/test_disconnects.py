@@ -77,6 +77,9 @@ class PlainService:
         """Everybody may enter."""
         yield
 
+    def require_room(self) -> None:
+        """There always is."""
+
     async def classify(self, _: ResolvedModel, request: ClassifyRequest) -> ClassifyReply:
         """Each text's length; counts the callers that left."""
         texts = [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.rankings import same
+from tests.support.raw_http import raw
 from tests.support.server_process import Server, serving, wait_until
 from tests.support.tiny_models import TEXTS, VOCABULARY_ONLY
 
@@ -36,6 +37,25 @@ def test_every_path_that_clients_call_classifies(server: Server, expected: Ask, 
 
     assert 200 == reply.status_code, reply.text
     same(reply.json(), expected("org/bert", [TEXT]))
+
+
+def test_an_endpoint_may_end_with_a_slash(server: Server, expected: Ask) -> None:
+    """Then clients ask for //models/…, which is the same; slashes that are a part of a name are not."""
+    for slashes in ("//", "///"):
+        reply = raw(
+            server, f"POST {slashes}models/org/bert", "host: localhost", body=json.dumps({"inputs": TEXT}).encode()
+        )
+        same(json.loads(reply.body), expected("org/bert", [TEXT]))
+        assert 200 == raw(server, f"GET {slashes}health", "host: localhost").status
+    for path in (
+        "/%2fhealth",
+        "%2fhealth",
+        "/%2Fmodels/org/bert",
+        "//%2fhealth",
+        "//evil.example/health",
+        "/.//health",
+    ):
+        assert raw(server, f"GET {path}", "host: localhost").status in {400, 404}, path
 
 
 @pytest.mark.parametrize("path", ANYWHERE)
@@ -169,6 +189,21 @@ def test_the_request_id(server: Server, headers: dict[str, str], kept: str | Non
 
         assert [status] * 2 == [reply.status_code for reply in replies]
         assert ([kept] * 2 == ids) if kept else (ids[0] != ids[1] and not {*ids} & {*headers.values()})
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+def test_every_reply_has_a_request_id(server: Server, accept: str) -> None:
+    """Of every route that is read, page or not, what is not there or has not changed included."""
+    paths = ["/", "/health", "/ready", "/info", "/metrics", "/status", "/openapi.json", "/docs/text-classification"]
+    paths += ["/models", "/models/org/bert", "/models/org/bert/health", "/api/models", "/api/tasks", "/api/whoami-v2"]
+    paths += ["/sign-in", "/settings/tokens", "/static/labeld.css", "/nowhere", "/models/org/none", "//health"]
+    headers = {"x-request-id": "abc-1", "accept": accept}
+    replies = [server.session.get(server.url + path, headers=headers, timeout=60) for path in paths]
+    etag = server.get("/static/labeld.css").headers["etag"]
+    replies.append(server.session.get(f"{server.url}/static/labeld.css", headers={**headers, "if-none-match": etag}))
+
+    assert 304 == replies[-1].status_code
+    assert [] == [reply.url for reply in replies if "abc-1" != reply.headers.get("x-request-id")]
 
 
 def test_an_ignored_parameter_is_said_so(server: Server) -> None:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hmac
 import secrets
+from typing import NamedTuple
 
 EXPIRY_BYTES, RANDOM_BYTES, HMAC_BYTES = 5, 8, 16
 LENGTH = 39
@@ -17,11 +18,20 @@ LENGTH = 39
 def new_code(secret: bytes, expires: float) -> str:
     """A code that is valid until `expires`, in seconds since the epoch."""
     payload = int(expires).to_bytes(EXPIRY_BYTES, "big") + secrets.token_bytes(RANDOM_BYTES)
-    return base64.urlsafe_b64encode(payload + _signature(secret, payload)).decode().rstrip("=")
+    return _text(payload + _signature(secret, payload))
 
 
-def expiry_of(secret: bytes, code: str) -> int | None:
-    """Expiry of a code, in seconds since the epoch; None when it was not made with this secret."""
+class SignInCode(NamedTuple):
+    """A code that was made with this secret, whether or not it has expired."""
+
+    payload: bytes
+    """Its bytes without the signature. It is what is used up: unlike the text it has one spelling."""
+    expires: int
+    """Until when it counts, in seconds since the epoch."""
+
+
+def read_code(secret: bytes, code: str) -> SignInCode | None:
+    """The code of this text; None when it was not made with this secret, or is not spelt as `new_code` spells it."""
     if len(code) != LENGTH or not code.isascii():
         return None
     try:
@@ -29,11 +39,14 @@ def expiry_of(secret: bytes, code: str) -> int | None:
     except binascii.Error:
         return None
     payload, signature = whole[:-HMAC_BYTES], whole[-HMAC_BYTES:]
-    if len(whole) != EXPIRY_BYTES + RANDOM_BYTES + HMAC_BYTES or not hmac.compare_digest(
-        signature, _signature(secret, payload)
-    ):
+    # NOTE: the last character has two bits that mean nothing, and the decoder takes +, / and strange characters
+    if _text(whole) != code or not hmac.compare_digest(signature, _signature(secret, payload)):
         return None
-    return int.from_bytes(payload[:EXPIRY_BYTES], "big")
+    return SignInCode(payload, int.from_bytes(payload[:EXPIRY_BYTES], "big"))
+
+
+def _text(whole: bytes) -> str:
+    return base64.urlsafe_b64encode(whole).decode().rstrip("=")
 
 
 def _signature(secret: bytes, payload: bytes) -> bytes:

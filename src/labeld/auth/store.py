@@ -132,14 +132,15 @@ class TokenStore:
     def use_sign_in(self, code: str) -> bool:
         """Uses a sign-in code; False when it is invalid, expired or used."""
         now = self._now()
-        expires = sign_in_codes.expiry_of(self._secret, code)
-        if expires is None or expires <= now:
+        known = sign_in_codes.read_code(self._secret, code)
+        if known is None or known.expires <= now:
             return False
+        digest = hmac.digest(self._secret, known.payload, "sha256")
         self._prepare()
         try:
             with self._database.writing() as connection:
                 connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires <= now))
-                connection.execute(insert(SIGN_INS).values(digest=digest_of(self._secret, code), expires=expires))
+                connection.execute(insert(SIGN_INS).values(digest=digest, expires=known.expires))
         except IntegrityError:
             return False
         return True

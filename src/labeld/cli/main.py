@@ -15,6 +15,7 @@ from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
 from labeld.config import settings
+from labeld.config.access import Access
 from labeld.config.hub import Hub
 from labeld.config.load import load
 from labeld.errors import LabeldError, SettingsError
@@ -39,7 +40,7 @@ def run() -> None:
         sys.exit(f"labeld: {error}")
 
 
-def _any_token(access: settings.Access) -> bool:
+def _any_token(access: Access) -> bool:
     """Whether a key was ever made; also when the database is away, because then the server lets nobody in."""
     location = locate(access.tokens_db)
     if not location.made():
@@ -88,7 +89,8 @@ def serve(
             "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
         )
     chosen.hub_policy()
-    require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
+    if not chosen.listen.uds:
+        require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
     from labeld.server.run import serve as run_server  # noqa: PLC0415
     from labeld.server.worker import ProcessOptions  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server

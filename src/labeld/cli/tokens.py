@@ -13,7 +13,7 @@ from labeld.auth.database_url import Location, locate
 from labeld.auth.records import AccessToken, NewToken, Role, read_expiry
 from labeld.auth.secret import open_secret
 from labeld.cli.options import with_settings
-from labeld.config import settings
+from labeld.config.access import Access
 from labeld.config.load import load
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ TokenId = Annotated[str, typer.Argument(metavar="ID", help="Id of an access toke
 
 
 @tokens.command()
-@with_settings(settings.Access)
+@with_settings(Access)
 def create(  # noqa: PLR0913  # one per flag
     name: Annotated[str, typer.Argument(help="What it is for, such as who uses it; 1 to 100 characters.")],
     *,
@@ -72,7 +72,7 @@ def create(  # noqa: PLR0913  # one per flag
 
 
 @tokens.command(name="list")
-@with_settings(settings.Access)
+@with_settings(Access)
 def show(*, as_json: AsJson = False, **flags: Any) -> None:
     """Show all access tokens, the newest first: what each may do, until when, and when it was last used.
 
@@ -91,7 +91,7 @@ def show(*, as_json: AsJson = False, **flags: Any) -> None:
 
 
 @tokens.command()
-@with_settings(settings.Access)
+@with_settings(Access)
 def revoke(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
     """End an access token, for good: every server refuses it within 2 seconds.
 
@@ -107,7 +107,7 @@ def revoke(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
 
 
 @tokens.command()
-@with_settings(settings.Access)
+@with_settings(Access)
 def rotate(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
     """Give an access token new characters and print them, this once; the old ones count no longer.
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from labeld.config.access import Access, Sites
 from labeld.config.fields import ByteSize, setting
 from labeld.config.hub import Hub, Policy
 from labeld.errors import SettingsError
@@ -21,6 +22,9 @@ class Listen:
 
     host: str = setting("127.0.0.1", "Address to listen on.")
     port: int = setting(8080, "Port to listen on; 0 takes a free one, printed at start.", minimum=0, maximum=65535)
+    uds: Path | None = setting(
+        None, "Unix socket to listen on instead of host and port; its owner and its group may connect."
+    )
     workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", minimum=1)
     allow_anonymous: bool = setting(
         False, "Listen on an address other than loopback although anybody who reaches it may use the models."
@@ -28,7 +32,9 @@ class Listen:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the address."""
+        """Whether only this machine can reach the address; over a Unix socket nobody else can."""
+        if self.uds:
+            return True
         try:
             return self.host == "localhost" or ip_address(self.host).is_loopback
         except ValueError:
@@ -116,7 +122,9 @@ class Queue:
 
     max_in_flight: int = setting(512, "Requests in flight; one more is refused with 429.", minimum=1)
     queue_seconds: float = setting(
-        2.0, "Seconds of work that may wait per model, at its measured speed; beyond that 429.", minimum=0.1
+        2.0,
+        "Seconds of work per model, at its measured speed; a request that finds as much waiting before it gets 429.",
+        minimum=0.1,
     )
     queue_timeout: float = setting(
         10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
@@ -145,37 +153,6 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who may use the server."""
-
-    tokens_db: str | None = setting(
-        None,
-        "Database of the access tokens: a SQLite file, or postgresql://user@host/database (needs labeld[postgres]); "
-        "default: ~/.local/share/labeld/tokens.sqlite3. Back up the database and its .secret together.",
-    )
-    tokens_secret: str | None = setting(
-        None,
-        "64 hexadecimal digits with which access tokens are hashed; all servers of one database share them. Required "
-        "with PostgreSQL; default: a file beside the SQLite file, which is made once.",
-        secret=True,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Sites:
-    """Accepted Host names, and web pages that may use the API."""
-
-    hosts: tuple[str, ...] = setting(
-        (),
-        "Accepted Host names beside localhost and IP addresses (comma-separated); others are refused.",
-    )
-    origins: tuple[str, ...] = setting(
-        (),
-        "Origins whose web pages may use the API from browsers: https://example.org (comma-separated).",
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Logs:
     """Logs."""
 
@@ -190,6 +167,12 @@ class InputLimits:
     """Limits of one request."""
 
     max_body_bytes: int = setting(2 * MIB, "Bytes of a request body; beyond that 413.", minimum=1)
+    max_partial_bytes: int = setting(
+        256 * MIB,
+        "Bytes of bodies that have arrived in part, per worker, and a quarter of them from one address, loopback "
+        "excepted; beyond that 429.",
+        minimum=1,
+    )
     max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4)
     max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", minimum=16)
     max_inputs: int = setting(1000, "Texts in one request; beyond that 400.", minimum=1)

@@ -139,8 +139,9 @@ class Dispatcher:
             if self._closed:
                 raise UnavailableError("This server is stopping: try again in a moment.")
             rate = queue.rate
-            # NOTE: an empty queue admits any request that is within the input limits, however long it takes
-            if queue.waiting and queue.waiting_tokens + tokens > rate * self._limits.queue_seconds:
+            # NOTE: of what waits before this request, so that one client's thousand texts are taken at once: what waits
+            # is at most the limit and one request that is within the input limits
+            if queue.waiting_tokens >= rate * self._limits.queue_seconds:
                 wait = queue.waiting_tokens / rate
                 raise OverloadedError(
                     f"The queue of this model is full: {queue.waiting_tokens} tokens wait, {wait:.1f} s of work "

@@ -8,6 +8,7 @@ from labeld.config.settings import ConnectionLimits
 from labeld.error_reply import encode_error, request_id
 from labeld.errors import HeaderField, LabeldError, OverloadedError
 from labeld.server.uvicorn_internals import STATUS_LINE
+from labeld.system.loopback import is_loopback
 
 
 def refusal_reply(refused: LabeldError, default_headers: list[HeaderField]) -> bytes:
@@ -32,11 +33,10 @@ class ConnectionLimiter:
     def acquire(self, address: str, connections: int) -> OverloadedError | None:
         """Count a new connection of `address`, the `connections`th in all; or say why it is rejected."""
         limits = self.limits
-        loopback = address == "::1" or address.startswith(("127.", "::ffff:127."))
         if connections > limits.max_connections:
             setting = "max_connections"
             reached = f"The server has its limit of {limits.max_connections} connections open"
-        elif not loopback and self.by_address[address] >= limits.max_connections_per_address:
+        elif not is_loopback(address) and self.by_address[address] >= limits.max_connections_per_address:
             setting = "max_connections_per_address"
             reached = f"Your address has its limit of {limits.max_connections_per_address} connections open"
         else:

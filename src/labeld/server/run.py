@@ -1,5 +1,6 @@
 """The entry point: bind the port and serve on it. `supervisor` and `worker` say which process does what."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -7,7 +8,7 @@ import resource
 import socket
 
 from labeld.config.settings import ConnectionLimits, Listen
-from labeld.server import logs
+from labeld.server import logs, unix_socket
 from labeld.server.native_stderr import NativeStderr
 from labeld.server.supervisor import Supervisor
 from labeld.server.worker import BACKLOG, Address, AppFactory, ProcessOptions, WorkerOptions
@@ -34,16 +35,19 @@ def serve(
     """
     _open_standard_streams()
     logs.configure(process.log_format)
-    try:
-        listener = bind(listen)
-    except OSError as error:
-        logger.error("%s", _why_not(listen, error))  # noqa: TRY400  # its sentence says all
-        return 1
-    _allow_files(connections.max_connections + OTHER_FILES)
-    address = Address(listen.host, listener.getsockname()[1])
-    stderr = NativeStderr() if process.log_format == "json" else None
-    options = WorkerOptions(app_factory, address, connections, process, stderr)
-    return Supervisor(options, listener, listen.workers).run()
+    with contextlib.ExitStack() as stack:
+        try:
+            listener = stack.enter_context(unix_socket.listening(listen.uds, BACKLOG) if listen.uds else bind(listen))
+        except OSError as error:
+            why = unix_socket.why_not(listen.uds, error) if listen.uds else _why_not(listen, error)
+            logger.error("%s", why)  # noqa: TRY400  # its sentence says all
+            return 1
+        _allow_files(connections.max_connections + OTHER_FILES)
+        port = 0 if listen.uds else listener.getsockname()[1]
+        address = Address(listen.host, port, listen.uds)
+        stderr = NativeStderr() if process.log_format == "json" else None
+        options = WorkerOptions(app_factory, address, connections, process, stderr)
+        return Supervisor(options, listener, listen.workers).run()
 
 
 def _open_standard_streams() -> None:

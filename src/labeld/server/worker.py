@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -51,10 +52,14 @@ class Address(NamedTuple):
 
     host: str
     port: int
+    uds: Path | None = None
+    """The Unix socket that it listens on instead of these two."""
 
     @property
     def url(self) -> str:
-        """`http://host:port`, an IPv6 host in brackets."""
+        """`http://host:port`, an IPv6 host in brackets; `unix:path` for a Unix socket."""
+        if self.uds:
+            return f"unix:{self.uds}"
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 

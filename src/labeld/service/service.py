@@ -69,7 +69,16 @@ class Service:
 
     @contextmanager
     def admission(self) -> Iterator[None]:
-        """Counts a request from before its body is read until its reply; raises OverloadedError when full.
+        """Counts a request from when its body is there until its reply; raises OverloadedError when full."""
+        self.require_room()
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    def require_room(self) -> None:
+        """Raises OverloadedError when as many requests are in flight as may be.
 
         Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
         that are loaded.
@@ -81,11 +90,6 @@ class Service:
                 retry_after(1.0),
                 "max_in_flight",
             )
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
 
     async def preload(self) -> list[str]:
         """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""

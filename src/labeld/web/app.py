@@ -41,10 +41,13 @@ from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
-from labeld.web.request_body import cancel_on_disconnect, read_body
+from labeld.web.paths import Paths
+from labeld.web.request_body import BodyReader, cancel_on_disconnect
 from labeld.web.request_state import begin_request, state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
-from labeld.web.security.origins import Origins, preflight
+from labeld.web.security.cors import preflight
+from labeld.web.security.csrf import Origins
+from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
 
 logger = logging.getLogger(__name__)
@@ -78,11 +81,13 @@ class App:
         self._settings, self._open_service, self._open_authenticator = settings, open_service, open_authenticator
         self._on_ready, self._metrics, self._origins = on_ready, metrics, Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
+        self._bodies = BodyReader(settings.inputs)
         self._service: Service  # set when the lifespan starts, before the first request
         self._access: Access  # as is this
         self._site: Site  # and this
         self._stop_loading: Callable[[], None] = lambda: None
-        self._openapi = json.dumps(openapi(settings.inputs)).encode()
+        self._paths = Paths(settings.sites)
+        self._openapi = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
         self.routes = self._routes()
         self._router = Router(routes=self.routes, redirect_slashes=False)
 
@@ -93,6 +98,7 @@ class App:
             return
         state = begin_request(scope)
         scope["app"] = self  # NOTE: so that the router raises for an unknown path or method instead of answering itself
+        self._paths.prepare(scope)
         try:
             if not scope["path"].isprintable():  # NOTE: the router's patterns overlook a newline at the end
                 raise RouteNotFoundError
@@ -139,6 +145,8 @@ class App:
     async def _finish(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the request, and answers it."""
         state = state_of(scope)
+        if not state.classifies:  # whose replies have it already
+            response.headers.setdefault("x-request-id", state.request_id)
         seconds = time.perf_counter() - state.began
         self._metrics.request(state.route, response.status_code, seconds)
         if state.classifies:
@@ -187,12 +195,14 @@ class App:
         async def answer(request: Request) -> Response:
             with self._service.admission():
                 body, headers = await look_up(self._service, request)
-            return json_response(body, {"x-request-id": state_of(request).request_id, **headers})
+            return json_response(body, headers)
 
         return answer
 
     def _page(self, page: Page) -> Handler:
         async def answer(request: Request) -> Response:
+            if page.method == "POST":
+                state_of(request).form = await read_form(request, self._bodies)
             with nullcontext() if page.always else self._service.admission():
                 return await page.answer(self._site, request)
 
@@ -205,10 +215,11 @@ class App:
         service, limits = self._service, self._settings.inputs
         state = state_of(request)
         state.classifies = True
-        with service.admission():
-            is_early = self._log or (state.access_token and state.access_token.models)
-            model = self._permitted_model(request) if is_early else None
-            body = await read_body(request.receive, state.headers, limits)
+        service.require_room()
+        is_early = self._log or (state.access_token and state.access_token.models)
+        model = self._permitted_model(request) if is_early else None
+        body = await self._bodies.read(request, limits.max_body_bytes)
+        with service.admission():  # NOTE: not before, so that a body that crawls takes nobody's place
             query = request.scope["query_string"].decode("latin-1")
             asked = state.asked = parse_request(body, state.headers, query, limits)
             model = model or self._permitted_model(request)

@@ -24,7 +24,8 @@ def application(settings: Settings, first: Semaphore, address: Address) -> Any:
         sentence = f"labeld {version('labeld')} answers at {address.url} with {', '.join(models)}"
         announce(sentence, settings.logs.log_format)
         if code is not None and first.acquire(block=False):
-            link = f"{address.url}/sign-in?code={code}"
+            place = "" if address.uds else address.url  # of a Unix socket only the proxy in front knows it
+            link = f"{place}{settings.sites.root_path}/sign-in?code={code}"
             announce(f"Make access tokens in a browser (once, within an hour): {link}", settings.logs.log_format)
 
     metrics = Metrics()

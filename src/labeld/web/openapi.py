@@ -6,14 +6,15 @@ from typing import Any
 
 from labeld.config.settings import InputLimits
 
-CLASSIFY_PATHS = (
-    "/models/{model_id}",
-    "/pipeline/text-classification/{model_id}",
-    "/hf-inference/models/{model_id}",
-    "/hf-inference/models/{model_id}/pipeline/text-classification",
-    "/api/inference-proxy/hf-inference/models/{model_id}",
-)
-"""Every path that classifies with a named model (contract section 1.1)."""
+CLASSIFY_OPERATIONS = {
+    "/models/{model_id}": "classify",
+    "/pipeline/text-classification/{model_id}": "classify_by_task",
+    "/hf-inference/models/{model_id}": "classify_by_provider",
+    "/hf-inference/models/{model_id}/pipeline/text-classification": "classify_by_provider_and_task",
+    "/api/inference-proxy/hf-inference/models/{model_id}": "classify_by_proxy",
+}
+CLASSIFY_PATHS = tuple(CLASSIFY_OPERATIONS)
+"""Every path that classifies with a named model (contract section 1.1); CLASSIFY_OPERATIONS has their operation ids."""
 
 _JSON = "application/json"
 _OBJECT: dict[str, Any] = {"type": "object"}
@@ -55,6 +56,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "minimum": 1,
         "description": "Tokens to keep, special tokens included; by itself it switches truncation on.",
     },
+    "return_all_scores": {
+        "type": "boolean",
+        "nullable": True,
+        "description": "Of transformers 4: false is top_k 1, true and null are all labels; top_k wins. Use top_k.",
+    },
 }
 """The members of `parameters` in the body."""
 
@@ -73,6 +79,21 @@ REPLY_HEADERS = {
     "x-request-id": "The request's own, or a new one.",
     "x-hf-warning": "Names the parameters that mean nothing here and were ignored.",
 }
+
+_NUMBER, _TEXT = {"type": "number", "minimum": 0}, {"type": "string"}
+_SWITCH = {"type": "string", "enum": ["true", "false", "1", "0"]}
+HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
+    "x-use-cache": _SWITCH,
+    "x-wait-for-model": _SWITCH,
+    "x-load-model": _SWITCH,
+    "x-request-id": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:;=-]+$"},
+    "x-compute-time": _NUMBER,
+    "x-compute-type": {"type": "string", "enum": ["cpu", "cache"]},
+    "x-compute-characters": {"type": "integer", "minimum": 0},
+    "x-sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
+    "x-hf-warning": _TEXT,
+}
+"""The values of these headers."""
 
 PAGES = {
     "/": "The task and the models recommended for it; a page for browsers.",
@@ -108,40 +129,53 @@ ERRORS = {
     "404": "There is no such model or path, or the model is not loaded and must not be.",
     "408": "The request did not arrive within its receive deadline.",
     "413": "The body is too large.",
-    "415": "The body is compressed.",
+    "415": "The body is compressed, and not with gzip.",
     "429": "Too much work waits; Retry-After says when to come back.",
     "431": "The headers are too large.",
     "500": "The model failed.",
     "502": "The Hub cannot be reached, or fails; Retry-After says when to come back.",
     "503": "The model is loading (with estimated_time), or the server is stopping; Retry-After says when to come back.",
+    "507": "The disk or the store of downloaded models is full, or cannot be written to.",
 }
+_CONNECTION_ERRORS = ("400", "403", "408", "429", "431", "500")
+"""Errors of every route: of its connection, its Host and its Origin, and our own."""
+_MODEL_ERRORS = ("404", "502", "503", "507")
+"""Errors of a route that finds or loads a model."""
+_TOKEN_ERRORS = ("401", "503")
+"""Errors of a route that needs an access token; 503 while their database is away."""
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
+"""An access token, or none where none was ever made."""
+NEED_TOKEN = {"/info", "/metrics", "/status", "/api/whoami-v2", "/models/{model_id}/info", "/models/{model_id}/health"}
+"""GETs that need one; those that classify all do."""
 
 
-def openapi(limits: InputLimits) -> dict[str, Any]:
-    """The OpenAPI 3.0 document of the routes, with this server's limits."""
+def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
+    """The OpenAPI 3.0 document of the routes, with this server's limits and the path at which it is served."""
     classify = _classify(limits)
     model_id = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    paths: dict[str, Any] = {"/": {"post": classify}}
-    for path in CLASSIFY_PATHS:
-        paths[path] = {"parameters": [model_id], "post": classify}
-    paths["/models/{model_id}/info"] = {"parameters": [model_id], "get": _get("What the model is.")}
-    paths["/models/{model_id}/health"] = {"parameters": [model_id], "get": _get("200 when the model answers.")}
-    for path, text in PAGES.items():
-        paths[path] = {**paths.get(path, {}), "get": _get(text, _OBJECTS if path == "/models" else _OBJECT)}
-    for path, (text, schema) in LOOK_UPS.items():
-        names = [{**model_id, "name": name} for name in re.findall(r"{(\w+)}", path)]
-        paths[path] = {**({"parameters": names} if names else {}), "get": _get(text, schema)}
-    paths["/metrics"] = {"get": _get("Counts and times, for Prometheus.", {"type": "string"}, "text/plain")}
-    for path, text in (
-        ("/status", "Models, queues, memory, cache and limits of this process."),
-        ("/info", "What the default model is."),
-        ("/health", "200 while the process lives."),
-        ("/ready", "200 while requests are answered, else 503."),
-    ):
-        paths[path] = {"get": _get(text)}
+    paths: dict[str, Any] = {"/": {"post": {"operationId": "classify_with_default", **classify}}}
+    for path, operation in CLASSIFY_OPERATIONS.items():
+        paths[path] = {"post": {"operationId": operation, **classify}}
+    gets: dict[str, tuple[str, dict[str, Any]]] = {
+        "/models/{model_id}/info": ("What the model is.", _OBJECT),
+        "/models/{model_id}/health": ("200 when the model answers.", _OBJECT),
+        **{path: (sentence, _OBJECTS if path == "/models" else _OBJECT) for path, sentence in PAGES.items()},
+        **LOOK_UPS,
+        "/metrics": ("Counts and times, for Prometheus.", {"type": "string"}),
+        "/status": ("Models, queues, memory, cache and limits of this process.", _OBJECT),
+        "/info": ("What the default model is.", _OBJECT),
+        "/health": ("200 while the process lives.", _OBJECT),
+        "/ready": ("200 while requests are answered, else 503.", _OBJECT),
+    }
+    for path, (sentence, schema) in gets.items():
+        paths[path] = {**paths.get(path, {}), "get": _get(path, sentence, schema)}
+    for path, operations in paths.items():
+        if names := [{**model_id, "name": name} for name in re.findall(r"{(\w+)}", path)]:
+            operations["parameters"] = names
     return {
         "openapi": "3.0.3",
         "info": {"title": "labeld", "version": version("labeld"), "description": "Text classification."},
+        "servers": [{"url": prefix or "/"}],
         "paths": paths,
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
@@ -160,26 +194,38 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
     return {
         "summary": "Classify texts",
         "parameters": [
-            {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+            {"name": name, "in": "header", "description": text, "schema": HEADER_SCHEMAS[name]}
             for name, text in REQUEST_HEADERS.items()
             if name != "authorization"  # which OpenAPI wants in `security` only
         ],
-        "security": [{"token": []}, {}],
+        "security": _SECURITY,
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
             "200": {
                 **_content("One ranking per input, best label first.", {"type": "array", "items": _RANKING}),
-                "headers": {
-                    name: {"description": text, "schema": {"type": "string"}} for name, text in REPLY_HEADERS.items()
-                },
+                "headers": _headers(*REPLY_HEADERS),
             },
             **{status: _content(sentence, _ERROR) for status, sentence in ERRORS.items()},
         },
     }
 
 
-def _get(sentence: str, schema: dict[str, Any] = _OBJECT, media_type: str = _JSON) -> dict[str, Any]:
-    return {"summary": sentence, "responses": {"200": _content(sentence, schema, media_type)}}
+def _get(path: str, sentence: str, schema: dict[str, Any]) -> dict[str, Any]:
+    errors = {*_CONNECTION_ERRORS, *(_MODEL_ERRORS if "{model_id}" in path else ())}
+    errors |= {*(_TOKEN_ERRORS if path in NEED_TOKEN else ()), *(("503",) if path == "/ready" else ())}
+    words = re.findall(r"[a-z0-9]+", path.replace("{model_id}", "model").replace("{framework}", ""))
+    reply = _content(sentence, schema, "text/plain" if path == "/metrics" else _JSON)
+    reply["headers"] = _headers("x-request-id")
+    return {
+        "operationId": "_".join(["get", *(words or ["home"])]),
+        "summary": sentence,
+        **({"security": _SECURITY} if path in NEED_TOKEN else {}),
+        "responses": {"200": reply, **{status: _content(ERRORS[status], _ERROR) for status in sorted(errors)}},
+    }
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"description": REPLY_HEADERS[name], "schema": HEADER_SCHEMAS[name]} for name in names}
 
 
 def _content(sentence: str, schema: dict[str, Any], media_type: str = _JSON) -> dict[str, Any]:

@@ -1,32 +1,83 @@
 """A request after its headers: its body, and the disconnection of its client."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections import Counter
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.types import Receive
 
 from labeld.config.settings import InputLimits
-from labeld.errors import BodyTooLargeError, UnavailableError
+from labeld.errors import BodyTooLargeError, OverloadedError, UnavailableError
+from labeld.system.loopback import is_loopback
 from labeld.types import ClassifyReply
+from labeld.web.request_state import client_address, state_of
+
+SHARES = 4
+"""One address may have a fourth of the memory for bodies that have arrived in part."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limits: InputLimits) -> bytes:
-    """The request's body; raises BodyTooLargeError before reading more than the limit."""
-    if int(headers.get("content-length", "0")) > limits.max_body_bytes:
-        raise BodyTooLargeError(limits.max_body_bytes)
-    chunks, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise UnavailableError("The client has left.")  # nobody reads this
-        size += len(message["body"])
-        if size > limits.max_body_bytes:
-            raise BodyTooLargeError(limits.max_body_bytes)
-        chunks.append(message["body"])
-        if not message["more_body"]:
-            return b"".join(chunks)
+class BodyReader:
+    """Reads the bodies of requests. Those that have arrived in part may take only so much memory together.
+
+    A body that arrives whole in one read is never refused for others, so bytes that crawl keep nobody else away.
+    """
+
+    def __init__(self, limits: InputLimits) -> None:
+        self._limit = limits.max_partial_bytes
+        self._share = max(self._limit // SHARES, limits.max_body_bytes)
+        self._total = 0
+        self._by_address: Counter[str] = Counter()
+
+    async def read(self, request: Request, max_bytes: int) -> bytes:
+        """The request's body, of at most so many bytes.
+
+        Raises BodyTooLargeError before it has read more, or OverloadedError when bodies that have arrived in part take
+        more than all of them, or those of one address, may (setting max_partial_bytes).
+        """
+        if int(state_of(request).headers.get("content-length", "0")) > max_bytes:
+            raise BodyTooLargeError(max_bytes)
+        address = client_address(request.scope)
+        chunks: list[bytes] = []
+        size = partial = 0
+        try:
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise UnavailableError("The client has left.")  # nobody reads this
+                size += len(message["body"])
+                if size > max_bytes:
+                    raise BodyTooLargeError(max_bytes)
+                chunks.append(message["body"])
+                if not message["more_body"]:
+                    return b"".join(chunks)
+                partial += len(message["body"])
+                self._hold(address, len(message["body"]))
+        finally:
+            self._count(address, -partial)
+
+    def _hold(self, address: str, count: int) -> None:
+        """Counts bytes that have arrived; raises OverloadedError when they are too many."""
+        self._count(address, count)
+        if not is_loopback(address) and self._by_address[address] > self._share:
+            whose, limit = "Your address's", self._share
+        elif self._total > self._limit:
+            whose, limit = "All", self._limit
+        else:
+            return
+        raise OverloadedError(
+            f"{whose} bodies that have arrived in part exceed {limit} bytes (setting max_partial_bytes): "
+            "try again later.",
+            1.0,
+            "max_partial_bytes",
+        )
+
+    def _count(self, address: str, count: int) -> None:
+        self._total += count
+        self._by_address[address] += count
+        if not self._by_address[address]:
+            del self._by_address[address]
 
 
 async def cancel_on_disconnect(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:

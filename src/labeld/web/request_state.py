@@ -9,7 +9,7 @@ from starlette.types import Scope
 from labeld.auth.records import AccessToken
 from labeld.error_reply import request_id
 from labeld.types import ClassifyReply, ClassifyRequest
-from labeld.web.security.origins import RequestOrigin
+from labeld.web.security.cors import RequestOrigin
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class RequestState:
     """Of the caller; None where nobody needs to be known."""
     model: str | None = None
     """The id of the model that it names, once that is found."""
+    form: dict[str, str] = field(default_factory=dict)
+    """Fields of the form that a page has sent, by name."""
     asked: ClassifyRequest | None = None
     reply: ClassifyReply | None = None
 
@@ -55,3 +57,9 @@ def state_of(request: Mapping[str, object]) -> RequestState:
     state = request["state"]
     assert isinstance(state, RequestState)
     return state
+
+
+def client_address(scope: Scope) -> str:
+    """The address that the connection comes from: behind a proxy the proxy's own; empty over a unix socket."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -1,7 +1,6 @@
 """/status for people: the numbers of its JSON, with and without scripts, and also when the server is full."""
 
 import re
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,8 +59,7 @@ def test_the_page_says_what_the_json_says(busy: Server) -> None:
 
 def test_a_server_that_is_full_still_says_so(busy: Server) -> None:
     """Whoever looks why requests are refused is not refused."""
-    with socket.create_connection(busy.address) as slow:
-        slow.sendall(b"POST /models/labeld/sentiment-en HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n{")
+    with busy.occupied():
         assert wait_until(lambda: busy.get("/status").json()["requests"]["in_flight"] == 1)
         assert "1 in flight" in text_of(busy)
         assert 429 == busy.post("/models/labeld/sentiment-en", json={"inputs": "a"}).status_code

@@ -225,7 +225,7 @@ def test_the_form_leads_to_no_other_site(guarded: Server, admin: str, target: st
 
 
 def test_wrong_tokens_are_refused_alike_and_slow(tmp_path: Path) -> None:
-    """Unknown, malformed, empty, revoked; after ten, nobody gets in for a minute, not even with the right one."""
+    """Unknown, malformed, empty, revoked; after ten, a wrong one is told to wait, and the right one still counts."""
     _, right = create(tmp_path, "operator", role="admin")
     with serving(tmp_path) as running:
         person = Person(running)
@@ -236,11 +236,26 @@ def test_wrong_tokens_are_refused_alike_and_slow(tmp_path: Path) -> None:
         assert "unknown, revoked or expired" in pages[0].text
         for _ in range(4):
             person.send("/sign-in", {"code": "x"})
-        late = person.sign_in(right)
+        late = person.sign_in("hf_x")
 
         assert 429 == late.status_code
         assert 1 <= int(late.headers["retry-after"]) <= 60
         assert COOKIE not in person.session.cookies
+        assert 200 == person.sign_in(right).status_code
+        assert COOKIE in person.session.cookies
+
+
+def test_the_link_counts_however_often_others_were_wrong(tmp_path: Path) -> None:
+    """Who has the link that the server printed gets in after any number of wrong codes and tokens."""
+    with serving(tmp_path) as running:
+        link = running.sign_in_link()
+        for _ in range(12):
+            stranger = Person(running).send("/sign-in", {"code": "x"})
+        assert 429 == stranger.status_code
+
+        owner = Person(running)
+        assert 200 == owner.send("/sign-in", {"code": link.partition("code=")[2], "next": ""}).status_code
+        assert COOKIE in owner.session.cookies
 
 
 def test_an_inference_token_does_not_sign_in(guarded: Server, place: Path) -> None:

@@ -21,7 +21,8 @@ from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
 from labeld.web.request_state import RequestState
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token
-from labeld.web.security.origins import Origins, RequestOrigin
+from labeld.web.security.cors import RequestOrigin
+from labeld.web.security.csrf import Origins
 from tests.support.access_tokens import AccessTokens, some_access_tokens
 from tests.support.raw_http import RawReply, raw
 from tests.support.server_process import Server, serving, wait_until

@@ -7,11 +7,23 @@ import pytest
 
 from labeld.config.load import load
 from labeld.errors import SettingsError
-from labeld.web.security.origins import Origins, is_same
+from labeld.web.security.csrf import Origins, is_same
 from tests.support.raw_http import raw
 from tests.support.server_process import Server, run_labeld, serving
 
 PAGE = "https://page.example"
+EXTENSION = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
+OTHERS = (
+    "http://localhost:3000",
+    "http://[::1]:3000",
+    EXTENSION,
+    "moz-extension://0c4ba2b9-7b4a-4e5f-9b1e-2d5b8f1f4a11",
+    "app://obsidian.md",
+    "app://.",
+    "tauri://localhost",
+    "capacitor://localhost:8080",
+)
+"""Origins of the settings, as browsers and applications with a browser inside send them."""
 BODY = b'{"inputs": "I like you. I love you"}'
 NAVIGATION = ("sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document")
 
@@ -26,7 +38,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a name of its own, to which pages of two other sites may talk."""
-    arguments = ("--hosts", "Labeld.example", "--origins", f"{PAGE},http://localhost:3000")
+    arguments = ("--hosts", "Labeld.example,.Site.example", "--origins", ",".join((PAGE, *OTHERS)))
     with serving(tmp_path_factory.mktemp("named"), *arguments) as running:
         yield running
 
@@ -47,11 +59,20 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "localhost:",
         "labeld.example",
         "LABELD.example.:443",
+        "site.example",
+        "a.site.example:8080",
+        "A.b.SITE.example.",
     ],
 )
 def test_our_own_names_are_answered(named: Server, host: str) -> None:
     """Localhost, any IP address and the names in the settings, with any port, in any case, with a dot at the end."""
     assert 200 == raw(named, "GET /health", f"host: {host}").status
+
+
+@pytest.mark.parametrize("host", ["asite.example", "sub.labeld.example", "example", ".evil", "site.example.evil"])
+def test_a_domain_ends_with_a_dot_and_its_name(named: Server, host: str) -> None:
+    """Nothing that only ends with the letters of a domain in the settings, nor below a name without a leading dot."""
+    assert 403 == raw(named, "GET /health", f"host: {host}").status
 
 
 @pytest.mark.parametrize("path", ["GET /health", "POST /", "GET /metrics", "GET /nowhere", "POST /models/org/none"])
@@ -208,7 +229,7 @@ def test_what_is_the_same_site(origin: str, host: str, expected: bool) -> None:
     assert expected is is_same(origin, host)
 
 
-@pytest.mark.parametrize("origin", [PAGE, "http://localhost:3000"])
+@pytest.mark.parametrize("origin", [PAGE, *OTHERS])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", None])
 def test_pages_of_a_named_site_may_ask(named: Server, origin: str, site: str | None) -> None:
     """They are told their own name, never a *, and may read our headers."""
@@ -253,17 +274,27 @@ def test_sites_that_are_almost_named_are_refused(named: Server, origin: str) -> 
 
 @pytest.mark.parametrize("path", ["/models/org/name", "/", "/nowhere", "/health"])
 def test_a_browser_may_ask_first(named: Server, path: str) -> None:
-    """A preflight is answered at once, with what the page may send; Authorization stands there by name."""
-    asked = ("access-control-request-method: POST", "access-control-request-headers: authorization,content-type")
+    """A preflight is answered at once: whatever the page asks to send, it may; Authorization stands there by name."""
+    fields = "authorization,content-type, baggage,sentry-trace,traceparent,x-requested-with,x-use-cache"
+    asked = ("access-control-request-method: POST", f"access-control-request-headers: {fields}")
     reply = raw(named, f"OPTIONS {path}", "host: localhost", f"origin: {PAGE}", *asked)
 
     assert (204, b"") == (reply.status, reply.body)
     assert PAGE == reply.headers["access-control-allow-origin"]
     assert "true" == reply.headers["access-control-allow-credentials"]
     assert {"GET", "POST"} <= set(reply.headers["access-control-allow-methods"].split(", "))
-    allowed = set(reply.headers["access-control-allow-headers"].split(", "))
-    assert {"authorization", "content-type", "x-use-cache", "x-wait-for-model", "x-amzn-trace-id"} <= allowed
+    assert fields == reply.headers["access-control-allow-headers"]
     assert {"Origin", "Access-Control-Request-Method"} <= set(reply.headers["vary"].split(", "))
+
+
+@pytest.mark.parametrize("fields", ["", ",", "a b", "a,,b", "x: y", "\N{SNOWMAN}", '"x"', "(x)"])
+def test_what_is_no_header_is_not_allowed(named: Server, fields: str) -> None:
+    """A page that asks for what is no name of a header is told of none."""
+    asked = ("access-control-request-method: POST", f"access-control-request-headers: {fields}")
+    reply = raw(named, "OPTIONS /", "host: localhost", f"origin: {EXTENSION}", *asked)
+
+    assert (204, EXTENSION) == (reply.status, reply.headers["access-control-allow-origin"])
+    assert "access-control-allow-headers" not in reply.headers
 
 
 def test_no_other_site_may_ask_first(named: Server, closed: Server) -> None:
@@ -291,10 +322,22 @@ def test_no_other_site_may_ask_first(named: Server, closed: Server) -> None:
         ("origins", "https://*.example"),
         ("origins", "https://user@page.example"),
         ("origins", "ftp://page.example"),
+        ("origins", "file://page.example"),
+        ("origins", "wss://page.example"),
+        ("origins", "Tauri://localhost"),
+        ("origins", "chrome-extension://"),
+        ("origins", "app://x/"),
+        ("origins", "http://page.example:070"),
+        ("origins", "http://page.example:70000"),
+        ("origins", "http://127.1:3000"),
+        ("origins", "http://[0:0:0:0:0:0:0:1]:3000"),
         ("origins", ""),
         ("hosts", "labeld.example:8080"),
         ("hosts", "http://labeld.example"),
         ("hosts", "*"),
+        ("hosts", "."),
+        ("hosts", "..example"),
+        ("hosts", "*.example"),
         ("hosts", "[::1]"),
         ("hosts", "a b"),
         ("hosts", ""),

@@ -14,6 +14,7 @@ from labeld.auth.database_url import Location
 from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.auth.records import AccessToken
 from labeld.web.security.sessions import (
+    ADDRESSES,
     COOKIE,
     LINK_SECONDS,
     SESSION_SECONDS,
@@ -237,12 +238,23 @@ def test_guessing_is_slow() -> None:
     clock = Clock()
     tries = LoginThrottle(clock)
     for _ in range(TRIES):
-        assert 0 == tries.seconds_to_wait()
-        tries.wrong()
+        assert 0 == tries.wrong("192.0.2.1")
         clock.now += 1
 
-    assert TRIES_SECONDS - TRIES == tries.seconds_to_wait()
+    assert TRIES_SECONDS - TRIES == tries.wrong("192.0.2.1")
     clock.now += TRIES_SECONDS - TRIES
-    assert 0 == tries.seconds_to_wait()
-    tries.wrong()
-    assert 1 == tries.seconds_to_wait()
+    assert 0 == tries.wrong("192.0.2.1")
+    assert 1 == tries.wrong("192.0.2.1")
+
+
+def test_guessing_slows_down_nobody_else() -> None:
+    """Each address has its own ten, and of many addresses only the latest are kept."""
+    tries = LoginThrottle(Clock())
+    for _ in range(TRIES):
+        tries.wrong("192.0.2.1")
+
+    assert 0 == tries.wrong("192.0.2.2")
+    assert 0 < tries.wrong("192.0.2.1")
+    for number in range(ADDRESSES):
+        assert 0 == tries.wrong(f"2001:db8::{number:x}")
+    assert 0 == tries.wrong("192.0.2.1")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from labeld.config.settings import Settings
 from labeld.web import openapi
 from labeld.web.pages.context import Site
-from labeld.web.pages.rendering import as_json, origin, page, wants_html
+from labeld.web.pages.rendering import address, as_json, page, wants_html
 
 LIMITS = {
     "inputs": ("max_inputs", "max_body_bytes", "max_text_characters", "max_tokens_per_text"),
@@ -24,11 +24,11 @@ LIMITS = {
 async def reference(site: Site, request: Request) -> Response:
     """The API reference; for programs the OpenAPI document."""
     if not wants_html(request.headers.get("accept")):
-        return as_json(openapi.openapi(site.settings.inputs))
+        return as_json(openapi.openapi(site.settings.inputs, site.settings.sites.root_path))
     return await page(
         "reference.html",
         here="/docs/text-classification",
-        origin=origin(request),
+        origin=address(request),
         default_model=site.service.default_model,
         paths=openapi.CLASSIFY_PATHS,
         parameters=[(name, _values(schema), schema["description"]) for name, schema in openapi.PARAMETERS.items()],

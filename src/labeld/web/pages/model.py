@@ -7,8 +7,9 @@ from labeld.types import Text
 from labeld.web.pages.context import Site
 from labeld.web.pages.model_view import STATES, of_one
 from labeld.web.pages.recommended_models import BUNDLED, KNOWN, LANGUAGE_NAMES
-from labeld.web.pages.rendering import as_json, origin, page, wants_html
+from labeld.web.pages.rendering import address, as_json, page, wants_html
 from labeld.web.pages.snippets import in_shell, literal
+from labeld.web.paths import PREFIX
 
 LABELS = 100
 """Labels that the page lists; the rest are in the JSON."""
@@ -35,9 +36,9 @@ async def model(site: Site, request: Request) -> Response:
         language_names=LANGUAGE_NAMES,
         text=text,
         asked=asked is not None,
-        address=f"/models/{view.model_id}",
+        address=f"{PREFIX.get()}/models/{view.model_id}",
         needs_token=needs_token,
-        url=f"{origin(request)}/models/{view.model_id}",
+        url=f"{address(request)}/models/{view.model_id}",
         literal=literal(text),
         in_shell=in_shell(text),
     )

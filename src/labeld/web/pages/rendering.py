@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from labeld.errors import format_bytes
 from labeld.types import Text
+from labeld.web.paths import PREFIX
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -83,17 +84,22 @@ async def error_page(error: Response) -> Response:
 def model_address(model_id: str, text: Text | None = None) -> str:
     """The path of a model's page, with this text in its widget."""
     query = {} if text is None else {"text": text.text} | ({"text_pair": text.pair} if text.pair else {})
-    return f"/models/{quote(model_id)}" + (f"?{urlencode(query)}" if query else "")
+    return f"{PREFIX.get()}/models/{quote(model_id)}" + (f"?{urlencode(query)}" if query else "")
 
 
-def origin(request: Request) -> str:
-    """This server's address as the browser sees it; the socket's own where the Host field is missing or strange."""
+def address(request: Request) -> str:
+    """This server's address as the browser sees it, with the prefix of a reverse proxy.
+
+    Its host is the socket's own where the Host field is missing or strange.
+    """
     scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else request.url.scheme
     host = request.headers.get("host", "")
     if not HOST.fullmatch(host):
         name, port = request.scope.get("server") or ("localhost", 80)
+        if port is None:  # a Unix socket
+            name, port = "localhost", 80
         host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    return f"{scheme}://{host}"
+    return f"{scheme}://{host}{PREFIX.get()}"
 
 
 def ago(moment: float) -> str:
@@ -135,6 +141,7 @@ def _environment() -> "Environment":
     )
     environment.globals["version"] = version("labeld")
     environment.globals["model_address"] = model_address
+    environment.globals["prefix"] = PREFIX.get
     environment.filters["size"] = format_bytes
     environment.filters["ago"] = ago
     environment.filters["day"] = day

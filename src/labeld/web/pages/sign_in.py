@@ -10,8 +10,9 @@ from starlette.types import Scope
 from labeld.auth.errors import UnknownTokenError
 from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
-from labeld.web.pages.rendering import origin, page
-from labeld.web.security.forms import read_form
+from labeld.web.pages.rendering import address, page
+from labeld.web.paths import PREFIX
+from labeld.web.request_state import client_address, state_of
 from labeld.web.security.sessions import end_session
 
 HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
@@ -35,14 +36,13 @@ async def sign_in(site: Site, request: Request) -> Response:
 
 async def take_sign_in(site: Site, request: Request) -> Response:
     """Begins a session if the access token or the code is valid."""
-    fields = await read_form(request)
-    if seconds := site.login_throttle.seconds_to_wait():
-        sentence = f"There were too many wrong attempts: try again in {seconds} seconds."
-        return await _show(site, request, fields, 429, sentence, {"retry-after": str(seconds)})
+    fields = state_of(request).form
     try:
         access_token = await _identified(site, fields)
     except UnknownTokenError:
-        site.login_throttle.wrong()
+        if seconds := site.login_throttle.wrong(client_address(request.scope)):
+            sentence = f"There were too many wrong attempts from your address: try again in {seconds} seconds."
+            return await _show(site, request, {**fields, "code": ""}, 429, sentence, {"retry-after": str(seconds)})
         what = "link was used already, has expired, or is not of this server" if "code" in fields else _UNKNOWN_TOKEN
         return await _show(site, request, {**fields, "code": ""}, 403, f"This {what}.")
     if access_token is not None and access_token.role != "admin":
@@ -60,7 +60,6 @@ _UNKNOWN_TOKEN = "access token is unknown, revoked or expired"  # noqa: S105
 async def sign_out(site: Site, request: Request) -> Response:
     """Ends the session of this browser."""
     del site
-    await read_form(request)
     return to_page("/sign-in", end_session(secure=is_secure(request)))
 
 
@@ -104,14 +103,14 @@ async def _show(  # noqa: PLR0913, PLR0917  # one per part of the page
 
 def to_sign_in(scope: Scope) -> Response:
     """A redirect to the sign-in form, which leads back to the page."""
-    path = scope["path"] if scope["method"] in {"GET", "HEAD"} else TOKENS
+    path = scope["path"].removeprefix(PREFIX.get()) if scope["method"] in {"GET", "HEAD"} else TOKENS
     return to_page(f"/sign-in?next={quote(own_path(path), safe='/')}")
 
 
 def to_page(path: str, cookie: str | None = None) -> Response:
-    """A redirect (303) to another page after a form, which may set a cookie."""
+    """A redirect (303) to another page of this server after a form, which may set a cookie."""
     headers = {**HEADERS, **({"set-cookie": cookie} if cookie else {})}
-    return RedirectResponse(path, status_code=303, headers=headers)
+    return RedirectResponse(PREFIX.get() + path, status_code=303, headers=headers)
 
 
 def own_path(path: str) -> str:
@@ -121,4 +120,4 @@ def own_path(path: str) -> str:
 
 def is_secure(request: Request) -> bool:
     """Whether the browser uses https."""
-    return origin(request).startswith("https:")
+    return address(request).startswith("https:")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from labeld.web.pages.context import Site
 from labeld.web.pages.formatting import Unit, duration, shown
-from labeld.web.pages.rendering import origin, page, wants_html
+from labeld.web.pages.rendering import address, page, wants_html
 
 HEADERS = {"cache-control": "no-store", "vary": "accept"}
 COLOURS = 6
@@ -68,7 +68,7 @@ async def status(site: Site, request: Request) -> Response:
         "status.html",
         headers=HEADERS,
         here="/status",
-        address=origin(request),
+        address=address(request),
         state=state,
         figures=FIGURES,
         charts=CHARTS,

@@ -9,11 +9,10 @@ from starlette.responses import Response
 from labeld.auth.errors import TokenNotFoundError, TokenRequestError
 from labeld.auth.records import AccessToken
 from labeld.web.pages.context import Site
-from labeld.web.pages.rendering import origin, page
+from labeld.web.pages.rendering import address, page
 from labeld.web.pages.sign_in import HEADERS, TOKENS, is_secure, to_page
 from labeld.web.pages.token_form import PERIODS, TokenForm, read_token_form
 from labeld.web.request_state import state_of
-from labeld.web.security.forms import read_form
 
 
 async def tokens(site: Site, request: Request) -> Response:
@@ -23,7 +22,7 @@ async def tokens(site: Site, request: Request) -> Response:
 
 async def make_token(site: Site, request: Request) -> Response:
     """Makes an access token and shows it; or shows the form again, with an error beside each wrong field."""
-    form = read_token_form(await read_form(request), time.time())
+    form = read_token_form(state_of(request).form, time.time())
     if form.new_token is None:
         return await _show(site, request, form, 400)
     was_open, wanted = site.access.is_open, form.new_token
@@ -45,7 +44,6 @@ async def ask_revoke(site: Site, request: Request) -> Response:
 
 async def revoke(site: Site, request: Request) -> Response:
     """Revokes an access token."""
-    await read_form(request)
     access_token = await site.access.authenticator.revoke(request.path_params["token_id"])
     return to_page(f"{TOKENS}?{urlencode({'revoked': access_token.token_id})}")
 
@@ -57,7 +55,6 @@ async def ask_rotate(site: Site, request: Request) -> Response:
 
 async def rotate(site: Site, request: Request) -> Response:
     """Rotates an access token and shows its new text."""
-    await read_form(request)
     try:
         access_token, token = await site.access.authenticator.rotate(request.path_params["token_id"])
     except TokenRequestError as error:
@@ -99,8 +96,14 @@ async def _show(site: Site, request: Request, form: TokenForm, status: int = 200
 async def _show_once(
     site: Site, request: Request, access_token: AccessToken, token: str, headers: dict[str, str]
 ) -> Response:
-    address = f"{origin(request)}/models/{site.service.default_model}"
-    values = {"here": TOKENS, "access_token": access_token, "token": token, "address": address, "begins": bool(headers)}
+    model_url = f"{address(request)}/models/{site.service.default_model}"
+    values = {
+        "here": TOKENS,
+        "access_token": access_token,
+        "token": token,
+        "address": model_url,
+        "begins": bool(headers),
+    }
     return await page("token_made.html", 200, {**HEADERS, **headers}, **values)
 
 

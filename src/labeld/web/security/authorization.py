@@ -1,6 +1,6 @@
 """Authorization: every route has a policy, and a request is let through or refused with a reason.
 
-Which names and web pages are let in at all is `origins`' business, and comes first.
+Which names and web pages are let in at all is the business of `hosts` and `csrf`, and comes first.
 """
 
 import re

@@ -22,7 +22,9 @@ LINK_SECONDS = 3600.0
 LINK = "link"
 """Who has signed in with that link."""
 TRIES, TRIES_SECONDS = 10, 60.0
-"""Wrong tokens and codes that a process takes in so many seconds."""
+"""Wrong tokens and codes of one address in so many seconds that are answered 403; those beyond are answered 429."""
+ADDRESSES = 1024
+"""Addresses whose wrong attempts a process remembers; the one that was wrong longest ago is forgotten first."""
 
 _VALUE = re.compile(r"(([0-9a-f]{12}|link)-([0-9a-f]{1,14})\.([0-9a-f]{1,10}))\.([0-9a-f]{64})", re.ASCII)
 _LONGEST_HEADER, _MOST_COOKIES = 8192, 4
@@ -68,21 +70,28 @@ class Sessions:
 
 
 class LoginThrottle:
-    """Counts wrong attempts to sign in, so that nobody can go on guessing."""
+    """Counts wrong attempts to sign in by the address that they come from.
+
+    It only tells how a wrong attempt is answered: a valid token or code is never asked to wait, or guessing would be a
+    way to keep its owner out. Both are too long to be guessed at any pace.
+    """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
         self._ticks = ticks
-        self._wrong: deque[float] = deque(maxlen=TRIES)
+        self._wrong: dict[str, deque[float]] = {}
+        """By address, the one that was wrong last at the end."""
 
-    def wrong(self) -> None:
-        """Counts one."""
-        self._wrong.append(self._ticks())
-
-    def seconds_to_wait(self) -> int:
-        """How long until the next one may be tried; 0 = now."""
-        if len(self._wrong) < TRIES:
-            return 0
-        return max(0, math.ceil(self._wrong[0] + TRIES_SECONDS - self._ticks()))
+    def wrong(self, address: str) -> int:
+        """Counts one; for how many seconds this address should try no more, 0 while it was wrong less than TRIES."""
+        now = self._ticks()
+        times = self._wrong.pop(address, None) or deque(maxlen=TRIES)
+        self._wrong[address] = times
+        if len(self._wrong) > ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+        if len(times) == TRIES and (left := times[0] + TRIES_SECONDS - now) > 0:
+            return math.ceil(left)
+        times.append(now)
+        return 0
 
 
 def end_session(*, secure: bool) -> str:

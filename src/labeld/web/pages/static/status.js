@@ -149,7 +149,7 @@ function show(state) {
 }
 
 async function refreshModels() {
-  const reply = await fetch("/status", { headers: { accept: "text/html" } });
+  const reply = await fetch(window.location.pathname, { headers: { accept: "text/html" } });
   if (!reply.ok) return;
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
   const section = page.getElementById("memory");
@@ -159,7 +159,7 @@ async function refreshModels() {
 
 async function ask() {
   try {
-    const reply = await fetch("/status", { headers: { accept: "application/json" } });
+    const reply = await fetch(window.location.pathname, { headers: { accept: "application/json" } });
     if (reply.status === 401 || reply.status === 403) throw new Error("You are signed out: reload this page to sign in.");
     if (!reply.ok) throw new Error(`This server answers with ${reply.status}. It is asked again every two seconds.`);
     const state = await reply.json();
