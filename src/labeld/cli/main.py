@@ -105,6 +105,7 @@ def serve(
                 chosen.queue.drain_delay,
                 chosen.residency.load_grace,
                 chosen.logs.log_format,
+                chosen.sites.root_path,
             ),
         )
     )

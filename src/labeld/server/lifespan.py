@@ -60,8 +60,9 @@ class ManagedApp:
     seconds. `owner` is notified when the application has started, and when it cannot go on.
     """
 
-    def __init__(self, app: Any, owner: Owner, *, at_once: bool, start_grace: float) -> None:
+    def __init__(self, app: Any, owner: Owner, *, at_once: bool, start_grace: float, root_path: str = "") -> None:
         self._app, self._owner, self._at_once, self._start_grace = app, owner, at_once, start_grace
+        self._root_path = root_path
         self._stage = Stage.STARTING
         self.serving = False
         """Whether the stage is SERVING. NOTE: apart from it because each request asks."""
@@ -85,7 +86,7 @@ class ManagedApp:
         self._start_over.set()
 
     async def _not_serving(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = scope["path"].removeprefix(self._root_path)
         if self._stage is Stage.STARTING and path == HEALTH:
             await send({"type": "http.response.start", "status": 200, "headers": HEALTHY_HEADERS})
             await send({"type": "http.response.body", "body": HEALTHY})

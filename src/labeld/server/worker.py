@@ -79,6 +79,8 @@ class ProcessOptions:
     start_grace: float = 3.0
     """For which a request waits while the application starts."""
     log_format: str = "text"
+    root_path: str = ""
+    """Path at which a reverse proxy serves this server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ class LabeldServer(Server):
     def __init__(self, app: Any, options: WorkerOptions, supervisor: Connection, *, at_once: bool) -> None:
         process = options.process
         self._app, self._drain_delay, self._supervisor = app, process.drain_delay, supervisor
-        self._managed = ManagedApp(app, self, at_once=at_once, start_grace=process.start_grace)
+        self._managed = ManagedApp(
+            app, self, at_once=at_once, start_grace=process.start_grace, root_path=process.root_path
+        )
         self._loop: asyncio.AbstractEventLoop
         self._stopping = False
         self.exit_code = 0
