@@ -25,6 +25,7 @@ from labeld.errors import (
     OverloadedError,
     RouteNotFoundError,
     UnavailableError,
+    drop_tracebacks,
 )
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.request import parse_request
@@ -126,6 +127,8 @@ class App:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with an error that was logged if need be, of which nothing stays."""
+        drop_tracebacks(error)
         state = state_of(scope)
         response: Response = _Raw(*encode_error(error, state.request_id))
         is_page = scope["method"] in {"GET", "HEAD"} or state.is_page
