@@ -174,6 +174,18 @@ class ModelTooLargeError(LabeldError):
         self.model_id, self.needed, self.room = model_id, needed, room
 
 
+class MemoryInUseError(RetryLaterError):
+    """The model would fit into memory, but for a moment requests or other models have taken it."""
+
+    def __init__(self, model_id: str, needed: int, room: int) -> None:
+        super().__init__(
+            f"The model {model_id} cannot be loaded now: it needs {format_bytes(needed)}, and "
+            f"{format_bytes(max(room, 0))} of memory_budget are free; try again in a few seconds.",
+            5.0,
+        )
+        self.model_id, self.needed, self.room = model_id, needed, room
+
+
 class StoreError(LabeldError):
     """The store of downloaded models cannot take a model; the sentence says what is missing."""
 

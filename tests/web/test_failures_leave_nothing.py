@@ -73,7 +73,14 @@ async def answering(models: Path, tmp_path: Path, **given: Any) -> AsyncIterator
             status = message.get("status", status)
 
         fields = [(b"host", b"localhost"), (b"content-type", b"application/json"), *headers]
-        scope = {"type": "http", "method": "POST", "path": path, "headers": fields, "query_string": b"", "root_path": ""}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": fields,
+            "query_string": b"",
+            "root_path": "",
+        }
         await app({**scope, "client": ("127.0.0.1", 1), "scheme": "http", "server": ("localhost", 80)}, receive, send)
         return status
 
@@ -146,7 +153,10 @@ def test_an_engine_that_fails_leaves_nothing(
     async def story() -> None:
         async with answering(models, tmp_path) as ask:
             monkeypatch.setattr(OpenVinoEngine, "run", fail)
-            body, headers = json.dumps({"inputs": ["a", "b", TEXT]}).encode(), () if cached else ((b"x-use-cache", b"0"),)
+            body, headers = (
+                json.dumps({"inputs": ["a", "b", TEXT]}).encode(),
+                () if cached else ((b"x-use-cache", b"0"),),
+            )
             gc.collect()
             for _ in range(8):
                 assert await ask("/models/org/bert", body, headers=headers) == 500

@@ -95,6 +95,11 @@ class ModelLoader:
                 "%d other models cannot be served either: labeld models check ID says why", broken - BROKEN_NAMED
             )
 
+    async def give_back(self) -> None:
+        """Gives back memory that this process holds and does not use."""
+        await self._on_thread(memory.give_back)
+
+
     def expected_seconds(self, model_id: str) -> float:
         """The estimated seconds of loading this model."""
         return self._history.expected_seconds(model_id, self._weight_bytes.get(model_id))

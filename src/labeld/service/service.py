@@ -23,7 +23,8 @@ from labeld.errors import (
 )
 from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
-from labeld.lifecycle.registry import Counts, PoolEntry, Registry
+from labeld.lifecycle.pool_entry import Counts, PoolEntry
+from labeld.lifecycle.registry import Registry
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL

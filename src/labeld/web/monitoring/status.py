@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from labeld.config.settings import Settings
 from labeld.lifecycle.loader import LoadedModel
-from labeld.lifecycle.registry import PoolEntry
+from labeld.lifecycle.pool_entry import PoolEntry
 from labeld.service.service import Service
 from labeld.web.monitoring.history import History
 
