@@ -22,7 +22,7 @@ def rename_labels(models: Path, new: Path) -> None:
 
 def label(server: Server) -> str:
     """The first label of an answer."""
-    return str(server.classify("a good film")[0]["label"])
+    return str(server.classify("a good film")[0][0]["label"])
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -62,6 +62,10 @@ class Registry(Generic[M]):
         """From now on this model, once it is loaded, is never evicted."""
         self._pinned.add(model_id)
 
+    def pinned(self, model_id: str) -> bool:
+        """Whether the model is never evicted."""
+        return model_id in self._pinned
+
     def residents(self) -> list[PoolEntry[M]]:
         """The loaded models, the least recently used first."""
         return list(self._residents.values())
@@ -96,12 +100,18 @@ class Registry(Generic[M]):
         for resident in self._residents.values():
             resident.stop_timer()
 
-    def replace(self, model_id: str) -> None:
-        """The model's files are others now: it is closed when its leases end, and the next request loads it anew."""
-        resident = self._residents.pop(model_id)
+    def replace(self, model_id: str) -> bool:
+        """Closes a model when its leases end, whose files are others now: the next request loads it anew.
+
+        False where it is not loaded any more.
+        """
+        resident = self._residents.pop(model_id, None)
+        if resident is None:
+            return False
         self._replaced.append(resident)
         if not resident.leases:
             self._unload(resident, resident.last_used)
+        return True
 
     async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
         """The model when its load has ended, with a lease counted for this caller."""

@@ -25,6 +25,7 @@ from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
 from labeld.lifecycle.pool_entry import Counts, PoolEntry
 from labeld.lifecycle.registry import Registry
+from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
@@ -103,6 +104,10 @@ class Service:
         """Logs warnings of the models that are not loaded and whose files cannot be served."""
         folders = self._resolver.folders.by_id().items()
         await self._loader.warn_of_broken({one: folder for one, folder in folders if not self._registry.resident(one)})
+
+    async def watch_files(self) -> None:
+        """Serves anew whatever loaded model has other files now, until cancelled."""
+        await serve_anew(self._registry, self._resolver)
 
     def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:
         """The request with the answers that this process has in memory; loads no model and waits for nothing.

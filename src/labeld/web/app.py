@@ -270,7 +270,8 @@ class App:
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            works = (watch(self._service), self._service.check_others(), history.keep())
+            service = self._service
+            works = (watch(service), service.check_others(), service.watch_files(), history.keep())
             background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
             self._on_ready(ready, await first_code(authenticator))
