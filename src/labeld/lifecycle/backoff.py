@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from labeld.errors import drop_tracebacks
+from labeld.system.tracebacks import drop_tracebacks
 
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
 """Seconds for which a failure is the answer at first, and at most; doubled by each failure in a row."""

@@ -25,7 +25,6 @@ from labeld.errors import (
     OverloadedError,
     RouteNotFoundError,
     UnavailableError,
-    drop_tracebacks,
 )
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.request import parse_request
@@ -33,6 +32,7 @@ from labeld.protocol.response import encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
+from labeld.system.tracebacks import drop_tracebacks
 from labeld.web.hub_api import LOOK_UPS, LookUp
 from labeld.web.monitoring.history import History
 from labeld.web.monitoring.status import Status
