@@ -1,9 +1,14 @@
 """The command line: argv -> settings -> call."""
 
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -93,9 +98,9 @@ def serve(
     from labeld.server.worker import ProcessOptions  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
 
-    sys.exit(
-        run_server(
-            partial(application, chosen, get_context("fork").Semaphore(1)),
+    with _workers_folder(chosen.listen.workers) as folder:
+        code = run_server(
+            partial(application, chosen, get_context("fork").Semaphore(1), folder),
             chosen.listen,
             chosen.connections,
             ProcessOptions(
@@ -105,7 +110,20 @@ def serve(
                 chosen.logs.log_format,
             ),
         )
-    )
+    sys.exit(code)
+
+
+@contextmanager
+def _workers_folder(workers: int) -> Iterator[Path | None]:
+    """A folder that several workers share until the server ends; None where there is one worker only."""
+    if workers == 1:
+        yield None
+        return
+    folder = tempfile.mkdtemp(prefix="labeld-")
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @cli.command()

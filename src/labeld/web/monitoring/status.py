@@ -18,8 +18,8 @@ from labeld.service.service import Service
 from labeld.web.monitoring.history import History
 
 ONE_OF_SEVERAL = (
-    "Each worker has its own models and its own numbers, and whichever took the connection answers: these are of the "
-    "process `pid`."
+    "Each worker has its own models, and whichever took the connection answers: models, recent and history are of the "
+    "process `pid`; counts, memory, requests and cache are sums, and processes has each worker."
 )
 SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 """Groups of settings that are shown: limits. The others have addresses, folders and secrets."""
