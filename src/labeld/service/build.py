@@ -15,6 +15,7 @@ from labeld.config.hub import Policy
 from labeld.config.precision import AskedPrecisions, parse_precisions
 from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
+from labeld.lifecycle.load_marks import LoadMarks
 from labeld.lifecycle.loader import ModelLoader
 from labeld.lifecycle.model import LoadOptions, check_without_weights
 from labeld.metrics.observer import UNOBSERVED, Observer
@@ -40,7 +41,8 @@ def streams_and_threads(compute: Compute) -> tuple[int, int]:
 def open_resolver(settings: Settings, policy: Policy) -> Resolver:
     """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
-    return Resolver(folders, store, settings.hub, policy, check_without_weights)
+    marks = LoadMarks(settings.folders.cache_dir.expanduser())
+    return Resolver(folders, store, settings.hub, policy, marks.guarded(check_without_weights))
 
 
 def load_options(settings: Settings) -> LoadOptions:
