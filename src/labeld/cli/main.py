@@ -1,5 +1,6 @@
 """The command line: argv -> settings -> call."""
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -21,9 +22,11 @@ from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.hub import Hub
-from labeld.config.load import load
+from labeld.config.load import load, unknown_variables
 from labeld.errors import LabeldError, SettingsError
 from labeld.repository.url_policy import require_other_address
+
+logger = logging.getLogger("labeld")
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",
@@ -94,10 +97,14 @@ def serve(
         )
     chosen.hub_policy()
     require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
+    from labeld.server import logs  # noqa: PLC0415
     from labeld.server.run import serve as run_server  # noqa: PLC0415
     from labeld.server.worker import ProcessOptions  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
 
+    logs.configure(chosen.logs.log_format)
+    for sentence in unknown_variables():
+        logger.warning(sentence)
     with _workers_folder(chosen.listen.workers) as folder:
         code = run_server(
             partial(application, chosen, get_context("fork").Semaphore(1), folder),

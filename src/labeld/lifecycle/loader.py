@@ -19,6 +19,7 @@ from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.system import memory
+from labeld.system.disk import out_of_files
 
 logger = logging.getLogger(__name__)
 
@@ -134,15 +135,22 @@ def _free(last_reference: list[LoadedModel]) -> None:
 
 
 def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
-    """The result of the function; any failure becomes a ModelBrokenError that names the model."""
+    """The result of the function; any failure becomes a ModelBrokenError that names the model.
+
+    But for UnavailableError, which it also becomes where there are too few file descriptors.
+    """
     try:
         return function(*arguments)
-    except FolderError as error:
-        logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
-        raise ModelBrokenError(model_id, str(error)) from None
     except UnavailableError:
         raise
-    except Exception:
+    except Exception as error:
+        if out_of_files(error):
+            logger.error("model %s cannot be loaded: too few file descriptors (ulimit -n)", model_id)  # noqa: TRY400
+            sentence = "The server has too few file descriptors (ulimit -n) to load a model now: try again later."
+            raise UnavailableError(sentence, 5.0) from None
+        if isinstance(error, FolderError):
+            logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
+            raise ModelBrokenError(model_id, str(error)) from None
         logger.exception("model %s cannot be loaded", model_id)
         raise ModelBrokenError(
             model_id, "its files are not as they should be; the server's log has the cause."

@@ -30,10 +30,21 @@ from labeld.system.cpu import usable_cores
 logger = logging.getLogger(__name__)
 
 THREADS_PER_STREAM = 8
+MOST_PER_CORE = 16
+"""Threads or batches at once; to make many more takes longer than to compute with any."""
 
 
 def streams_and_threads(compute: Compute) -> tuple[int, int]:
-    """How many batches run at once, and how many threads they share in all."""
+    """How many batches run at once, and how many threads they share in all.
+
+    Raises SettingsError where that is more than makes sense on this machine.
+    """
+    most = MOST_PER_CORE * (os.cpu_count() or 1)
+    for name, value in (("threads", compute.threads), ("streams", compute.streams)):
+        if value > most:
+            raise SettingsError(
+                f"{name} is {value}, but must be at most {most}, {MOST_PER_CORE} per core of this machine."
+            )
     threads = compute.threads or usable_cores()
     return compute.streams or max(1, threads // THREADS_PER_STREAM), threads
 
@@ -93,7 +104,10 @@ async def open_cache(answers: Answers) -> AnswerCache:
 async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]:
     """The access tokens that count, kept up to date until the context ends. Raises SettingsError naming the setting."""
     access = settings.access
-    authenticator = Authenticator(locate(access.tokens_db), access.tokens_secret, settings.listen.workers)
+    location = locate(access.tokens_db)
+    for name in location.open_to_others():
+        logger.warning("other users may read or write %s, a file of the access tokens: chmod 600 it", name)
+    authenticator = Authenticator(location, access.tokens_secret, settings.listen.workers)
     try:
         await authenticator.open()
         yield authenticator
