@@ -205,19 +205,6 @@ class DeadlineExceededError(OverloadedError):
     """A queued text could not be started before its deadline."""
 
 
-class MemoryInUseError(OverloadedError):
-    """The model would fit into memory, but for a moment requests or other models have taken it."""
-
-    def __init__(self, model_id: str, needed: int, room: int) -> None:
-        super().__init__(
-            f"The model {model_id} cannot be loaded now: it needs {format_bytes(needed)}, and "
-            f"{format_bytes(max(room, 0))} of memory_budget are free; try again in a few seconds.",
-            5.0,
-            "memory_budget",
-        )
-        self.model_id, self.needed, self.room = model_id, needed, room
-
-
 class UnavailableError(RetryLaterError):
     """This process is stopping or being replaced; another try after `retry_after` seconds finds its successor."""
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from labeld.config.settings import Residency
-from labeld.errors import FolderError, MemoryInUseError, ModelTooLargeError, OverloadedError, UnavailableError
+from labeld.errors import FolderError, ModelTooLargeError, OverloadedError, UnavailableError
+from labeld.lifecycle.errors import MemoryInUseError
 from labeld.lifecycle.registry import Registry
 from labeld.repository.resolver import ResolvedModel
 from tests.support.virtual_time import run

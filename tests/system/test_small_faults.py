@@ -16,7 +16,7 @@ from labeld.lifecycle.loader import named
 from labeld.lifecycle.model import LoadOptions, load_model
 from labeld.service.build import MOST_PER_CORE, streams_and_threads
 from labeld.system.json_file import replace_object
-from tests.support.server_process import serving
+from tests.support.server_process import run_labeld, serving, wait_until
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
         load({}, {})
     with pytest.raises(SettingsError, match="name a file in LABELD_TOKENS_DB"):
         locate(None)
-    load({}, {"LABELD_CACHE_DIR": "/tmp/cache"})
+    assert not load({}, {"LABELD_CACHE_DIR": "/tmp/cache"}).hub.hf_cache.exists()
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
@@ -83,17 +83,18 @@ def test_misspelt_variables_are_named() -> None:
 
 def test_a_server_warns_of_what_its_operator_overlooked(tmp_path: Path) -> None:
     """A misspelt variable, and files of access tokens that others may read."""
-    keys = tmp_path / "keys"
-    with serving(tmp_path):
-        pass
+    keys = tmp_path / "tokens"
+    run_labeld("tokens", "create", "laptop", LABELD_TOKENS_DB=str(keys / "tokens.sqlite3"))
     for file in keys.iterdir():
         file.chmod(0o666)
+    names = [file.name for file in keys.iterdir() if file.suffix in {".sqlite3", ".secret"}]
+    expected = [f"other users may read or write {name}" for name in names]
+    assert len(expected) == 2
+    with serving(tmp_path) as server:
+        assert wait_until(lambda: all(one in server.log.read_text() for one in expected)), server.log.read_text()
     with serving(tmp_path, LABELD_MEMORY_BUGDET="1GB") as server:
-        log = server.log.read_text()
-    assert "LABELD_MEMORY_BUGDET is no setting: is it LABELD_MEMORY_BUDGET?" in log
-    for file in keys.iterdir():
-        if file.suffix in {".sqlite3", ".secret"}:
-            assert f"other users may read or write {file.name}" in log
+        sentence = "LABELD_MEMORY_BUGDET is no setting: is it LABELD_MEMORY_BUDGET?"
+        assert wait_until(lambda: sentence in server.log.read_text())
 
 
 @pytest.mark.parametrize("name", ["threads", "streams"])

@@ -82,7 +82,7 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
 
 def _require_home(name: str, value: Any) -> None:
     """Raises SettingsError where a path is below a home folder and there is none."""
-    if isinstance(value, Path):
+    if isinstance(value, Path) and name not in HF_VARIABLES:  # there is no Hugging Face cache without a home
         try:
             value.expanduser()
         except RuntimeError:

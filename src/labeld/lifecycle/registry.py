@@ -14,8 +14,9 @@ from itertools import chain
 from typing import Generic
 
 from labeld.config.settings import Residency
-from labeld.errors import LabeldError, MemoryInUseError, ModelTooLargeError, OverloadedError
+from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
 from labeld.lifecycle.backoff import Backoff
+from labeld.lifecycle.errors import MemoryInUseError
 from labeld.lifecycle.pool_entry import Counts, Load, Loader, M, PoolEntry
 from labeld.repository.resolver import ResolvedModel
 
