@@ -41,9 +41,9 @@ _stages: ContextVar[Seconds] = ContextVar("stages")
 """Of each stage of the request that the current task answers."""
 
 
-def application(settings: Settings, first: Semaphore, address: Address) -> Any:
+def application(settings: Settings, first: Semaphore, workers_folder: Path | None, address: Address) -> Any:
     """Labeld's application with watches; called in the worker."""
-    return _Traced(_original(settings, first, address), _Watches())
+    return _Traced(_original(settings, first, workers_folder, address), _Watches())
 
 
 class _Watches:

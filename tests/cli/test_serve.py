@@ -136,7 +136,7 @@ def test_broken_models_do_not_harm_the_others(models_dir: Path, tmp_path: Path) 
     [
         (["--host", "0.0.0.0"], "--allow-anonymous"),
         (["--max-inputs", "0"], "--max-inputs is 0, but must be at least 1"),
-        (["--models-dir", "/nowhere"], "models_dir is '/nowhere', which is not a folder"),
+        (["--models-dir", "/nowhere"], "models_dir is '/nowhere', which cannot be read: No such file"),
         (["org/none"], "Model org/none does not exist"),
         (["--host", "192.0.2.1", "--no-allow-anonymous"], "--allow-anonymous"),
         (["--host", "192.0.2.1", "--allow-anonymous"], "is not an address of this machine"),
@@ -270,7 +270,7 @@ def test_classify_reads_lines() -> None:
         (["a", "--function", "tanh"], "--function is 'tanh'"),
         (["a", "--top-k", "0"], "--top-k"),
         (["good " * 600], "602 tokens long"),
-        (["a", "--models-dir", "/nowhere"], "models_dir is '/nowhere', which is not a folder"),
+        (["a", "--models-dir", "/nowhere"], "models_dir is '/nowhere', which cannot be read: No such file"),
         (["a", "--threads", "-1"], "--threads is -1, but must be at least 0"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labeld.config.load import load
-from labeld.lifecycle.loader import BROKEN_NAMED
+from labeld.lifecycle.folder_check import BROKEN_NAMED
 from labeld.service.build import open_service
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from labeld.config.settings import Residency
 from labeld.errors import FolderError, ModelTooLargeError, OverloadedError, UnavailableError
+from labeld.lifecycle.errors import MemoryInUseError
 from labeld.lifecycle.registry import Registry
 from labeld.repository.resolver import ResolvedModel
 from tests.support.virtual_time import run
@@ -38,6 +39,8 @@ class CountingLoader:
     base: int = 100
     leak: int = 0
     """Bytes of each model that closing does not give back."""
+    garbage: int = 0
+    """Bytes of the base that only asking gives back."""
     loads: list[str] = field(default_factory=list)
     closes: list[str] = field(default_factory=list)
     alive: set[Thing] = field(default_factory=set)
@@ -78,6 +81,11 @@ class CountingLoader:
         self.closes.append(model.model_id)
         self.alive.remove(model)
         self.base += self.leak
+
+    async def give_back(self) -> None:
+        """Frees what nobody uses."""
+        self.base -= self.garbage
+        self.garbage = 0
 
 
 def registry(loader: CountingLoader, budget: int = 10**9, **limits: float) -> Registry[Thing]:
@@ -254,7 +262,7 @@ def test_memory_that_does_not_come_back_counts() -> None:
 
 
 def test_memory_that_others_use_counts() -> None:
-    """What the process takes beside its models leaves less room for them; once that is known, nobody leaves in vain."""
+    """What the process takes beside its models leaves less room for them; nobody leaves in vain, or for good."""
 
     async def story() -> None:
         loader = CountingLoader(sizes={"big": 25})
@@ -265,9 +273,68 @@ def test_memory_that_others_use_counts() -> None:
         await use(models, "c")
         assert (["a"], ["b", "c"], 140) == (loader.closes, keys(models), loader.peak)
 
-        with pytest.raises(ModelTooLargeError) as refused:
+        with pytest.raises(MemoryInUseError) as refused:
             await use(models, "big")
-        assert (20, ["b", "c"]) == (refused.value.room, keys(models))
+        assert (20, ["b", "c"], None) == (refused.value.room, keys(models), models.failure("big"))
+        loader.base -= 20
+        await use(models, "big")
+        assert "big" in keys(models)
+
+    run(story())
+
+
+def test_garbage_is_given_back_before_anybody_leaves() -> None:
+    """Memory that only a garbage collection frees neither evicts a model nor refuses one."""
+
+    async def story() -> None:
+        loader = CountingLoader(sizes={"big": 25})
+        models = registry(loader, budget=140)
+        await use(models, "a")
+        loader.base += 1000
+        loader.garbage = 1000
+        await use(models, "big")
+
+        assert ([], ["a", "big"]) == (loader.closes, keys(models))
+
+    run(story())
+
+
+def test_a_replaced_model_ends_with_its_leases() -> None:
+    """Who has it keeps it, who comes later gets the new one, and the old one is closed once; pinned or not."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader)
+        models.pin("a")
+        for _ in range(2):
+            early = asyncio.create_task(use(models, "a", 50))
+            await asyncio.sleep(2)
+            models.replace("a")
+            assert await use(models, "a") == "a"
+            assert await early == "a"
+            await asyncio.sleep(1)
+        models.replace("a")
+        await asyncio.sleep(1)
+
+        assert (["a"] * 3, ["a"] * 3, []) == (loader.loads, loader.closes, keys(models))
+
+    run(story())
+
+
+def test_a_replaced_model_makes_room_for_its_successor() -> None:
+    """With room for one the new one waits until the old one is let go."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, budget=115)
+        models.pin("a")
+        early = asyncio.create_task(use(models, "a", 50))
+        await asyncio.sleep(2)
+        models.replace("a")
+        assert await use(models, "a") == "a"
+        assert await early == "a"
+
+        assert (["a", "a"], ["a"], 110) == (loader.loads, loader.closes, loader.peak)
 
     run(story())
 

@@ -194,13 +194,13 @@ def test_the_status_says_what_runs(counted: Server) -> None:
 
 
 def test_several_workers_say_so(tmp_path: Path) -> None:
-    """Each has its own numbers, and its process id beside them."""
+    """Each has its own models, and its process id beside them."""
     with serving(tmp_path, "--workers", "2") as running:
         status = requests.get(f"{running.url}/status", timeout=60).json()
 
         assert status["pid"] in running.processes()
         assert 2 == status["workers"]["count"]
-        assert "own numbers" in status["workers"]["note"]
+        assert "own models" in status["workers"]["note"]
         assert 2 == value(read(running), "workers")
 
 

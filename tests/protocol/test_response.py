@@ -12,6 +12,7 @@ import pytest
 from labeld import error_reply, errors
 from labeld.auth import errors as access_errors
 from labeld.config.settings import InputLimits
+from labeld.lifecycle.errors import MemoryInUseError
 from labeld.protocol import response
 from labeld.protocol.request import parse_request
 from labeld.repository import errors as repository_errors
@@ -177,6 +178,7 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.ModelBrokenError("a", "no weights"), 500, {}),
         (errors.FolderError("config.json is missing."), 500, {}),
         (errors.ModelTooLargeError("a", 54 * 10**9, 10 * 10**9), 403, {}),
+        (MemoryInUseError("a", 10**9, 10**8), 429, {"retry-after": "5"}),
         (errors.ModelNotLoadedError("a"), 404, {}),
         (errors.ModelTooBusyError(60), 500, {}),
         (errors.UnavailableError("Stopping."), 503, {"retry-after": "1"}),

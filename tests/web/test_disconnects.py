@@ -72,6 +72,9 @@ class PlainService:
     async def check_others(self) -> None:
         """There are none."""
 
+    async def watch_files(self) -> None:
+        """There are none."""
+
     @contextmanager
     def admission(self) -> Iterator[None]:
         """Everybody may enter."""

@@ -1,5 +1,6 @@
 """The location of the access tokens, from the setting `tokens_db`. Imports no database library."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,11 +26,26 @@ class Location:
         """Whether the database exists; one of PostgreSQL is assumed to, even if it is still empty."""
         return self.path is None or self.path.exists()
 
+    def open_to_others(self) -> list[str]:
+        """Names of the files beside each other, the secret among them, that other users may read or write."""
+        names = []
+        if self.path is not None:
+            for name in (self.path.name, f"{self.path.name}.secret"):
+                with suppress(OSError):
+                    if self.path.with_name(name).stat().st_mode & 0o077:
+                        names.append(name)
+        return names
+
 
 def locate(tokens_db: str | None) -> Location:
     """The location that the setting names; raises SettingsError when it names a folder or another kind of URL."""
     if tokens_db is None or "://" not in tokens_db:
-        path = (DEFAULT if tokens_db is None else Path(tokens_db)).expanduser()
+        try:
+            path = (DEFAULT if tokens_db is None else Path(tokens_db)).expanduser()
+        except RuntimeError:
+            raise SettingsError(
+                "tokens_db is below a home folder, but this user has none: name a file in LABELD_TOKENS_DB."
+            ) from None
         if not path.name or path.is_dir():
             raise SettingsError("tokens_db is a folder, but must be the file of a SQLite database, or postgresql://….")
         return Location(path.absolute())

@@ -1,9 +1,15 @@
 """The command line: argv -> settings -> call."""
 
+import logging
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,9 +23,11 @@ from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.access import Access
 from labeld.config.hub import Hub
-from labeld.config.load import load
+from labeld.config.load import load, unknown_variables
 from labeld.errors import LabeldError, SettingsError
 from labeld.repository.url_policy import require_other_address
+
+logger = logging.getLogger("labeld")
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",
@@ -91,13 +99,17 @@ def serve(
     chosen.hub_policy()
     if not chosen.listen.uds:
         require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
+    from labeld.server import logs  # noqa: PLC0415
     from labeld.server.run import serve as run_server  # noqa: PLC0415
     from labeld.server.worker import ProcessOptions  # noqa: PLC0415
     from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
 
-    sys.exit(
-        run_server(
-            partial(application, chosen, get_context("fork").Semaphore(1)),
+    logs.configure(chosen.logs.log_format)
+    for sentence in unknown_variables():
+        logger.warning(sentence)
+    with _workers_folder(chosen.listen.workers) as folder:
+        code = run_server(
+            partial(application, chosen, get_context("fork").Semaphore(1), folder),
             chosen.listen,
             chosen.connections,
             ProcessOptions(
@@ -108,7 +120,20 @@ def serve(
                 chosen.sites.root_path,
             ),
         )
-    )
+    sys.exit(code)
+
+
+@contextmanager
+def _workers_folder(workers: int) -> Iterator[Path | None]:
+    """A folder that several workers share until the server ends; None where there is one worker only."""
+    if workers == 1:
+        yield None
+        return
+    folder = tempfile.mkdtemp(prefix="labeld-")
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @cli.command()

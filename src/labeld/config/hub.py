@@ -50,5 +50,9 @@ class Hub:
 
     @property
     def hf_cache(self) -> Path:
-        """The folder of the Hugging Face cache."""
-        return (self.hf_hub_cache or self.hf_home / "hub").expanduser()
+        """The folder of the Hugging Face cache; one that does not exist where there is no home folder."""
+        folder = self.hf_hub_cache or self.hf_home / "hub"
+        try:
+            return folder.expanduser()
+        except RuntimeError:
+            return folder

@@ -4,13 +4,18 @@ A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_I
 variable, then the default. Settings that huggingface_hub has too are read from its variables (`HF_VARIABLES`).
 """
 
+import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from labeld.config.fields import validate
 from labeld.config.settings import GROUPS, Settings
+from labeld.errors import SettingsError
+
+PREFIX = "LABELD_"
 
 HF_VARIABLES = {
     "hf_endpoint": "HF_ENDPOINT",
@@ -32,7 +37,7 @@ def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
 
 def variable(name: str) -> str:
     """Name of a setting's environment variable."""
-    return HF_VARIABLES.get(name, f"LABELD_{name.upper()}")
+    return HF_VARIABLES.get(name, f"{PREFIX}{name.upper()}")
 
 
 def flag(name: str) -> str:
@@ -58,5 +63,29 @@ def load(
                 values[one.name] = validate(one, name_of(one.name), given[one.name], hints[one.name])
             elif variable(one.name) in environ:
                 values[one.name] = validate(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+            _require_home(one.name, values.get(one.name, one.default))
         groups[name] = group(**values)
     return Settings(**groups)
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each variable that is named like a setting's and is none, with the nearest one that is."""
+    environ = os.environ if environ is None else environ
+    known = [variable(one.name) for _, one, _ in every_setting()]
+    sentences = []
+    for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f": is it {near[0]}?" if near else "; `labeld serve --help` has all."
+        sentences.append(f"The environment variable {name} is no setting{hint}")
+    return sentences
+
+
+def _require_home(name: str, value: Any) -> None:
+    """Raises SettingsError where a path is below a home folder and there is none."""
+    if isinstance(value, Path) and name not in HF_VARIABLES:  # there is no Hugging Face cache without a home
+        try:
+            value.expanduser()
+        except RuntimeError:
+            raise SettingsError(
+                f"{name} is {value}, but this user has no home folder: name another place in {variable(name)}."
+            ) from None

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
+from labeld.system.tracebacks import drop_tracebacks
+
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
 """Seconds for which a failure is the answer at first, and at most; doubled by each failure in a row."""
 
@@ -23,7 +25,8 @@ class Backoff:
         self._failures: dict[str, Failure] = {}
 
     def record(self, model_id: str, error: Exception) -> None:
-        """Keeps a failure for twice as long as the one before it."""
+        """Keeps a failure for twice as long as the one before it, without what its traceback holds."""
+        drop_tracebacks(error)
         now = asyncio.get_running_loop().time()
         times = self._failures[model_id].times + 1 if model_id in self._failures else 1
         seconds = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(times - 1, 10))

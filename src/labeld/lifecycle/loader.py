@@ -3,20 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from labeld.config.precision import Asked
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
+from labeld.lifecycle.load_marks import LoadMarks
 from labeld.lifecycle.load_times import LoadTimes
-from labeld.lifecycle.model import LoadOptions, Model, check_folder, load_model, weight_bytes
+from labeld.lifecycle.model import LoadOptions, Model, load_model, weight_bytes
 from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.system import memory
+from labeld.system.disk import out_of_files
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +29,6 @@ decision 5. A trial for `auto` begins with float32."""
 
 DOWNLOADS = 4
 """Models that are downloaded at once."""
-
-BROKEN_NAMED = 10
-"""Models that cannot be served and are warned of one by one at the start."""
 
 R = TypeVar("R")
 
@@ -53,6 +53,7 @@ class ModelLoader:
         self._downloads = ThreadPoolExecutor(DOWNLOADS, "download")
         self._history = LoadTimes(options.cache_dir)
         self._weight_bytes: dict[str, int] = {}
+        self._marks = LoadMarks(options.cache_dir)
 
     async def prepare(self, model: ResolvedModel) -> int:
         """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Resolver.open` raises."""
@@ -60,7 +61,9 @@ class ModelLoader:
         self._release(model_id)  # of an earlier load that failed after this
         location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.open, model)
         self._locations[model_id] = location
-        self._weight_bytes[model_id] = await self._on_thread(named, model_id, weight_bytes, location.folder)
+        self._weight_bytes[model_id] = await self._on_thread(
+            named, model_id, self._marks.guarded(weight_bytes), location.folder
+        )
         return int(self._weight_bytes[model_id] * PEAK[self._options.precisions.of(model_id)])
 
     async def load(self, model_id: str) -> LoadedModel:
@@ -80,20 +83,13 @@ class ModelLoader:
         await self._on_thread(_free, last_reference)
         self._resolver.release(location)
 
-    async def warn_of_broken(self, folders: Mapping[str, Path]) -> None:
-        """Logs a warning for each of the first models whose files cannot be served, and the number of the others."""
-        broken = 0
-        for model_id, folder in folders.items():
-            try:
-                await self._on_thread(check_folder, folder)
-            except FolderError as error:
-                broken += 1
-                if broken <= BROKEN_NAMED:
-                    logger.warning("model %s cannot be served: %s", model_id, error)
-        if broken > BROKEN_NAMED:
-            logger.warning(
-                "%d other models cannot be served either: labeld models check ID says why", broken - BROKEN_NAMED
-            )
+    def forgive(self, folder: Path) -> None:
+        """Reads this folder the next time although that has ended a process before."""
+        self._marks.forgive(folder)
+
+    async def give_back(self) -> None:
+        """Gives back memory that this process holds and does not use."""
+        await self._on_thread(memory.give_back)
 
     def expected_seconds(self, model_id: str) -> float:
         """The estimated seconds of loading this model."""
@@ -119,7 +115,8 @@ class ModelLoader:
 
     def _load(self, model_id: str, location: ModelLocation) -> Model:
         began = time.perf_counter()
-        model: Model = named(model_id, load_model, model_id, location.folder, self._options, location.commit)
+        read = partial(load_model, model_id, options=self._options, commit=location.commit)
+        model = named(model_id, self._marks.guarded(read), location.folder)
         memory.trim_heap()
         seconds = time.perf_counter() - began
         self._history.add(model_id, self._weight_bytes[model_id], seconds)
@@ -138,15 +135,22 @@ def _free(last_reference: list[LoadedModel]) -> None:
 
 
 def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
-    """The result of the function; any failure becomes a ModelBrokenError that names the model."""
+    """The result of the function; any failure becomes a ModelBrokenError that names the model.
+
+    But for UnavailableError, which it also becomes where there are too few file descriptors.
+    """
     try:
         return function(*arguments)
-    except FolderError as error:
-        logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
-        raise ModelBrokenError(model_id, str(error)) from None
     except UnavailableError:
         raise
-    except Exception:
+    except Exception as error:
+        if out_of_files(error):
+            logger.error("model %s cannot be loaded: too few file descriptors (ulimit -n)", model_id)  # noqa: TRY400
+            sentence = "The server has too few file descriptors (ulimit -n) to load a model now: try again later."
+            raise UnavailableError(sentence, 5.0) from None
+        if isinstance(error, FolderError):
+            logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
+            raise ModelBrokenError(model_id, str(error)) from None
         logger.exception("model %s cannot be loaded", model_id)
         raise ModelBrokenError(
             model_id, "its files are not as they should be; the server's log has the cause."

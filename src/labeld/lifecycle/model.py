@@ -1,6 +1,7 @@
 """One loaded model: its labels, its tokenizer and its engine, of one revision."""
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from labeld.config.settings import Precisions
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
 from labeld.errors import FolderError, UnavailableError, UnknownTokenIdError
+from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import EncodedText, Parameters, Text
@@ -72,7 +74,7 @@ class ModelFolder:
     def __init__(self, folder: Path, options: LoadOptions, commit: str | None = None) -> None:
         """`commit` is its revision, if it has one."""
         self._options = options
-        self.state = folder_state(folder)
+        self.state = _state(folder)
         self.config = read_config(folder)
         self._files = read_tokenizer(folder)
         self.revision = commit or folder_revision(folder, options.cache_dir)
@@ -150,9 +152,21 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
     for remark in read.remarks():
         logger.warning("model %s: %s", model_id, remark)
     engine = read.open(precision)
-    if folder_state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
+    if _state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
         raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
     return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, choice)
+
+
+def _state(folder: Path) -> FolderState:
+    """The state of a folder; raises OSError where it is unknown for want of file descriptors."""
+    state = folder_state(folder)
+    if not state:
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            if out_of_files(error):
+                raise
+    return state
 
 
 def _choice(model_id: str, folder: ModelFolder, stopping: threading.Event) -> PrecisionChoice:

@@ -8,70 +8,17 @@ turns, and whatever changes the memory (loading, closing) happens inside a turn.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from itertools import chain
+from typing import Generic
 
 from labeld.config.settings import Residency
 from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
 from labeld.lifecycle.backoff import Backoff
+from labeld.lifecycle.errors import MemoryInUseError
+from labeld.lifecycle.pool_entry import Counts, Load, Loader, M, PoolEntry
 from labeld.repository.resolver import ResolvedModel
-
-M = TypeVar("M")
-
-
-class Loader(Protocol[M]):
-    """Loads and closes models. Every failure it raises is a LabeldError."""
-
-    async def prepare(self, model: ResolvedModel) -> int:
-        """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
-        ...
-
-    async def load(self, model_id: str) -> M:
-        """The prepared model; only ever one at a time."""
-        ...
-
-    def size(self, model: M) -> int:
-        """Bytes that the model takes at least."""
-        ...
-
-    async def close(self, model: M) -> None:
-        """Ends a model that nobody uses, whose last reference this is, and gives its memory back. Raises nothing."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class PoolEntry(Generic[M]):
-    """A loaded model, and who uses it."""
-
-    model_id: str
-    model: M
-    bytes: int
-    """The memory it takes: measured while it was loaded, and no less than the loader knows."""
-    last_used: float
-    """On the event loop's clock."""
-    leases: int = 0
-    timer: asyncio.TimerHandle | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Load(Generic[M]):
-    """A load that was asked for. Each waiter owns its future, which becomes a lease that is counted already."""
-
-    waiters: dict[asyncio.Future[PoolEntry[M]], None] = field(default_factory=dict)
-    began: float | None = None
-    """When its turn came, on the event loop's clock; None while it is prepared or waits for its turn."""
-    task: "asyncio.Task[None] | None" = None
-
-
-@dataclass(slots=True)
-class Counts:
-    """Counts since the start."""
-
-    loads: int = 0
-    evictions: int = 0
-    failures: int = 0
 
 
 class Registry(Generic[M]):
@@ -81,6 +28,7 @@ class Registry(Generic[M]):
         """`measure` gives the bytes that this process uses now."""
         self._loader, self._limits, self.budget, self._measure = loader, limits, budget, measure
         self._residents: OrderedDict[str, PoolEntry[M]] = OrderedDict()  # the least recently used first
+        self._replaced: list[PoolEntry[M]] = []  # leased still, or waiting for their turn to be closed
         self._loads: dict[str, Load[M]] = {}
         self._failures = Backoff()
         self._pinned: set[str] = set()
@@ -115,6 +63,10 @@ class Registry(Generic[M]):
         """From now on this model, once it is loaded, is never evicted."""
         self._pinned.add(model_id)
 
+    def pinned(self, model_id: str) -> bool:
+        """Whether the model is never evicted."""
+        return model_id in self._pinned
+
     def residents(self) -> list[PoolEntry[M]]:
         """The loaded models, the least recently used first."""
         return list(self._residents.values())
@@ -137,17 +89,30 @@ class Registry(Generic[M]):
 
     def used(self) -> int:
         """Bytes that the process uses: what is measured, and no less than its models are known to take."""
-        return max(self._measure(), self._base + sum(one.bytes for one in self._residents.values()))
+        return max(self._measure(), self._base + sum(one.bytes for one in self._everybody()))
 
     def close(self, error: LabeldError) -> None:
         """Raises this error in everybody who waits for a load, now and later, and stops what has not begun."""
         self._closed = error
         for load in self._loads.values():
-            _reject(load, error)
+            load.reject(error)
             if load.task:
                 load.task.cancel()
         for resident in self._residents.values():
-            _stop_timer(resident)
+            resident.stop_timer()
+
+    def replace(self, model_id: str) -> bool:
+        """Closes a model when its leases end, whose files are others now: the next request loads it anew.
+
+        False where it is not loaded any more.
+        """
+        resident = self._residents.pop(model_id, None)
+        if resident is None:
+            return False
+        self._replaced.append(resident)
+        if not resident.leases:
+            self._unload(resident, resident.last_used)
+        return True
 
     async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
         """The model when its load has ended, with a lease counted for this caller."""
@@ -197,9 +162,10 @@ class Registry(Generic[M]):
                 self._deliver(resident, load)
                 await self._evict_until_it_fits(resident)
         except Exception as error:  # noqa: BLE001  # it is raised in those who wait
-            self._failures.record(model_id, error)
+            if not isinstance(error, MemoryInUseError):  # the next try may find room
+                self._failures.record(model_id, error)
             self.counts.failures += 1
-            _reject(load, error)
+            load.reject(error)
         finally:
             del self._loads[model_id]
 
@@ -215,22 +181,28 @@ class Registry(Generic[M]):
     async def _make_room(self, model_id: str, needed: int, load: Load[M]) -> bool:
         """Evicts idle models until so many bytes are free, waiting for leases to end if it must.
 
-        False when everybody who wanted the model has left meanwhile. Raises ModelTooLargeError when there can never be
-        enough room, which is known before anything is evicted for it.
+        False when everybody who wanted the model has left meanwhile. Raises ModelTooLargeError when it would not fit
+        into a process that has nothing but its pinned models, and MemoryInUseError when it would, but not now; both
+        before anything is evicted for it, where that is known.
         """
+        if self.used() + needed > self.budget:
+            await self._loader.give_back()
+            self._learn()
         pinned = sum(one.bytes for one in self._residents.values() if one.model_id in self._pinned)
-        if self._base + pinned + needed > self.budget:
-            raise ModelTooLargeError(model_id, needed, self.budget - self._base - pinned)
+        if self._at_first + pinned + needed > self.budget:
+            raise ModelTooLargeError(model_id, needed, self.budget - self._at_first - pinned)
         while self.used() + needed > self.budget:
+            if self._base + pinned + needed > self.budget:
+                raise MemoryInUseError(model_id, needed, self.budget - self._base - pinned)
             if idle := self._least_recently_used():
                 await self._evict(idle)
-            elif any(one.leases and one.model_id not in self._pinned for one in self._residents.values()):
+            elif any(one.leases for one in self._unpinned()):
                 if not load.waiters:
                     return False
                 self._room.clear()
                 await self._room.wait()
             else:
-                raise ModelTooLargeError(model_id, needed, self.budget - self.used())
+                raise MemoryInUseError(model_id, needed, self.budget - self.used())
         return True
 
     async def _evict_until_it_fits(self, newest: PoolEntry[M]) -> None:
@@ -240,24 +212,38 @@ class Registry(Generic[M]):
 
     def _least_recently_used(self, spared: PoolEntry[M] | None = None) -> PoolEntry[M] | None:
         """The model that may be evicted and that was not used for longest."""
-        evictable = (one for one in self._residents.values() if not one.leases and one.model_id not in self._pinned)
-        return next((one for one in evictable if one is not spared), None)
+        return next((one for one in self._unpinned() if not one.leases and one is not spared), None)
+
+    def _unpinned(self) -> Iterator[PoolEntry[M]]:
+        """All that may be evicted once it is not leased: first what was replaced, pinned or not."""
+        unpinned = (one for one in self._residents.values() if one.model_id not in self._pinned)
+        return chain(self._replaced, unpinned)
+
+    def _everybody(self) -> Iterator[PoolEntry[M]]:
+        """All models in memory."""
+        return chain(self._residents.values(), self._replaced)
+
+    def _learn(self) -> None:
+        """Notes what the process takes beside its models."""
+        self._base = max(self._at_first, self._measure() - sum(one.bytes for one in self._everybody()))
 
     async def _evict(self, resident: PoolEntry[M]) -> None:
         """Ends a model that nobody uses, and learns from what that gave back how much the process itself takes."""
         assert not resident.leases
-        del self._residents[resident.model_id]
-        _stop_timer(resident)
+        if resident in self._replaced:
+            self._replaced.remove(resident)
+        else:
+            del self._residents[resident.model_id]
+        resident.stop_timer()
         self.counts.evictions += 1
         closing = self._loader.close(resident.model)
         del resident.model  # the loader holds the last reference now
         await closing
-        beside = self._measure() - sum(one.bytes for one in self._residents.values())
-        self._base = max(self._at_first, beside)
+        self._learn()
 
     def _grant(self, resident: PoolEntry[M]) -> None:
         resident.leases += 1
-        _stop_timer(resident)
+        resident.stop_timer()
 
     def _release(self, resident: PoolEntry[M]) -> None:
         resident.leases -= 1
@@ -268,30 +254,21 @@ class Registry(Generic[M]):
         """A model that nobody uses any more: the last to be evicted, or unloaded after `idle_timeout`."""
         loop = asyncio.get_running_loop()
         resident.last_used = loop.time()
-        self._residents.move_to_end(resident.model_id)
         self._room.set()
+        if resident in self._replaced:
+            self._unload(resident, resident.last_used)
+            return
+        self._residents.move_to_end(resident.model_id)
         if self._limits.idle_timeout and resident.model_id not in self._pinned and not self._closed:
             resident.timer = loop.call_later(self._limits.idle_timeout, self._unload, resident, resident.last_used)
 
     def _unload(self, resident: PoolEntry[M], last_used: float) -> None:
         async def unload() -> None:
             async with self._turn:
-                is_here = self._residents.get(resident.model_id) is resident
+                is_here = any(one is resident for one in self._everybody())
                 if is_here and not resident.leases and resident.last_used == last_used:
                     await self._evict(resident)
 
         task = asyncio.create_task(unload())
         self._unloads.add(task)
         task.add_done_callback(self._unloads.discard)
-
-
-def _reject(load: Load[M], error: Exception) -> None:
-    for waiter in load.waiters:
-        if not waiter.done():
-            waiter.set_exception(error)
-
-
-def _stop_timer(resident: PoolEntry[M]) -> None:
-    if resident.timer:
-        resident.timer.cancel()
-        resident.timer = None

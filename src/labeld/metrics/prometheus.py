@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.registry import Collector
 
+from labeld.metrics.families import Family, plain
 from labeld.metrics.totals import Totals
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -88,6 +89,10 @@ class Metrics:
     def watch(self, state: Collector) -> None:
         """From now on `exposition` has what this collects as well."""
         self._registry.register(state)
+
+    def families(self) -> list[Family]:
+        """All of it as plain data."""
+        return plain(self._registry)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -15,6 +15,7 @@ from labeld.config.hub import Policy
 from labeld.config.precision import AskedPrecisions, parse_precisions
 from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
+from labeld.lifecycle.load_marks import LoadMarks
 from labeld.lifecycle.loader import ModelLoader
 from labeld.lifecycle.model import LoadOptions, check_without_weights
 from labeld.metrics.observer import UNOBSERVED, Observer
@@ -29,10 +30,21 @@ from labeld.system.cpu import usable_cores
 logger = logging.getLogger(__name__)
 
 THREADS_PER_STREAM = 8
+MOST_PER_CORE = 16
+"""Threads or batches at once; to make many more takes longer than to compute with any."""
 
 
 def streams_and_threads(compute: Compute) -> tuple[int, int]:
-    """How many batches run at once, and how many threads they share in all."""
+    """How many batches run at once, and how many threads they share in all.
+
+    Raises SettingsError where that is more than makes sense on this machine.
+    """
+    most = MOST_PER_CORE * (os.cpu_count() or 1)
+    for name, value in (("threads", compute.threads), ("streams", compute.streams)):
+        if value > most:
+            raise SettingsError(
+                f"{name} is {value}, but must be at most {most}, {MOST_PER_CORE} per core of this machine."
+            )
     threads = compute.threads or usable_cores()
     return compute.streams or max(1, threads // THREADS_PER_STREAM), threads
 
@@ -40,7 +52,8 @@ def streams_and_threads(compute: Compute) -> tuple[int, int]:
 def open_resolver(settings: Settings, policy: Policy) -> Resolver:
     """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
-    return Resolver(folders, store, settings.hub, policy, check_without_weights)
+    marks = LoadMarks(settings.folders.cache_dir.expanduser())
+    return Resolver(folders, store, settings.hub, policy, marks.guarded(check_without_weights))
 
 
 def load_options(settings: Settings) -> LoadOptions:
@@ -91,7 +104,10 @@ async def open_cache(answers: Answers) -> AnswerCache:
 async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]:
     """The access tokens that count, kept up to date until the context ends. Raises SettingsError naming the setting."""
     access = settings.access
-    authenticator = Authenticator(locate(access.tokens_db), access.tokens_secret, settings.listen.workers)
+    location = locate(access.tokens_db)
+    for name in location.open_to_others():
+        logger.warning("other users may read or write %s, a file of the access tokens: chmod 600 it", name)
+    authenticator = Authenticator(location, access.tokens_secret, settings.listen.workers)
     try:
         await authenticator.open()
         yield authenticator

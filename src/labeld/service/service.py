@@ -21,9 +21,12 @@ from labeld.errors import (
     OverloadedError,
     UnavailableError,
 )
+from labeld.lifecycle.folder_check import warn_of_broken
 from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
-from labeld.lifecycle.registry import Counts, PoolEntry, Registry
+from labeld.lifecycle.pool_entry import Counts, PoolEntry
+from labeld.lifecycle.registry import Registry
+from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
@@ -96,6 +99,8 @@ class Service:
         models = [self._resolver.find(name) for name in self._preloaded]
         for model in (*models, *map(self._resolver.find, self._residency.pin)):
             self._registry.pin(model.model_id)
+            if model.location is not None:
+                self._loader.forgive(model.location.folder)
         for model in models:
             async with self._registry.lease(model):
                 pass
@@ -103,9 +108,13 @@ class Service:
         return [model.model_id for model in models]
 
     async def check_others(self) -> None:
-        """Logs warnings of the models that are not loaded and whose files cannot be served."""
+        """Logs a warning for each model of the operator's that is not loaded and whose files cannot be served."""
         folders = self._resolver.folders.by_id().items()
-        await self._loader.warn_of_broken({one: folder for one, folder in folders if not self._registry.resident(one)})
+        await warn_of_broken({one: folder for one, folder in folders if not self._registry.resident(one)})
+
+    async def watch_files(self) -> None:
+        """Serves anew whatever loaded model has other files now, until cancelled."""
+        await serve_anew(self._registry, self._resolver)
 
     def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:
         """The request with the answers that this process has in memory; loads no model and waits for nothing.

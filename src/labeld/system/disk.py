@@ -1,6 +1,7 @@
 """Disk use of folders, and errors of a disk in the operator's terms."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,18 @@ def tree_size(folder: Path) -> int:
         with suppress(OSError):
             size += path.lstat().st_size if path.is_file() else 0
     return size
+
+
+def out_of_files(error: BaseException) -> bool:
+    """Whether this error, or one that it was made from, says that there are too few file descriptors."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, OSError) and one.errno in {errno.EMFILE, errno.ENFILE}:
+            return True
+        if os.strerror(errno.EMFILE) in str(one):  # a library's own error, of OpenVINO's or of tokenizers'
+            return True
+        one = one.__cause__ or one.__context__
+    return False
 
 
 @contextmanager

@@ -22,6 +22,11 @@ def replace_object(path: Path, value: dict[str, Any]) -> None:
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-        Path(name).replace(path)
+        unfinished = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(value, file)
+            unfinished.replace(path)
+        except BaseException:  # a full disk, for instance
+            unfinished.unlink(missing_ok=True)
+            raise

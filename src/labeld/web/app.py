@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -32,10 +33,12 @@ from labeld.protocol.response import encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
+from labeld.system.tracebacks import drop_tracebacks
 from labeld.web.hub_api import LOOK_UPS, LookUp
 from labeld.web.monitoring.history import History
 from labeld.web.monitoring.status import Status
 from labeld.web.monitoring.watchdog import watch
+from labeld.web.monitoring.workers import Workers
 from labeld.web.openapi import openapi
 from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
@@ -70,16 +73,19 @@ Handler = Callable[[Request], Awaitable[Response]]
 class App:
     """The ASGI application. Holds no state of a request; the service is opened in its lifespan."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
         self,
         settings: Settings,
         open_service: OpenService,
         open_authenticator: OpenAuthenticator,
         on_ready: OnReady,
         metrics: Metrics,
+        workers_folder: Path | None = None,
     ) -> None:
+        """`workers_folder` is what the workers of this server share, where there are several."""
         self._settings, self._open_service, self._open_authenticator = settings, open_service, open_authenticator
         self._on_ready, self._metrics, self._origins = on_ready, metrics, Origins(settings)
+        self._workers_folder = workers_folder
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._bodies = BodyReader(settings.inputs)
         self._service: Service  # set when the lifespan starts, before the first request
@@ -132,6 +138,8 @@ class App:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with an error that was logged if need be, of which nothing stays."""
+        drop_tracebacks(error)
         state = state_of(scope)
         response: Response = _Raw(*encode_error(error, state.request_id))
         is_page = scope["method"] in {"GET", "HEAD"} or state.is_page
@@ -256,7 +264,7 @@ class App:
         return Response(self._openapi, media_type="application/json")
 
     async def _expose(self, _: Request) -> Response:
-        return Response(self._metrics.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(await self._site.workers.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens the service and preloads its models before the first request; closes it after the last."""
@@ -270,15 +278,18 @@ class App:
                 self._stop_loading = self._service.stop_loading
                 history = History(self._metrics.totals, self._service)
                 status = Status(self._service, self._settings, history)
-                self._site = Site(self._service, self._settings, status, self._access, sessions, LoginThrottle())
+                workers = Workers(self._workers_folder, self._metrics, status)
+                self._site = Site(self._service, self._settings, workers, self._access, sessions, LoginThrottle())
                 self._metrics.watch(status)
+                await stack.enter_async_context(workers.answering())
                 ready = await self._service.preload()
                 if self._access.is_open and not self._settings.listen.is_loopback:
                     logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            works = (watch(self._service), self._service.check_others(), history.keep())
+            service = self._service
+            works = (watch(service), service.check_others(), service.watch_files(), history.keep())
             background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
             self._on_ready(ready, await first_code(authenticator))

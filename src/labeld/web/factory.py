@@ -3,16 +3,17 @@
 from functools import partial
 from importlib.metadata import version
 from multiprocessing.synchronize import Semaphore
+from pathlib import Path
 from typing import Any
 
 from labeld.config.settings import Settings
 from labeld.server.worker import Address
 
 
-def application(settings: Settings, first: Semaphore, address: Address) -> Any:
+def application(settings: Settings, first: Semaphore, workers_folder: Path | None, address: Address) -> Any:
     """The application; made in the worker process, so that the supervisor never loads an engine.
 
-    The worker that takes `first` is the one that prints the link to sign in with.
+    The worker that takes `first` is the one that prints the link to sign in with. `workers_folder` is what they share.
     """
     from labeld.metrics.prometheus import Metrics  # noqa: PLC0415
     from labeld.server.logs import announce  # noqa: PLC0415
@@ -30,4 +31,5 @@ def application(settings: Settings, first: Semaphore, address: Address) -> Any:
 
     metrics = Metrics()
     metrics.watch(LogLines())
-    return App(settings, partial(open_service, hosting=Hosting(metrics)), open_authenticator, on_ready, metrics)
+    opened = partial(open_service, hosting=Hosting(metrics))
+    return App(settings, opened, open_authenticator, on_ready, metrics, workers_folder)

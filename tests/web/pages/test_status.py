@@ -67,11 +67,14 @@ def test_a_server_that_is_full_still_says_so(busy: Server) -> None:
 
 
 def test_several_workers_say_whose_numbers_these_are(tmp_path: Any) -> None:
-    """The page names the process."""
+    """The page names the process, and has a row for each."""
     with serving(tmp_path, "--workers", "2") as running:
+        running.wait_ready()
         page = text_of(running)
         assert re.search(r"process \d+, one of 2 workers", page)
-        assert re.search(r"these are of the process \d+\.", page)
+        assert re.search(r"models are of the process \d+,", page)
+        for process in running.get("/status").json()["workers"]["processes"]:
+            assert str(process["pid"]) in page
 
 
 # ---- in a browser

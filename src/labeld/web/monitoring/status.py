@@ -13,13 +13,13 @@ from prometheus_client.registry import Collector
 
 from labeld.config.settings import Settings
 from labeld.lifecycle.loader import LoadedModel
-from labeld.lifecycle.registry import PoolEntry
+from labeld.lifecycle.pool_entry import PoolEntry
 from labeld.service.service import Service
 from labeld.web.monitoring.history import History
 
 ONE_OF_SEVERAL = (
-    "Each worker has its own models and its own numbers, and whichever took the connection answers: these are of the "
-    "process `pid`."
+    "Each worker has its own models, and whichever took the connection answers: models, recent and history are of the "
+    "process `pid`; counts, memory, requests and cache are sums, and processes has each worker."
 )
 SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 """Groups of settings that are shown: limits. The others have addresses, folders and secrets."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from labeld.config.settings import Settings
 from labeld.service.service import Service
-from labeld.web.monitoring.status import Status
+from labeld.web.monitoring.workers import Workers
 from labeld.web.security.authorization import PAGE, Access, RoutePolicy
 from labeld.web.security.sessions import LoginThrottle, Sessions
 
@@ -20,7 +20,7 @@ class Site:
 
     service: Service
     settings: Settings
-    status: Status
+    workers: Workers
     access: Access
     sessions: Sessions
     login_throttle: LoginThrottle

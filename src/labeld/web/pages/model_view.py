@@ -10,7 +10,7 @@ from typing import Any, Literal
 from labeld.autotune.trial import PrecisionChoice
 from labeld.errors import LabeldError
 from labeld.lifecycle.loader import LoadedModel
-from labeld.lifecycle.registry import PoolEntry
+from labeld.lifecycle.pool_entry import PoolEntry
 from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
 from labeld.types import Text

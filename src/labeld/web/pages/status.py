@@ -59,8 +59,8 @@ CHARTS = (
 
 
 async def status(site: Site, request: Request) -> Response:
-    """The state of the process that answers."""
-    state = site.status.as_json()
+    """The state of all workers, with the figures of the one that answers."""
+    state = await site.workers.status()
     if not wants_html(request.headers.get("accept", "")):
         body = json.dumps(state, ensure_ascii=False).encode()
         return Response(body, headers=HEADERS, media_type="application/json")

@@ -1,0 +1,135 @@
+"""Model folders of which reading has ended this server's process: they are not read again for a while.
+
+A mark is a file in the cache folder that is there while a model folder is read, and locked: whoever finds it unlocked
+knows that its process has ended meanwhile. Losing one costs a restart only, so a disk that refuses one is no error.
+"""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from labeld.checkpoint.revision import folder_state
+from labeld.errors import FolderError
+
+MARKS = "load-marks"
+"""The folder of the marks, in the cache folder."""
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+"""Seconds for which a folder is not read again after it has ended a process, doubled by each further time."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class LoadMarks:
+    """The marks of one cache folder, which several processes may share."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        self._folder = cache_dir / MARKS
+
+    def guarded(self, function: Callable[[Path], R]) -> Callable[[Path], R]:
+        """The function, which reads a model folder, between `begin` and `end` of that folder."""
+
+        def read(folder: Path) -> R:
+            with self.reading(folder):
+                return function(folder)
+
+        return read
+
+    @contextmanager
+    def reading(self, folder: Path) -> Iterator[None]:
+        """Marks the folder until the context ends, however it does.
+
+        Raises FolderError while the folder must not be read because that has ended a process.
+        """
+        path = self._path(folder)
+        handle = self._lock(path)
+        if handle is None:  # another process reads it too, or there is no place for marks
+            yield
+            return
+        try:
+            deaths = self._deaths(handle, folder)
+            _write(handle, {"state": _digest(folder), "deaths": deaths, "at": time.time(), "reading": True})
+            yield
+            _forget(path)
+        except BaseException as error:
+            if not isinstance(error, _NotYetError):
+                _forget(path)
+            raise
+        finally:
+            os.close(handle)
+
+    def forgive(self, folder: Path) -> None:
+        """Reads this folder in any case the next time: an operator wants it."""
+        path = self._path(folder)
+        handle = self._lock(path)
+        if handle is not None:
+            _forget(path)
+            os.close(handle)
+
+    def _deaths(self, handle: int, folder: Path) -> int:
+        """How many processes have ended while they read the folder as it is; raises FolderError if it is too soon."""
+        mark = _read(handle)
+        if mark.get("state") != _digest(folder):
+            return 0
+        deaths, at = int(mark["deaths"]), float(mark["at"])
+        if mark["reading"]:
+            deaths, at = deaths + 1, time.time()
+            _write(handle, {**mark, "deaths": deaths, "at": at, "reading": False})
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(deaths - 1, 10))
+        left = min(pause, at + pause - time.time())  # also where the clock was set back
+        if left > 0:
+            raise _NotYetError(deaths, left)
+        return deaths
+
+    def _path(self, folder: Path) -> Path:
+        return self._folder / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+
+    def _lock(self, path: Path) -> int | None:
+        """A handle of the mark with its lock; None where somebody has it, or there can be none."""
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(handle)
+                return None
+            return handle
+        return None
+
+
+class _NotYetError(FolderError):
+    def __init__(self, deaths: int, seconds: float) -> None:
+        super().__init__(
+            f"Reading its files has ended the server's process {deaths} time{'s' if deaths > 1 else ''}: they are read "
+            f"again in {math.ceil(seconds)} s, or once they have changed."
+        )
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(repr(folder_state(folder)).encode()).hexdigest()
+
+
+def _read(handle: int) -> dict[str, Any]:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        mark = json.loads(os.pread(handle, 4096, 0))
+        return {"state": str(mark["state"]), **{key: mark[key] + 0 for key in ("deaths", "at", "reading")}}
+    return {}
+
+
+def _write(handle: int, mark: dict[str, Any]) -> None:
+    with suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(mark).encode(), 0)
+
+
+def _forget(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,154 @@
+"""The workers of one server, of which any answers for all: each tells the others its figures when they ask.
+
+They share a folder, which the command line makes before it starts them. Each has a socket there, on which it answers
+with its figures, and a file with the last that it has told anybody, so that its counts stay when it has ended: a sum
+never goes down (docs/internals/decisions/0023-several-workers.md).
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from labeld.metrics.families import Families, lasting, merged
+from labeld.metrics.prometheus import Metrics
+from labeld.system.json_file import read_object, replace_object
+from labeld.web.monitoring.status import Status
+
+KEEP_EVERY = 2.0
+"""Seconds between two writings of a worker's file: what is counted in them is lost when it dies."""
+ANSWER_LIMIT = 1.0
+"""Seconds for another worker to answer; then its file counts."""
+ENDED = "ended"
+"""The file of those that have ended, together."""
+SUMS = ("counts", "memory", "requests", "cache")
+"""Members of the status that are sums over all workers."""
+OF_ONE = ("version", "workers", "default_model", "settings", "history")
+"""Members of the status that are left out of the list of workers."""
+
+Snapshot = dict[str, Any]
+"""A worker's `families` and `status`; of those that have ended the families and the counts only."""
+
+
+class Workers:
+    """All workers of this server, seen from one of them. Use it on the event loop."""
+
+    def __init__(self, folder: Path | None, metrics: Metrics, status: Status) -> None:
+        """`folder` is None where there is one worker only."""
+        self._folder, self._metrics, self._status = folder, metrics, status
+        self._name = f"{os.getpid()}-{time.time_ns()}"  # NOTE: a pid alone may be one that was used before
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Answers the others until the context ends; then its file stays."""
+        if self._folder is None:
+            yield
+            return
+        self._handle = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        async with await asyncio.start_unix_server(self._answer, self._socket(self._name)):
+            kept = asyncio.create_task(self._keep())
+            try:
+                yield
+            finally:
+                kept.cancel()
+                await self._publish()
+        os.close(self._handle)
+
+    async def exposition(self) -> bytes:
+        """The metrics of all workers in Prometheus' text format."""
+        if self._folder is None:
+            return self._metrics.exposition()
+        everybody = await self._everybody(self._folder)
+        return generate_latest(Families(merged(one["families"] for one in everybody)))
+
+    async def status(self) -> dict[str, Any]:
+        """The status of this worker; where there are several its sums are theirs, and `workers` has each of them."""
+        if self._folder is None:
+            return self._status.as_json()
+        everybody = await self._everybody(self._folder)
+        facts, living = everybody[0]["status"], [one["status"] for one in everybody if "pid" in one["status"]]
+        for name in SUMS:
+            known = [one["status"][name] for one in everybody if name in one["status"]]
+            facts = {**facts, name: {key: _sum([one[key] for one in known]) for key in known[0]}}
+        processes = [{key: value for key, value in one.items() if key not in OF_ONE} for one in living]
+        return {**facts, "workers": {**facts["workers"], "processes": sorted(processes, key=lambda one: one["pid"])}}
+
+    async def _everybody(self, folder: Path) -> list[Snapshot]:
+        """Figures of this worker, of the others that live, and of those that have ended."""
+        own = await self._publish()
+        files = await asyncio.to_thread(lambda: [path.stem for path in folder.glob("*.json")])
+        names = {*files} - {self._name, ENDED}
+        answers = dict(zip(names, await asyncio.gather(*map(self._ask, names)), strict=True))
+        ended = [name for name, answer in answers.items() if answer is None]
+        last = await asyncio.to_thread(_ended, folder, ended)
+        return [one for one in (own, *answers.values(), last) if one]
+
+    async def _ask(self, name: str) -> Snapshot | None:
+        """What a worker says, or its file if it does not answer; None when it has ended."""
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                reader, writer = await asyncio.open_unix_connection(self._socket(name))
+                try:
+                    found: Snapshot = json.loads(await reader.read())
+                finally:
+                    writer.close()
+                return found
+        except TimeoutError:
+            return read_object(self._file(name))
+        except (OSError, ValueError):  # refused, or it ended meanwhile
+            return None
+
+    async def _answer(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(json.dumps(await self._publish()).encode())
+            await writer.drain()
+        writer.close()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._publish()
+            await asyncio.sleep(KEEP_EVERY)
+
+    async def _publish(self) -> Snapshot:
+        """This worker's figures, which its file has before anybody sees them."""
+        snapshot = {"families": self._metrics.families(), "status": self._status.as_json()}
+        await asyncio.to_thread(replace_object, self._file(self._name), snapshot)
+        return snapshot
+
+    def _file(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{name}.json"
+
+    def _socket(self, name: str) -> str:
+        return f"/proc/self/fd/{self._handle}/{name}.socket"  # NOTE: an address of a socket has at most 107 bytes
+
+
+def _ended(folder: Path, names: list[str]) -> Snapshot:
+    """What those that have ended had counted, these among them, whose files become one."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        last = read_object(folder / f"{ENDED}.json")
+        for name in names:
+            file = folder / f"{name}.json"
+            if one := read_object(file):
+                counts = [known["status"]["counts"] for known in (last, one) if known]
+                last = {
+                    "families": merged([last.get("families", []), lasting(one["families"])]),
+                    "status": {"counts": {key: sum(each[key] for each in counts) for key in counts[0]}},
+                }
+                replace_object(folder / f"{ENDED}.json", last)
+            file.unlink(missing_ok=True)
+            (folder / f"{name}.socket").unlink(missing_ok=True)
+        return last
+
+
+def _sum(values: list[Any]) -> Any:
+    """Of numbers; of what is true or false whether any is true."""
+    return any(values) if isinstance(values[0], bool) else sum(values)

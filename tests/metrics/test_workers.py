@@ -1,0 +1,126 @@
+"""Several workers: whichever is asked speaks for all, and what one had counted stays when it has ended."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from labeld.metrics.families import lasting, merged
+from tests.metrics.test_metrics import CLASSIFY, Series, parsed, value
+from tests.support.server_process import Server, serving, wait_until
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of two workers that are both ready."""
+    with serving(tmp_path_factory.mktemp("pair"), "--workers", "2", "--cache-bytes", "0") as running:
+        running.wait_ready()
+        yield running
+
+
+def anew(server: Server, method: str, path: str, **options: Any) -> requests.Response:
+    """A request on a connection of its own, which either worker may take."""
+    return requests.request(method, server.url + path, headers={"connection": "close"}, timeout=60, **options)
+
+
+def read(server: Server) -> Series:
+    """What /metrics says now."""
+    return parsed(anew(server, "GET", "/metrics").text)
+
+
+def processes(server: Server) -> dict[int, Any]:
+    """What /status says of each worker."""
+    return {one["pid"]: one for one in anew(server, "GET", "/status").json()["workers"]["processes"]}
+
+
+def served(series: Series) -> float:
+    """Requests to classify that were answered."""
+    return value(series, "requests_total", route=CLASSIFY, status="200")
+
+
+def test_any_worker_speaks_for_all(pair: Server) -> None:
+    """Forty requests on forty connections are forty in every scrape, and states are sums or facts of the server."""
+    before = served(read(pair))
+    for number in range(40):
+        assert anew(pair, "POST", "/models/labeld/sentiment-en", json={"inputs": f"{number}"}).status_code == 200
+
+    several = [read(pair) for _ in range(6)]
+    assert [40.0] * 6 == [served(one) - before for one in several]
+    assert (2, 2) == (value(several[0], "models_loaded"), value(several[0], "workers"))
+    assert value(several[0], "request_seconds_bucket", le="+Inf") == value(several[0], "request_seconds_count")
+    assert 1 == value(several[0], "model_info", model="labeld/sentiment-en", precision="float32")
+
+    status = anew(pair, "GET", "/status").json()
+    assert 2 == len(status["workers"]["processes"]) == status["counts"]["loads"]
+    assert status["memory"]["used"] == sum(one["memory"]["used"] for one in status["workers"]["processes"])
+
+
+def test_what_a_dead_worker_counted_stays(pair: Server) -> None:
+    """No counter goes down when a worker is killed, or later; its memory and its models are not counted on."""
+    for _ in range(2):
+        for number in range(10):
+            anew(pair, "POST", "/models/labeld/sentiment-en", json={"inputs": f"{number}"})
+        before = read(pair)
+        killed = next(iter(processes(pair)))
+        os.kill(killed, signal.SIGKILL)
+        assert wait_until(lambda killed=killed: killed not in processes(pair))
+        after = read(pair)
+        pair.wait_ready()
+        assert wait_until(lambda: len(processes(pair)) == 2)
+        later = [read(pair) for _ in range(4)]
+
+        for one in (after, *later):
+            assert served(before) == served(one)
+            assert value(before, "tokens_total") == value(one, "tokens_total")
+            assert value(before, "request_seconds_count") <= value(one, "request_seconds_count")
+        assert 1 == value(after, "models_loaded")
+        assert 2 == value(later[-1], "models_loaded")
+        assert value(before, "model_loads_total") < value(later[-1], "model_loads_total")
+
+
+LONG = "temporary" * 12
+"""Longer than the address of a socket may be."""
+
+
+def test_nothing_stays_behind(tmp_path: Path) -> None:
+    """The folder that the workers share goes with the server."""
+    (tmp_path / LONG).mkdir()
+    with serving(tmp_path, "--workers", "2", TMPDIR=str(tmp_path / LONG)) as running:
+        running.wait_ready()
+        assert wait_until(lambda: len(list((tmp_path / LONG).glob("labeld-*/*.socket"))) == 2)
+        assert {0o700} == {one.stat().st_mode & 0o777 for one in (tmp_path / LONG).glob("labeld-*")}
+    assert [] == list((tmp_path / LONG).iterdir())
+
+
+def test_sums_and_what_is_none() -> None:
+    """Counters and gauges are summed, times of beginning are the earliest, and one series is there once."""
+
+    def process(count: float, made: float, label: str) -> list[dict[str, Any]]:
+        counter = [["a_total", {"route": label}, count], ["a_created", {"route": label}, made]]
+        return [
+            {"name": "a", "help": "A.", "type": "counter", "samples": counter},
+            {"name": "b", "help": "B.", "type": "gauge", "samples": [["b", {}, count]]},
+            {
+                "name": "labeld_uptime_seconds",
+                "help": "U.",
+                "type": "gauge",
+                "samples": [["labeld_uptime_seconds", {}, made]],
+            },
+        ]
+
+    both = merged([process(1, 100, "x"), process(2, 90, "x"), process(4, 95, "y")])
+    assert [
+        [
+            ["a_total", {"route": "x"}, 3],
+            ["a_created", {"route": "x"}, 90],
+            ["a_total", {"route": "y"}, 4],
+            ["a_created", {"route": "y"}, 95],
+        ],
+        [["b", {}, 7]],
+        [["labeld_uptime_seconds", {}, 100]],
+    ] == [one["samples"] for one in both]
+    assert ["a"] == [one["name"] for one in lasting(both)]
