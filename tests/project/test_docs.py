@@ -12,6 +12,7 @@ from labeld.config.load import flag as flag_of
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
+from labeld.web.hosting import AppHosting
 from labeld.web.openapi import openapi
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +85,7 @@ def test_the_http_page_names_every_route() -> None:
     def never(_: object) -> None:
         raise AssertionError
 
-    app = App(Settings(), never, never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
+    app = App(Settings(), AppHosting(never, never, Metrics()))  # type: ignore[arg-type]  # nothing is opened
     page = (ROOT / "docs/reference/http-api.md").read_text()
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}
@@ -97,7 +98,7 @@ def test_the_description_names_every_route() -> None:
     def never(_: object) -> None:
         raise AssertionError
 
-    app = App(Settings(), never, never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
+    app = App(Settings(), AppHosting(never, never, Metrics()))  # type: ignore[arg-type]  # nothing is opened
     task = "text-classification"
     routed = {route.path.replace(":path}", "}").replace("{task}", task) for route in app.routes}
 

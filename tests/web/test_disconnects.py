@@ -27,6 +27,7 @@ from labeld.service.build import open_authenticator
 from labeld.service.state import Usage
 from labeld.types import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.web.app import App
+from labeld.web.hosting import AppHosting
 from tests.support.server_process import wait_until
 
 
@@ -136,7 +137,7 @@ async def served(service: PlainService) -> AsyncIterator[int]:
         await service.close()
 
     ready = asyncio.Event()
-    app = App(load({}), open_service, open_authenticator, lambda *_: ready.set(), Metrics())
+    app = App(load({}), AppHosting(open_service, open_authenticator, Metrics(), lambda *_: ready.set()))
     config = uvicorn.Config(app, port=0, http=limited_protocol(ConnectionLimits()), lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())

@@ -20,6 +20,7 @@ from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import open_authenticator, open_service
 from labeld.web.app import App
+from labeld.web.hosting import AppHosting
 
 TEXT = "a film " * 20
 Ask = Callable[..., Awaitable[int]]
@@ -48,7 +49,7 @@ async def answering(models: Path, tmp_path: Path, **given: Any) -> AsyncIterator
     """A function that asks the application: path and body -> status; with `leave` the client leaves after the body."""
     places = {"models_dir": str(models), "cache_dir": str(tmp_path), "tokens_db": str(tmp_path / "tokens.sqlite3")}
     settings = load({**places, "models": "org/bert", "hub": "off", **given}, {})
-    app = App(settings, open_service, open_authenticator, lambda *_: None, Metrics())
+    app = App(settings, AppHosting(open_service, open_authenticator, Metrics()))
     started, stop = asyncio.Event(), asyncio.Event()
 
     async def receive_lifespan() -> dict[str, Any]:

@@ -5,8 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from pathlib import Path
+from contextlib import AsyncExitStack, nullcontext
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -15,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from labeld.auth.authenticator import Authenticator
 from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
 from labeld.error_reply import encode_error
@@ -27,18 +25,14 @@ from labeld.errors import (
     RouteNotFoundError,
     UnavailableError,
 )
-from labeld.metrics.prometheus import Metrics
 from labeld.protocol.request import parse_request
 from labeld.protocol.response import encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
+from labeld.web.hosting import AppHosting, open_site
 from labeld.web.hub_api import LOOK_UPS, LookUp
-from labeld.web.monitoring.history import History
-from labeld.web.monitoring.status import Status
-from labeld.web.monitoring.watchdog import watch
-from labeld.web.monitoring.workers import Workers
 from labeld.web.openapi import openapi
 from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
@@ -47,25 +41,15 @@ from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.paths import Paths
 from labeld.web.request_body import BodyReader, cancel_on_disconnect
 from labeld.web.request_state import begin_request, state_of
-from labeld.web.security.authorization import INFERENCE, PUBLIC, Access, RoutePolicy, require_model
+from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, require_model
 from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
-from labeld.web.security.sessions import LoginThrottle, Sessions, first_code
+from labeld.web.security.sessions import first_code
 
 logger = logging.getLogger(__name__)
 
 TASK = "text-classification"
-
-OpenService = Callable[[Settings], AbstractAsyncContextManager[Service]]
-"""Opens a service that answers until the context ends."""
-
-OpenAuthenticator = Callable[[Settings], AbstractAsyncContextManager[Authenticator]]
-"""Opens the access tokens that count, which are kept up to date until the context ends."""
-
-OnReady = Callable[[list[str], str | None], None]
-"""Called when the server takes requests, with the ids of the preloaded models, and a code to sign in with if no access
-token can be used for that."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -73,24 +57,13 @@ Handler = Callable[[Request], Awaitable[Response]]
 class App:
     """The ASGI application. Holds no state of a request; the service is opened in its lifespan."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
-        self,
-        settings: Settings,
-        open_service: OpenService,
-        open_authenticator: OpenAuthenticator,
-        on_ready: OnReady,
-        metrics: Metrics,
-        workers_folder: Path | None = None,
-    ) -> None:
-        """`workers_folder` is what the workers of this server share, where there are several."""
-        self._settings, self._open_service, self._open_authenticator = settings, open_service, open_authenticator
-        self._on_ready, self._metrics, self._origins = on_ready, metrics, Origins(settings)
-        self._workers_folder = workers_folder
+    def __init__(self, settings: Settings, hosting: AppHosting) -> None:
+        self._settings, self._hosting, self._metrics = settings, hosting, hosting.metrics
+        self._origins = Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._bodies = BodyReader(settings.inputs)
-        self._service: Service  # set when the lifespan starts, before the first request
-        self._access: Access  # as is this
-        self._site: Site  # and this
+        self._site: Site  # set when the lifespan starts, before the first request
+        self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
         self._paths = Paths(settings.sites)
         self._openapi = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
@@ -192,7 +165,7 @@ class App:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             state = state_of(scope)
             state.route, state.is_page = template, policy.is_page
-            state.access_token = await self._access.caller(policy, scope)
+            state.access_token = await self._site.access.caller(policy, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 
         route = Route(path, handler, methods=[method])
@@ -267,36 +240,21 @@ class App:
         return Response(await self._site.workers.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Opens the service and preloads its models before the first request; closes it after the last."""
+        """Opens everything before the first request, and closes it after the last."""
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                authenticator = await stack.enter_async_context(self._open_authenticator(self._settings))
-                sessions = Sessions(authenticator)
-                self._access = Access(self._settings.listen, authenticator, sessions)
-                self._service = await stack.enter_async_context(self._open_service(self._settings))
-                self._stop_loading = self._service.stop_loading
-                history = History(self._metrics.totals, self._service)
-                status = Status(self._service, self._settings, history)
-                workers = Workers(self._workers_folder, self._metrics, status)
-                self._site = Site(self._service, self._settings, workers, self._access, sessions, LoginThrottle())
-                self._metrics.watch(status)
-                await stack.enter_async_context(workers.answering())
-                ready = await self._service.preload()
-                if self._access.is_open and not self._settings.listen.is_loopback:
-                    logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
+                self._site = await stack.enter_async_context(open_site(self._settings, self._hosting, self._take))
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            service = self._service
-            works = (watch(service), service.check_others(), service.watch_files(), history.keep())
-            background = [asyncio.create_task(one) for one in works]
             await send({"type": "lifespan.startup.complete"})
-            self._on_ready(ready, await first_code(authenticator))
+            self._hosting.on_ready([*self._site.preloaded], await first_code(self._site.access.authenticator))
             await receive()
-            for task in background:
-                task.cancel()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _take(self, service: Service) -> None:
+        self._service, self._stop_loading = service, service.stop_loading
 
 
 class _Raw(Response):

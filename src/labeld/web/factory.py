@@ -19,6 +19,7 @@ def application(settings: Settings, first: Semaphore, workers_folder: Path | Non
     from labeld.server.logs import announce  # noqa: PLC0415
     from labeld.service.build import Hosting, open_authenticator, open_service  # noqa: PLC0415
     from labeld.web.app import App  # noqa: PLC0415
+    from labeld.web.hosting import AppHosting  # noqa: PLC0415
     from labeld.web.monitoring.log_lines import LogLines  # noqa: PLC0415
 
     def on_ready(models: list[str], code: str | None) -> None:
@@ -32,4 +33,4 @@ def application(settings: Settings, first: Semaphore, workers_folder: Path | Non
     metrics = Metrics()
     metrics.watch(LogLines())
     opened = partial(open_service, hosting=Hosting(metrics))
-    return App(settings, opened, open_authenticator, on_ready, metrics, workers_folder)
+    return App(settings, AppHosting(opened, open_authenticator, metrics, on_ready, workers_folder))

@@ -19,6 +19,7 @@ from labeld.config.load import load
 from labeld.config.settings import Listen, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
+from labeld.web.hosting import AppHosting
 from labeld.web.request_state import RequestState
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token
 from labeld.web.security.cors import RequestOrigin
@@ -106,7 +107,7 @@ def routes() -> set[str]:
     def never(_: object) -> None:
         raise AssertionError
 
-    app = App(Settings(), never, never, never, Metrics())  # type: ignore[arg-type]  # nothing is opened or called
+    app = App(Settings(), AppHosting(never, never, Metrics()))  # type: ignore[arg-type]  # nothing is opened
     return {
         f"{method} {route.path.replace(':path}', '}')}"
         for route in app.routes

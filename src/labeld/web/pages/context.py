@@ -24,6 +24,8 @@ class Site:
     access: Access
     sessions: Sessions
     login_throttle: LoginThrottle
+    preloaded: tuple[str, ...] = ()
+    """Ids of the models that were loaded at the start, which stay."""
 
     def needs_token(self) -> bool:
         """Whether requests need an access token now."""
