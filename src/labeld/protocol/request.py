@@ -107,7 +107,7 @@ def _given_parameters(envelope: dict[str, Any], query: str, ignored: list[str]) 
     otherwise, that wins, and the name is added to `ignored`.
     """
     given = _object(envelope, "parameters") if "parameters" in envelope else _queried(query)
-    beside = {name: envelope[name] for name in PARAMETERS if name in envelope}
+    beside = {name: envelope[name] for name in PARAMETERS if name in envelope} if len(envelope) > 1 else {}
     if not beside:
         return given
     ignored += [name for name, value in beside.items() if name in given and given[name] != value]

@@ -38,24 +38,21 @@ class BodyReader:
         """
         if int(state_of(request).headers.get("content-length", "0")) > max_bytes:
             raise BodyTooLargeError(max_bytes)
-        address = client_address(request.scope)
-        chunks: list[bytes] = []
-        size = partial = 0
+        first, more = await _part(request, max_bytes, max_bytes)
+        if not more:  # NOTE: nearly always, so nothing is counted for it
+            return first
+        address, parts, size = client_address(request.scope), [first], len(first)
+        held = 0
         try:
-            while True:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise UnavailableError("The client has left.")  # nobody reads this
-                size += len(message["body"])
-                if size > max_bytes:
-                    raise BodyTooLargeError(max_bytes)
-                chunks.append(message["body"])
-                if not message["more_body"]:
-                    return b"".join(chunks)
-                partial += len(message["body"])
-                self._hold(address, len(message["body"]))
+            while more:
+                held += len(parts[-1])
+                self._hold(address, len(parts[-1]))
+                part, more = await _part(request, max_bytes - size, max_bytes)
+                parts.append(part)
+                size += len(part)
+            return b"".join(parts)
         finally:
-            self._count(address, -partial)
+            self._count(address, -held)
 
     def _hold(self, address: str, count: int) -> None:
         """Counts bytes that have arrived; raises OverloadedError when they are too many."""
@@ -78,6 +75,17 @@ class BodyReader:
         self._by_address[address] += count
         if not self._by_address[address]:
             del self._by_address[address]
+
+
+async def _part(request: Request, room: int, max_bytes: int) -> tuple[bytes, bool]:
+    """The next part of a body, and whether there are more; raises BodyTooLargeError, or UnavailableError."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise UnavailableError("The client has left.")  # nobody reads this
+    body: bytes = message["body"]
+    if len(body) > room:
+        raise BodyTooLargeError(max_bytes)
+    return body, message["more_body"]
 
 
 async def cancel_on_disconnect(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.types import Scope
 
@@ -10,6 +11,8 @@ from labeld.auth.records import AccessToken
 from labeld.error_reply import request_id
 from labeld.types import ClassifyReply, ClassifyRequest
 from labeld.web.security.cors import RequestOrigin
+
+UNKNOWN_ORIGIN = RequestOrigin()
 
 
 @dataclass(slots=True)
@@ -21,7 +24,7 @@ class RequestState:
     request_id: str
     began: float = field(default_factory=time.perf_counter)
     """When its head had arrived, on the clock of `time.perf_counter`."""
-    origin: RequestOrigin = field(default_factory=RequestOrigin)
+    origin: RequestOrigin = UNKNOWN_ORIGIN
     """Where it comes from; that of a request refused for its Host or Origin is never known."""
     route: str = ""
     """The template of its path; empty where no route has the path."""
@@ -52,10 +55,9 @@ def begin_request(scope: Scope) -> RequestState:
     return state
 
 
-def state_of(request: Mapping[str, object]) -> RequestState:
+def state_of(request: Mapping[str, Any]) -> RequestState:
     """The state of a request, given the request or its scope."""
-    state = request["state"]
-    assert isinstance(state, RequestState)
+    state: RequestState = request["state"]
     return state
 
 
