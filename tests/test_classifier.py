@@ -254,7 +254,7 @@ def test_parameters_that_are_none_are_refused(classifier: Classifier) -> None:
     [
         ({"precision": "int3"}, "precision has 'int3'"),
         ({"threads": -1}, "threads is -1"),
-        ({"models_dir": "/nowhere"}, "models_dir is '/nowhere', which is not a folder"),
+        ({"models_dir": "/nowhere"}, "models_dir is '/nowhere', which cannot be read"),
         ({"model": "no/such", "offline": True}, "Model no/such is not on this server"),
         ({"model": "../etc"}, "does not exist"),
     ],

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-REQUIRED = "LABELD_REQUIRE_TOOLS"
+REQUIRED = "TESTS_REQUIRE_TOOLS"
 """Environment variable; 1, as .ci/run sets it, makes a failure of each test whose tool is missing."""
 
 

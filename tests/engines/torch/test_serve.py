@@ -201,7 +201,5 @@ def test_no_code_of_a_folder_runs(root: Path, tmp_path: Path) -> None:
     assert 0 == done.returncode, done.stderr
     *answers, seen = done.stdout.splitlines()
     assert ["OpenVinoEngine", refused.format("albert"), refused.format("custom"), "TorchEngine"] == answers
-    assert {"config.json", "model.safetensors", "tokenizer_config.json"} == set(
-        seen.split()
-    )  # and Rust: tokenizer.json
+    assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"} == set(seen.split())
     assert not canary.exists()
