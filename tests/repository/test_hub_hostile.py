@@ -102,6 +102,7 @@ def watched(hub: LocalHub, tmp_path: Path, names: list[str]) -> dict[str, list[l
     (home / ".cache/huggingface").mkdir(parents=True, exist_ok=True)
     (home / ".cache/huggingface/token").write_text("hf_somebody_elses")
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "LABELD_STORE_DIR": str(tmp_path / "store"), "HOME": str(home)}
+    environment["LABELD_CACHE_DIR"] = str(tmp_path / "cache")
     environment |= {"PYTHONPATH": os.pathsep.join(("src", ".")), "PYTHONDONTWRITEBYTECODE": "1", "AI_AGENT": "1"}
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -119,7 +120,7 @@ def watched(hub: LocalHub, tmp_path: Path, names: list[str]) -> dict[str, list[l
 
 
 def outside(events: list[list[str]], tmp_path: Path) -> list[list[str]]:
-    """Files that are neither Python's nor the store's nor the bundled models' list, nor models of huggingface_hub's."""
+    """Files that are neither Python's, the store's, the cache folder's nor models in huggingface_hub's cache."""
     libraries = (
         *filter(None, sys.path),
         sys.prefix,
@@ -129,7 +130,12 @@ def outside(events: list[list[str]], tmp_path: Path) -> list[list[str]]:
         "/etc/ssl",
         "/dev/null",
     )
-    own = (str(tmp_path / "store"), str(tmp_path / "home/.cache/huggingface/hub/models--"), *libraries)
+    own = (
+        str(tmp_path / "store"),
+        str(tmp_path / "cache"),
+        str(tmp_path / "home/.cache/huggingface/hub/models--"),
+        *libraries,
+    )
     return [event for event in events if not event[0].startswith("socket") and not event[1].startswith(own)]
 
 
@@ -143,7 +149,7 @@ def test_hostile_names_open_nothing_and_connect_nowhere(hub: LocalHub, tmp_path:
     assert (3 * len(HOSTILE), []) == (len(payload["statuses"]), hub.requests)
 
 
-def test_a_download_touches_the_store_and_the_hub_only(hub: LocalHub, tmp_path: Path) -> None:
+def test_a_download_touches_labelds_own_folders_and_the_hub_only(hub: LocalHub, tmp_path: Path) -> None:
     """No telemetry, no token of another program, nothing written to the Hugging Face cache."""
     payload = watched(hub, tmp_path, ["org/model", "org/model@main", "org/none"])
 

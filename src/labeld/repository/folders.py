@@ -84,6 +84,7 @@ class _Root:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._name = "the folder of the bundled models" if folder == BUNDLED else "models_dir"
         self._models: dict[str, Path] = {}
         self._unreadable: set[str] = set()
         """Folders in it that were left out, and warned of."""
@@ -105,11 +106,11 @@ class _Root:
                     unreadable.add(first.name)
         except OSError as error:
             if not self._gone:
-                logger.warning("models_dir cannot be read (%s): its models are those of before", error.strerror)
+                logger.warning("%s cannot be read (%s): its models are those of before", self._name, error.strerror)
             self._gone = True
             return self._models
         if self._gone:
-            logger.warning("models_dir can be read again")
+            logger.warning("%s can be read again", self._name)
         self._gone = False
         self._warn_of(sorted(unreadable - self._unreadable))
         self._unreadable = unreadable
@@ -118,9 +119,9 @@ class _Root:
 
     def _warn_of(self, names: list[str]) -> None:
         for name in names[:NAMED]:
-            logger.warning("the folder %s in models_dir cannot be read, so it is left out", printable(name))
+            logger.warning("the folder %s in %s cannot be read, so it is left out", printable(name), self._name)
         if len(names) > NAMED:
-            logger.warning("%d other folders in models_dir cannot be read either", len(names) - NAMED)
+            logger.warning("%d other folders in %s cannot be read either", len(names) - NAMED, self._name)
 
 
 def _models_in(folder: Path) -> dict[str, Path]:
