@@ -1,6 +1,7 @@
 """The plain data that travels between the parts. No behaviour beyond small properties."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -57,13 +58,12 @@ class Options:
     load_model: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifyRequest:
+class ClassifyRequest(NamedTuple):
     """The content of one HTTP call: any number of texts, one set of parameters."""
 
     texts: tuple[Text, ...]
-    parameters: Parameters = field(default_factory=Parameters)
-    options: Options = field(default_factory=Options)
+    parameters: Parameters = Parameters()
+    options: Options = Options()
     ignored: tuple[str, ...] = ()
     """Names of parameters that were sent and that mean nothing here; answered with an `X-HF-Warning` header."""
 
@@ -82,11 +82,10 @@ class Answer(NamedTuple):
     """Of computing, by the request that computed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifyReply:
+class ClassifyReply(NamedTuple):
     """The answer to a request, ready to be sent."""
 
-    encoded: list[bytes]
+    encoded: Sequence[bytes]
     """The ranking of each text in the order of the texts, as it is sent (`protocol.response.encode_ranking`)."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""

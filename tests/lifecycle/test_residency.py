@@ -266,7 +266,7 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
     """Two wait where one may be answered at once: a third is answered; but only two may wait."""
 
     async def ask(service: Service, model_id: str) -> int:
-        with service.admission():
+        with service.admission:
             return len((await classify(service, model_id, REQUEST)).encoded)
 
     async def story() -> None:
@@ -280,7 +280,7 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
             assert 1 == await ask(service, "org/bert")
             with pytest.raises(OverloadedError, match="max_waiting"):
                 await ask(service, "org/one-label")
-            with service.admission(), pytest.raises(OverloadedError, match="max_in_flight"):
+            with service.admission, pytest.raises(OverloadedError, match="max_in_flight"):
                 await ask(service, "org/bert")
             loader.gate.set()
 

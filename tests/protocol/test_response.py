@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ SCHEME = 'Bearer realm="Authentication required", charset="UTF-8"'
 def reply(rankings: list[Any], **facts: Any) -> ClassifyReply:
     """A reply with these rankings, given as lists."""
     encoded = [response.encode_ranking([LabelScore(*one) for one in ranking]) for ranking in rankings]
-    return replace(ClassifyReply(encoded, REVISION, compute_seconds=0.0213, characters=22), **facts)
+    return ClassifyReply(encoded, REVISION, compute_seconds=0.0213, characters=22)._replace(**facts)
 
 
 def encoded(error: Exception) -> tuple[int, dict[str, str], str]:

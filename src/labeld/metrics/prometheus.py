@@ -72,9 +72,12 @@ class Metrics:
         """Counts texts by where their answer was found."""
         self.totals.hits += memory + redis
         self.totals.misses += missed
-        for counter, texts in ((self._memory, memory), (self._redis, redis), (self._missed, missed)):
-            if texts:
-                counter.inc(texts)
+        if memory:
+            self._memory.inc(memory)
+        if redis:
+            self._redis.inc(redis)
+        if missed:
+            self._missed.inc(missed)
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
         """Counts tokens, times and sizes."""

@@ -5,7 +5,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -94,9 +93,11 @@ class Resolver:
         ModelNotFoundError, or NotDownloadedError when the model is not here and may not be downloaded.
         """
         name = name.strip("/")
-        with suppress(ModelNotFoundError):
+        try:
             found, local = self.folders.match(name)
             return ResolvedModel(name, found, ModelLocation(local, None))
+        except ModelNotFoundError:
+            pass
         model_id, revision = split(name)
         looked_at, folder = self._seen.get((model_id, revision), (0.0, None))
         if time.monotonic() - looked_at >= LISTING_AGE:

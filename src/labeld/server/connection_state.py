@@ -15,11 +15,13 @@ Rules that the table does not show:
 - A drain is no state of the input, since it may begin in any: it only shortens IDLE and makes the next reply the last.
 """
 
-from enum import StrEnum
+from enum import Enum
 
 
-class State(StrEnum):
+class State(Enum):
     """How far the input of a connection is."""
+
+    __hash__ = object.__hash__  # NOTE: Enum's own is written in Python, and every request looks up states a dozen times
 
     IDLE = "idle"
     """Nothing of the next request has arrived."""
@@ -35,8 +37,10 @@ class State(StrEnum):
     """The socket is closed, or closes as soon as what is written has left."""
 
 
-class Event(StrEnum):
+class Event(Enum):
     """What moves a connection to another state."""
+
+    __hash__ = object.__hash__  # NOTE: as above
 
     BEGIN = "begin"
     """The first byte of a request."""

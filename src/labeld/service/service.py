@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,23 @@ LEAST_ESTIMATE = 0.2
 """The shortest estimate in seconds of what a load still needs, also of one that takes longer than expected."""
 
 
+class Admission:
+    """A context that counts a request from when its body is there until its reply."""
+
+    def __init__(self, require_room: Callable[[], None]) -> None:
+        """`require_room` raises OverloadedError, from `with` too, when there may be no more."""
+        self.count = 0
+        """Requests that are in the context now."""
+        self._require_room = require_room
+
+    def __enter__(self) -> None:
+        self._require_room()
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+
+
 class Service:
     """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
 
@@ -64,21 +81,11 @@ class Service:
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
-        self._in_flight = 0
+        self.admission = Admission(self.require_room)
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
         self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
-
-    @contextmanager
-    def admission(self) -> Iterator[None]:
-        """Counts a request from when its body is there until its reply; raises OverloadedError when full."""
-        self.require_room()
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
 
     def require_room(self) -> None:
         """Raises OverloadedError when as many requests are in flight as may be.
@@ -86,7 +93,9 @@ class Service:
         Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
         that are loaded.
         """
-        in_flight = self._in_flight - self.waiting
+        if self.admission.count < self._max_in_flight:
+            return
+        in_flight = self.admission.count - self.waiting
         if in_flight >= self._max_in_flight:
             raise OverloadedError(
                 f"{in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
@@ -154,10 +163,8 @@ class Service:
         if identity is None or not lookup.complete:
             return None
         self._observe(lookup)
-        answers = [answer for answer in lookup.answers if answer]
-        seconds = max(answer.seconds for answer in answers)
-        encoded = [answer.encoded for answer in answers]
-        return ClassifyReply(encoded, identity.revision, seconds, request.characters, request.ignored, "cache")
+        encoded, seconds = zip(*filter(None, lookup.answers), strict=True)
+        return ClassifyReply(encoded, identity.revision, max(seconds), request.characters, request.ignored, "cache")
 
     def _observe(self, lookup: Lookup) -> None:
         """Counts where a request's answers were; once per request, and only for those that read the cache."""
@@ -238,9 +245,8 @@ class Service:
     def usage(self) -> Usage:
         """How much is in use now."""
         registry = self._registry
-        return Usage(
-            self._in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, self._cache.use()
-        )
+        in_flight, cache = self.admission.count, self._cache.use()
+        return Usage(in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, cache)
 
     def residents(self) -> list[PoolEntry[LoadedModel]]:
         """The loaded models, the least recently used first."""

@@ -174,7 +174,7 @@ class App:
 
     def _look_up(self, look_up: LookUp) -> Handler:
         async def answer(request: Request) -> Response:
-            with self._service.admission():
+            with self._service.admission:
                 body, headers = await look_up(self._service, request)
             return json_response(body, headers)
 
@@ -184,45 +184,46 @@ class App:
         async def answer(request: Request) -> Response:
             if page.method == "POST":
                 state_of(request).form = await read_form(request, self._bodies)
-            with nullcontext() if page.always else self._service.admission():
+            with nullcontext() if page.always else self._service.admission:
                 return await page.answer(self._site, request)
 
         return answer
 
     async def _classify(self, request: Request) -> Response:
-        task = request.path_params.get("task", TASK)
+        scope = request.scope
+        task = scope["path_params"].get("task", TASK)
         if task != TASK:
             raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
         service, limits = self._service, self._settings.inputs
-        state = state_of(request)
+        state = state_of(scope)
         state.classifies = True
         service.require_room()
         is_early = self._log or (state.access_token and state.access_token.models)
-        model = self._permitted_model(request) if is_early else None
+        model = self._permitted_model(scope) if is_early else None
         body = await self._bodies.read(request, limits.max_body_bytes)
-        with service.admission():  # NOTE: not before, so that a body that crawls takes nobody's place
-            query = request.scope["query_string"].decode("latin-1")
+        with service.admission:  # NOTE: not before, so that a body that crawls takes nobody's place
+            query = scope["query_string"].decode("latin-1")
             asked = state.asked = parse_request(body, state.headers, query, limits)
-            model = model or self._permitted_model(request)
+            model = model or self._permitted_model(scope)
             lookup = service.look_up(model, asked, state.cache_scope)
             reply = service.get_cached(lookup) or await cancel_on_disconnect(service.classify(model, lookup), request)
         state.reply, body = reply, encode_reply(reply)
         return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 
-    def _permitted_model(self, request: Request) -> ResolvedModel:
+    def _permitted_model(self, scope: Scope) -> ResolvedModel:
         """The model that the request names; raises ForbiddenTokenError when the caller's token may not use it."""
-        state, model = state_of(request), self._service.resolve(request.path_params.get("model_id"))
+        state, model = state_of(scope), self._service.resolve(scope["path_params"].get("model_id"))
         state.model = model.model_id
         require_model(state.access_token, model.model_id)
         return model
 
     async def _info(self, request: Request) -> Response:
-        with self._service.admission():
-            return json_response(await self._service.info(self._permitted_model(request)))
+        with self._service.admission:
+            return json_response(await self._service.info(self._permitted_model(request.scope)))
 
     async def _health_of_model(self, request: Request) -> Response:
-        with self._service.admission():
-            async with self._service.lease(self._permitted_model(request)):
+        with self._service.admission:
+            async with self._service.lease(self._permitted_model(request.scope)):
                 return json_response({"status": "ok"})
 
     async def _health(self, _: Request) -> Response:

@@ -36,7 +36,7 @@ class BodyReader:
         Raises BodyTooLargeError before it has read more, or OverloadedError when bodies that have arrived in part take
         more than all of them, or those of one address, may (setting max_partial_bytes).
         """
-        if int(state_of(request).headers.get("content-length", "0")) > max_bytes:
+        if int(state_of(request.scope).headers.get("content-length", "0")) > max_bytes:
             raise BodyTooLargeError(max_bytes)
         first, more = await _part(request, max_bytes, max_bytes)
         if not more:  # NOTE: nearly always, so nothing is counted for it
