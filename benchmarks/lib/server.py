@@ -102,8 +102,9 @@ def serve_command(port: int, cache: Path) -> list[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without settings of labeld and of the Hub."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("LABELD_", "HF_"))}
+    """This process's environment without settings of labeld and of the Hub; modules are compiled once, as installed."""
+    others = ("LABELD_", "HF_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)}
 
 
 def on_core(core: int | None) -> list[str]:

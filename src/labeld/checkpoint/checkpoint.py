@@ -13,7 +13,6 @@ from labeld.checkpoint.mapped_file import FLOATS, FloatArray, MappedFile, Stored
 from labeld.checkpoint.safetensors import read_safetensors
 from labeld.checkpoint.shards import read_index, weights_form
 from labeld.checkpoint.spill_file import SpillFile
-from labeld.checkpoint.torch_file import read_torch
 from labeld.errors import FolderError
 
 _log = logging.getLogger(__name__)
@@ -160,7 +159,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _read(file: MappedFile) -> dict[str, StoredTensor]:
-    return read_safetensors(file) if file.name.endswith(".safetensors") else read_torch(file)
+    if file.name.endswith(".safetensors"):
+        return read_safetensors(file)
+    from labeld.checkpoint.torch_file import read_torch  # noqa: PLC0415  # few models have such a file
+
+    return read_torch(file)
 
 
 def _renamed(file: MappedFile, tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:

@@ -13,7 +13,6 @@ from labeld.tokenization.build import build
 from labeld.tokenization.classes import AS_IT_IS, has_token_types, tokenizer_class
 from labeld.tokenization.files import LIMITS, read_object
 from labeld.tokenization.recipes import RECIPES
-from labeld.tokenization.sentencepiece import LAYOUTS, read_sentencepiece
 from labeld.tokenization.special_tokens import CONFIG_FILE, read_special_tokens
 from labeld.tokenization.tokenizer_json import read_tokenizer_json
 from labeld.tokenization.vocabulary import TOKENIZER_FILE, FileSettings, from_bpe_files, from_words_file
@@ -57,6 +56,8 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
 def _read(folder: Path, config: dict[str, Any], class_name: str) -> tuple[Tokenizer, FileSettings]:
     if (folder / TOKENIZER_FILE).exists():
         return read_tokenizer_json(folder, config, class_name)
+    from labeld.tokenization.sentencepiece import LAYOUTS, read_sentencepiece  # noqa: PLC0415  # few models need it
+
     if class_name in LAYOUTS:
         if not (folder / LAYOUTS[class_name].file).exists():
             raise FolderError(f"There is no tokenizer: neither {TOKENIZER_FILE} nor {LAYOUTS[class_name].file}.")
