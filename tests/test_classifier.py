@@ -243,10 +243,40 @@ def test_what_is_no_text_is_refused(classifier: Classifier, inputs: Any, sentenc
 
 def test_parameters_that_are_none_are_refused(classifier: Classifier) -> None:
     """An impossible value raises the sentence of a request, and an unknown name the error of Python."""
-    with pytest.raises(LabeldError, match=r"top_k. must be a whole number"):
+    with pytest.raises(
+        LabeldError, match=r"^`top_k` must be a whole number from 1, or None for all labels, but is 0\.$"
+    ):
         classifier("a", top_k=0)
     with pytest.raises(TypeError, match="topk"):
         classifier("a", topk=1)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "sentence"),
+    [
+        ("film " * 600, {}, "Text 0 of `inputs` is 602 tokens long, .*: shorten it, or pass truncation=True."),
+        (
+            "x" * 200_000,
+            {},
+            r"Text 0 of `inputs` has 200000 .*\(setting LABELD_MAX_TEXT_CHARACTERS, .* truncation=True.",
+        ),
+        ("a", {"max_length": 1}, "`max_length` is 1, but the special tokens alone need 2: ask for more."),
+        (
+            "film " * 600,
+            {"truncation": "only_second"},
+            "`truncation` only_second cannot make this text short enough: .*",
+        ),
+        ("a", {"truncation": "on"}, "`truncation` must be True, False, longest_first, .*, but is 'on'."),
+        ("a", {"max_length": True}, "`max_length` must be a whole number .* None for .*, but is True."),
+        ("a", {"function_to_apply": 3}, "`function_to_apply` must be sigmoid, .* or None for .*, but is 3."),
+    ],
+)
+def test_errors_are_in_the_words_of_python(
+    classifier: Classifier, text: str, parameters: dict[str, Any], sentence: str
+) -> None:
+    """A sentence names parameters and values as Python writes them, and settings by their environment variables."""
+    with pytest.raises(LabeldError, match=f"^{sentence}$"):
+        classifier(text, **parameters)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +285,10 @@ def test_parameters_that_are_none_are_refused(classifier: Classifier) -> None:
         ({"precision": "int3"}, "precision has 'int3'"),
         ({"threads": -1}, "threads is -1"),
         ({"models_dir": "/nowhere"}, "models_dir is '/nowhere', which cannot be read"),
-        ({"model": "no/such", "offline": True}, "Model no/such is not on this server"),
+        (
+            {"model": "no/such", "offline": True},
+            r"^Model no/such is not on this machine, .*: it is offline \(offline=True or HF_HUB_OFFLINE\)\.$",
+        ),
         ({"model": "../etc"}, "does not exist"),
     ],
 )

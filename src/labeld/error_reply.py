@@ -8,6 +8,7 @@ import re
 import secrets
 
 from labeld.errors import HeaderField, LabeldError
+from labeld.interface import Interface
 from labeld.system.printable import printable
 
 INTERNAL_ERROR = "The server failed to answer; its log has the cause under this request id."
@@ -26,7 +27,7 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, list[HeaderFie
     An exception that is not a LabeldError becomes 500 with a fixed sentence: its own text is never shown.
     """
     shown = error if isinstance(error, LabeldError) else LabeldError(INTERNAL_ERROR)
-    sentence = _printable(str(shown), SENTENCE_CHARACTERS)
+    sentence = _printable(shown.sentence(Interface.HTTP), SENTENCE_CHARACTERS)
     body = _JSON.encode({"error": sentence, **shown.details()}).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -1,31 +1,42 @@
-"""One class per failure: its facts as attributes, one sentence as its text, and its place in HTTP.
+"""The base of all failures, one class each: its facts, its sentence, and its status and header fields over HTTP.
 
 The sentence of every `LabeldError` may be shown to a client: it names the thing, the limit and the way out, and never
-a path, a traceback or a library's own message. `status` and `headers` are what a reply with it has (contract section
-6.2); a subclass has its parent's unless it says otherwise. Packages have the failures that only they raise in files of
-their own: auth/errors.py, repository/errors.py, server/errors.py.
+a path, a traceback or a library's own message. Where the way out differs between HTTP, Python and the command line,
+the class puts its facts into the words of the caller's `Interface`. `status` and `headers` belong to the reply
+(contract section 6.2); a subclass has its parent's unless it says otherwise. Failures that only one package raises are
+in its own errors.py.
 """
 
 import math
 from typing import Any, ClassVar
 
+from labeld.interface import Interface
+
 HeaderField = tuple[bytes, bytes]
 """Name and value as ASGI wants them: the name in lower case, both in latin-1."""
 
 MODEL_ID_CHARACTERS = 200
-"""Characters that are shown of the name of a model that does not exist."""
+"""Characters of an unknown model's name that its sentence shows, at most."""
 RETRY_AFTER_SECONDS = (1, 30)
-"""The least and the most that `retry-after` says."""
+"""Seconds in a `retry-after` header, at least and at most."""
 
 
 class LabeldError(Exception):
-    """A failure whose sentence, `str(error)`, may be shown to whoever asked."""
+    """A failure whose sentence may be shown to the caller; `str(error)` is the one for a caller from Python."""
 
     status: ClassVar[int] = 500
-    """The HTTP status of a reply that says so."""
+    """The HTTP status of the reply."""
+
+    def sentence(self, interface: Interface) -> str:
+        """One sentence in the words of the interface that the caller used; most errors read alike on all of them."""
+        del interface
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return self.sentence(Interface.PYTHON)
 
     def headers(self) -> list[HeaderField]:
-        """Header fields of such a reply beside those that every error has."""
+        """Header fields of the reply beside those that every error has."""
         return []
 
     def details(self) -> dict[str, Any]:
@@ -43,19 +54,19 @@ class RetryLaterError(LabeldError):
         self.retry_after = retry_after
 
     def headers(self) -> list[HeaderField]:
-        """When to come back, in whole seconds within RETRY_AFTER_SECONDS."""
+        """`retry-after`, in whole seconds within RETRY_AFTER_SECONDS."""
         minimum, maximum = RETRY_AFTER_SECONDS
         return [(b"retry-after", b"%d" % math.ceil(min(maximum, max(minimum, self.retry_after))))]
 
 
 class InvalidRequestError(LabeldError):
-    """The request itself is wrong; the sentence names the field and what is allowed there."""
+    """The request is wrong; the sentence names the field and its allowed values."""
 
     status = 400
 
 
 class UnsupportedEncodingError(LabeldError):
-    """The body is compressed (Content-Encoding); of which only gzip is read."""
+    """The body has a Content-Encoding other than gzip."""
 
     status = 415
 
@@ -76,35 +87,8 @@ class BodyTooLargeError(LabeldError):
         self.limit = limit
 
     def headers(self) -> list[HeaderField]:
-        """The rest of the body is not worth reading."""
+        """`connection: close`, since the rest of the body is not read."""
         return [(b"connection", b"close")]
-
-
-class TextTooLongError(LabeldError):
-    """A text has more tokens than the model takes, and truncation was not asked for."""
-
-    status = 400
-
-    def __init__(self, index: int, tokens: int, limit: int) -> None:
-        super().__init__(
-            f"Text {index} of `inputs` is {tokens} tokens long, but the model takes at most {limit}: shorten it, "
-            'or send "parameters": {"truncation": true}.'
-        )
-        self.index, self.tokens, self.limit = index, tokens, limit
-
-
-class TextTooManyCharactersError(LabeldError):
-    """A text has more characters than are tokenised at all, and truncation was not asked for."""
-
-    status = 400
-
-    def __init__(self, index: int, characters: int, limit: int) -> None:
-        super().__init__(
-            f"Text {index} of `inputs` has {characters} characters, more than the limit of {limit} "
-            '(setting max_text_characters, and 250 per token the model takes): shorten it, or send "parameters": '
-            '{"truncation": true}.'
-        )
-        self.index, self.characters, self.limit = index, characters, limit
 
 
 class ModelNotFoundError(LabeldError):
@@ -146,26 +130,31 @@ class ModelNotLoadedError(LabeldError):
 
 
 class ModelTooLargeError(LabeldError):
-    """Loading the model needs more bytes than there is room for, even if every model that may leave has left."""
+    """Loading the model needs more bytes than would be free with all models evicted that may be."""
 
     status = 403
 
     def __init__(self, model_id: str, needed: int, room: int) -> None:
-        super().__init__(
-            f"The model {model_id} is too large to be loaded automatically "
-            f"({format_bytes(needed)} > {format_bytes(max(room, 0))}): raise memory_budget, or pin fewer models."
-        )
+        super().__init__(model_id, needed, room)
         self.model_id, self.needed, self.room = model_id, needed, room
+
+    def sentence(self, interface: Interface) -> str:
+        """Both sizes, and the setting that limits them."""
+        return (
+            f"The model {self.model_id} is too large to be loaded automatically "
+            f"({format_bytes(self.needed)} > {format_bytes(max(self.room, 0))}): "
+            f"raise {interface.setting('memory_budget')}, or pin fewer models."
+        )
 
 
 class StoreError(LabeldError):
-    """The store of downloaded models cannot take a model; the sentence says what is missing."""
+    """The store of downloaded models has no room for a model, or cannot be written to."""
 
     status = 507
 
 
 def format_bytes(size: int) -> str:
-    """A number of bytes for people: 1.34GB, 268MB."""
+    """A number of bytes with its unit: 1.34GB, 268MB."""
     return f"{size / 1e9:.3g}GB" if size >= 1e9 else f"{size / 1e6:.3g}MB"
 
 
@@ -220,44 +209,28 @@ class ModelLoadingError(RetryLaterError):
         self.model_id, self.estimated_time = model_id, estimated_time
 
     def details(self) -> dict[str, Any]:
-        """For clients that wait, as recorded."""
+        """`estimated_time` in seconds, a float as recorded (contract section 6.2)."""
         return {"estimated_time": self.estimated_time}
 
 
 class EngineFailedError(LabeldError):
     """The engine raised while it ran the batch that this text was in."""
 
-    def __init__(self) -> None:
-        super().__init__("The engine failed on this batch; the log of the server has the cause.")
-
-
-class TokenizerFailedError(LabeldError):
-    """The tokenizers library failed on a text, for example on a pattern that backtracks for too long."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The model's tokenizer failed on a text of `inputs`, perhaps because a pattern of its tokenizer.json takes "
-            "too long there: send another text, or use another model."
-        )
+    def sentence(self, interface: Interface) -> str:
+        """Names the log, since the library's own message is not for clients."""
+        return f"The engine failed on this batch; {interface.log} has the cause."
 
 
 class NotFiniteError(LabeldError):
     """The model computed a logit that is not a finite number for one text."""
 
     def __init__(self, index: int) -> None:
-        super().__init__(f"The model computed a score that is not a finite number for text {index} of `inputs`.")
+        super().__init__(index)
         self.index = index
 
-
-class UnknownTokenIdError(LabeldError):
-    """A text has a token for which the model has no embedding: its tokenizer has more tokens than it."""
-
-    def __init__(self, index: int, token: str, number: int, vocabulary: int) -> None:
-        super().__init__(
-            f"Text {index} of `inputs` has the token {token[:60]!r} of id {number}, but the model knows only ids below "
-            f"{vocabulary}: leave it out, or repair the model's tokenizer."
-        )
-        self.index, self.token, self.number, self.vocabulary = index, token, number, vocabulary
+    def sentence(self, interface: Interface) -> str:
+        """Names the text."""
+        return f"The model computed a score that is not a finite number for {interface.text(self.index)}."
 
 
 class RouteNotFoundError(LabeldError):
@@ -279,16 +252,16 @@ class MethodNotAllowedError(LabeldError):
         self.allowed = allowed
 
     def headers(self) -> list[HeaderField]:
-        """The methods that are."""
+        """`allow`, the methods that the path has."""
         return [(b"allow", self.allowed.encode())]
 
 
 class SettingsError(LabeldError):
-    """A setting has an impossible value; the sentence names the setting. Stops the start-up."""
+    """A setting has an impossible value, which the sentence names; the process does not start."""
 
 
 class InvalidJsonError(InvalidRequestError):
-    """The body does not follow the grammar of JSON, so as raw text it may still be an input (contract section 3.1)."""
+    """The body is not JSON; some such bodies are a raw text input all the same (contract section 3.1)."""
 
     def __init__(self, where: str) -> None:
         super().__init__(f'The body is not valid JSON ({where}): send {{"inputs": "some text"}}.')

@@ -15,6 +15,7 @@ TIERS = (  # a package imports only from the tiers below its own
     "error_reply",
     "auth cache config system scoring",
     "metrics model_id errors types",
+    "interface",
 )
 TIER = {name: tier for tier, names in enumerate(reversed(TIERS)) for name in names.split()}
 MAX_LINES = 300

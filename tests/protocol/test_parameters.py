@@ -7,6 +7,7 @@ import pytest
 
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
+from labeld.interface import Interface
 from labeld.protocol.request import parse_request
 from labeld.types import ClassifyRequest, Options, Parameters
 
@@ -22,7 +23,7 @@ def refusal(more: dict[str, Any], headers: dict[str, str] | None = None, query: 
     """The sentence with which the request is refused."""
     with pytest.raises(InvalidRequestError) as caught:
         parse(more, headers, query)
-    return str(caught.value)
+    return caught.value.sentence(Interface.HTTP)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from labeld.config.settings import InputLimits
 from labeld.errors import BodyTooLargeError, InvalidRequestError, UnsupportedEncodingError
+from labeld.interface import Interface
 from labeld.protocol.request import parse_request
 from labeld.types import ClassifyRequest, Options, Parameters, Text
 
@@ -29,7 +30,7 @@ def refusal(value: Any, headers: dict[str, str] = JSON, limits: InputLimits = LI
     """The sentence with which the body is refused."""
     with pytest.raises(InvalidRequestError) as caught:
         parse(value, headers, limits)
-    return str(caught.value)
+    return caught.value.sentence(Interface.HTTP)
 
 
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["client"])

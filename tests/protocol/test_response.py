@@ -11,11 +11,13 @@ import pytest
 from labeld import error_reply, errors
 from labeld.auth import errors as access_errors
 from labeld.config.settings import InputLimits
+from labeld.interface import Interface
 from labeld.lifecycle.errors import MemoryInUseError
 from labeld.protocol import response
 from labeld.protocol.request import parse_request
 from labeld.repository import errors as repository_errors
 from labeld.server import errors as server_errors
+from labeld.tokenization import errors as tokenization_errors
 from labeld.types import ClassifyReply, LabelScore
 
 CONTRACT = Path(__file__).with_name("contract")
@@ -129,8 +131,8 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
     [
         (errors.InvalidRequestError("No."), 400, {}),
         (errors.InvalidJsonError("line 1, column 1"), 400, {}),
-        (errors.TextTooLongError(3, 600, 512), 400, {}),
-        (errors.TextTooManyCharactersError(3, 600, 512), 400, {}),
+        (tokenization_errors.TextTooLongError(3, 600, 512), 400, {}),
+        (tokenization_errors.TextTooManyCharactersError(3, 600, 512), 400, {}),
         (repository_errors.AmbiguousModelError("a", ["b/a", "c/a"]), 400, {}),
         (errors.ModelNotFoundError("a"), 404, {}),
         (errors.RouteNotFoundError(), 404, {}),
@@ -150,7 +152,7 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (access_errors.TokenRequestError("No."), 400, {}),
         (access_errors.TokenNotFoundError(), 404, {}),
         (errors.StoreError("Full."), 507, {}),
-        (repository_errors.NotDownloadedError("a", "it is offline"), 404, {}),
+        (repository_errors.NotDownloadedError("a", "offline"), 404, {}),
         (repository_errors.GatedModelError("a"), 403, {"x-error-code": "GatedRepo"}),
         (repository_errors.DownloadTooLargeError("a", 2 * 10**9, 10**9), 403, {}),
         (repository_errors.HubFailedError("a", "does not answer"), 502, {"retry-after": "5"}),
@@ -190,7 +192,8 @@ def test_every_failure_has_its_status(error: errors.LabeldError, status: int, ex
 
     got, headers, sentence = encoded(error)
 
-    assert (status, str(error), str(error)) == (got, sentence, headers["x-error-message"])
+    said = error.sentence(Interface.HTTP)
+    assert (status, said, said) == (got, sentence, headers["x-error-message"])
     assert extra == {name: value for name, value in headers.items() if name not in base}
 
 

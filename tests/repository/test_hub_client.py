@@ -342,7 +342,7 @@ def test_who_may_cause_a_download(hub: LocalHub, tmp_path: Path) -> None:
     hub.add("other/model", classifier(1))
     allow = resolver(hub, tmp_path, hub="allowlist", hub_allow="org/*,x")
 
-    with pytest.raises(NotDownloadedError, match=r"hub_allow does not name it\.$"):
+    with pytest.raises(NotDownloadedError, match=r"LABELD_HUB_ALLOW does not name it\.$"):
         allow.find("other/model")
     with pytest.raises(NotDownloadedError):
         allow.fetch("other/model")

@@ -21,8 +21,9 @@ from transformers import (
 )
 
 from labeld.config.load import load
-from labeld.errors import InvalidRequestError, LabeldError, NotFiniteError, UnknownTokenIdError
+from labeld.errors import InvalidRequestError, LabeldError, NotFiniteError
 from labeld.service.build import open_service
+from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import Parameters, Text
 from tests.support.tiny_models import BERT, NAMES, TEXTS, VOCABULARY, VOCABULARY_ONLY, save, seeded

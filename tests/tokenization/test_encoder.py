@@ -10,17 +10,16 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.pipelines.text_classification import sigmoid, softmax
 
-from labeld.errors import (
-    FolderError,
-    InvalidRequestError,
+from labeld.errors import FolderError, InvalidRequestError
+from labeld.repository.folders import BUNDLED
+from labeld.scoring import rank
+from labeld.tokenization.encoder import TextEncoder
+from labeld.tokenization.errors import (
     TextTooLongError,
     TextTooManyCharactersError,
     TokenizerFailedError,
     UnknownTokenIdError,
 )
-from labeld.repository.folders import BUNDLED
-from labeld.scoring import rank
-from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import LabelScore, Parameters, Text
 from tests.support.tokenizer_classes import folder_of

@@ -10,6 +10,7 @@ from labeld.errors import (
     OverloadedError,
     UnavailableError,
 )
+from labeld.interface import Interface
 
 CHALLENGE: HeaderField = (b"www-authenticate", b'Bearer realm="Authentication required", charset="UTF-8"')
 """How to authenticate, in every reply with 401."""
@@ -125,8 +126,10 @@ class TokenNotFoundError(LabeldError):
 
     status = 404
 
-    def __init__(self) -> None:
-        super().__init__("There is no access token with this id: `labeld tokens list` shows the ids.")
+    def sentence(self, interface: Interface) -> str:
+        """Says where the ids are shown."""
+        shown = "the page of access tokens" if interface is Interface.HTTP else "`labeld tokens list`"
+        return f"There is no access token with this id: {shown} shows the ids."
 
 
 class TokenStoreUnavailableError(UnavailableError):

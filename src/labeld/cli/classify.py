@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import tee
 from typing import cast, get_args
 
@@ -17,36 +17,53 @@ from labeld.types import FunctionName, Ranking
 BAR = 40
 """Characters of a full bar."""
 
+CONVERT = "convert it, for example with iconv"
+
 COLOURS = ("green", "cyan", "magenta", "yellow", "blue")
 
 
-def classify_texts(
-    texts: list[str] | None, settings: Settings, top_k: int | None, function: str | None, *, as_json: bool
-) -> None:
+def function_named(name: str | None) -> FunctionName | None:
+    """The function of this name, in any case; raises InvalidRequestError when there is none."""
+    if name is not None and name.lower() not in get_args(FunctionName):
+        raise InvalidRequestError(f"--function is {name!r}, but must be sigmoid, softmax or none.")
+    return cast("FunctionName", name.lower()) if name else None
+
+
+def classify_texts(texts: list[str] | None, settings: Settings, asked: RankingParameters, *, as_json: bool) -> None:
     """Classifies the texts, or the lines of standard input, and prints each ranking in its order.
 
     Raises LabeldError for whatever is wrong.
     """
-    if function is not None and function.lower() not in get_args(FunctionName):
-        raise InvalidRequestError(f"--function is {function!r}, but must be sigmoid, softmax or none.")
-    parameters: RankingParameters = {
-        "top_k": top_k,
-        "function_to_apply": cast("FunctionName", function.lower()) if function else None,
-    }
-    console = Console()
-    bars = console.is_terminal and not as_json
     if texts is None and sys.stdin.isatty():
         raise InvalidRequestError("There is no text: give texts as arguments, or lines on standard input.")
-    lines = texts if texts is not None else (line.rstrip("\r\n") for line in sys.stdin)
-    _print_all(lines, settings, parameters, console if bars else None)
+    console = Console()
+    bars = console.is_terminal and not as_json
+    _print_all(_lines() if texts is None else _checked(texts), settings, asked, console if bars else None)
 
 
-def _print_all(
-    lines: Iterable[str], settings: Settings, parameters: RankingParameters, console: Console | None
-) -> None:
+def _checked(texts: list[str]) -> list[str]:
+    """The arguments; Python has half surrogate pairs in place of bytes that are not UTF-8."""
+    for number, text in enumerate(texts, 1):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequestError(f"Text {number} is not UTF-8: {CONVERT}.") from None
+    return texts
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input, which are UTF-8 whatever the locale says."""
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise InvalidRequestError(f"Line {number} of standard input is not UTF-8: {CONVERT}.") from None
+
+
+def _print_all(lines: Iterable[str], settings: Settings, asked: RankingParameters, console: Console | None) -> None:
     with Classifier.from_settings(settings) as classifier:
-        texts, shown = tee(lines)  # NOTE: which keeps only what is in flight
-        for line, ranking in zip(shown, classifier.stream(texts, **parameters), strict=True):
+        texts, shown = tee(lines)  # NOTE: tee keeps only the texts in flight
+        for line, ranking in zip(shown, classifier.stream(texts, **asked), strict=True):
             if console is None:
                 print(json.dumps([one._asdict() for one in ranking], ensure_ascii=False), flush=True)  # noqa: T201
             else:

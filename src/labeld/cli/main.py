@@ -25,6 +25,7 @@ from labeld.config.access import Access
 from labeld.config.hub import Hub
 from labeld.config.load import load, unknown_variables
 from labeld.errors import LabeldError, SettingsError
+from labeld.interface import Interface
 from labeld.repository.url_policy import require_other_address
 
 logger = logging.getLogger("labeld")
@@ -45,7 +46,7 @@ def run() -> None:
     try:
         cli()
     except LabeldError as error:
-        sys.exit(f"labeld: {error}")
+        sys.exit(f"labeld: {error.sentence(Interface.COMMAND_LINE)}")
 
 
 def _any_token(access: Access) -> bool:
@@ -138,12 +139,15 @@ def _workers_folder(workers: int) -> Iterator[Path | None]:
 
 @cli.command()
 @with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
-def classify(
+def classify(  # noqa: PLR0913  # the flags of the command
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; without, one per line of standard input.")] = None,
     *,
     model: Annotated[str, typer.Option(help="Model id.")] = "",
     top_k: Annotated[int | None, typer.Option(min=1, help="At most this many labels; default all.")] = None,
     function: Annotated[str | None, typer.Option(help="sigmoid, softmax or none; default is the model's own.")] = None,
+    truncation: Annotated[
+        bool, typer.Option("--truncation", help="Cut texts that are too long for the model.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as when the output is piped.")] = False,
     **flags: Any,
 ) -> None:
@@ -151,7 +155,13 @@ def classify(
 
     Each line of JSON is the ranking of one text, in order: [{"label": …, "score": …}, …].
     """
-    from labeld.cli.classify import classify_texts  # noqa: PLC0415  # loads the engine
+    from labeld.classifier import RankingParameters  # noqa: PLC0415  # loads the engine
+    from labeld.cli.classify import classify_texts, function_named  # noqa: PLC0415
 
     chosen = load({**flags, "models": [model] if model else None})
-    classify_texts(texts, chosen, top_k, function, as_json=as_json)
+    asked: RankingParameters = {
+        "top_k": top_k,
+        "function_to_apply": function_named(function),
+        "truncation": truncation or None,
+    }
+    classify_texts(texts, chosen, asked, as_json=as_json)

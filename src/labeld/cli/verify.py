@@ -21,6 +21,7 @@ from labeld.cli.reference_scores import ReferenceScore, read_reference_scores, t
 from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError, LabeldError, ModelBrokenError
+from labeld.interface import Interface
 from labeld.lifecycle.loader import named
 from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.repository.resolver import ModelLocation, Resolver
@@ -135,7 +136,7 @@ def _verify(
 
 def _nothing(model_id: str, answers: Sequence[ReferenceScore], error: LabeldError, outcome: Outcome) -> Verified:
     rows = (row for answer in answers for row in _rows(answer, {}, outcome))
-    return Verified(model_id, None, None, str(error), tuple(rows))
+    return Verified(model_id, None, None, error.sentence(Interface.COMMAND_LINE), tuple(rows))
 
 
 def _compare(model_id: str, answers: Sequence[ReferenceScore], place: ModelLocation, options: LoadOptions) -> Verified:

@@ -1,16 +1,21 @@
 """Failures of the pool of models. The base and the rest are in labeld/errors.py."""
 
 from labeld.errors import OverloadedError, format_bytes
+from labeld.interface import Interface
 
 
 class MemoryInUseError(OverloadedError):
-    """The model would fit into memory, but for a moment requests or other models have taken it."""
+    """The model would fit into memory, but requests or other models take up too much of it at the moment."""
 
     def __init__(self, model_id: str, needed: int, room: int) -> None:
-        super().__init__(
-            f"The model {model_id} cannot be loaded now: it needs {format_bytes(needed)}, and "
-            f"{format_bytes(max(room, 0))} of memory_budget are free; try again in a few seconds.",
-            5.0,
-            "memory_budget",
-        )
+        super().__init__("", 5.0, "memory_budget")
+        self.args = (model_id, needed, room)
         self.model_id, self.needed, self.room = model_id, needed, room
+
+    def sentence(self, interface: Interface) -> str:
+        """Both sizes."""
+        return (
+            f"The model {self.model_id} cannot be loaded now: it needs {format_bytes(self.needed)}, and "
+            f"{format_bytes(max(self.room, 0))} of {interface.setting('memory_budget')} are free; try again in a few "
+            "seconds."
+        )

@@ -152,6 +152,4 @@ def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
             logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all
             raise ModelBrokenError(model_id, str(error)) from None
         logger.exception("model %s cannot be loaded", model_id)
-        raise ModelBrokenError(
-            model_id, "its files are not as they should be; the server's log has the cause."
-        ) from None
+        raise ModelBrokenError(model_id, "its files are not as they should be; the log has the cause.") from None

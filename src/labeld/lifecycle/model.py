@@ -21,9 +21,10 @@ from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Precisions
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine
-from labeld.errors import FolderError, UnavailableError, UnknownTokenIdError
+from labeld.errors import FolderError, UnavailableError
 from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
+from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import EncodedText, Parameters, Text
 

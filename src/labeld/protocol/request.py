@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.body import literal, read_value, unpacked
+from labeld.protocol.errors import InvalidParameterError, kind, shown
 from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text, TruncationStrategy
 
 PARAMETERS = ("top_k", "function_to_apply", "truncation", "max_length", "return_all_scores")
@@ -35,7 +36,6 @@ TRUNCATIONS: dict[bool | str, TruncationStrategy | None] = {
 """Value of `parameters.truncation` -> strategy, as transformers' tokenizers read it (contract section 3.3)."""
 
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
-_KINDS = {str: "a string", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 _PAIR = '{"text": "...", "text_pair": "..."}'
 _BIGGEST = 2**31 - 1  # tokens and labels are counted in 32 bits further down
 _DEFAULT_PARAMETERS = Parameters()
@@ -63,7 +63,7 @@ def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: I
 def _bare_input(value: Any) -> Any:
     """JSON that is not an object is itself the input, a number as its string (contract section 3.1)."""
     if value is None or isinstance(value, bool):
-        raise InvalidRequestError(f'The body is {_kind(value)}: send {{"inputs": "some text"}}.')
+        raise InvalidRequestError(f'The body is {kind(value)}: send {{"inputs": "some text"}}.')
     return str(value) if isinstance(value, int | float) else value
 
 
@@ -129,13 +129,13 @@ def read_parameters(given: dict[str, Any]) -> Parameters:
 
     Raises InvalidRequestError naming the parameter that is wrong.
     """
-    top_k = _positive(given, "top_k", "null for all labels")
+    top_k = _positive(given, "top_k", "{null} for all labels")
     return_all_scores = given.get("return_all_scores")
     if return_all_scores is not None and not isinstance(return_all_scores, bool):
-        raise _wrong("parameters.return_all_scores", "true or false", return_all_scores)
+        raise InvalidParameterError("return_all_scores", "{true} or {false}", return_all_scores)
     if return_all_scores is False and "top_k" not in given:
         top_k = 1
-    max_length = _positive(given, "max_length", "null for as many as the model takes")
+    max_length = _positive(given, "max_length", "{null} for as many as the model takes")
     truncation = _truncation(given.get("truncation"), max_length)
     return Parameters(top_k, _function(given.get("function_to_apply")), truncation, max_length if truncation else None)
 
@@ -148,7 +148,7 @@ def _positive(given: dict[str, Any], name: str, null: str) -> int | None:
     if type(value) is float and value.is_integer():  # as JSON libraries of languages without whole numbers write it
         value = int(value)
     if type(value) is not int or value < 1:  # NOTE: type, because True is an int
-        raise _wrong(f"parameters.{name}", f"a whole number from 1, or {null}", value)
+        raise InvalidParameterError(name, f"a whole number from 1, or {null}", value)
     return min(value, _BIGGEST)
 
 
@@ -157,9 +157,8 @@ def _function(value: Any) -> FunctionName | None:
     if value is None:
         return None
     if not isinstance(value, str) or value.lower() not in get_args(FunctionName):
-        raise _wrong(
-            "parameters.function_to_apply", "sigmoid, softmax, none, or null for the model's own default", value
-        )
+        allowed = "sigmoid, softmax, none, or {null} for the model's own default"
+        raise InvalidParameterError("function_to_apply", allowed, value)
     return cast("FunctionName", value.lower())
 
 
@@ -168,9 +167,8 @@ def _truncation(value: Any, max_length: int | None) -> TruncationStrategy | None
     if value is None:
         return "longest_first" if max_length else None
     if not isinstance(value, bool | str) or value not in TRUNCATIONS:
-        raise _wrong(
-            "parameters.truncation", "true, false, longest_first, only_first, only_second or do_not_truncate", value
-        )
+        allowed = "{true}, {false}, longest_first, only_first, only_second or do_not_truncate"
+        raise InvalidParameterError("truncation", allowed, value)
     return TRUNCATIONS[value]
 
 
@@ -206,12 +204,6 @@ def _object(envelope: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _wrong(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRequestError:
     """The error for a wrong value at `place`; `...` stands for no value at all."""
-    shown = f"{value[:40]!r}" if isinstance(value, str) else str(value) if type(value) in (int, float) else _kind(value)
     is_missing = value is ...
-    sentence = f"`{place}` is missing" if is_missing else f"`{place}` must be {allowed}, but is {shown[:60]}"
+    sentence = f"`{place}` is missing" if is_missing else f"`{place}` must be {allowed}, but is {shown(value)}"
     return InvalidRequestError(f"{sentence}: {way_out}." if way_out else f"{sentence}.")
-
-
-def _kind(value: Any) -> str:
-    """The kind of a JSON value, in words."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else _KINDS.get(type(value), "")

@@ -38,9 +38,6 @@ Progress = Callable[[int, int], None]
 """Called with how many bytes of how many have been downloaded."""
 
 
-OFFLINE = "it is offline (HF_HUB_OFFLINE)"
-
-
 def unwatched(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
@@ -161,7 +158,7 @@ class Resolver:
         """The folder of the newest commit, downloaded if need be, for the operator, who may download anything."""
         model_id, revision = split(name)
         if self._settings.offline:
-            raise NotDownloadedError(model_id, OFFLINE)
+            raise NotDownloadedError(model_id, "offline")
         return self._download(model_id, revision, progress, refresh=True)
 
     def release(self, location: ModelLocation) -> None:
@@ -184,7 +181,7 @@ class Resolver:
             return ModelNotFoundError(model_id)
         allowed = any(fnmatchcase(model_id, pattern) for pattern in self._settings.hub_allow)
         if self._policy == "allowlist" and not allowed:
-            return NotDownloadedError(model_id, "hub_allow does not name it")
+            return NotDownloadedError(model_id, "hub_allow")
         return None
 
     def _require_allowed(self, model_id: str) -> None:
@@ -193,7 +190,7 @@ class Resolver:
 
     def _require_online(self, model_id: str) -> None:
         if self._settings.offline:
-            raise NotDownloadedError(model_id, OFFLINE)
+            raise NotDownloadedError(model_id, "offline")
 
     def _open_cached(self, model_id: str, revision: str) -> tuple[Path, str] | None:
         """Folder and commit in the Hugging Face cache, if the model is there, whole and as it should be."""

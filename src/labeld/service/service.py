@@ -16,7 +16,6 @@ from labeld.errors import (
     ModelLoadingError,
     ModelNotLoadedError,
     ModelTooBusyError,
-    ModelTooLargeError,
     NotFiniteError,
     OverloadedError,
     UnavailableError,
@@ -34,7 +33,7 @@ from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher, retry_after
 from labeld.scoring import apply, rank
-from labeld.service.state import ModelState, Usage, describe
+from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
 
@@ -235,7 +234,7 @@ class Service:
         if found in self._registry.loads():
             return ModelState("Loading", self._estimated_time(found))
         if error := self._registry.failure(found):
-            return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=str(error))
+            return failed(error)
         return ModelState("Loadable", self._estimated_time(found))
 
     def failure(self, model_id: str) -> Exception | None:

@@ -4,22 +4,24 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from labeld.cache.answers import CacheUse
+from labeld.errors import LabeldError, ModelTooLargeError
+from labeld.interface import Interface
 from labeld.lifecycle.model import Model
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """Where a model stands, in the words of `/status` (contract section 8), and of one that loads Loading."""
+    """The state of a model, in the words of `/status/{id}` (contract section 8) and `Loading`."""
 
     state: Literal["Loadable", "Loading", "Loaded", "error", "TooBig"]
     estimated_time: float | None = None
-    """Seconds until it answers, if that is up to waiting."""
+    """Seconds until it answers; None if that is now, or never without a change."""
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of this process is in use now."""
+    """The load of this process at one moment."""
 
     in_flight: int
     """Requests that are being answered, those that wait for a model included."""
@@ -33,8 +35,14 @@ class Usage:
     cache: CacheUse
 
 
+def failed(error: Exception) -> ModelState:
+    """The state of a model whose last load failed with this error."""
+    sentence = error.sentence(Interface.HTTP) if isinstance(error, LabeldError) else str(error)
+    return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=sentence)
+
+
 def describe(model: Model) -> dict[str, Any]:
-    """A loaded model's ids, labels and limits, as JSON has them."""
+    """The ids, labels and limits of a loaded model, for JSON."""
     return {
         "model_id": model.model_id,
         "model_sha": model.revision,

@@ -8,11 +8,14 @@ from typing import Literal
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from labeld.errors import (
-    InvalidRequestError,
+from labeld.tokenization.errors import (
+    EmptyTextError,
+    MaxLengthTooSmallError,
+    PairNotSupportedError,
     TextTooLongError,
     TextTooManyCharactersError,
     TokenizerFailedError,
+    TruncationFailedError,
     UnknownTokenIdError,
 )
 from labeld.tokenization.guard import failures_as
@@ -51,9 +54,7 @@ class TextEncoder:
     ) -> list[EncodedText]:
         """Token ids of each text; `positions` is where they stand in their request, if that has others too.
 
-        Raises TextTooManyCharactersError or TextTooLongError when a text is too long and truncation was not asked
-        for, InvalidRequestError when it was asked for in a way that leaves nothing or the model reads no pairs,
-        UnknownTokenIdError, and TokenizerFailedError when the tokenizers library fails.
+        Raises the failures of tokenization/errors.py.
         """
         positions = positions or range(len(texts))
         if parameters.truncation is not None:
@@ -79,9 +80,7 @@ class TextEncoder:
         """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it."""
         room = keep - self.tokenizer.num_special_tokens_to_add(text.pair is not None)
         if room < 0:
-            raise InvalidRequestError(
-                f"`parameters.max_length` is {keep}, but the special tokens alone need {keep - room}: ask for more."
-            )
+            raise MaxLengthTooSmallError(keep, keep - room)
         parts = [self._tokens(part, None if text.pair else room) for part in text if part is not None]
         lengths = _shortened([len(part) for part in parts], strategy, room)
         with failures_as(TokenizerFailedError):
@@ -116,18 +115,15 @@ class TextEncoder:
             return self.tokenizer.encode_batch([text], add_special_tokens=False)[0]
 
     def _encoded(self, index: int, encoding: Encoding) -> EncodedText:
-        if not len(encoding):  # a tokenizer without special tokens, such as GPT-2's
-            raise InvalidRequestError("A text of `inputs` has no tokens, so this model cannot read it: send words.")
+        if not len(encoding):
+            raise EmptyTextError(index)
         ids = np.array(encoding.ids, np.int32)
         if ids.max() >= self.vocabulary:
             number = int(ids.max())
             raise UnknownTokenIdError(index, self.tokenizer.id_to_token(number) or "", number, self.vocabulary)
         types = np.array(encoding.type_ids, np.int32) if self.token_types else np.zeros_like(ids)
         if types.max() >= self.type_count:
-            raise InvalidRequestError(
-                f"Text {index} of `inputs` has tokens of type {types.max()}, but the model knows only types below "
-                f"{self.type_count}, so it reads no pairs: send single texts."
-            )
+            raise PairNotSupportedError(index, int(types.max()), self.type_count)
         return EncodedText(ids, types)
 
 
@@ -151,7 +147,5 @@ def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> l
         return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
     which = 0 if strategy == "only_first" else 1
     if which >= len(lengths) or lengths[which] <= excess:
-        raise InvalidRequestError(
-            f"`parameters.truncation` {strategy} cannot make this text short enough: use longest_first."
-        )
+        raise TruncationFailedError(strategy)
     return [length - excess if index == which else length for index, length in enumerate(lengths)]

@@ -97,7 +97,7 @@ def refusals(config: ModelConfig, what: str) -> Iterator[None]:
         _log.warning("transformers cannot %s %s: %s", what, config.architecture, error)
         raise FolderError(
             f"config.json: transformers {transformers.__version__} cannot {what} this model of model_type "
-            f"{config.model_type!r}; the log of the server has the reason."
+            f"{config.model_type!r}; the log has the reason."
         ) from None
 
 
