@@ -1,4 +1,4 @@
-"""What several test files share: a folder of small models, a server of them, and transformers' answers."""
+"""Shared fixtures: a folder of small models, a server of them, and transformers' answers."""
 
 import os
 from collections.abc import Callable, Iterator

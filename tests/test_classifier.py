@@ -35,7 +35,7 @@ def as_json(rankings: list[list[LabelScore]]) -> list[list[dict[str, Any]]]:
 
 
 def test_the_public_names_are_few() -> None:
-    """What `from labeld import` gives is listed, and each name is there."""
+    """`__all__` lists the public names, and each exists."""
     assert {name: getattr(labeld, name).__name__ for name in labeld.__all__} == {name: name for name in labeld.__all__}
 
 
@@ -93,7 +93,7 @@ def test_a_stream_is_read_as_it_is_answered(classifier: Classifier) -> None:
 
 
 def test_an_iterable_that_fails_passes_its_error_on(classifier: Classifier) -> None:
-    """What the caller's own iterable raises reaches the caller, and the classifier goes on."""
+    """An exception of the caller's iterable reaches the caller, and the classifier goes on."""
 
     def broken() -> Iterator[str]:
         yield "a text"

@@ -11,7 +11,7 @@ import numpy as np
 from labeld.engines.openvino import architectures, layers
 from labeld.types import EncodedText
 
-SEGMENTS, POSITIONS = -3, -2
+SEQUENCE_IDS, POSITIONS = -3, -2
 """Where the arrays of a packed batch are, from the end: a model without token types has one less in front."""
 
 
@@ -33,7 +33,7 @@ def _laid_out_wrongly(spoil: Callable[[layers.Inputs], None]) -> Any:
 
 
 def _no_mask(inputs: layers.Inputs) -> None:
-    inputs[SEGMENTS][:] = 0
+    inputs[SEQUENCE_IDS][:] = 0
 
 
 def _positions_off_by_one(inputs: layers.Inputs) -> None:

@@ -101,12 +101,12 @@ class _Watches:
 
     def _dispatch(self, dispatch: Callable[..., Any]) -> Any:
         async def watched(dispatcher: Dispatcher, queue: Any, texts: Sequence[EncodedText]) -> Any:
-            stages, since = _stages.get(), time.perf_counter()
+            stages, queued_at = _stages.get(), time.perf_counter()
             rows = await dispatch(dispatcher, queue, texts)
             stages[TOKENISE] += self._encoded.pop(id(texts))
             times = [self._batches.pop(id(text)) for text in texts]
             began, packed, ended = times[-1]
-            stages[QUEUE] += began - since
+            stages[QUEUE] += began - queued_at
             stages[PACK] += packed
             stages[RUN] += ended - began - packed
             return rows

@@ -77,5 +77,5 @@ def _load_once(folder: Path, precision: str, cache: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    place, wanted, remembered = sys.argv[1:]
-    print(json.dumps(_load_once(Path(place), wanted, Path(remembered))))
+    folder, precision, cache_dir = sys.argv[1:]
+    print(json.dumps(_load_once(Path(folder), precision, Path(cache_dir))))

@@ -26,20 +26,20 @@ Input = str | tuple[str, str]
 """A text, or a pair of texts such as a query and a passage."""
 
 Inputs = list[str] | list[tuple[str, str]] | list[Input]
-"""Several of them. NOTE: a list, because a tuple is a pair."""
+"""Several texts. NOTE: a list, because a tuple is a pair."""
 
 CHUNK = 64
 """Texts that are tokenised together."""
 CHUNKS_IN_FLIGHT = 6
 """Chunks that are read from an iterable before the first is answered: enough to keep every thread busy."""
 UNBOUNDED = Queue(queue_seconds=1e9, queue_timeout=1e9)
-"""In one process nobody else waits, and what is in flight is bounded here."""
+"""No limits of the queue: the classifier itself bounds the texts in flight."""
 
 T = TypeVar("T")
 
 
 class RankingParameters(TypedDict, total=False):
-    """Parameters of rankings, as in a request to the server; None is as if it were not given."""
+    """Parameters of rankings, as in a request to the server; None is the default."""
 
     top_k: int | None
     """At most this many labels; by default all."""
@@ -48,7 +48,7 @@ class RankingParameters(TypedDict, total=False):
     truncation: bool | TruncationStrategy | None
     """True, or a strategy of transformers' tokenizers; by default a text that is too long is an error."""
     max_length: int | None
-    """Tokens to keep when truncating, special tokens included; alone it switches truncation on."""
+    """Tokens to keep when truncating, special tokens included; by itself it switches truncation on."""
 
 
 class Classifier:
@@ -70,7 +70,7 @@ class Classifier:
         hf_endpoint: str | None = None,
         hf_token: str | None = None,
     ) -> None:
-        """Opens a model, which is downloaded first if it is in no folder; None is the bundled labeld/sentiment-en.
+        """Opens a model, downloading it if it is not on this machine; None is the bundled labeld/sentiment-en.
 
         `model` is `org/name` or `org/name@revision`. The other parameters are the settings of the same names; one that
         is None has the value of its environment variable (`LABELD_PRECISION`, `HF_TOKEN`, …) or its default.
@@ -113,7 +113,7 @@ class Classifier:
 
     @property
     def precision(self) -> Precision:
-        """How the model computes; with `precision="auto"` what the trial has chosen."""
+        """The precision in which the model computes; with `precision="auto"` the one that the trial has chosen."""
         return self._model.precision
 
     @property
@@ -136,7 +136,7 @@ class Classifier:
     ) -> list[Ranking]: ...
 
     def __call__(self, inputs: Input | Inputs, **parameters: Unpack[RankingParameters]) -> Ranking | list[Ranking]:
-        """The labels of a text or of a pair with their scores, best first; of a list the rankings, in its order.
+        """The ranking of a text or of a pair, best label first; for a list the rankings, in its order.
 
         The parameters are those of RankingParameters. Raises LabeldError for the first text that cannot be
         classified: its sentence names the text by its position.
@@ -258,7 +258,7 @@ class Classifier:
 
 
 def _parameters(given: RankingParameters) -> Parameters:
-    """The parameters as a request has them, checked as those of a request are."""
+    """The parameters, validated as those of a request."""
     if unknown := given.keys() - RankingParameters.__annotations__.keys():
         raise TypeError(f"a classifier has no parameter {', '.join(sorted(unknown))}")
     return read_parameters(dict(given))

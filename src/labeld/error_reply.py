@@ -1,4 +1,4 @@
-"""A failure -> its reply: status, header fields and `{"error": "<sentence>"}` (contract section 6). Pure.
+"""Failure -> reply: status, header fields and `{"error": "<sentence>"}` (contract section 6). Pure.
 
 The application and the connection both answer with it, so a client sees one form of error wherever it was refused.
 """
@@ -40,7 +40,7 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, list[HeaderFie
 
 
 def request_id(*sent: str | None) -> str:
-    """The first of the ids that the client sent, if it is short and safe to repeat, or a new one of 21 characters.
+    """The first id from the client that is short and safe to repeat, or a new one of 21 characters.
 
     `sent` has the values of `x-request-id` and `x-amzn-trace-id`; huggingface_hub sends the latter (contract section
     7).

@@ -8,5 +8,5 @@ MODEL_ID = re.compile(rf"(?:{SEGMENT}/)?{SEGMENT}")
 
 
 def valid_id(model_id: str) -> bool:
-    """Whether this can be a model's id, `org/name` or `name`."""
+    """True when this has the form of a model's id, `org/name` or `name`."""
     return bool(MODEL_ID.fullmatch(model_id)) and ".." not in model_id and "--" not in model_id

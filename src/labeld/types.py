@@ -1,4 +1,4 @@
-"""The plain data that travels between the parts. No behaviour beyond small properties."""
+"""Plain data that the packages exchange, with no behaviour beyond small properties."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FunctionName = Literal["sigmoid", "softmax", "none"]
-"""How logits become scores (`function_to_apply`)."""
+"""Names of the functions from logits to scores (`function_to_apply`)."""
 
 Precision = Literal["float32", "bfloat16", "int8"]
-"""How a model computes; int8: the matrices of its blocks in 8 bits, the rest in float32."""
+"""Number format of a model's computation; int8: the matrices of its blocks in 8 bits, the rest in float32."""
 
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
-"""Which text of a pair is shortened; the names are those of transformers' tokenizers."""
+"""The text of a pair that is shortened, by the names of transformers' tokenizers."""
 
 
 class Text(NamedTuple):
@@ -77,20 +77,20 @@ class Answer(NamedTuple):
     """One text's finished answer, as it is cached."""
 
     encoded: bytes
-    """Its ranking as it is sent (`protocol.response.encode_ranking`)."""
+    """Its ranking as JSON (`protocol.response.encode_ranking`)."""
     seconds: float
-    """Of computing, by the request that computed it."""
+    """Seconds that the request which computed it took."""
 
 
 class ClassifyReply(NamedTuple):
     """The answer to a request, ready to be sent."""
 
     encoded: Sequence[bytes]
-    """The ranking of each text in the order of the texts, as it is sent (`protocol.response.encode_ranking`)."""
+    """The ranking of each text as JSON, in the order of the texts (`protocol.response.encode_ranking`)."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""
     compute_seconds: float
-    """From tokenising to the last ranking, when they were computed (`x-compute-time`)."""
+    """Seconds from tokenising to the last ranking, at the time of computing (`x-compute-time`)."""
     characters: int
     ignored: tuple[str, ...] = ()
     compute_type: Literal["cpu", "gpu", "cache"] = "cpu"

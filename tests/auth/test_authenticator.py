@@ -29,7 +29,7 @@ SECRET = "0f" * 32
 
 
 class Clock:
-    """Seconds, which pass when told."""
+    """A clock in seconds that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -51,7 +51,7 @@ async def authenticator_of(location: Location, **clocks: Any) -> AsyncIterator[A
 
 
 async def found(authenticator: Authenticator, token: str) -> str:
-    """What a request with this token comes to: an access token's name, `unknown`, or `away`."""
+    """The outcome of a request with this token: an access token's name, `unknown`, or `away`."""
     try:
         try:
             return authenticator.find(token).name
@@ -145,7 +145,7 @@ def test_a_revoke_by_another_process_is_followed_within_two_seconds(token_databa
 
 
 def test_unknown_revoked_expired_and_malformed_are_told_alike(file: Location) -> None:
-    """The same error, the same sentence."""
+    """All such tokens are refused with one error and one sentence."""
     clock = Clock()
 
     async def story() -> None:

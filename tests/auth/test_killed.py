@@ -63,7 +63,7 @@ for line in sys.stdin:
 
 @dataclass
 class Acknowledged:
-    """What a process said before it was killed."""
+    """The output of a process before it was killed."""
 
     tokens: dict[str, str] = field(default_factory=dict)
     """Of access tokens that count, by id."""
@@ -93,7 +93,7 @@ class Acknowledged:
 
 @pytest.fixture
 def changes(token_database: Location) -> Iterator["subprocess.Popen[str]"]:
-    """What starts the processes that are killed."""
+    """The context that starts the processes to be killed."""
     where = str(token_database.path or token_database.url).replace("+psycopg", "")
     command = [sys.executable, "-c", CHANGES, where]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -128,7 +128,7 @@ def test_what_was_acknowledged_counts_after_every_kill(
         assert snapshot is not None
         live = {one.token_id: digest for digest, one in snapshot.access_tokens.items()}
         unsure = None
-        if payload.begun is not None:  # nobody was told how it ended: both ends are right
+        if payload.begun is not None:  # the process could not report how it ended: both ends are right
             what, unsure = payload.begun
             old = payload.tokens[unsure]
             if what == "revoking" and unsure not in live:
@@ -149,7 +149,7 @@ def test_what_was_acknowledged_counts_after_every_kill(
 
 
 def integrity(path: Path) -> str:
-    """What SQLite says of its file."""
+    """The result of SQLite's integrity check of its file."""
     connection = sqlite3.connect(path)
     try:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])

@@ -27,7 +27,7 @@ SECRET = bytes(range(32))
 
 
 class Clock:
-    """Seconds since the epoch, which pass when told."""
+    """A clock in seconds since the epoch that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -191,7 +191,7 @@ def test_a_name_is_free_again_once_its_access_token_is_revoked(store: TokenStore
 
 
 def test_only_one_of_many_at_once_gets_a_name(store: TokenStore) -> None:
-    """The others are told."""
+    """The others get a TokenRequestError."""
 
     def create(_: int) -> bool:
         try:

@@ -108,27 +108,27 @@ def test_what_was_sealed_is_read_back(one: bytes, answer: Answer, secret: bytes)
 @given(keys, answers, st.binary(max_size=8), st.data())
 def test_a_flipped_bit_or_a_missing_end_is_a_miss(one: bytes, answer: Answer, secret: bytes, data: Any) -> None:
     """Wherever it is."""
-    sealed = sign(one, answer, secret)
-    at = data.draw(st.integers(0, 8 * len(sealed) - 1))
-    flipped = (int.from_bytes(sealed, "big") ^ (1 << at)).to_bytes(len(sealed), "big")
+    signed = sign(one, answer, secret)
+    at = data.draw(st.integers(0, 8 * len(signed) - 1))
+    flipped = (int.from_bytes(signed, "big") ^ (1 << at)).to_bytes(len(signed), "big")
 
     assert verify(one, flipped, secret) is None
-    assert verify(one, sealed[: at // 8], secret) is None
+    assert verify(one, signed[: at // 8], secret) is None
 
 
 @given(keys, keys, answers)
 def test_another_keys_answer_and_another_secrets_are_misses(one: bytes, other: bytes, answer: Answer) -> None:
     """Values that were swapped, or written by somebody who does not know the secret."""
-    sealed = sign(one, answer, b"ours")
+    signed = sign(one, answer, b"ours")
 
-    assert verify(other, sealed, b"ours") == (answer if one == other else None)
+    assert verify(other, signed, b"ours") == (answer if one == other else None)
     assert verify(one, sign(one, answer, b""), b"ours") is None
-    assert verify(one, sealed, b"") is None
+    assert verify(one, signed, b"") is None
 
 
 @given(keys, st.binary(max_size=200))
 def test_anything_else_is_a_miss(one: bytes, value: bytes) -> None:
-    """Bytes that nobody sealed."""
+    """Bytes that nobody signed."""
     assert verify(one, value, b"") is None
 
 

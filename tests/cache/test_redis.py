@@ -28,7 +28,7 @@ def key(number: int) -> bytes:
 
 
 def answer(number: int) -> Answer:
-    """What belongs to it."""
+    """An answer with this number in it."""
     return Answer(b'[{"label":"%d","score":1.0}]' % number, number / 4)
 
 
@@ -275,7 +275,7 @@ def test_two_servers_share_answers_through_redis(models_dir: Path, tmp_path: Pat
 
 
 def test_a_dead_redis_does_not_stop_the_start(models_dir: Path, tmp_path: Path) -> None:
-    """One warning without the password, and requests are answered and remembered."""
+    """One warning without the password, and requests are answered and cached."""
     dead = {"LABELD_CACHE": "redis://:canary@127.0.0.1:1/0"}
     with serving(tmp_path, "org/bert", "--models-dir", str(models_dir), **dead) as server:
         assert [True, False] == [computed(ask(server, "a")), computed(ask(server, "a"))]

@@ -21,7 +21,7 @@ IDENTITY = Identity("0" * 40, "float32", 512, 128_000)
 
 
 class Computer:
-    """Computes upper case, behind a gate; remembers what it was asked and what was stopped."""
+    """Computes upper case, behind a gate; records its requests and cancellations."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -29,7 +29,7 @@ class Computer:
         self.stopped: list[tuple[str, ...]] = []
 
     def of(self, request: ClassifyRequest) -> Callable[[Sequence[int]], Awaitable[list[Answer]]]:
-        """What computes the texts of a request."""
+        """Computes the texts of a request, as the service does."""
 
         async def compute(positions: Sequence[int]) -> list[Answer]:
             asked = tuple(request.texts[index].text for index in positions)
@@ -54,14 +54,14 @@ def request(*texts: str, **options: Any) -> ClassifyRequest:
 
 
 async def ask(cache: AnswerCache, computer: Computer, asked: ClassifyRequest, scope: str = "") -> list[bytes]:
-    """What the service does with a request."""
+    """Looks a request up and completes it, as the service does."""
     lookup = cache.look_up(IDENTITY, asked, scope)
     await cache.read_shared(lookup)
     return [answer.encoded for answer in await cache.complete(lookup, computer.of(asked))]
 
 
 def begin(cache: AnswerCache, computer: Computer, asked: ClassifyRequest) -> "asyncio.Task[list[bytes]]":
-    """The same, at the same time as others."""
+    """A task that answers a request while others run."""
     return asyncio.create_task(ask(cache, computer, asked))
 
 
@@ -84,7 +84,7 @@ def run(test: Callable[[AnswerCache, Computer], Awaitable[None]], *, gate: bool 
 
 
 def test_only_missing_texts_are_computed() -> None:
-    """A request that is half remembered has its answers in its own order; a text that it has twice is computed once."""
+    """A request that is half cached has its answers in its own order; a text that it has twice is computed once."""
 
     async def test(cache: AnswerCache, computer: Computer) -> None:
         await ask(cache, computer, request("b", "d"))
@@ -188,7 +188,7 @@ def test_whoever_asks_while_abandoned_work_stops_begins_anew() -> None:
         leader = begin(cache, computer, request("a"))
         await settle()
         leader.cancel()
-        await asyncio.sleep(0)  # the work is told to stop, and has not yet
+        await asyncio.sleep(0)  # the work is cancelled, and has not ended yet
         again = [begin(cache, computer, request("a")) for _ in range(2)]
         await settle()
         await settle()
@@ -333,7 +333,7 @@ def test_who_answers_is_known_until_a_file_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_changed_before_the_first_question_is_not_believed(tmp_path: Path) -> None:
-    """What was loaded is not what is there, however soon somebody asks; nor is a folder that has gone."""
+    """A changed or removed folder has no identity, however soon after its load somebody asks."""
     revisions = ModelIdentities(lambda: 0.0)
     (tmp_path / "config.json").write_text("{}")
     loaded = folder_state(tmp_path)

@@ -65,7 +65,7 @@ def test_every_form_gives_every_tensor(tmp_path: Path, form: str) -> None:
 
 
 def test_shards_of_transformers_are_read(tmp_path: Path) -> None:
-    """What save_pretrained writes with max_shard_size."""
+    """Shards as save_pretrained writes them with max_shard_size."""
     written = model()
     written.save_pretrained(tmp_path, max_shard_size="20KB")
     checkpoint = open_checkpoint(tmp_path)

@@ -53,7 +53,7 @@ STRANGE: list[Callable[[Path], None]] = [pipe, endless, circle, listening, Path.
 
 
 def in_time(function: Callable[[], object]) -> object:
-    """What the function returns, or the FolderError that it raises; fails when it is stuck."""
+    """The result of the function, or its FolderError; fails when it does not return."""
     outcome: list[object] = []
 
     def run() -> None:
@@ -129,7 +129,7 @@ def test_a_file_at_the_limit_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it was when it was opened is not believed."""
+    """The size at its opening is not relied on."""
     (tmp_path / "a").write_bytes(b"x" * 20)
     real = os.fstat
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labeld.checkpoint.revision import MEMORY_FILE, REMEMBER_FROM, folder_revision, folder_state
+from labeld.checkpoint.revision import CACHE_FROM, HASHES_FILE, folder_revision, folder_state
 
 WEIGHTS = "model.safetensors"
 CONFIG = {"config.json": b"{}"}
@@ -21,8 +21,8 @@ def folder(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def with_large_weights(path: Path) -> Path:
-    """A folder whose weights are large enough for their hash to be remembered."""
-    return folder(path, CONFIG | {WEIGHTS: b"x" * REMEMBER_FROM})
+    """A folder whose weights are large enough for their hash to be cached."""
+    return folder(path, CONFIG | {WEIGHTS: b"x" * CACHE_FROM})
 
 
 def test_it_depends_on_names_and_contents_only(tmp_path: Path) -> None:
@@ -39,23 +39,23 @@ def test_it_depends_on_names_and_contents_only(tmp_path: Path) -> None:
     assert 3 == len({one, changed, renamed})
 
 
-def test_the_hash_of_a_large_file_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+def test_the_hash_of_a_large_file_is_stored_until_the_file_changes(tmp_path: Path) -> None:
     """A changed file with the same size is hashed again, since its modification time differs."""
     models = with_large_weights(tmp_path / "models")
     before = folder_revision(models, tmp_path / "cache")
-    remembered = (tmp_path / "cache" / MEMORY_FILE).read_text()
-    (models / WEIGHTS).write_bytes(b"y" * REMEMBER_FROM)
+    stored = (tmp_path / "cache" / HASHES_FILE).read_text()
+    (models / WEIGHTS).write_bytes(b"y" * CACHE_FROM)
     os.utime(models / WEIGHTS, ns=(1, 1))
 
-    assert ":1" in remembered or str(REMEMBER_FROM) in remembered
+    assert ":1" in stored or str(CACHE_FROM) in stored
     assert before != folder_revision(models, tmp_path / "cache")
 
 
-def test_a_remembered_hash_is_used(tmp_path: Path) -> None:
+def test_a_stored_hash_is_used(tmp_path: Path) -> None:
     """The memory answers for a file that has not changed."""
     models = with_large_weights(tmp_path / "models")
     before = folder_revision(models, tmp_path / "cache")
-    memory = tmp_path / "cache" / MEMORY_FILE
+    memory = tmp_path / "cache" / HASHES_FILE
     memory.write_text(memory.read_text().replace('": "', '": "f'))
 
     assert before != folder_revision(models, tmp_path / "cache")
@@ -65,7 +65,7 @@ def test_a_broken_or_unwritable_memory_costs_time_only(tmp_path: Path) -> None:
     """The revision is the same."""
     models = with_large_weights(tmp_path / "models")
     expected = folder_revision(models, tmp_path / "cache")
-    (tmp_path / "cache" / MEMORY_FILE).write_text("{")
+    (tmp_path / "cache" / HASHES_FILE).write_text("{")
 
     assert expected == folder_revision(models, tmp_path / "cache")
     assert expected == folder_revision(models, models / WEIGHTS / "not-a-folder")
@@ -95,7 +95,7 @@ def test_shards_count_and_so_does_their_index(tmp_path: Path) -> None:
 
 
 def test_a_new_readme_is_no_change_and_new_weights_are(tmp_path: Path) -> None:
-    """What is looked at once a second says so without reading; a pipe or a link into the void hides no change."""
+    """The state shows a change without reading files; a pipe or a broken link hides none."""
     models = folder(tmp_path / "models", CONFIG | {WEIGHTS: b"1"})
     os.mkfifo(models / "vocab.txt")
     (models / "a.bin").symlink_to("nowhere")

@@ -22,7 +22,7 @@ FLOATS = [torch.float32, torch.float16, torch.bfloat16, torch.float64]
 
 
 def saved(folder: Path, state: object, *, zipped: bool) -> Checkpoint:
-    """What we make of a file that torch.save wrote."""
+    """The tensors that labeld reads from a file of torch.save."""
     torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
     return open_checkpoint(folder)
 

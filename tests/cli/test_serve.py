@@ -109,7 +109,7 @@ def test_a_broken_folder_stops_the_start_with_one_sentence(models_dir: Path, tmp
 
 
 def test_broken_models_do_not_harm_the_others(models_dir: Path, tmp_path: Path) -> None:
-    """They are warned of at start, their requests are told why, and the rest is served."""
+    """They get a warning at start, their requests the reason, and the other models are served."""
     root = broken(models_dir, tmp_path / "models", cut)
     cases = {"org/broken": "model.safetensors"}
     for number, case in enumerate(("config is no JSON", "no tokenizer", "no weights")):
@@ -208,7 +208,7 @@ def test_a_request_in_flight_is_answered_after_sigterm(models_dir: Path, tmp_pat
 
 
 def test_a_hung_engine_is_replaced(tmp_path: Path) -> None:
-    """A batch that runs for longer than batch_timeout: its caller is told to come back, and a new process answers."""
+    """A batch that runs for longer than batch_timeout: its caller is asked to retry, and a new process answers."""
     texts = ["good " * 400] * 200  # one batch of 80,000 tokens, whose mask alone takes longer than the timeout
     with serving(tmp_path, "--batch-timeout", "0.3", "--batch-tokens", "8000", *NO_CACHE) as server:
         reply = server.post("/", json={"inputs": texts})

@@ -33,7 +33,7 @@ class Commands:
         return labeld("tokens", *arguments, **self.variables)
 
     def says(self, *arguments: str) -> str:
-        """What a command that must succeed prints."""
+        """The output of a command that must succeed."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -47,7 +47,7 @@ class Commands:
         return done.stderr.removeprefix("labeld: ").strip()
 
     def listed(self) -> list[dict[str, Any]]:
-        """What `list --json` prints."""
+        """The parsed output of `list --json`."""
         found: list[dict[str, Any]] = json.loads(self.says("list", "--json"))
         return found
 
@@ -248,7 +248,7 @@ run()
 
 
 def test_help_teaches(commands: Commands) -> None:
-    """What there is, how to keep a token, and when it begins to matter."""
+    """The help lists the commands, and says how to keep a token and when tokens become required."""
     every = commands.says("--help")
     one = commands.says("create", "--help")
 

@@ -26,7 +26,7 @@ Verify = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def known(models_dir: Path) -> list[dict[str, Any]]:
-    """What transformers answers: probabilities in full, rounded logits, and a pair's raw score."""
+    """Answers of transformers: probabilities in full, rounded logits, and a pair's raw score."""
 
     def logits(model: str, *text: str) -> torch.Tensor:
         loaded = AutoModelForSequenceClassification.from_pretrained(models_dir / model, dtype=torch.float32)
@@ -168,7 +168,7 @@ def test_not_reached_is_not_passed(verify: Verify, closed_port: str) -> None:
 
 
 def test_one_model_of_two_is_not_enough(verify: Verify, real_hub: LocalHub, closed_port: str) -> None:
-    """What is in the store is compared without a Hub; what is not there is not reached; a failure outweighs that."""
+    """Models in the store are compared without a Hub, others are not reached, and a failure outweighs those."""
     verify(real_hub.url, "org/bert")
     some = verify(closed_port, "--json")
     only = verify(closed_port, "org/bert")

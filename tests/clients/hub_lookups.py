@@ -1,4 +1,4 @@
-"""What huggingface_hub asks the Hub, of whatever release runs this; it knows the server by its environment only.
+"""Look-ups by the installed huggingface_hub, which knows the server by its environment only.
 
 Standard input: JSON lines `{"of": "HfApi" or "InferenceClient", "call": …, …arguments}`; standard output: JSON lines of
 what the call returns, or of the error's text.

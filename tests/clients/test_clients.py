@@ -26,7 +26,7 @@ Ask = Callable[..., list[Any]]
 
 
 def ask(command: list[str], questions: list[dict[str, Any]], **variables: str) -> list[Any]:
-    """What a client process prints for these questions."""
+    """The output of a client process for these questions."""
     environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", **variables}
     lines = "\n".join(json.dumps(question) for question in questions) + "\n"
     done = subprocess.run(

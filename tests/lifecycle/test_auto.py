@@ -1,4 +1,4 @@
-"""Precision `auto`: one trial per revision, machine, probe and tolerances; its verdict is used, told and remembered."""
+"""Precision `auto`: one trial per revision, machine, texts and tolerances; its choice is used, logged and cached."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.types import Text
 from tests.support.server_process import LABELD, run_labeld, serving, wait_until
 
-PROBE = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(MIN_TEXTS))
+TEXTS = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(MIN_TEXTS))
 TRIES = "trying its precisions"
 
 
@@ -36,7 +36,13 @@ def load(models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
                 name,
                 models_dir / name,
                 LoadOptions(
-                    1, 1, 1000, 4096, tmp_path, parse_precisions("auto"), **{"evaluation_texts": PROBE, **options}
+                    1,
+                    1,
+                    1000,
+                    4096,
+                    tmp_path,
+                    parse_precisions("auto"),
+                    **{"evaluation_texts": TEXTS, **options},
                 ),
             )
         return model, caplog.text
@@ -45,7 +51,7 @@ def load(models_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
 
 
 def choices(tmp_path: Path) -> list[Path]:
-    """The files of remembered verdicts."""
+    """The files of cached choices."""
     return sorted(tmp_path.glob("precision-choices/*"))
 
 
@@ -58,13 +64,13 @@ def test_a_verdict_is_reached_once_and_remembered(load: Callable[..., tuple[Mode
 
     assert TRIES in log
     assert TRIES not in second_log
-    assert f"org/bert answers in {first.engine.precision} by a trial on {len(PROBE)} texts" in second_log
+    assert f"org/bert answers in {first.engine.precision} by a trial on {len(TEXTS)} texts" in second_log
     assert (first.engine.precision, first.choice) == (second.engine.precision, second.choice)
     assert (content, written) == (file.read_bytes(), file.stat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(
-    "change", [{"evaluation_texts": PROBE[1:]}, {"tolerances": Precisions(precision_agreement=0.5)}]
+    "change", [{"evaluation_texts": TEXTS[1:]}, {"tolerances": Precisions(precision_agreement=0.5)}]
 )
 def test_another_probe_or_tolerance_needs_another_verdict(
     load: Callable[..., tuple[Model, str]], tmp_path: Path, change: dict[str, Any]
@@ -86,7 +92,7 @@ def test_a_broken_verdict_is_ignored_and_replaced(load: Callable[..., tuple[Mode
 
     assert TRIES in log
     assert [file] == choices(tmp_path)
-    assert json.loads(file.read_bytes())["choice"]["texts"] == len(PROBE)
+    assert json.loads(file.read_bytes())["choice"]["texts"] == len(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,7 @@ def test_texts_that_say_nothing_leave_float32_and_are_called_so(load: Callable[.
 
 
 def test_a_process_that_stops_ends_the_trial(load: Callable[..., tuple[Model, str]], tmp_path: Path) -> None:
-    """Nothing of it is remembered."""
+    """Nothing of it is cached."""
     stopping = threading.Event()
     stopping.set()
 
@@ -177,15 +183,15 @@ def test_a_server_says_which_precision_answers(models_dir: Path, tmp_path: Path)
 
 
 def test_a_server_that_is_told_to_stop_during_the_trial_stops(models_dir: Path, tmp_path: Path) -> None:
-    """At once and in order, also at its start; the trial of that many texts leaves no verdict."""
-    probe = tmp_path / "probe"
-    probe.write_text("".join(f"the film was good {number}\n" for number in range(12_000)))
+    """At once and in order, also at its start; the trial of that many texts leaves no choice."""
+    texts = tmp_path / "texts"
+    texts.write_text("".join(f"the film was good {number}\n" for number in range(12_000)))
     command = [LABELD, "serve", "org/bert", "--port", "0", "--models-dir", str(models_dir), "--precision", "auto"]
     log = tmp_path / "log"
     with (
         log.open("wb") as stderr,
         subprocess.Popen(
-            [*command, "--evaluation-texts", str(probe), "--cache-dir", str(tmp_path)], stderr=stderr
+            [*command, "--evaluation-texts", str(texts), "--cache-dir", str(tmp_path)], stderr=stderr
         ) as process,
     ):
         assert wait_until(lambda: TRIES in log.read_text(), 60), log.read_text()

@@ -115,7 +115,7 @@ def test_the_second_evicts_the_first_and_the_first_comes_back(hasty: Server, exp
 
 
 def test_a_model_too_large_is_403_with_both_sizes(hasty: Server) -> None:
-    """It evicts nobody, and is told to who waits as well."""
+    """It evicts nobody, and those who wait get the error as well."""
     hasty.classify("a", "org/bert")
     for headers in ({"x-wait-for-model": "1"}, {"x-wait-for-model": "1"}, {}):
         reply = hasty.post("/models/heavy/huge", json={"inputs": "a"}, headers=headers)
@@ -143,7 +143,7 @@ def test_a_broken_model_says_why(hasty: Server) -> None:
 
 
 def test_waiting_ends_after_max_wait(shelf: Path, expected: Ask, tmp_path: Path) -> None:
-    """Who waits is told when it is over, the load goes on, and what is pinned is not loaded by that."""
+    """Those who wait get an error when it is over, the load goes on, and pinning loads nothing."""
     with serving(
         tmp_path, "--pin", "org/one-label", "--models-dir", str(shelf), "--max-wait", "0", *NO_CACHE
     ) as server:

@@ -16,12 +16,12 @@ from tests.support.server_process import serving, wait_until
 
 
 def die(folder: Path) -> None:
-    """What a load does that runs out of memory."""
+    """A load that is killed for its memory."""
     os.kill(os.getpid(), 9)
 
 
 def read(folder: Path) -> str:
-    """What a load does that ends well."""
+    """A load that succeeds."""
     return folder.name
 
 
@@ -97,7 +97,7 @@ def test_marks_of_others_and_broken_ones_do_no_harm(folder: Path, tmp_path: Path
 
 
 def test_a_model_that_kills_a_worker_is_refused_by_the_next(models_dir: Path, tmp_path: Path) -> None:
-    """The request after the one that died of it is told, and the other models are served."""
+    """The request after the crash gets the reason, and the other models are served."""
     models = tmp_path / "models"
     shutil.copytree(models_dir / "org/bert", models / "org/deadly")
     with serving(tmp_path, "--models-dir", str(models)) as server:

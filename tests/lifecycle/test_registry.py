@@ -29,7 +29,7 @@ class Thing:
 
 @dataclass(eq=False)
 class CountingLoader:
-    """Loads a Thing in one second, or fails; remembers what happened and what is in memory."""
+    """Loads a Thing in one second, or fails; records its calls and the models in memory."""
 
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes of a model; 10 where nothing is said."""
@@ -52,7 +52,7 @@ class CountingLoader:
         return self.base + sum(one.bytes for one in self.alive)
 
     async def prepare(self, model: ResolvedModel) -> int:
-        """What the model is expected to take."""
+        """The bytes that the model is expected to need."""
         return self.sizes.get(model.model_id, 10)
 
     async def load(self, model_id: str) -> Thing:
@@ -82,7 +82,7 @@ class CountingLoader:
         self.alive.remove(model)
         self.base += self.leak
 
-    async def give_back(self) -> None:
+    async def trim_memory(self) -> None:
         """Frees what nobody uses."""
         self.base -= self.garbage
         self.garbage = 0
@@ -104,16 +104,16 @@ async def use(models: Registry[Thing], model_id: str, seconds: float = 0.0, wait
 
 def leases(models: Registry[Thing]) -> int:
     """All leases there are."""
-    return sum(one.leases for one in models.residents())
+    return sum(one.leases for one in models.loaded())
 
 
-def keys(models: Registry[Thing]) -> list[str]:
+def ids(models: Registry[Thing]) -> list[str]:
     """The loaded models, the least recently used first."""
-    return [one.model_id for one in models.residents()]
+    return [one.model_id for one in models.loaded()]
 
 
 async def outcomes(callers: Iterable[asyncio.Future[str]]) -> list[type]:
-    """What became of each caller: str, or the type of its exception."""
+    """The result of each caller: str, or the type of its exception."""
     return [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)]
 
 
@@ -133,7 +133,7 @@ def test_a_thousand_callers_share_one_load() -> None:
         assert (1000, 0) == (leases(models), models.waiting)
 
         assert ["a"] * 1000 == await asyncio.gather(*callers)
-        assert (["a"], 0, ["a"]) == (loader.loads, leases(models), keys(models))
+        assert (["a"], 0, ["a"]) == (loader.loads, leases(models), ids(models))
 
     run(story())
 
@@ -150,7 +150,7 @@ def test_a_leased_model_stays_and_the_next_waits_for_it() -> None:
 
         assert "b" == await use(models, "b")
         assert now() - began == pytest.approx(1 + 50 + 0.1 + 1)
-        assert ("a", ["a"], ["b"]) == (await first, loader.closes, keys(models))
+        assert ("a", ["a"], ["b"]) == (await first, loader.closes, ids(models))
         assert 110 == loader.peak
 
     run(story())
@@ -185,18 +185,18 @@ def test_the_least_recently_used_leaves_first() -> None:
         models = registry(loader, budget=140)
         for model_id in ("a", "b", "c", "d", "a", "c"):
             await use(models, model_id)
-        assert ["b", "d", "a", "c"] == keys(models)
+        assert ["b", "d", "a", "c"] == ids(models)
         await use(models, "e")
         assert ["b"] == loader.closes
         await use(models, "big")
         assert ["b", "d", "a"] == loader.closes
-        assert (["c", "e", "big"], 3) == (keys(models), models.counts.evictions)
+        assert (["c", "e", "big"], 3) == (ids(models), models.counts.evictions)
 
     run(story())
 
 
 def test_a_pinned_model_is_never_evicted() -> None:
-    """Neither for room nor for idleness; who does not fit beside it is told both sizes."""
+    """Neither for room nor for idleness; the error of a model that does not fit beside it has both sizes."""
 
     async def story() -> None:
         loader = CountingLoader(sizes={"big": 35})
@@ -207,12 +207,12 @@ def test_a_pinned_model_is_never_evicted() -> None:
         with pytest.raises(ModelTooLargeError) as refused:
             await use(models, "big")
         assert (35, 30) == (refused.value.needed, refused.value.room)
-        assert ([], ["a", "b", "c"]) == (loader.closes, [*keys(models)][:3])
+        assert ([], ["a", "b", "c"]) == (loader.closes, [*ids(models)][:3])
         await use(models, "e")
-        assert (["b"], ["a", "c", "d", "e"]) == (loader.closes, keys(models))
+        assert (["b"], ["a", "c", "d", "e"]) == (loader.closes, ids(models))
         await asyncio.sleep(100)
 
-        assert ["a"] == keys(models)
+        assert ["a"] == ids(models)
 
     run(story())
 
@@ -227,7 +227,7 @@ def test_what_can_never_fit_evicts_nobody() -> None:
         with pytest.raises(ModelTooLargeError) as refused:
             await use(models, "big")
 
-        assert (31, 30, ["a"], ["a"]) == (refused.value.needed, refused.value.room, loader.loads, keys(models))
+        assert (31, 30, ["a"], ["a"]) == (refused.value.needed, refused.value.room, loader.loads, ids(models))
 
     run(story())
 
@@ -241,7 +241,7 @@ def test_what_took_more_than_expected_is_made_up_for() -> None:
         for model_id in ("a", "b", "c"):
             await use(models, model_id)
 
-        assert (["b", "c"], 22) == (keys(models), models.residents()[-1].bytes)
+        assert (["b", "c"], 22) == (ids(models), models.loaded()[-1].bytes)
 
     run(story())
 
@@ -255,14 +255,14 @@ def test_memory_that_does_not_come_back_counts() -> None:
         for turn in range(8):
             await use(models, f"model-{turn}")
 
-        assert (1, 130) >= (len(keys(models)), loader.peak)
+        assert (1, 130) >= (len(ids(models)), loader.peak)
         assert models.used() == loader.measure()
 
     run(story())
 
 
 def test_memory_that_others_use_counts() -> None:
-    """What the process takes beside its models leaves less room for them; nobody leaves in vain, or for good."""
+    """Memory of the process itself leaves less room for models; no model is evicted in vain, or for good."""
 
     async def story() -> None:
         loader = CountingLoader(sizes={"big": 25})
@@ -271,14 +271,14 @@ def test_memory_that_others_use_counts() -> None:
             await use(models, model_id)
         loader.base += 20
         await use(models, "c")
-        assert (["a"], ["b", "c"], 140) == (loader.closes, keys(models), loader.peak)
+        assert (["a"], ["b", "c"], 140) == (loader.closes, ids(models), loader.peak)
 
         with pytest.raises(MemoryInUseError) as refused:
             await use(models, "big")
-        assert (20, ["b", "c"], None) == (refused.value.room, keys(models), models.failure("big"))
+        assert (20, ["b", "c"], None) == (refused.value.room, ids(models), models.failure("big"))
         loader.base -= 20
         await use(models, "big")
-        assert "big" in keys(models)
+        assert "big" in ids(models)
 
     run(story())
 
@@ -294,7 +294,7 @@ def test_garbage_is_given_back_before_anybody_leaves() -> None:
         loader.garbage = 1000
         await use(models, "big")
 
-        assert ([], ["a", "big"]) == (loader.closes, keys(models))
+        assert ([], ["a", "big"]) == (loader.closes, ids(models))
 
     run(story())
 
@@ -316,7 +316,7 @@ def test_a_replaced_model_ends_with_its_leases() -> None:
         models.replace("a")
         await asyncio.sleep(1)
 
-        assert (["a"] * 3, ["a"] * 3, []) == (loader.loads, loader.closes, keys(models))
+        assert (["a"] * 3, ["a"] * 3, []) == (loader.loads, loader.closes, ids(models))
 
     run(story())
 
@@ -372,7 +372,7 @@ def test_a_failed_load_is_told_to_everyone_and_tried_again_ever_later() -> None:
         loader.broken.add("a")
         assert [FolderError] == await outcomes([asyncio.create_task(use(models, "a"))])
         await asyncio.sleep(1)
-        assert (None, []) == (models.failure("a"), keys(models))
+        assert (None, []) == (models.failure("a"), ids(models))
 
     run(story())
 
@@ -386,7 +386,7 @@ def test_a_failed_load_does_not_keep_others_waiting() -> None:
         callers = [asyncio.create_task(use(models, model_id)) for model_id in ("a", "b")]
 
         assert [FolderError, str] == await outcomes(callers)
-        assert (["b"], {}, 0) == (keys(models), models.loads(), leases(models))
+        assert (["b"], {}, 0) == (ids(models), models.loads(), leases(models))
 
     run(story())
 
@@ -405,7 +405,7 @@ def test_a_caller_that_leaves_does_not_stop_the_load() -> None:
         assert 0 == models.waiting
         await asyncio.sleep(1)
 
-        assert (["a"], 0) == (keys(models), leases(models))
+        assert (["a"], 0) == (ids(models), leases(models))
         assert ("a", ["a"]) == (await use(models, "a"), loader.loads)
 
     run(story())
@@ -444,7 +444,7 @@ def test_the_wait_is_the_callers_own() -> None:
         with pytest.raises(TimeoutError):
             await use(models, "b", wait=0)
         await asyncio.sleep(2)
-        assert "b" in keys(models)
+        assert "b" in ids(models)
 
     run(story())
 
@@ -474,9 +474,9 @@ def test_an_idle_model_is_unloaded_after_its_timeout() -> None:
         await asyncio.sleep(9)
         await use(models, "a", seconds=30)
         await asyncio.sleep(9)
-        assert ["a"] == keys(models)
+        assert ["a"] == ids(models)
         await asyncio.sleep(1.5)
-        assert ([], ["a"]) == (keys(models), loader.closes)
+        assert ([], ["a"]) == (ids(models), loader.closes)
         with pytest.raises(TimeoutError):
             await use(models, "unused", wait=0)
         await asyncio.sleep(20)
@@ -485,7 +485,7 @@ def test_an_idle_model_is_unloaded_after_its_timeout() -> None:
         forever = registry(loader)
         await use(forever, "a")
         await asyncio.sleep(10**6)
-        assert ["a"] == keys(forever)
+        assert ["a"] == ids(forever)
 
     run(story())
 
@@ -504,7 +504,7 @@ def test_a_model_that_is_used_again_while_it_waits_to_be_unloaded_stays() -> Non
         await other
         await asyncio.sleep(1)
 
-        assert ({"a", "b"}, []) == ({*keys(models)}, loader.closes)
+        assert ({"a", "b"}, []) == ({*ids(models)}, loader.closes)
 
     run(story())
 
@@ -518,7 +518,7 @@ def test_loads_tell_how_far_they_are() -> None:
         await asyncio.sleep(1.25)
 
         assert {"b": pytest.approx(0.25), "c": None} == models.loads()
-        assert (["a"], True, False) == (keys(models), models.resident("a"), models.resident("b"))
+        assert (["a"], True, False) == (ids(models), models.is_loaded("a"), models.is_loaded("b"))
         await asyncio.gather(*callers)
         assert {} == models.loads()
 
@@ -572,8 +572,8 @@ def test_many_callers_at_random_find_what_they_asked_for(seed: int) -> None:
 
         assert (0, 0, {}) == (leases(models), models.waiting, models.loads())
         assert loader.peak <= 180
-        assert {one.model_id for one in loader.alive} == set(keys(models))
+        assert {one.model_id for one in loader.alive} == set(ids(models))
         assert min(len(loader.closes), models.counts.evictions) > 20
-        assert "model-3" not in keys(models)
+        assert "model-3" not in ids(models)
 
     run(story())

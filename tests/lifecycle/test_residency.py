@@ -1,4 +1,4 @@
-"""Real models that come and go inside one process: what is in memory, what is told of it, and that all of it leaves."""
+"""Real models that come and go inside one process: their memory, its figures, and its release."""
 
 import asyncio
 import gc
@@ -89,7 +89,7 @@ async def until(condition) -> None:
 
 def loaded(service: Service) -> list[str]:
     """The loaded models, the least recently used first."""
-    return [one.model_id for one in service.residents()]
+    return [one.model_id for one in service.loaded_models()]
 
 
 def mapped_files(folder: Path) -> set[str]:
@@ -128,14 +128,14 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
             assert {f"LABEL_{label}": score for label, score in enumerate(known[model_id])} == pytest.approx(
                 {one["label"]: one["score"] for one in json.loads(ranking)}, abs=1e-5
             )
-            assert sum(one.bytes for one in service.residents()) <= 5 * size
+            assert sum(one.bytes for one in service.loaded_models()) <= 5 * size
 
     async def story() -> None:
         async with opened(tmp_path, tmp_path / "cache", int(size * (4 + PEAK["float32"]))) as (service, _):
             await asyncio.gather(*(client(service) for _ in range(8)))
 
             assert 5 == len(loaded(service))
-            assert [0] * 5 == [one.leases for one in service.residents()]
+            assert [0] * 5 == [one.leases for one in service.loaded_models()]
             assert service.counts.loads - service.counts.evictions == 5
             assert service.counts.evictions > 15
 
@@ -144,7 +144,7 @@ def test_eight_clients_ask_twenty_models_at_random(models_dir: Path, tmp_path: P
 
 
 def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tmp_path: Path) -> None:
-    """With memory for one of two models, both are answered in turn from what is remembered."""
+    """With memory for one of two models, both are answered in turn from the cache."""
     ids = variants(models_dir / "bare", tmp_path, 2)
     size = weight_bytes(tmp_path / ids[0])
 
@@ -220,10 +220,10 @@ def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:
             with pytest.raises(ModelNotFoundError):
                 state(service, "no/such")
             assert (1, 2, 0) == (service.counts.loads, service.counts.failures, service.counts.evictions)
-            (resident,) = service.residents()
-            assert ("org/bert", 0) == (resident.model_id, resident.leases)
+            (entry,) = service.loaded_models()
+            assert ("org/bert", 0) == (entry.model_id, entry.leases)
             words = 4 * BERT["vocab_size"] * BERT["hidden_size"]  # which stay in their file
-            assert resident.bytes == weight_bytes(tmp_path / "org/bert") - words
+            assert entry.bytes == weight_bytes(tmp_path / "org/bert") - words
         async with opened(tmp_path, tmp_path / "cache", load_grace=0) as (service, _):
             assert 0 < state(service, "org/bert").estimated_time < 20
 
@@ -305,6 +305,6 @@ def test_a_caller_that_leaves_while_the_model_loads(models_dir: Path, tmp_path: 
             loader.gate.set()
             await until(lambda: loaded(service) == ["bare"])
 
-            assert [0] == [one.leases for one in service.residents()]
+            assert [0] == [one.leases for one in service.loaded_models()]
 
     asyncio.run(story())

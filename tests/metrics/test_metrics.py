@@ -43,7 +43,7 @@ def parsed(text: str) -> Series:
 
 
 def read(server: Server) -> Series:
-    """What /metrics says now."""
+    """The present text of /metrics."""
     reply = server.get("/metrics")
     assert reply.headers["content-type"].startswith("text/plain; version=")
     return parsed(reply.text)
@@ -146,7 +146,7 @@ def test_what_the_connection_refuses_is_counted(counted: Server) -> None:
     assert 431 == reply.status_code
     after = read(counted)
     assert (1, 1) == tuple(
-        value(after, "turned_away_total", status=status) - value(before, "turned_away_total", status=status)
+        value(after, "rejected_total", status=status) - value(before, "rejected_total", status=status)
         for status in ("400", "431")
     )
 
@@ -236,7 +236,7 @@ def test_answers_of_the_shared_store_are_counted_apart() -> None:
 
 
 def test_two_services_count_apart(tmp_path: Path) -> None:
-    """Nothing is global: each observer is told of its own service only."""
+    """Nothing is global: each observer sees its own service only."""
     settings = Settings()
 
     async def ask(service: Service) -> None:

@@ -28,12 +28,12 @@ def anew(server: Server, method: str, path: str, **options: Any) -> requests.Res
 
 
 def read(server: Server) -> Series:
-    """What /metrics says now."""
+    """The present text of /metrics."""
     return parsed(anew(server, "GET", "/metrics").text)
 
 
 def processes(server: Server) -> dict[int, Any]:
-    """What /status says of each worker."""
+    """The entry of each worker in /status."""
     return {one["pid"]: one for one in anew(server, "GET", "/status").json()["workers"]["processes"]}
 
 

@@ -1,4 +1,4 @@
-"""What a new user does: start, follow the link, make a token, copy code, run it, see the same bars, revoke."""
+"""The path of a new user: start, follow the link, make a token, copy code, run it, see the same bars, revoke."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def run_node(code: str, token: str, inference_package: Path) -> "subprocess.Comp
 
 
 def run_curl(code: str, token: str) -> str:
-    """What the copied cURL prints in a terminal."""
+    """The output of the copied cURL in a terminal."""
     done = subprocess.run(
         ["bash", "-c", code],
         capture_output=True,
@@ -49,7 +49,7 @@ def run_curl(code: str, token: str) -> str:
 
 
 def copied(page: Page, client: str) -> str:
-    """What the Copy button of this client's code puts into the clipboard."""
+    """The clipboard after the Copy button of this client's code."""
     page.locator(f"label[for=client-{client}]").click()
     page.locator(f"#tab-{client}").get_by_role("button", name="Copy").click()
     page.wait_for_timeout(200)

@@ -26,7 +26,7 @@ THE_WORKER = ("os.fork", "()")
 
 
 def watched(tmp_path: Path, plant: str = "") -> list[tuple[str, str]]:
-    """What a server does from its start to its end, answering with both bundled models."""
+    """Audit events of a server from its start to its end, answering with both bundled models."""
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(HOOK + plant)

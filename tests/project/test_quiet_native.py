@@ -1,4 +1,4 @@
-"""What a server has open and leaves behind, as the kernel says: native code is not seen by an audit hook."""
+"""Open files and remains of a server, as the kernel sees them, since audit hooks do not see native code."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ TABLES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
 
 
 def open_files(pid: int) -> Iterator[tuple[str, bool]]:
-    """What each file descriptor of a process refers to, and whether it may be written to."""
+    """Target of each file descriptor of a process, and whether it is writable."""
     for entry in (Path("/proc") / str(pid) / "fd").iterdir():
         flags = next(
             line.split()[1]

@@ -25,7 +25,7 @@ def default_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 
 
 def printed(command: list[str], folder: Path) -> str:
-    """What a command prints; it must succeed."""
+    """The output of a command that must succeed."""
     environment = {**os.environ, "PATH": f"{Path(LABELD).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=environment

@@ -1,4 +1,4 @@
-"""What clients send is read as contract sections 2 and 3 say: recorded bodies, shapes of `inputs`, raw text."""
+"""Requests are read as contract sections 2 and 3 say: recorded bodies, shapes of `inputs`, raw text."""
 
 import gzip
 import json
@@ -86,7 +86,7 @@ def test_shapes_of_inputs(inputs: Any, texts: list[Text]) -> None:
     ],
 )
 def test_shapes_that_are_refused_name_the_place(inputs: Any, words: list[str]) -> None:
-    """What is no text is refused with its place, what it is, and what to send instead."""
+    """A value that is no text is refused with its place, its kind, and the form to send instead."""
     sentence = refusal({"inputs": inputs})
 
     assert [] == [word for word in words if word not in sentence]
@@ -150,7 +150,7 @@ def test_a_list_is_itself_the_inputs() -> None:
     ids=lambda text: repr(text[:20]),
 )
 def test_raw_text_is_the_input(text: str, media_type: str) -> None:
-    """What looks neither like JSON nor like a form is the text itself where the Content-Type allows it, unchanged."""
+    """A body that looks neither like JSON nor like a form is the text itself, where the Content-Type allows it."""
     headers = {"content-type": media_type} if media_type else {}
 
     assert ClassifyRequest((Text(text),)) == parse(text.encode(), headers)
@@ -185,7 +185,7 @@ def test_an_empty_body_is_refused(body: bytes, headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("value", [{}, {"text": "a", "text_pair": "b"}, {"parameters": {}}])
 def test_an_object_without_inputs_is_refused(value: dict[str, Any]) -> None:
-    """An object must have `inputs`; the legacy InferenceApi leaves it out for an empty text and is told so."""
+    """An object must have `inputs`; the legacy InferenceApi leaves it out for an empty text and gets the reason."""
     assert 'The body has no `inputs`: send {"inputs": "some text"}.' == refusal(value)
 
 
@@ -246,7 +246,7 @@ def test_a_form_that_says_nothing_is_refused(form: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("text", ["a = b", "1=2", "inputs are many", "x=1 and y=2", "https://example.org/?a=b"])
 def test_a_sentence_with_an_equals_sign_is_no_form(text: str) -> None:
-    """Curl sends every text as a form unless it is told otherwise."""
+    """Curl sends every text as a form unless a flag says otherwise."""
     assert ClassifyRequest((Text(text),)) == parse(text.encode(), FORM)
 
 
@@ -275,7 +275,7 @@ def test_gzip_is_bounded_by_what_it_unpacks_to() -> None:
     ],
 )
 def test_broken_gzip_is_refused(body: bytes, sentence: str) -> None:
-    """What is not gzip to its end is no request."""
+    """A body that is not gzip to its end is refused."""
     with pytest.raises(InvalidRequestError, match=sentence):
         parse(body, JSON | {"content-encoding": "gzip"})
 

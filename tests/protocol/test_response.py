@@ -50,7 +50,7 @@ def encoded(error: Exception) -> tuple[int, dict[str, str], str]:
 
 @pytest.mark.parametrize("case", REPLIES, ids=lambda case: case["source"])
 def test_recorded_replies(case: dict[str, Any]) -> None:
-    """The same rankings give the same bytes as the service gave."""
+    """Recorded rankings give the bytes that were recorded with them."""
     body = response.encode_reply(reply(case["rankings"]))
 
     assert (case["body"].encode(), case.get("content_length", len(body))) == (body, len(body))

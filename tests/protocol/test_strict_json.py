@@ -41,7 +41,7 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> str:
     ids=lambda text: text[:30],
 )
 def test_ordinary_json_is_read_as_python_reads_it(text: str) -> None:
-    """What is within the limits has the value that the json module gives it; brackets in strings are no nesting."""
+    """JSON within the limits has the value that the json module gives it; brackets in strings are no nesting."""
     assert json.loads(text) == strict_json.loads(text, LIMITS)
 
 

@@ -88,7 +88,7 @@ def test_a_models_dir_that_is_no_folder_is_refused(tmp_path: Path, name: str) ->
 
 
 def as_nobody(function: Callable[[], object]) -> str:
-    """What the function prints in a process without root's rights, which may read everything."""
+    """The output of the function in a process without root's rights, with which everything is readable."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -30,7 +30,7 @@ def downloaded(hub: LocalHub, tmp_path: Path, **options: Any) -> Path:
 
 
 def offline(hub: LocalHub, tmp_path: Path, **flags: Any) -> Resolver:
-    """What a server has that may connect to nobody."""
+    """The resolver of a server that may connect to nobody."""
     return resolver(hub, tmp_path, offline=True, **flags)
 
 
@@ -156,7 +156,7 @@ def everything_but_pipes(root: Path) -> set[str]:
 
 
 def test_the_store_comes_before_the_cache_and_folders_before_both(hub: LocalHub, tmp_path: Path) -> None:
-    """What was pulled is what answers."""
+    """A pulled model is the one that answers."""
     stored = resolver(hub, tmp_path).fetch("org/model")
     downloaded(hub, tmp_path)
     own = tmp_path / "models/org/model"

@@ -30,7 +30,7 @@ def visible(tmp_path: Path) -> set[str]:
 
 
 def weights(hub: LocalHub) -> bytes:
-    """What the weights of a good download are."""
+    """The bytes of a model's weights."""
     return hub.repositories["org/model"].files["model.safetensors"]
 
 
@@ -296,7 +296,7 @@ def test_no_fault_of_the_hub_is_ever_served_and_the_next_call_after_it_succeeds(
 
 
 def test_a_hub_that_ignores_range_or_has_another_file_now_is_no_trap(hub: LocalHub, tmp_path: Path) -> None:
-    """What an earlier call has left is used only if it is right together with the rest."""
+    """The part that an earlier call left is used only if the whole file has the right hash."""
     found = resolver(hub, tmp_path)
     hub.fault = Fault("status", on="/cdn/")
     with pytest.raises(HubFailedError):
@@ -327,7 +327,7 @@ def test_another_commit_than_asked_for_is_refused(hub: LocalHub, tmp_path: Path)
 
 
 def test_an_unreachable_hub_is_a_502_for_new_models_only(hub: LocalHub, tmp_path: Path) -> None:
-    """What is in the store is served all the same."""
+    """Models in the store are served all the same."""
     resolver(hub, tmp_path).fetch("org/model")
     with local_hub() as gone:
         found = resolver(gone, tmp_path)

@@ -97,7 +97,7 @@ print(json.dumps({"seen": seen, "statuses": statuses}))
 
 
 def watched(hub: LocalHub, tmp_path: Path, names: list[str]) -> dict[str, list[list[str]]]:
-    """What a process does that is asked for these models, and the status that each would get."""
+    """The events of a process that is asked for these models, and the status of each request."""
     home = tmp_path / "home"
     (home / ".cache/huggingface").mkdir(parents=True, exist_ok=True)
     (home / ".cache/huggingface/token").write_text("hf_somebody_elses")

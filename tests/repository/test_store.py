@@ -152,7 +152,7 @@ def test_a_download_that_was_killed_goes_on(hub: LocalHub, tmp_path: Path) -> No
 
 
 def iter_until(look: Callable[[], list[Path]]) -> Iterator[Path]:
-    """What `look` gives once it gives something."""
+    """The first result of `look` that is not empty."""
     assert wait_until(look, 60)
     yield from look()
 
@@ -163,7 +163,7 @@ def stored(found: object) -> list[str]:
 
 
 def test_the_store_stays_within_its_limit(hub: LocalHub, tmp_path: Path) -> None:
-    """What was unused for longest leaves, and never what is in use: then the download is refused."""
+    """The least recently used model is evicted, and never one in use: then the download is refused."""
     for number in range(4):
         hub.add(f"org/{number}", classifier(number))
     found = resolver(hub, tmp_path, store_limit="700KB")
@@ -241,7 +241,7 @@ def test_a_store_that_cannot_be_written_to_is_said_and_recovered_from(hub: Local
 
 
 def test_a_read_only_store_is_served(hub: LocalHub, tmp_path: Path) -> None:
-    """What is in it needs no writing."""
+    """A read-only store serves its models."""
     resolver(hub, tmp_path).fetch("org/model")
     for path in (tmp_path / "store").rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)

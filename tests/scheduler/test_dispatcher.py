@@ -14,6 +14,7 @@ from labeld.errors import DeadlineExceededError, EngineFailedError, OverloadedEr
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.types import EncodedText, Logits
+from tests.support.event_loop import in_event_loop
 from tests.support.server_process import wait_until
 
 
@@ -24,7 +25,7 @@ def text(value: int, tokens: int = 4) -> EncodedText:
 
 
 class AddingEngine:
-    """Answers the sum of a text's ids, and remembers the batches. Waits for `gate`; fails on a batch with a -1."""
+    """Answers the sum of a text's ids, and records the batches. Waits for `gate`; fails on a batch with a -1."""
 
     max_tokens = 512
     nbytes = 0
@@ -77,310 +78,258 @@ async def dispatcher(
         await asyncio.wait_for(running.join(), 10)
 
 
-async def blocked(running: Dispatcher, engine: AddingEngine, queue: ModelQueue) -> asyncio.Task[list[np.ndarray]]:
-    """Lets a first text occupy the stream, so that what follows must wait until `engine.gate` is set."""
+Answers = asyncio.Task[list[np.ndarray]]
+
+
+async def blocked(running: Dispatcher, engine: AddingEngine) -> tuple[ModelQueue, Answers]:
+    """The engine's queue, and a first call that occupies the stream until `engine.gate` is set."""
+    queue = running.attach(engine)
     engine.gate.clear()
     engine.started.clear()
     first = asyncio.create_task(running.run(queue, [text(100)]))
     await asyncio.to_thread(engine.started.wait, 10)
-    return first
+    return queue, first
 
 
-def test_each_text_gets_its_own_row() -> None:
+@in_event_loop
+async def test_each_text_gets_its_own_row() -> None:
     """The answers of many concurrent requests of many sizes do not mix."""
+    engine = AddingEngine()
+    async with dispatcher(streams=2) as running:
+        queue = running.attach(engine)
+        asked = [[text(10 * request + one) for one in range(request % 7)] for request in range(50)]
+        answers = await asyncio.gather(*(running.run(queue, texts) for texts in asked))
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher(streams=2) as running:
-            queue = running.attach(engine)
-            asked = [[text(10 * request + one) for one in range(request % 7)] for request in range(50)]
-            answers = await asyncio.gather(*(running.run(queue, texts) for texts in asked))
-
-            expected = [[float(one.ids.sum()) for one in texts] for texts in asked]
-            assert expected == [[float(row[0]) for row in rows] for rows in answers]
-
-    asyncio.run(run())
+        expected = [[float(one.ids.sum()) for one in texts] for texts in asked]
+        assert expected == [[float(row[0]) for row in rows] for rows in answers]
 
 
-def test_a_busy_stream_lets_the_queue_fill_into_one_batch() -> None:
-    """What arrives while a batch runs is run together next."""
+@in_event_loop
+async def test_a_busy_stream_lets_the_queue_fill_into_one_batch() -> None:
+    """Texts that arrive while a batch runs are run together next."""
+    engine = AddingEngine()
+    async with dispatcher() as running:
+        queue, first = await blocked(running, engine)
+        others = [asyncio.create_task(running.run(queue, [text(value)])) for value in (1, 2, 3)]
+        await asyncio.sleep(0)
+        engine.gate.set()
+        await asyncio.gather(first, *others)
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher() as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            others = [asyncio.create_task(running.run(queue, [text(value)])) for value in (1, 2, 3)]
-            await asyncio.sleep(0)
-            engine.gate.set()
-            await asyncio.gather(first, *others)
-
-            assert [[100], [1, 2, 3]] == engine.batches
-
-    asyncio.run(run())
+        assert [[100], [1, 2, 3]] == engine.batches
 
 
-def test_a_full_batch_waits_in_a_pipelined_engine() -> None:
+@in_event_loop
+async def test_a_full_batch_waits_in_a_pipelined_engine() -> None:
     """While a batch runs, the engine is given the next one as soon as it is full, and not before."""
+    engine = AddingEngine()
+    engine.pipelined = True
+    async with dispatcher(compute=Compute(batch_tokens=8)) as running:
+        queue, first = await blocked(running, engine)
+        others = [asyncio.create_task(running.run(queue, [text(value)])) for value in (1, 2, 3)]
+        assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
+        await asyncio.sleep(0.05)
 
-    async def run() -> None:
-        engine = AddingEngine()
-        engine.pipelined = True
-        async with dispatcher(compute=Compute(batch_tokens=8)) as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            others = [asyncio.create_task(running.run(queue, [text(value)])) for value in (1, 2, 3)]
-            assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
-            await asyncio.sleep(0.05)
-
-            assert [[100], [1, 2]] == engine.batches
-            engine.gate.set()
-            await asyncio.gather(first, *others)
-            assert [[100], [1, 2], [3]] == engine.batches
-
-    asyncio.run(run())
+        assert [[100], [1, 2]] == engine.batches
+        engine.gate.set()
+        await asyncio.gather(first, *others)
+        assert [[100], [1, 2], [3]] == engine.batches
 
 
-def test_an_engine_runs_up_to_max_concurrent_batches() -> None:
+@in_event_loop
+async def test_an_engine_runs_up_to_max_concurrent_batches() -> None:
     """The first batch is exclusive; one that comes meanwhile runs concurrently, and the next one waits."""
+    engine = AddingEngine()
+    engine.max_concurrent_batches = 2
+    async with dispatcher(max_concurrent_batches=2) as running:
+        queue, first = await blocked(running, engine)
+        second = asyncio.create_task(running.run(queue, [text(1)]))
+        assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
+        third = asyncio.create_task(running.run(queue, [text(2)]))
+        await asyncio.sleep(0.05)
 
-    async def run() -> None:
-        engine = AddingEngine()
-        engine.max_concurrent_batches = 2
-        async with dispatcher(max_concurrent_batches=2) as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            second = asyncio.create_task(running.run(queue, [text(1)]))
-            assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
-            third = asyncio.create_task(running.run(queue, [text(2)]))
-            await asyncio.sleep(0.05)
-
-            assert [[100], [1]] == engine.batches
-            engine.gate.set()
-            await asyncio.gather(first, second, third)
-            assert [True, False] == engine.exclusive[:2]
-
-    asyncio.run(run())
+        assert [[100], [1]] == engine.batches
+        engine.gate.set()
+        await asyncio.gather(first, second, third)
+        assert [True, False] == engine.exclusive[:2]
 
 
-def test_another_model_never_runs_beside_one_in_the_same_stream() -> None:
+@in_event_loop
+async def test_another_model_never_runs_beside_one_in_the_same_stream() -> None:
     """A stream has the engine of one model at a time, also when that one could take more batches."""
+    engine, other = AddingEngine(), AddingEngine()
+    engine.max_concurrent_batches = 2
+    async with dispatcher(max_concurrent_batches=2) as running:
+        _, first = await blocked(running, engine)
+        second = asyncio.create_task(running.run(running.attach(other), [text(1)]))
+        await asyncio.sleep(0.05)
 
-    async def run() -> None:
-        engine, other = AddingEngine(), AddingEngine()
-        engine.max_concurrent_batches = 2
-        async with dispatcher(max_concurrent_batches=2) as running:
-            first = await blocked(running, engine, running.attach(engine))
-            second = asyncio.create_task(running.run(running.attach(other), [text(1)]))
-            await asyncio.sleep(0.05)
-
-            assert [] == other.batches
-            engine.gate.set()
-            await asyncio.gather(first, second)
-            assert [[1]] == other.batches
-
-    asyncio.run(run())
+        assert [] == other.batches
+        engine.gate.set()
+        await asyncio.gather(first, second)
+        assert [[1]] == other.batches
 
 
-def test_what_a_caller_who_left_had_queued_never_runs() -> None:
+@in_event_loop
+async def test_what_a_caller_who_left_had_queued_never_runs() -> None:
     """A cancelled caller's texts are dropped when the batch forms; its neighbours are answered."""
+    engine = AddingEngine()
+    async with dispatcher() as running:
+        queue, first = await blocked(running, engine)
+        leaves = asyncio.create_task(running.run(queue, [text(1), text(2)]))
+        stays = asyncio.create_task(running.run(queue, [text(3)]))
+        await asyncio.sleep(0)
+        leaves.cancel()
+        await asyncio.sleep(0)
+        engine.gate.set()
+        rows = (await asyncio.gather(first, stays))[1]
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher() as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            leaves = asyncio.create_task(running.run(queue, [text(1), text(2)]))
-            stays = asyncio.create_task(running.run(queue, [text(3)]))
-            await asyncio.sleep(0)
-            leaves.cancel()
-            await asyncio.sleep(0)
-            engine.gate.set()
-            rows = (await asyncio.gather(first, stays))[1]
-
-            assert [[100], [3]] == engine.batches
-            assert 12.0 == float(rows[0][0])
-
-    asyncio.run(run())
+        assert [[100], [3]] == engine.batches
+        assert 12.0 == float(rows[0][0])
 
 
-def test_a_caller_may_leave_while_its_batch_runs() -> None:
+@in_event_loop
+async def test_a_caller_may_leave_while_its_batch_runs() -> None:
     """The others in the batch are answered, and the stream goes on."""
+    engine = AddingEngine()
+    async with dispatcher() as running:
+        queue, first = await blocked(running, engine)
+        first.cancel()
+        engine.gate.set()
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher() as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            first.cancel()
-            engine.gate.set()
-
-            assert 8.0 == float((await running.run(queue, [text(2)]))[0][0])
-
-    asyncio.run(run())
+        assert 8.0 == float((await running.run(queue, [text(2)]))[0][0])
 
 
-def test_an_engine_error_reaches_every_caller_of_the_batch_and_no_one_else() -> None:
+@in_event_loop
+async def test_an_engine_error_reaches_every_caller_of_the_batch_and_no_one_else() -> None:
     """Those of the failing batch get a sentence without the library's words; the next batch is answered."""
+    engine = AddingEngine()
+    async with dispatcher(compute=Compute(batch_tokens=8)) as running:
+        queue, first = await blocked(running, engine)
+        asked = [asyncio.create_task(running.run(queue, [text(value)])) for value in (-1, 1, 2)]
+        await asyncio.sleep(0)
+        engine.gate.set()
+        results = await asyncio.gather(first, *asked, return_exceptions=True)
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher(compute=Compute(batch_tokens=8)) as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            asked = [asyncio.create_task(running.run(queue, [text(value)])) for value in (-1, 1, 2)]
-            await asyncio.sleep(0)
-            engine.gate.set()
-            results = await asyncio.gather(first, *asked, return_exceptions=True)
-
-            assert [list, EngineFailedError, EngineFailedError, list] == [type(result) for result in results]
-            assert "secret" not in str(results[1])
-
-    asyncio.run(run())
+        assert [list, EngineFailedError, EngineFailedError, list] == [type(result) for result in results]
+        assert "secret" not in str(results[1])
 
 
-def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+@in_event_loop
+async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
     """The bound is in tokens, of what waits before a request; what was queued is answered."""
+    engine = AddingEngine()
+    async with dispatcher(limits=Queue(queue_seconds=1.0)) as running:
+        queue, first = await blocked(running, engine)
+        queued = asyncio.create_task(running.run(queue, [text(1, 1500)]))
+        await asyncio.sleep(0)
+        large = asyncio.create_task(running.run(queue, [text(2, 500)] * 40))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match="21500 tokens wait") as refused:
+            await running.run(queue, [text(3)])
+        engine.gate.set()
+        await asyncio.gather(first, queued, large)
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher(limits=Queue(queue_seconds=1.0)) as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            queued = asyncio.create_task(running.run(queue, [text(1, 1500)]))
-            await asyncio.sleep(0)
-            large = asyncio.create_task(running.run(queue, [text(2, 500)] * 40))
-            await asyncio.sleep(0)
-            with pytest.raises(OverloadedError, match="21500 tokens wait") as refused:
-                await running.run(queue, [text(3)])
-            engine.gate.set()
-            await asyncio.gather(first, queued, large)
-
-            assert 1 <= refused.value.retry_after <= 30
-            assert [[100], [1]] + [[2]] * 40 == engine.batches
-
-    asyncio.run(run())
+        assert 1 <= refused.value.retry_after <= 30
+        assert [[100], [1]] + [[2]] * 40 == engine.batches
 
 
-def test_an_empty_queue_admits_any_request() -> None:
+@in_event_loop
+async def test_an_empty_queue_admits_any_request() -> None:
     """One whose own work exceeds the queue's bound is answered."""
+    async with dispatcher(limits=Queue(queue_seconds=0.1)) as running:
+        queue = running.attach(AddingEngine())
 
-    async def run() -> None:
-        async with dispatcher(limits=Queue(queue_seconds=0.1)) as running:
-            queue = running.attach(AddingEngine())
-
-            assert 100 == len(await running.run(queue, [text(1, 512)] * 100))
-
-    asyncio.run(run())
+        assert 100 == len(await running.run(queue, [text(1, 512)] * 100))
 
 
-def test_a_text_that_waited_too_long_is_refused_unrun() -> None:
+@in_event_loop
+async def test_a_text_that_waited_too_long_is_refused_unrun() -> None:
     """Its deadline has passed when the stream is free again."""
+    engine = AddingEngine()
+    async with dispatcher(limits=Queue(queue_timeout=0.1)) as running:
+        queue, first = await blocked(running, engine)
+        late = asyncio.create_task(running.run(queue, [text(1)]))
+        await asyncio.sleep(0.2)
+        engine.gate.set()
+        await first
+        with pytest.raises(DeadlineExceededError):
+            await late
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher(limits=Queue(queue_timeout=0.1)) as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            late = asyncio.create_task(running.run(queue, [text(1)]))
-            await asyncio.sleep(0.2)
-            engine.gate.set()
-            await first
-            with pytest.raises(DeadlineExceededError):
-                await late
-
-            assert [[100]] == engine.batches
-
-    asyncio.run(run())
+        assert [[100]] == engine.batches
 
 
-def test_two_models_are_served_in_turn() -> None:
+@in_event_loop
+async def test_two_models_are_served_in_turn() -> None:
     """A model with a long queue does not keep another one waiting."""
+    history: list[int] = []
+    busy, quiet = AddingEngine(history), AddingEngine(history)
+    async with dispatcher(compute=Compute(batch_tokens=4)) as running:
+        busy_queue, first = await blocked(running, busy)
+        quiet_queue = running.attach(quiet)
+        many = asyncio.create_task(running.run(busy_queue, [text(1)] * 50))
+        one = asyncio.create_task(running.run(quiet_queue, [text(2)]))
+        await asyncio.sleep(0)
+        busy.gate.set()
+        await asyncio.gather(first, many, one)
 
-    async def run() -> None:
-        history: list[int] = []
-        busy, quiet = AddingEngine(history), AddingEngine(history)
-        async with dispatcher(compute=Compute(batch_tokens=4)) as running:
-            busy_queue, quiet_queue = running.attach(busy), running.attach(quiet)
-            first = await blocked(running, busy, busy_queue)
-            many = asyncio.create_task(running.run(busy_queue, [text(1)] * 50))
-            one = asyncio.create_task(running.run(quiet_queue, [text(2)]))
-            await asyncio.sleep(0)
-            busy.gate.set()
-            await asyncio.gather(first, many, one)
-
-            assert history.index(2) <= 4
-
-    asyncio.run(run())
+        assert history.index(2) <= 4
 
 
-def test_closing_answers_what_was_taken_and_refuses_the_rest() -> None:
+@in_event_loop
+async def test_closing_answers_what_was_taken_and_refuses_the_rest() -> None:
     """A drain delivers everything that was queued before it."""
+    engine = AddingEngine()
+    async with dispatcher() as running:
+        queue, first = await blocked(running, engine)
+        queued = asyncio.create_task(running.run(queue, [text(1)]))
+        await asyncio.sleep(0)
+        running.close()
+        with pytest.raises(UnavailableError):
+            await running.run(queue, [text(2)])
+        engine.gate.set()
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher() as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            queued = asyncio.create_task(running.run(queue, [text(1)]))
-            await asyncio.sleep(0)
-            running.close()
-            with pytest.raises(UnavailableError):
-                await running.run(queue, [text(2)])
-            engine.gate.set()
-
-            assert [[400.0], [4.0]] == [[float(row[0]) for row in rows] for rows in await asyncio.gather(first, queued)]
-
-    asyncio.run(run())
+        assert [[400.0], [4.0]] == [[float(row[0]) for row in rows] for rows in await asyncio.gather(first, queued)]
 
 
-def test_a_hung_batch_is_noticed_and_nobody_waits_for_ever() -> None:
+@in_event_loop
+async def test_a_hung_batch_is_noticed_and_nobody_waits_for_ever() -> None:
     """Closing with an error answers those who wait and those whose batch runs."""
+    engine = AddingEngine()
+    async with dispatcher(compute=Compute(batch_timeout=0.1)) as running:
+        assert not running.hung()
+        queue, first = await blocked(running, engine)
+        queued = asyncio.create_task(running.run(queue, [text(1)]))
+        await asyncio.sleep(0.2)
+        assert running.hung()
+        running.close(UnavailableError("The engine hangs."))
+        results = await asyncio.wait_for(asyncio.gather(first, queued, return_exceptions=True), 1)
+        engine.gate.set()
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher(compute=Compute(batch_timeout=0.1)) as running:
-            queue = running.attach(engine)
-            assert not running.hung()
-            first = await blocked(running, engine, queue)
-            queued = asyncio.create_task(running.run(queue, [text(1)]))
-            await asyncio.sleep(0.2)
-            assert running.hung()
-            running.close(UnavailableError("The engine hangs."))
-            results = await asyncio.wait_for(asyncio.gather(first, queued, return_exceptions=True), 1)
-            engine.gate.set()
-
-            assert [UnavailableError, UnavailableError] == [type(result) for result in results]
-
-    asyncio.run(run())
+        assert [UnavailableError, UnavailableError] == [type(result) for result in results]
 
 
-def test_a_detached_engine_is_let_go_once_no_stream_runs_it() -> None:
+@in_event_loop
+async def test_a_detached_engine_is_let_go_once_no_stream_runs_it() -> None:
     """The caller has left, its batch still runs: detaching waits for the batch, and then nobody holds the engine."""
+    engine = AddingEngine()
+    async with dispatcher() as running:
+        queue, first = await blocked(running, engine)
+        queued = asyncio.create_task(running.run(queue, [text(1)]))
+        await asyncio.sleep(0)
+        for caller in (first, queued):
+            caller.cancel()
+        assert [asyncio.CancelledError] * 2 == [
+            type(one) for one in await asyncio.gather(first, queued, return_exceptions=True)
+        ]
+        detaching = asyncio.create_task(running.detach(queue))
+        await asyncio.sleep(0.05)
+        assert not detaching.done()
+        gate, history, gone = engine.gate, engine.history, weakref.ref(engine)
+        del engine, queue, first, queued, caller
+        gate.set()
+        await asyncio.wait_for(detaching, 10)
 
-    async def run() -> None:
-        engine = AddingEngine()
-        async with dispatcher() as running:
-            queue = running.attach(engine)
-            first = await blocked(running, engine, queue)
-            queued = asyncio.create_task(running.run(queue, [text(1)]))
-            await asyncio.sleep(0)
-            for caller in (first, queued):
-                caller.cancel()
-            assert [asyncio.CancelledError] * 2 == [
-                type(one) for one in await asyncio.gather(first, queued, return_exceptions=True)
-            ]
-            detaching = asyncio.create_task(running.detach(queue))
-            await asyncio.sleep(0.05)
-            assert not detaching.done()
-            gate, history, gone = engine.gate, engine.history, weakref.ref(engine)
-            del engine, queue, first, queued, caller
-            gate.set()
-            await asyncio.wait_for(detaching, 10)
-
-            assert [100] == history
-            assert await asyncio.to_thread(wait_until, lambda: gone() is None)
-            other = AddingEngine()
-            assert [[12.0]] == [list(row) for row in await running.run(running.attach(other), [text(3)])]
-
-    asyncio.run(run())
+        assert [100] == history
+        assert await asyncio.to_thread(wait_until, lambda: gone() is None)
+        other = AddingEngine()
+        assert [[12.0]] == [list(row) for row in await running.run(running.attach(other), [text(3)])]

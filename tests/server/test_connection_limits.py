@@ -1,4 +1,4 @@
-"""What one connection may cost: every limit at its edge, over real sockets against real server processes."""
+"""Limits of a connection, each at its edge, over real sockets against real server processes."""
 
 import contextlib
 import json
@@ -121,7 +121,7 @@ def test_second_head_of_a_read_is_measured_by_itself(server):
 
 
 def test_packet_with_the_begin_of_the_next_head(patient):
-    """What came in the same packet before a head is not counted to it."""
+    """Bytes before a head in the same packet do not count towards it."""
     second = request("/second", headers=["connection: close"])
     with patient.connect() as connection:
         connection.sendall(request(body=b"x" * HEAD_BYTES * 2) + second[:20])
@@ -258,7 +258,7 @@ def test_trailers_are_bounded_and_unseen(server):
 @pytest.mark.parametrize(("size", "status"), [(1000, 200), (700_000, 413), (3_000_000, 413)])
 @pytest.mark.parametrize("in_one_chunk", [True, False])
 def test_chunk_extensions(patient, size, status, in_one_chunk):
-    """What stands behind the sizes of chunks is bounded, within one chunk and in all."""
+    """Chunk extensions are bounded, within one chunk and in all."""
     extensions = [b"x" * size] if in_one_chunk else [b"x" * (size // 10)] * 10
     chunks = b"".join(b"1;%s\r\na\r\n" % extension for extension in extensions)
     with patient.connect() as connection:
@@ -300,7 +300,7 @@ def test_endless_trailer(patient):
     ],
 )
 def test_not_http(server, data):
-    """What is not exactly one HTTP/1.1 request is refused with 400: no proxy may read it in another way."""
+    """Anything but exactly one HTTP/1.1 request is refused with 400: a proxy might read it in another way."""
     check_refused(server, server.ask(data), 400, "not valid HTTP/1.1")
 
 

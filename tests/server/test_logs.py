@@ -1,4 +1,4 @@
-"""What a server writes down: a line of JSON for each request, which nothing that a client sends can break or forge."""
+"""The log of a server: a line of JSON for each request, which nothing that a client sends can break or forge."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def payloads(count: int) -> list[str]:
 
 
 def lines_of(server: Server) -> list[str]:
-    """What it has written so far; a line ends where a reader of files ends it."""
+    """The lines so far; a line ends where a reader of files ends it."""
     return server.log.read_bytes().decode("ascii").split("\n")[:-1]
 
 

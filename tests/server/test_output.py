@@ -1,4 +1,4 @@
-"""What a server writes, where nobody reads it, the disk is full, or the stream is closed: requests never notice."""
+"""Output of a server that nobody reads, with a full disk, or to a closed stream: requests never notice."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""What labeld uses of uvicorn without uvicorn documenting it is there, and is named in one file."""
+"""Everything undocumented that labeld uses of uvicorn exists, and is named in one file."""
 
 import asyncio
 import logging

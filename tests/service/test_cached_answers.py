@@ -108,7 +108,7 @@ def test_a_request_may_do_without_the_cache_and_still_fills_it(caching: Server, 
     ("text", "expected"), [("good " * 127, "is 129 tokens long"), ("x" * 32_001, "has 32001 characters")]
 )
 def test_a_wrong_text_is_named_by_its_place_in_the_request(caching: Server, text: str, expected: str) -> None:
-    """Also when those before it are remembered; and a failure is not."""
+    """Also when those before it are cached; a failure is not cached."""
     ask(caching, ["very", "good"])
     for _ in range(2):
         reply = caching.post(MODEL, json={"inputs": ["very", "good", text]})
@@ -132,7 +132,7 @@ def test_an_empty_list_is_no_hit(caching: Server) -> None:
 
 
 def test_models_do_not_share_answers(caching: Server) -> None:
-    """The same text, another model; equal models of two names are one revision and do share."""
+    """Models do not share answers, except equal ones under two names, which have one revision."""
     ask(caching, "whose")
     assert caching.classify("whose", "org/distilbert") != caching.classify("whose", "org/bert")
 
@@ -248,7 +248,7 @@ def test_a_replaced_model_is_not_answered_from_the_old(models_dir: Path, tmp_pat
 def test_a_folder_that_changes_while_it_is_loaded_is_refused(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its revision would not be that of its weights, and answers would be remembered under the wrong one."""
+    """Its revision would not be that of its weights, and answers would be cached under the wrong one."""
     folder = tmp_path / "bert"
     shutil.copytree(models_dir / "org/bert", folder)
 

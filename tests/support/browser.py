@@ -88,7 +88,7 @@ SETTLED = """() => new Promise(requestAnimationFrame)
 
 
 def findings(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds serious or critical on a page, by these rules or by all, once its colours have settled."""
+    """Serious and critical findings of axe-core on a page, by these rules or by all, once its colours have settled."""
     page.evaluate(SETTLED)
     violations = Axe().run(page, options={"runOnly": rules} if rules else None).response["violations"]
     return [

@@ -73,7 +73,7 @@ VARIANTS: dict[str, transformers.PreTrainedConfig] = {
     "modernbert-old-keys": transformers.ModernBertConfig(**MODERNBERT),
 }
 OLD_KEYS = {"global_attn_every_n_layers": 2, "global_rope_theta": 900.0, "local_rope_theta": 40.0}
-"""What ModernBERT's config.json said before transformers 5, in place of `layer_types` and `rope_parameters`."""
+"""ModernBERT's keys before transformers 5, in place of `layer_types` and `rope_parameters`."""
 
 
 class Case(NamedTuple):
@@ -142,7 +142,7 @@ def some_texts(config: transformers.PreTrainedConfig, lengths: Sequence[int] = L
 
 
 def reference(model: transformers.PreTrainedModel, texts: Sequence[EncodedText]) -> Logits:
-    """What transformers computes, one text at a time."""
+    """Logits of transformers, one text at a time."""
     rows = []
     for text in texts:
         inputs = {"input_ids": torch.tensor(text.ids[None].astype(np.int64))}
@@ -154,7 +154,7 @@ def reference(model: transformers.PreTrainedModel, texts: Sequence[EncodedText])
 
 
 def saved_reference(folder: Path, texts: Sequence[EncodedText]) -> Logits:
-    """The same of a saved model."""
+    """Logits of transformers for a saved model, one text at a time."""
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     return reference(model.eval(), texts)
 

@@ -37,7 +37,7 @@ def tensor(
     count: int = 4,
     storage: bytes | None = None,
 ) -> bytes:
-    """Instructions that describe a tensor on storage 0, honest unless told otherwise."""
+    """Instructions that describe a tensor on storage 0, honest by default."""
     storage = b"(U\x07storage" + FLOATS + b"U\x010U\x03cpu" + number(count) + b"tQ" if storage is None else storage
     sizes = b"(" + b"".join(map(number, shape)) + b"t(" + b"".join(map(number, strides)) + b"t"
     return REBUILD + b"(" + storage + number(offset) + sizes + b"\x89NtR"

@@ -35,7 +35,7 @@ NEEDED = ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.tx
 
 
 def start(flags: dict[str, Any], environment: dict[str, str]) -> Resolver:
-    """What a server does with its settings at its start."""
+    """A resolver made from a server's settings."""
     settings = load(flags, environment)
     return open_resolver(settings, settings.hub_policy())
 

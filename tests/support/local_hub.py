@@ -62,7 +62,7 @@ def sha256(data: bytes) -> str:
 
 
 def git_sha1(data: bytes) -> str:
-    """What git calls a file with this content."""
+    """The git object id of a file with this content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
@@ -74,7 +74,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class LocalHub:
-    """The server and all that can be told to it."""
+    """The server, and the faults that a test can set."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
     def do_HEAD(self) -> None:
-        """The same without a body."""
+        """Answers a HEAD as a GET, without the body."""
         self.do_GET()
 
     def do_GET(self) -> None:
@@ -308,7 +308,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _tree_entry(sibling: dict[str, Any]) -> dict[str, Any]:
-    """The same in the words of the tree API."""
+    """The file as the tree API describes it."""
     entry = {"type": "file", "path": sibling["rfilename"], "size": sibling["size"], "oid": sibling["blobId"]}
     lfs = sibling.get("lfs")
     return entry | ({"lfs": {"oid": lfs["sha256"], "size": lfs["size"], "pointerSize": 134}} if lfs else {})

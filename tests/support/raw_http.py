@@ -11,7 +11,7 @@ from tests.support.server_process import Server
 
 @dataclass
 class RawReply:
-    """What was answered; headers by lower-cased name, several of one name joined by a comma."""
+    """A reply; headers by lower-cased name, several of one name joined by a comma."""
 
     status: int
     headers: dict[str, str]

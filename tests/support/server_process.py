@@ -32,7 +32,7 @@ class Server:
 
     process: "subprocess.Popen[bytes]"
     log: Path
-    """What it has written to stderr."""
+    """Its output on stderr so far."""
     url: str = ""
     models: str = ""
     session: requests.Session = field(default_factory=requests.Session)

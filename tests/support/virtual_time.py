@@ -14,7 +14,7 @@ class Jumping(selectors.DefaultSelector):
         self.now = 1000.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready now; if nothing is and nothing is timed either, waits after all (for another thread)."""
+        """The events that are ready now; waits for another thread if there are none and no timers either."""
         ready = super().select(0 if timeout is not None else None)
         if not ready and timeout:
             self.now += timeout

@@ -51,7 +51,7 @@ def test_what_is_allocated_is_used_and_comes_back() -> None:
 
 
 def test_small_blocks_come_back_too() -> None:
-    """What glibc would keep in its heap is returned."""
+    """Freed memory that glibc would keep in its heap is returned."""
     blocks = [bytes(1000) for _ in range(50_000)]
     full = memory.used()
     pin = bytes(1000)

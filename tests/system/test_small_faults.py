@@ -41,7 +41,7 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
-    """What was there stays, and what could not be written is gone."""
+    """The old file stays, and the unfinished one is removed."""
     replace_object(tmp_path / "facts.json", {"a": 1})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -55,7 +55,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
 
 
 def test_too_few_file_descriptors_are_no_changed_file(models_dir: Path, tmp_path: Path) -> None:
-    """Whoever asks is told to come back, whichever file could not be opened."""
+    """Clients are asked to retry, whichever file could not be opened."""
     options = LoadOptions(1, 1, 1000, 128, tmp_path)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     for spare in range(3):

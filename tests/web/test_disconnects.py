@@ -32,7 +32,7 @@ from tests.support.server_process import wait_until
 
 
 class GatedEngine:
-    """An engine whose first batch waits until the gate opens, and which remembers the lengths of all texts."""
+    """An engine whose first batch waits until the gate opens, and which records the lengths of all texts."""
 
     max_tokens = 512
     max_concurrent_batches = 1
@@ -62,7 +62,7 @@ class PlainService:
         self.left = 0
 
     async def preload(self) -> list[str]:
-        """Starts the only lane."""
+        """Starts the only stream."""
         self._dispatcher.start()
         self.queue = self._dispatcher.attach(self._engine)
         return ["plain"]
@@ -108,7 +108,7 @@ class PlainService:
     def get_cached(self, _: ClassifyRequest) -> None:
         """Nothing is cached."""
 
-    def residents(self) -> list[Any]:
+    def loaded_models(self) -> list[Any]:
         """None that a budget counts."""
         return []
 
@@ -121,7 +121,7 @@ class PlainService:
         return False
 
     async def close(self) -> None:
-        """Ends the lane."""
+        """Ends the stream."""
         self._dispatcher.close()
         await self._dispatcher.join()
 
@@ -167,7 +167,7 @@ def test_what_a_client_who_left_had_queued_never_reaches_the_engine() -> None:
     """Of three clients behind a busy engine the second closes its connection: only the other two's texts are run."""
 
     async def story() -> tuple[list[int], list[bytes]]:
-        """What the engine ran, and what the two that stayed were answered."""
+        """The texts that the engine ran, and the answers to the two clients that stayed."""
         engine = GatedEngine()
         service = PlainService(engine)
         async with served(service) as port:
@@ -196,7 +196,7 @@ def test_a_client_who_leaves_in_the_middle_of_its_body_is_no_news(caplog: pytest
     """It is no failure of the server, so nothing is logged, and the next client is answered."""
 
     async def story() -> bytes:
-        """What the next client is answered."""
+        """The answer to the next client."""
         engine = GatedEngine()
         engine.gate.set()
         async with served(PlainService(engine)) as port:

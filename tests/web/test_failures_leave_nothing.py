@@ -93,7 +93,7 @@ async def answering(models: Path, tmp_path: Path, **given: Any) -> AsyncIterator
 
 
 def garbage() -> list[str]:
-    """What of failures only the garbage collector would find: exceptions, tracebacks, and the frames they hold."""
+    """Exceptions, tracebacks and their frames that only the garbage collector would find."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
     gc.set_debug(0)

@@ -32,7 +32,7 @@ ANYWHERE = [
 @pytest.mark.parametrize("model", ["org/bert", "org/bert/", "org%2Fbert", "org%2fbert", "bert"])
 @pytest.mark.parametrize("path", ANYWHERE)
 def test_every_path_that_clients_call_classifies(server: Server, expected: Ask, path: str, model: str) -> None:
-    """The same answer on each, however the id is written."""
+    """Every path gives one answer, however the id is written."""
     reply = server.post(path.format(model), json={"inputs": TEXT})
 
     assert 200 == reply.status_code, reply.text
@@ -72,7 +72,7 @@ def test_the_root_is_the_default_model(server: Server, expected: Ask) -> None:
 
 
 def test_the_models_tell_texts_apart(expected: Ask) -> None:
-    """What the comparisons below rest on: for each model some label's score differs by half between texts."""
+    """For each model some label's score differs by half between texts, or the comparisons below would show nothing."""
     spreads = {}
     for model in MODELS:
         scores: dict[str, list[float]] = {}
@@ -215,7 +215,7 @@ def test_an_ignored_parameter_is_said_so(server: Server) -> None:
 
 
 def test_info_health_and_description(server: Server) -> None:
-    """What GET answers."""
+    """The reply to a GET."""
     info = server.get("/models/bert/info").json()
 
     assert ("org/bert", 128, "softmax") == tuple(

@@ -1,4 +1,4 @@
-"""What is wrong gets a clear error, and the next good request an answer."""
+"""Wrong requests get a clear error, and the next good one an answer."""
 
 import gzip
 import http.client
@@ -16,7 +16,7 @@ JSON = {"content-type": "application/json"}
 MODEL = "/models/org/bert"
 GOOD = b'{"inputs":"a"}'
 LEAK = re.compile(r"Traceback|File \"|/site-packages|/tmp/|/src/|labeld/|\.py\b|/root|/home")
-"""What no client may ever see."""
+"""Text that no client may ever see."""
 
 
 def refused(server: Server, status: int, path: str = MODEL, **options: Any) -> str:

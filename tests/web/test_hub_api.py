@@ -1,4 +1,4 @@
-"""What clients ask the Hub, asked here: over HTTP, with a Hub behind the server and without."""
+"""The Hub's look-ups over HTTP, with a Hub behind the server and without."""
 
 import json
 import select

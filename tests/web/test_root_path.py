@@ -36,7 +36,7 @@ def test_requests_come_with_and_without_the_path(proxied: Server, prefix: str) -
 
 @pytest.mark.parametrize("path", ["/labeldx/health", "/labeld/labeld/health", "/labeld/%2fhealth"])
 def test_other_paths_are_none(proxied: Server, path: str) -> None:
-    """What only begins like it, has it twice, or hides a slash in front."""
+    """A path that only begins like the prefix, has it twice, or hides a slash in front is not found."""
     assert 404 == raw(proxied, f"GET {path}", "host: localhost").status
 
 

@@ -60,7 +60,7 @@ class Authenticator:
         self._location, self._given_secret, self._limits = location, secret, Limits(workers, ticks)
         self._now, self._ticks = now, ticks
         self.empty = False
-        """Whether no access token was ever made, revoked and expired ones included; False until that is certain.
+        """True once it is certain that no access token was ever made, revoked and expired ones included.
 
         Only then may a server be open to everybody: revoking the last token must not open it again.
         """
@@ -73,7 +73,7 @@ class Authenticator:
         self._used: dict[str, float] = {}
         self._written = self._ticks()
         self._outage: str | None = ""
-        """Why the last read of the store failed; None if it did not, "" before the first."""
+        """The reason for which the last read of the store failed; None after a success, "" before the first read."""
         self._trusted_until = -1.0
         self._one_at_a_time = asyncio.Lock()
         self._pending_read: asyncio.Future[Snapshot | None] | None = None
@@ -164,8 +164,8 @@ class Authenticator:
         per_minute: int | None = None,
     ) -> tuple[AccessToken, str]:
         """Makes a token; returns its record and its text. Raises TokenRequestError, or TokenStoreUnavailableError."""
-        wanted = NewToken(name, role, models, expires, per_minute).validate(self._now())
-        return await self._change(lambda store: store.create(wanted))
+        new_token = NewToken(name, role, models, expires, per_minute).validate(self._now())
+        return await self._change(lambda store: store.create(new_token))
 
     async def revoke(self, token_id: str) -> AccessToken:
         """Revokes an access token and returns its record. Raises TokenNotFoundError, or TokenStoreUnavailableError."""
@@ -197,7 +197,7 @@ class Authenticator:
 
     # ---- the store
     async def refresh(self, *, at_start: bool = False) -> None:
-        """Reads the changes of the store, or marks it unavailable. Raises SettingsError only `at_start`."""
+        """Reads the changes in the store, or marks it unavailable. Raises SettingsError only `at_start`."""
         async with self._one_at_a_time:
             if self._pending_read is not None and not await self._ends(self._pending_read):
                 return
@@ -215,7 +215,7 @@ class Authenticator:
                 self._take(snapshot, began)
 
     async def _ends(self, reading: "asyncio.Future[Snapshot | None]") -> bool:
-        """Waits for a read of the store; False when it takes too long."""
+        """True when a read of the store ends in time; if not, the store is marked unavailable."""
         done, _ = await asyncio.wait({reading}, timeout=READ_SECONDS)
         self._pending_read = None if done else reading
         if not done:

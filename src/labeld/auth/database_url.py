@@ -23,7 +23,7 @@ class Location:
     """NOTE: it may contain a password, so it is never logged or shown."""
 
     def made(self) -> bool:
-        """Whether the database exists; one of PostgreSQL is assumed to, even if it is still empty."""
+        """True when the database exists; one of PostgreSQL is assumed to, even if it is still empty."""
         return self.path is None or self.path.exists()
 
     def open_to_others(self) -> list[str]:

@@ -13,7 +13,7 @@ from labeld.errors import (
 from labeld.interface import Interface
 
 CHALLENGE: HeaderField = (b"www-authenticate", b'Bearer realm="Authentication required", charset="UTF-8"')
-"""How to authenticate, in every reply with 401."""
+"""`www-authenticate`, the challenge in every reply with 401."""
 
 
 class AnonymousError(LabeldError):
@@ -28,7 +28,7 @@ class AnonymousError(LabeldError):
         )
 
     def headers(self) -> list[HeaderField]:
-        """How to authenticate."""
+        """`www-authenticate`, the challenge."""
         return [CHALLENGE]
 
 
@@ -41,7 +41,7 @@ class UnknownTokenError(LabeldError):
         super().__init__("Invalid username or password.")
 
     def headers(self) -> list[HeaderField]:
-        """How to authenticate."""
+        """`www-authenticate`, the challenge."""
         return [CHALLENGE]
 
 
@@ -98,7 +98,7 @@ class RateLimitedError(OverloadedError):
         self.per_minute = per_minute
 
     def headers(self) -> list[HeaderField]:
-        """When to come back, and the limit as huggingface_hub reads it."""
+        """`retry-after`, and the limit in the fields that huggingface_hub reads."""
         seconds = math.ceil(self.retry_after)
         return [
             (b"retry-after", b"%d" % seconds),

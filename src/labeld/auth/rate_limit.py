@@ -20,7 +20,7 @@ class _Window:
 
 
 class Limits:
-    """A fixed window of a minute for each access token, which its first request begins.
+    """Fixed windows of a minute, one per access token, each begun by the token's first request.
 
     NOTE: each worker counts its own requests, and allows a token its share of the limit, rounded up.
     """

@@ -36,12 +36,12 @@ class AccessToken:
     per_minute: int | None
     """Requests per minute, at most; None without a limit."""
     created: float
-    """When its present text was made."""
+    """Time at which its present text was made."""
     last_used: float | None
     revoked: float | None
 
     def allows(self, model_id: str) -> bool:
-        """Whether it may use this model, `org/name` or `org/name@revision`, in any revision."""
+        """True when the token may use this model, `org/name` or `org/name@revision`; the revision does not matter."""
         if not self.models:
             return True
         model_id = model_id.partition("@")[0]
@@ -49,7 +49,7 @@ class AccessToken:
         return model_id in self.models or (bool(slash) and f"{owner}/*" in self.models)
 
     def live(self, now: float) -> bool:
-        """Whether it is valid at this time: neither revoked nor expired."""
+        """True when the token is valid at this time: neither revoked nor expired."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
@@ -62,7 +62,7 @@ class Snapshot:
     access_tokens: Mapping[bytes, AccessToken] = field(default_factory=dict)
     """By the HMAC of their text."""
     any_made: bool = False
-    """Whether an access token was ever made, revoked ones included."""
+    """True when an access token was ever made, revoked ones included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ class SignInCode(NamedTuple):
     """A code that was made with this secret, whether or not it has expired."""
 
     payload: bytes
-    """Its bytes without the signature. It is what is used up: unlike the text it has one spelling."""
+    """Its bytes without the signature, by which used codes are recorded: unlike the text they have one spelling."""
     expires: int
-    """Until when it counts, in seconds since the epoch."""
+    """End of its validity, in seconds since the epoch."""
 
 
 def read_code(secret: bytes, code: str) -> SignInCode | None:

@@ -44,18 +44,18 @@ class TokenStore:
         self._fingerprint = hmac.digest(secret, b"labeld tokens", "sha256").hex()[:32]
         self._ready = False
 
-    def create(self, wanted: NewToken) -> tuple[AccessToken, str]:
+    def create(self, request: NewToken) -> tuple[AccessToken, str]:
         """Makes an access token; returns its record and its text. Raises TokenRequestError."""
         now = self._now()
-        wanted = wanted.validate(now)
+        request = request.validate(now)
         token = new_token()
         access_token = AccessToken(
             secrets.token_hex(6),
-            wanted.name,
-            wanted.role,
-            wanted.models,
-            wanted.expires,
-            wanted.per_minute,
+            request.name,
+            request.role,
+            request.models,
+            request.expires,
+            request.per_minute,
             now,
             last_used=None,
             revoked=None,
@@ -69,7 +69,7 @@ class TokenStore:
                 self._changed(connection)
         except IntegrityError:
             raise TokenRequestError(
-                f"There is an access token with the name {wanted.name} already: take another name, or revoke that one."
+                f"There is an access token with the name {request.name} already: take another name, or revoke that one."
             ) from None
         return access_token, token
 
@@ -120,7 +120,7 @@ class TokenStore:
             return Snapshot(version, access_tokens, any_made)
 
     def touch(self, used: Mapping[str, float]) -> None:
-        """Stores when access tokens were last used, by their ids, where later than stored; no change for `snapshot`."""
+        """Stores the times of last use, by token id, where later than those stored; `snapshot` sees no change."""
         self._prepare()
         with self._database.writing() as connection:
             for token_id, when in sorted(used.items()):  # NOTE: in one order, so that processes never deadlock
@@ -181,9 +181,9 @@ class TokenStore:
         connection.execute(update(METADATA).where(METADATA.c.name == "version").values(value=secrets.token_hex(8)))
 
     def _access_token(self, connection: Connection, token_id: str, *, lock: bool = False) -> AccessToken:
-        wanted = select(TOKENS).where(TOKENS.c.token_id == token_id)
+        query = select(TOKENS).where(TOKENS.c.token_id == token_id)
         row = (
-            connection.execute(wanted.with_for_update() if lock else wanted).first()
+            connection.execute(query.with_for_update() if lock else query).first()
             if _TOKEN_ID.fullmatch(token_id)
             else None
         )

@@ -22,7 +22,7 @@ def new_token() -> str:
 
 
 def well_formed(token: str) -> bool:
-    """Whether the text has the length, the beginning and the check characters of a token."""
+    """True when the text has the length, the prefix and the check characters of a token."""
     if len(token) != LENGTH or not token.startswith(PREFIX) or not token.isascii():
         return False
     start = token[:-CHECK_CHARACTERS]
@@ -30,7 +30,7 @@ def well_formed(token: str) -> bool:
 
 
 def _check(start: str) -> str:
-    """CRC-32 of the text before, in base 62; it detects typing errors and is no secret."""
+    """CRC-32 of the preceding text, in base 62; it detects typing errors and is no secret."""
     rest = zlib.crc32(start.encode())
     digits = ""
     for _ in range(CHECK_CHARACTERS):

@@ -34,7 +34,7 @@ class AccuracyLoss:
     """99th percentile of these largest changes."""
 
     def within(self, tolerances: Precisions) -> bool:
-        """Whether no number exceeds its tolerance."""
+        """True when no number exceeds its tolerance."""
         return (
             self.agreement >= tolerances.precision_agreement
             and self.mean_change <= tolerances.precision_mean_change
@@ -53,7 +53,7 @@ class Diversity:
 
     @property
     def enough(self) -> bool:
-        """Whether agreement on these texts means something."""
+        """True when the answers are diverse enough for agreement to mean something."""
         return (self.most_frequent is None or self.most_frequent <= MOST_FREQUENT) and self.spread >= MIN_SPREAD
 
 
@@ -100,7 +100,7 @@ def _scores(logits: Logits, function: FunctionName) -> Scores:
 
 
 def _is_order(scores: Scores, function: FunctionName) -> bool:
-    """Whether the answer is an order of the texts by one number, and not a label for each."""
+    """True when a model scores texts by one number, so that its answer is their order, not a label for each."""
     return function == "none" or scores.shape[1] == 1
 
 

@@ -27,7 +27,7 @@ class Measured:
     tokens_per_second: float
     load_seconds: float
     memory_bytes: int
-    """Memory that the process uses more with this engine than without."""
+    """Bytes of memory that the engine adds to the process."""
     loss: accuracy.AccuracyLoss
 
 

@@ -19,7 +19,7 @@ Compute = Callable[[Sequence[int]], Awaitable[list[Answer]]]
 
 
 class SharedStore(Protocol):
-    """Answers that several servers share. Its methods never raise, and `get` has a time limit."""
+    """A store of answers that several servers share. Its methods never raise, and `get` has a time limit."""
 
     async def open(self) -> None:
         """Connects, if that is possible at once."""
@@ -40,31 +40,31 @@ class SharedStore(Protocol):
 
 @dataclass(slots=True)
 class Lookup:
-    """A request in the cache: made once by `AnswerCache.look_up`, and passed along until it is answered."""
+    """The cache's view of one request: made by `AnswerCache.look_up`, and passed along until the reply."""
 
     request: ClassifyRequest
     scope: str
-    """Who may find its answers, where the cache keeps clients apart."""
+    """Group of callers that share answers, where the cache separates them (setting cache_scope)."""
     identity: Identity | None
-    """Of the model; None while it is not known, and then there are no keys."""
+    """Identity of the model; None while it is unknown, and then there are no keys."""
     keys: list[bytes]
-    """Of each text."""
+    """Cache key of each text."""
     answers: list[Answer | None]
-    """The cached ones, each in the place of its text."""
+    """Cached answer of each text, None where there is none."""
     reads_cache: bool
-    """Whether the request takes answers that it did not compute itself (`x-use-cache`)."""
+    """True when the request takes cached answers (`x-use-cache`)."""
     from_shared: int = 0
-    """How many of the answers come from the shared store."""
+    """Number of answers from the shared store."""
 
     @property
     def complete(self) -> bool:
-        """Whether there are texts, and every one has its answer."""
+        """True when there are texts and every one has its answer."""
         return bool(self.answers) and None not in self.answers
 
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """Answers that are being computed, and how many requests wait for them."""
+    """A computation of answers, and the number of requests that wait for it."""
 
     keys: list[bytes]
     task: "asyncio.Task[list[Answer]]"
@@ -73,14 +73,14 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:
-    """How much the cache holds in this process."""
+    """The size of the cache in this process."""
 
     answers: int
     bytes: int
     limit: int
     """Bytes; 0 = none are kept here."""
     shared: bool
-    """Whether there is a shared store behind it."""
+    """True when there is a shared store behind it."""
 
 
 class AnswerCache:
@@ -133,7 +133,7 @@ class AnswerCache:
         return [there[key] for key in lookup.keys]
 
     def use(self) -> CacheUse:
-        """How much it holds now."""
+        """The current size."""
         return CacheUse(self._memory.count, self._memory.used, self._memory.limit, self._shared is not None)
 
     async def close(self) -> None:
@@ -176,7 +176,7 @@ class AnswerCache:
         return answers
 
     async def _leave(self, pending: list[InFlight]) -> None:
-        """A request waits no longer; the last one to leave stops the computation, and waits for its end."""
+        """Removes a request from those that wait; the last one cancels the computation and waits for its end."""
         stopped = []
         for one in pending:
             one.waiting -= 1

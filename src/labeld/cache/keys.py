@@ -1,4 +1,4 @@
-"""Text and parameters -> cache key: everything that decides the answer, as bytes that nothing else has. Pure."""
+"""Text and parameters -> cache key: a hash of everything that decides the answer. Pure."""
 
 import hashlib
 from functools import lru_cache
@@ -12,14 +12,14 @@ WRITER = f"labeld {version('labeld')}, keys 1"
 
 
 class Identity(NamedTuple):
-    """A model as far as it decides answers: what they depend on beside the text and the parameters."""
+    """The properties of a model that decide its answers."""
 
     revision: str
     precision: str
     max_tokens: int
-    """Tokens of a text, which truncation keeps."""
+    """Tokens of a text that truncation keeps."""
     max_characters: int
-    """Characters of a text, which truncation keeps."""
+    """Characters of a text that are tokenised at most."""
 
 
 def answer_keys(identity: Identity, request: ClassifyRequest, scope: str) -> list[bytes]:

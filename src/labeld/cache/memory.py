@@ -1,4 +1,4 @@
-"""Answers in this process's memory: bounded in bytes, the least recently used leave first. Lives on one event loop."""
+"""Answers in this process's memory: an LRU cache bounded in bytes. Lives on one event loop."""
 
 import time
 from collections import OrderedDict
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from labeld.types import Answer
 
 OVERHEAD = 440
-"""Bytes that an entry takes beside its ranking: the key, the numbers, and Python's objects around them (measured)."""
+"""Measured bytes of an entry beside its ranking: the key, the numbers, and Python's objects around them."""
 
 
 class MemoryStore:
-    """Answers by key, each for `ttl` seconds; together with all around them they take at most `limit` bytes."""
+    """Answers by key, each kept for `ttl` seconds; all entries together take at most `limit` bytes."""
 
     def __init__(self, limit: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
@@ -22,11 +22,11 @@ class MemoryStore:
 
     @property
     def count(self) -> int:
-        """Answers that are kept, those that are too old included until somebody asks for them."""
+        """Number of answers; an expired one counts until it is looked up."""
         return len(self._entries)
 
     def get(self, key: bytes) -> Answer | None:
-        """The answer, if it is there and not too old."""
+        """The answer, or None if there is none or it has expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -38,7 +38,7 @@ class MemoryStore:
         return answer
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Stores an answer, in place of an older one; one that is larger than the whole store is not stored."""
+        """Stores or replaces an answer; one that is larger than the whole store is not stored."""
         if key in self._entries:
             self._drop(key)
         size = OVERHEAD + len(answer.encoded)

@@ -31,10 +31,10 @@ CONNECT_LIMIT = 2.0
 """Seconds to connect; no request waits for that, only the start of the server."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 """Seconds for which Redis is not asked after a failure, at first and at most; doubled by each failure in a row."""
-AT_ONCE = 512
-"""Look-ups, and answers to keep, of one exchange."""
+EXCHANGE_SIZE = 512
+"""Look-ups, and answers to store, of one exchange, at most."""
 MOST_WAITING = 4 * 1024 * 1024
-"""Bytes of answers that may wait to be kept; more are dropped."""
+"""Bytes of answers that may wait to be stored; more are dropped."""
 
 V = TypeVar("V")
 
@@ -43,7 +43,7 @@ class RedisStore:
     """The shared store of an AnswerCache. Lives on one event loop; `open` before use."""
 
     def __init__(self, url: str, secret: str, ttl: float) -> None:
-        """Raises SettingsError when the URL is none of Redis."""
+        """Raises SettingsError when the URL is not one of Redis."""
         self._url, self._secret, self._milliseconds = url, secret.encode(), max(1, round(ttl * 1000))
         self._client: Redis | None = None  # None in a pause
         self._connecting: asyncio.Task[None] | None = None
@@ -61,7 +61,7 @@ class RedisStore:
             ) from None
 
     async def open(self) -> None:
-        """Connects; a Redis that is not there is only worth a warning."""
+        """Connects; logs a warning when Redis cannot be reached."""
         await self._connect()
 
     async def get(self, keys: Iterable[bytes]) -> dict[bytes, Answer]:
@@ -97,7 +97,7 @@ class RedisStore:
             self._client = None
 
     def _reachable(self) -> bool:
-        """Whether to ask Redis; after a failure, and once the pause is over, this sends one to look."""
+        """True when Redis may be asked; after the pause that follows a failure, this starts a new connection."""
         if self._client is None and self._connecting is None and time.monotonic() >= self._ask_again_at:
             self._connecting = asyncio.create_task(self._connect())
         return self._client is not None
@@ -128,7 +128,7 @@ class RedisStore:
                 await _end(client)
 
     async def _exchange(self, client: Redis) -> None:
-        """Exchanges what waits, and what comes meanwhile, until nothing does or Redis has failed."""
+        """Exchanges everything that waits, newcomers included, until nothing is left or Redis has failed."""
         lookups: dict[bytes, asyncio.Future[Answer | None]] = {}
         try:
             while self._lookups or self._keeps:
@@ -171,7 +171,7 @@ class RedisStore:
         self._refuses = refusal is not None
 
     def _give_up(self, lookups: dict[bytes, "asyncio.Future[Answer | None]"]) -> None:
-        """Requests that wait go on without it."""
+        """Resolves look-ups without an answer, so that their requests go on."""
         for future in (*lookups.values(), *self._lookups.values()):
             if not future.done():
                 future.set_result(None)
@@ -196,8 +196,8 @@ def _name(key: bytes) -> str:
 
 
 def _take(waiting: dict[bytes, V]) -> dict[bytes, V]:
-    """Takes the first few out of what waits."""
-    return {key: waiting.pop(key) for key in list(islice(waiting, AT_ONCE))}
+    """Removes and returns the oldest waiting entries, at most EXCHANGE_SIZE."""
+    return {key: waiting.pop(key) for key in list(islice(waiting, EXCHANGE_SIZE))}
 
 
 async def _end(client: Redis) -> None:

@@ -1,4 +1,4 @@
-"""Answer <-> the signed bytes that Redis keeps; what is read from there counts only if its signature is right. Pure."""
+"""Answer <-> the signed bytes that Redis keeps; bytes with a wrong signature are ignored. Pure."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""A model folder's weights by name, whichever of the four forms they have, without executing or copying anything."""
+"""A model folder's weights by name, in any of the four forms, without executing or copying anything."""
 
 import logging
 import math
@@ -18,14 +18,14 @@ from labeld.errors import FolderError
 _log = logging.getLogger(__name__)
 
 OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-"""Names of 2018, and what transformers makes of them (`legacy` in its conversion_mapping.py)."""
+"""Tensor names of 2018 and the present ones (`legacy` in transformers' conversion_mapping.py)."""
 
 BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.", "electra.", "model.")
 """Prefixes that transformers adds to a tensor's name, or takes off, where that makes it one that it needs:
 `base_model_prefix` of the architectures (`rename_source_key` in its core_model_loading.py)."""
 
 HARMLESS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
-"""Names of tensors that no model reads but old versions of transformers stored."""
+"""Matches names of tensors that old versions of transformers stored and no model reads."""
 
 NAMED_EXTRAS = 5
 """Extra tensors that the warning names, at most."""
@@ -92,7 +92,7 @@ class Checkpoint:
         return sorted(set(self._tensors) - self._taken)
 
     def warn_of_unused(self) -> None:
-        """Logs one warning that names tensors which were never taken: the config may be another model's."""
+        """Logs one warning that names the tensors which were never taken: config.json may belong to another model."""
         self.warn_of_extra(self.unused())
 
     def warn_of_extra(self, names: Sequence[str]) -> None:

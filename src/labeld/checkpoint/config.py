@@ -1,4 +1,4 @@
-"""config.json -> what labeld needs to know of a model: its architecture, its labels and what its logits mean."""
+"""config.json -> a model's architecture, its labels, and the meaning of its logits."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from labeld.errors import FolderError
 from labeld.types import FunctionName
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
-"""Those that transformers goes by."""
+"""The values of problem_type that transformers knows."""
 
 LABEL_LIMIT = 100_000
 """Labels of a model, at most; more is a broken or hostile file."""
@@ -26,9 +26,9 @@ class ModelConfig:
     architecture: str
     """Class name of transformers, such as `BertForSequenceClassification`."""
     labels: tuple[str, ...]
-    """In id order."""
+    """Labels in the order of their ids."""
     default_function: FunctionName
-    """How logits become scores when the request does not say (contract section 5)."""
+    """The function from logits to scores when the request names none (contract section 5)."""
     raw: dict[str, Any]
     """The whole of it, by the names and with the defaults of transformers' config class, where labeld knows that."""
     remarks: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class ModelConfig:
 
     @property
     def token_types(self) -> int | None:
-        """Token types that it tells apart: theirs are below it. None where they make no difference."""
+        """Number of token types; None where the model has none. Raises FolderError as `integer`."""
         count = self.raw.get("type_vocab_size")
         return count if type(count) is int and count > 0 else None
 
@@ -144,7 +144,7 @@ def _label(value: Any) -> str:
 
 
 def _default_function(stated: dict[str, Any], labels: int) -> FunctionName:
-    """Contract section 5: regression beats one label, one label beats softmax; other problem types say nothing."""
+    """The rule of contract section 5: regression, then one label, then softmax; other problem types are ignored."""
     problem_type = stated.get("problem_type")
     if problem_type == "single_label_classification" and labels == 1:
         raise FolderError("config.json: problem_type single_label_classification needs more than one label.")

@@ -1,4 +1,4 @@
-"""The files of a model folder that decide its answers, by the names of transformers. All others are left alone."""
+"""The files of a model folder that decide its answers, by transformers' names. All others are ignored."""
 
 CONFIG = "config.json"
 
@@ -7,7 +7,7 @@ TOKENIZER = (
     *("vocab.txt", "vocab.json", "merges.txt"),
     *("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "spm.model"),
 )
-"""Every file from which a tokenizer is made."""
+"""The files from which tokenizers are made."""
 
 WEIGHTS = (
     "model.safetensors",
@@ -15,12 +15,12 @@ WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-"""The forms of weights, each by the file that says so, in transformers' order: the first that is there counts."""
+"""The file that identifies each form of weights, in transformers' order: the first one present is used."""
 
 INDEX_SUFFIX = ".index.json"
-"""Of the files that name the shards of weights."""
+"""Suffix of the files that name the shards of weights."""
 
 
 def may_count(name: str) -> bool:
-    """Whether a file of this name can decide the answers: shards have any name with the suffix of weights."""
+    """True when a file of this name can decide the answers; shards have any name with the suffix of weights."""
     return name in (CONFIG, *TOKENIZER, *WEIGHTS) or name.endswith((".safetensors", ".bin"))

@@ -22,7 +22,7 @@ from labeld.errors import FolderError
 
 FloatArray = NDArray[np.float32]
 WeightArray = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.uint16]
-"""A weight as its file has it; uint16 are the bits of bfloat16."""
+"""A weight in its storage type; uint16 holds the bits of bfloat16."""
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
@@ -42,7 +42,7 @@ LFS_POINTER = b"version https://git-lfs"
 
 
 class MappedFile:
-    """One weight file, of which only what is looked at becomes resident.
+    """One mapped weight file, of which only pages that are read become resident.
 
     Raises FolderError naming the file when it is missing, no plain file, empty, or a Git LFS pointer.
     """
@@ -139,12 +139,12 @@ def in_order(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def all_counts(*numel: object) -> bool:
-    """Whether all are whole numbers from 0 on that 63 bits hold."""
+    """True when all are whole numbers from 0 on that fit into 63 bits."""
     return all(type(number) is int and 0 <= number < LARGEST_NUMBER for number in numel)
 
 
 def shown(name: object) -> str:
-    """A name out of a file as a sentence may show it: short, and nothing invisible in it."""
+    """A name from a file, cut and escaped for a sentence."""
     text = str(name) if isinstance(name, str | int) else type(name).__name__
     return text if text.isprintable() and len(text) <= 100 else ascii(text[:60])
 

@@ -14,7 +14,7 @@ from labeld.types import Text
 
 NAME = "README.md"
 HEAD_BYTES = 64 * 1024
-"""The card's head must end within so many."""
+"""Bytes within which the card's front matter must end."""
 EXAMPLES, EXAMPLE_CHARACTERS = 8, 1000
 LANGUAGES = 200
 HEAD = re.compile(rb"\A(?:\xef\xbb\xbf)?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
@@ -23,16 +23,16 @@ LANGUAGE = re.compile(r"[A-Za-z]{2,12}(?:-[A-Za-z0-9]{1,8})*")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The head of a README.md, as far as it is used. Every part may be missing."""
+    """The used parts of a README.md's front matter. Every part may be missing."""
 
     languages: tuple[str, ...] = ()
-    """Codes, as the card has them."""
+    """Language codes, as the card spells them."""
     examples: tuple[Text, ...] = ()
-    """Of the key `widget`: texts to try (contract section 9.1)."""
+    """Texts to try, from the key `widget` (contract section 9.1)."""
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a folder; an empty one when there is none, or none that can be understood."""
+    """The card of a folder; an empty one when there is none or it cannot be parsed."""
     path = folder / NAME
     try:
         state = path.stat()
@@ -70,7 +70,7 @@ def _examples(said: dict[Any, Any]) -> Iterator[Text]:
 
 
 def _example(value: Any) -> str | None:
-    """A text without halves of surrogate pairs, which no request may have."""
+    """A text of the card; None if it has half a surrogate pair, which no request may have."""
     if not isinstance(value, str) or len(value) > EXAMPLE_CHARACTERS:
         return None
     with suppress(UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""Files of a model folder, opened so that no kind of file can hold the reader up.
+"""Regular files of a model folder, opened so that no special file can block the reader.
 
 Everything that reads a folder goes through here: a folder may hold named pipes and devices, which would block `open` or
 never end, and files of any size.

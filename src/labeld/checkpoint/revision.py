@@ -1,8 +1,8 @@
-"""The revision of a local model folder: 40 hex digits over the names, sizes and contents of the files that count.
+"""The revision of a local model folder: 40 hex digits over the names, sizes and contents of the relevant files.
 
 Those are config.json, the tokenizer's files and the weights in the form that is read: a README or a file left behind
 by a training is not hashed and changes nothing (docs/internals/decisions/0021-revision-of-a-folder.md). Hashing a large
-model takes a while, so a file's hash is remembered by (device, inode, size, modification time).
+model takes a while, so a file's hash is cached by (device, inode, size, modification time).
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from labeld.system.json_file import read_object, replace_object
 FolderState = tuple[tuple[str, int, int, int, int], ...]
 """Name, device, inode, size and modification time in nanoseconds of each plain file that may count, by name."""
 
-MEMORY_FILE = "file-hashes.json"
-REMEMBER_FROM = 1024 * 1024
-"""Bytes of a file from which its hash is worth remembering."""
+HASHES_FILE = "file-hashes.json"
+CACHE_FROM = 1024 * 1024
+"""Bytes of a file from which on its hash is cached."""
 
 
 def folder_revision(folder: Path, cache_dir: Path) -> str:
@@ -31,13 +31,13 @@ def folder_revision(folder: Path, cache_dir: Path) -> str:
 
     Raises FolderError naming the file that cannot be read.
     """
-    memory = _Memory(cache_dir / MEMORY_FILE)
+    hashes = _HashCache(cache_dir / HASHES_FILE)
     digest = hashlib.sha256()
     small = [name for name in (CONFIG, *TOKENIZER) if (folder / name).is_file()]
     for name in sorted({*small, *weight_files(folder)}):
-        size, content = memory.content_hash(folder / name)
+        size, content = hashes.content_hash(folder / name)
         digest.update(f"{name}\0{size}\0{content}\n".encode())
-    memory.save()
+    hashes.save()
     return digest.hexdigest()[:40]
 
 
@@ -49,15 +49,15 @@ def folder_state(folder: Path) -> FolderState:
 
 
 def _states(entry: os.DirEntry[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """The one of a plain file; none of a folder, a pipe, or a link that leads nowhere."""
+    """The state of a plain file; nothing for a folder, a pipe, or a broken link."""
     with suppress(OSError):
         status = entry.stat()
         if stat.S_ISREG(status.st_mode):
             yield entry.name, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class _Memory:
-    """Hashes of large files seen before. Losing it costs time only, so an unreadable or unwritable one is no error."""
+class _HashCache:
+    """Cached hashes of large files. Losing it costs time only, so an unreadable or unwritable one is no error."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -75,12 +75,12 @@ class _Memory:
                 result = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
                 raise FolderError(f"{path.name} cannot be read: {error.strerror}.") from None
-        if status.st_size >= REMEMBER_FROM:
+        if status.st_size >= CACHE_FROM:
             self._hashes[key] = result
             self._changed = True
         return status.st_size, result
 
     def save(self) -> None:
-        """Writes what was learned."""
+        """Writes the cache."""
         if self._changed:
             replace_object(self._path, self._hashes)

@@ -21,7 +21,7 @@ DTYPES = {
     "U8": ("uint8", 1),
     "BOOL": ("bool", 1),
 }
-"""The format's names of storage types -> our names and bytes of an element; of others only the place is checked."""
+"""The format's names of storage types -> our names and bytes of an element; others are only checked for position."""
 
 HEADER_LIMIT = 10_000_000
 """Bytes of JSON header, at most. The format allows ten times as many; a model of 1,000 tensors has 0.1 million."""

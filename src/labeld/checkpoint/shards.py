@@ -1,4 +1,4 @@
-"""Which form a folder's weights have, and the index that says in which files they lie where there are several."""
+"""The form of a folder's weights, and the index of their shards where there are several."""
 
 import re
 from pathlib import Path
@@ -12,11 +12,11 @@ INDEX_LIMIT = 10_000_000
 """Bytes of an index, at most; one of 1,000 tensors has 0.1 million."""
 
 SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
-"""A plain name, of which no path can be made."""
+"""Matches a file name that cannot be a path."""
 
 
 def weights_form(folder: Path) -> str:
-    """The first of `WEIGHTS` that is there; raises FolderError when none is."""
+    """The first of `WEIGHTS` that is present; raises FolderError when none is."""
     try:
         found = next((name for name in WEIGHTS if (folder / name).exists()), None)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A file without a name, for weights that are widened to float32: unlike other memory, its pages can be given back.
+"""An unlinked temporary file for weights that are widened to float32: unlike anonymous memory, it can be dropped.
 
 OpenVINO keeps what it is given beside its own layout of it, to make other layouts later. Of a file in float32 that is
 the mapped file, whose pages go; of one in 16 bits it is a widened copy, which made a model take twice its size.
@@ -15,7 +15,7 @@ from labeld.checkpoint.mapped_file import FloatArray
 
 
 class SpillFile:
-    """Arrays on disk for as long as this lives. Raises OSError when the folder cannot be written or is full."""
+    """Arrays on disk for the lifetime of this object. Raises OSError when the folder is full or cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ SHARING_LIMIT = 4
 tied to its embeddings has less than 2, a small file that means to fill the memory has thousands."""
 
 StorageSlice = Callable[[Storage], int]
-"""First byte of a storage, once it is certain that the file has all of it."""
+"""Gives the first byte of a storage, after checking that the file has all of it."""
 
 
 def read_torch(file: MappedFile) -> dict[str, StoredTensor]:
@@ -120,7 +120,7 @@ def _storages_of(file: MappedFile, state: object) -> list[Storage]:
 
 
 def _all_tensors(state: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Those of the state_dict, and those inside its other entries, whose storages lie in the file as well."""
+    """All tensors of the state_dict and of its nested entries, whose storages lie in the file as well."""
     for name, entry in state.items():
         inside, visited = [entry], {id(entry)}
         while inside:
@@ -135,7 +135,7 @@ def _all_tensors(state: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _tensors(file: MappedFile, state: Any, place: StorageSlice) -> dict[str, StoredTensor]:
-    """Those of the state_dict. Its other entries, such as the number of an epoch, are left out as in transformers."""
+    """The tensors of the state_dict. Its other entries, such as an epoch's number, are ignored as in transformers."""
     begins = {storage.key: place(storage) for storage in _storages_of(file, state)}
     found = {name: entry for name, entry in state.items() if type(entry) is Tensor}
     tensors = {name: _tensor(file, name, tensor, begins[tensor.storage.key]) for name, tensor in found.items()}
@@ -146,7 +146,7 @@ def _tensors(file: MappedFile, state: Any, place: StorageSlice) -> dict[str, Sto
 
 
 def _tensor(file: MappedFile, name: str, tensor: Tensor, begin: int) -> StoredTensor:
-    """The window, which must lie inside its storage (or the part of it that the file says is meant)."""
+    """The tensor, which must lie inside its storage, or inside the part of it that the file names."""
     storage, shape, strides = tensor.storage, tensor.shape, tensor.strides
     view: tuple[Any, ...] = storage.view if storage.view and len(storage.view) == 2 else (0, storage.count)
     view_offset, count = view

@@ -55,7 +55,7 @@ class Storage:
     count: object
     """Elements of the whole storage."""
     view: tuple[Any, ...] | None
-    """Offset and count of the part that is meant, in files of 2017."""
+    """Offset and count of a view into the storage, in files of 2017."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +128,7 @@ class _Machine:
         self.stack.append(value)
 
     def items(self) -> list[Any]:
-        """Everything above the last mark, which goes too."""
+        """Pops everything above the last mark, and the mark."""
         at = len(self.stack) - 1
         while self.stack[at] is not _MARK:
             at -= 1
@@ -149,7 +149,7 @@ class _Machine:
     def text(self, size: int) -> None:
         self.push(self.take(size).decode())
 
-    def remember(self, index: int) -> None:
+    def memoize(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
 
     def append(self, items: list[Any]) -> None:
@@ -273,8 +273,8 @@ _INSTRUCTIONS: dict[int, Callable[[_Machine], None]] = {
         "u": lambda machine: machine.set_items(machine.items()),
         "h": lambda machine: machine.push(machine.memo[machine.number(1)]),
         "j": lambda machine: machine.push(machine.memo[machine.number(4)]),
-        "q": lambda machine: machine.remember(machine.number(1)),
-        "r": lambda machine: machine.remember(machine.number(4)),
+        "q": lambda machine: machine.memoize(machine.number(1)),
+        "r": lambda machine: machine.memoize(machine.number(4)),
     }.items()
 }
 """The instructions of protocol 2, the one that torch writes; U and T are the strings of Python 2."""

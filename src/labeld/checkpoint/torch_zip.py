@@ -20,7 +20,7 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENCRYPTED = 0x2041
 """Bits of the flags: encrypted, strongly encrypted, directory encrypted."""
 _LATER = 0xFFFFFFFF
-"""The number stands in the zip64 field instead."""
+"""Value that refers to the zip64 field instead."""
 
 
 def zip_entries(file: MappedFile) -> dict[str, tuple[int, int]]:

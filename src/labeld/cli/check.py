@@ -19,9 +19,9 @@ from labeld.types import Precision
 LABELS_SHOWN = 12
 
 
-def check_model(model: str, place: ModelLocation, settings: Settings, *, as_json: bool) -> None:
+def check_model(model: str, location: ModelLocation, settings: Settings, *, as_json: bool) -> None:
     """Tries every precision of a model and prints what was found; raises LabeldError when it cannot be loaded."""
-    read = ModelFolder(place.folder, load_options(settings), place.commit)
+    read = ModelFolder(location.folder, load_options(settings), location.commit)
     found = _try(model, read)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))  # noqa: T201
@@ -30,7 +30,7 @@ def check_model(model: str, place: ModelLocation, settings: Settings, *, as_json
 
 
 def _try(model: str, read: ModelFolder) -> dict[str, Any]:
-    """Facts of the model, and of each precision, as `--json` prints them."""
+    """Metadata of the model and measurements of each precision, as `--json` prints them."""
     max_tokens = 0
     columns = (TextColumn("{task.description:>8}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -65,7 +65,7 @@ def _print(found: dict[str, Any]) -> None:
     console = Console()
     labels = found["labels"]
     named = ", ".join(labels[:LABELS_SHOWN]) + (", …" if len(labels) > LABELS_SHOWN else "")
-    facts = Table.grid(padding=(0, 2))
+    summary = Table.grid(padding=(0, 2))
     for name, value in (
         ("model", found["model"]),
         ("revision", found["revision"]),
@@ -74,8 +74,8 @@ def _print(found: dict[str, Any]) -> None:
         ("scores", found["function_to_apply"]),
         ("tokens", f"at most {found['max_input_length']} per text"),
     ):
-        facts.add_row(name, value)
-    console.print(facts, markup=False)
+        summary.add_row(name, value)
+    console.print(summary, markup=False)
     table = Table("precision", "load s", "MB", "tokens/s", "agreement", "mean change", "p99 change")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -50,7 +50,7 @@ def run() -> None:
 
 
 def _any_token(access: Access) -> bool:
-    """Whether a key was ever made; also when the database is away, because then the server lets nobody in."""
+    """True when an access token was ever made, or when the database is unavailable: then the server lets nobody in."""
     location = locate(access.tokens_db)
     if not location.made():
         return False
@@ -126,7 +126,7 @@ def serve(
 
 @contextmanager
 def _workers_folder(workers: int) -> Iterator[Path | None]:
-    """A folder that several workers share until the server ends; None where there is one worker only."""
+    """A folder that several workers share until the server ends; None for a single worker."""
     if workers == 1:
         yield None
         return

@@ -1,4 +1,4 @@
-"""`labeld models`: which models are here, what they are, and getting and removing those of the Hub."""
+"""`labeld models`: list, check and verify models, and download and remove those of the Hub."""
 
 import json
 import threading
@@ -35,15 +35,15 @@ def pull(
     as_json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Download a model into the store, or bring it up to date; goes on where an earlier download was cut."""
+    """Download a model into the store, or update it; an interrupted download is resumed."""
     from labeld.service.build import open_resolver  # noqa: PLC0415  # loads the engine
 
     resolver = open_resolver(load(flags), "any")
     with _bar(model, shown=not as_json) as progress:
-        place = resolver.pull(model, progress)
+        location = resolver.pull(model, progress)
     resolver.close()
-    payload = {"model_id": model.partition("@")[0], "revision": place.commit, "folder": str(place.folder)}
-    typer.echo(json.dumps(payload) if as_json else f"{model} is in the store, at {place.commit}.")
+    payload = {"model_id": model.partition("@")[0], "revision": location.commit, "folder": str(location.folder)}
+    typer.echo(json.dumps(payload) if as_json else f"{model} is in the store, at {location.commit}.")
 
 
 @models.command()
@@ -54,7 +54,7 @@ def check(
     as_json: AsJson = False,
     **flags: Any,
 ) -> None:
-    """Load a model in each precision: what it is, how fast, how large, and what the faster ones cost.
+    """Load a model in each precision; show its metadata, speed, size, and the accuracy loss of the faster ones.
 
     An id that is in no folder is downloaded, as by `pull`. The choice is kept: with precision auto a server then
     starts without a trial of its own.
@@ -70,8 +70,8 @@ def check(
     with closing(open_resolver(chosen, "any")) as resolver:
         found = resolver.find(model)
         with _bar(found.model_id, shown=not as_json) as progress:
-            place = resolver.open(found, progress)
-        check_model(found.model_id, place, chosen, as_json=as_json)
+            location = resolver.open(found, progress)
+        check_model(found.model_id, location, chosen, as_json=as_json)
 
 
 @models.command()

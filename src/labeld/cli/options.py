@@ -39,7 +39,7 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
 
 
 def _default(value: object) -> str:
-    """The beginning of a help text's parenthesis; empty where the text itself says what happens without the setting."""
+    """The default value at the beginning of a help text's parenthesis; empty where the text itself states it."""
     if value is None or value == ():
         return ""
     return f"default {'on' if value is True else 'off' if value is False else value}; "

@@ -1,4 +1,4 @@
-"""Answers that others have published for a model, and how near to them ours must be."""
+"""Published scores of models, and the tolerance within which ours must agree."""
 
 import json
 import math
@@ -28,11 +28,11 @@ class ReferenceScore:
     text: Text
     parameters: Parameters
     scores: Mapping[str, Decimal]
-    """Of some or all of the labels, with the digits that were published."""
+    """Scores of some or all labels, with the digits that were published."""
 
 
 def tolerance(published: Decimal) -> float:
-    """How far a score may be from the published one: half a unit of its last digit, and what float32 may change."""
+    """The tolerance of a published score: half a unit of its last digit, plus FLOAT32."""
     return float(Decimal(5).scaleb(int(published.as_tuple().exponent) - 1)) + FLOAT32 * max(1.0, abs(float(published)))
 
 

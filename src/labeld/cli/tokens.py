@@ -1,4 +1,4 @@
-"""`labeld tokens`: access tokens on the command line, made, seen, revoked and renewed; a running server follows."""
+"""`labeld tokens`: create, list, revoke and rotate access tokens; a running server follows."""
 
 import json
 import time
@@ -66,15 +66,15 @@ def create(  # noqa: PLR0913  # one per flag
     """
     now = time.time()
     end = None if expires is None else read_expiry(expires, now)
-    wanted = NewToken(name, role, tuple(model or ()), end, per_minute).validate(now)
+    new = NewToken(name, role, tuple(model or ()), end, per_minute).validate(now)
     with _store(flags) as store:
-        _tell_token(*store.create(wanted), as_json=as_json)
+        _tell_token(*store.create(new), as_json=as_json)
 
 
 @tokens.command(name="list")
 @with_settings(Access)
 def show(*, as_json: AsJson = False, **flags: Any) -> None:
-    """Show all access tokens, the newest first: what each may do, until when, and when it was last used.
+    """List all access tokens, newest first, with their rights, expiry and last use.
 
     The tokens themselves cannot be shown: they are not kept.
     """
@@ -83,7 +83,7 @@ def show(*, as_json: AsJson = False, **flags: Any) -> None:
         with _store(flags) as store:
             found = store.everything()
     if as_json:
-        typer.echo(json.dumps([_facts(access_token) for access_token in found], ensure_ascii=False, indent=2))
+        typer.echo(json.dumps([_metadata(access_token) for access_token in found], ensure_ascii=False, indent=2))
     elif found:
         _print(found)
     else:
@@ -93,14 +93,14 @@ def show(*, as_json: AsJson = False, **flags: Any) -> None:
 @tokens.command()
 @with_settings(Access)
 def revoke(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
-    """End an access token, for good: every server refuses it within 2 seconds.
+    """Revoke an access token for good: every server refuses it within 2 seconds.
 
     Revoking the last one does not open the server to everybody again.
     """
     with _store(flags) as store:
         access_token = store.revoke(token_id)
     typer.echo(
-        json.dumps(_facts(access_token), ensure_ascii=False)
+        json.dumps(_metadata(access_token), ensure_ascii=False)
         if as_json
         else f"Revoked {access_token.name}, {access_token.token_id}."
     )
@@ -109,7 +109,7 @@ def revoke(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
 @tokens.command()
 @with_settings(Access)
 def rotate(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
-    """Give an access token new characters and print them, this once; the old ones count no longer.
+    """Replace the text of an access token and print the new one, this once; the old one becomes invalid.
 
     Its name, role, models, expiry and limit stay. Nothing else goes to standard output, as with create.
     """
@@ -134,9 +134,9 @@ def _store(flags: dict[str, Any]) -> "Iterator[TokenStore]":
 
 
 def _tell_token(access_token: AccessToken, token: str, *, as_json: bool) -> None:
-    """The token alone on standard output; what a person should know goes to the other one."""
+    """Prints the token by itself on standard output, and the notice for a person on standard error."""
     if as_json:
-        typer.echo(json.dumps({"token": token, **_facts(access_token)}, ensure_ascii=False))
+        typer.echo(json.dumps({"token": token, **_metadata(access_token)}, ensure_ascii=False))
         return
     typer.echo(token)
     typer.echo(
@@ -144,7 +144,7 @@ def _tell_token(access_token: AccessToken, token: str, *, as_json: bool) -> None
     )
 
 
-def _facts(access_token: AccessToken) -> dict[str, Any]:
+def _metadata(access_token: AccessToken) -> dict[str, Any]:
     """An access token as `--json` prints it."""
     return {
         "id": access_token.token_id,

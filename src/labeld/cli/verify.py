@@ -1,4 +1,4 @@
-"""`labeld models verify`: published answers against ours, on the real checkpoints.
+"""`labeld models verify`: compares our scores with published ones, on the real checkpoints.
 
 What could not be compared never counts as passed: it has an outcome and an exit code of its own.
 """
@@ -43,7 +43,7 @@ NO_TERMINAL = 200
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One published score and ours."""
+    """A published score beside ours."""
 
     model: str
     text: str
@@ -68,12 +68,12 @@ class Verified:
     """None when there was nothing to compare with."""
     source: Literal["the Hub", "a folder"] | None
     reason: str | None
-    """Why there was nothing to compare with."""
+    """The reason for which nothing was compared; None if it was."""
     comparisons: tuple[Comparison, ...]
 
 
 def verify_models(ids: Sequence[str], answers: Path, settings: Settings, *, as_json: bool) -> int:
-    """Compares the answers in this file, of all models or of these, with ours; prints what was found; the exit code."""
+    """Compares the file's scores, of all models or of these, with ours; prints the result and returns the exit code."""
     found = _verify_each(_chosen(read_reference_scores(answers), ids), settings)
     outcomes = [one.outcome for model in found for one in model.comparisons]
     passed, failed, not_reached = outcomes.count("PASS"), outcomes.count("FAIL"), outcomes.count("NOT REACHED")
@@ -98,7 +98,7 @@ def _chosen(known: Sequence[ReferenceScore], ids: Sequence[str]) -> dict[str, li
 
 
 def _verify_each(chosen: dict[str, list[ReferenceScore]], settings: Settings) -> list[Verified]:
-    """One model in memory at a time, in float32 whatever the settings say: that is what was published."""
+    """Results of each model, one in memory at a time, in float32 whatever the settings say, as published scores are."""
     options = replace(load_options(settings), precisions=AskedPrecisions("float32"))
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     found = []
@@ -121,17 +121,17 @@ def _verify(
     model_id: str, answers: Sequence[ReferenceScore], resolver: Resolver, options: LoadOptions, on_bytes: OnBytes
 ) -> Verified:
     try:
-        place = resolver.fetch(model_id, on_bytes)
+        location = resolver.fetch(model_id, on_bytes)
     except ModelBrokenError as error:
         return _nothing(model_id, answers, error, "FAIL")
     except LabeldError as error:
         return _nothing(model_id, answers, error, "NOT REACHED")
     try:
-        return _compare(model_id, answers, place, options)
+        return _compare(model_id, answers, location, options)
     except LabeldError as error:
         return _nothing(model_id, answers, error, "FAIL")
     finally:
-        resolver.release(place)
+        resolver.release(location)
 
 
 def _nothing(model_id: str, answers: Sequence[ReferenceScore], error: LabeldError, outcome: Outcome) -> Verified:
@@ -139,24 +139,26 @@ def _nothing(model_id: str, answers: Sequence[ReferenceScore], error: LabeldErro
     return Verified(model_id, None, None, error.sentence(Interface.COMMAND_LINE), tuple(rows))
 
 
-def _compare(model_id: str, answers: Sequence[ReferenceScore], place: ModelLocation, options: LoadOptions) -> Verified:
-    model: Model = named(model_id, load_model, model_id, place.folder, options, place.commit)
+def _compare(
+    model_id: str, answers: Sequence[ReferenceScore], location: ModelLocation, options: LoadOptions
+) -> Verified:
+    model: Model = named(model_id, load_model, model_id, location.folder, options, location.commit)
     try:
         rows = tuple(row for answer in answers for row in _rows(answer, _scores(model, answer), "FAIL"))
     finally:
         model.engine.close()
-    return Verified(model_id, model.revision, "a folder" if place.commit is None else "the Hub", None, rows)
+    return Verified(model_id, model.revision, "a folder" if location.commit is None else "the Hub", None, rows)
 
 
 def _scores(model: Model, answer: ReferenceScore) -> dict[str, float]:
-    """Our score of each label; upper and lower case have changed in published configs, and do not tell labels apart."""
+    """Our score by lower-cased label, since the case of labels has changed in published configs."""
     (logits,) = model.engine.run(model.encoder.encode([answer.text], answer.parameters))
     function = answer.parameters.function_to_apply or model.config.default_function
     return {label.casefold(): score for label, score in rank(logits, model.config.labels, function, None)}
 
 
 def _rows(answer: ReferenceScore, scores: dict[str, float], without: Outcome) -> list[Comparison]:
-    """A row for each published score; `without` is the outcome where we have none."""
+    """A comparison for each published score; `without` is its outcome where we have none."""
     (text, pair), function = answer.text, answer.parameters.function_to_apply
     rows = []
     for label, published in answer.scores.items():

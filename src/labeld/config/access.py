@@ -1,4 +1,4 @@
-"""The settings of who may use the server: access tokens, and names and origins of web pages."""
+"""The settings of access control: access tokens, accepted Host names, and origins of web pages."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from labeld.config.fields import setting
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may use the server."""
+    """Access tokens."""
 
     tokens_db: str | None = setting(
         None,

@@ -69,7 +69,7 @@ def load(
 
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each variable that is named like a setting's and is none, with the nearest one that is."""
+    """A warning for each LABELD_ variable that is not a setting's, with the most similar name that is."""
     environ = os.environ if environ is None else environ
     known = [variable(one.name) for _, one, _ in every_setting()]
     sentences = []

@@ -25,14 +25,14 @@ class Listen:
     uds: Path | None = setting(
         None, "Unix socket to listen on instead of host and port; its owner and its group may connect."
     )
-    workers: int = setting(1, "Processes, each with its own copy of the models; one that dies is replaced.", minimum=1)
+    workers: int = setting(1, "Worker processes, each with its own models; one that dies is replaced.", minimum=1)
     allow_anonymous: bool = setting(
         False, "Listen on an address other than loopback although anybody who reaches it may use the models."
     )
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the address; over a Unix socket nobody else can."""
+        """True when only this machine can reach the address, as it is with a Unix socket."""
         if self.uds:
             return True
         try:
@@ -81,7 +81,7 @@ class Residency:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """How the CPU is used."""
+    """Threads, streams and batch sizes of the CPU."""
 
     threads: int = setting(0, "CPU threads that compute, in all; 0 = the cores this process may use.", minimum=0)
     streams: int = setting(
@@ -118,7 +118,7 @@ class Precisions:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How much may wait, and for how long."""
+    """Limits of the queues, and times of a drain."""
 
     max_in_flight: int = setting(512, "Requests in flight; one more is refused with 429.", minimum=1)
     queue_seconds: float = setting(
@@ -127,7 +127,7 @@ class Queue:
         minimum=0.1,
     )
     queue_timeout: float = setting(
-        10.0, "Seconds a text may wait, plus twice the time its request needs by itself; then 429.", minimum=0.1
+        10.0, "Seconds a text may wait, plus twice the computing time of its request; then 429.", minimum=0.1
     )
     drain_timeout: float = setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.", minimum=0)
     drain_delay: float = setting(0.0, "Seconds after SIGTERM in which only /ready is 503; then the drain.", minimum=0)
@@ -154,7 +154,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """Logs."""
+    """Format and content of the log."""
 
     log_format: Literal["text", "json"] = setting(
         "text", "text: warnings, for people; json: JSON lines, with one for each request."

@@ -26,7 +26,7 @@ class Engine(Protocol):
     max_concurrent_batches: int
     """Batches that one stream runs at the same time, at most."""
     pipelined: bool
-    """Whether a stream may hand over one batch more than that, which begins the moment another one ends."""
+    """True when a stream may hand over one batch more than that, which begins the moment another one ends."""
 
     def run(self, texts: Sequence[EncodedText]) -> Logits:
         """Logits of the texts, in their order, computed with all threads of the stream. The caller owns the array.
@@ -36,7 +36,7 @@ class Engine(Protocol):
         ...
 
     def run_concurrently(self, texts: Sequence[EncodedText]) -> Logits:
-        """As `run`, with the stream's share of threads for one of `max_concurrent_batches` batches.
+        """Logits as from `run`, computed with one share of the stream's threads while other batches run on the rest.
 
         Gives more batches per second than `run` while several are in flight, and a later answer to each. It is `run`
         where `max_concurrent_batches` is 1.

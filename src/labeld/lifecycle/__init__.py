@@ -1,1 +1,1 @@
-"""Models come and go: loading, leases, eviction, back-off."""
+"""The life of models: loading, leases, eviction, back-off."""

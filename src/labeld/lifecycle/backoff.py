@@ -1,4 +1,4 @@
-"""Failed loads, and until when they are not tried again. Lives on one event loop, whose clock it uses."""
+"""Exponential back-off after failed loads. Lives on one event loop, whose clock it uses."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from labeld.system.tracebacks import drop_tracebacks
 
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 60.0
-"""Seconds for which a failure is the answer at first, and at most; doubled by each failure in a row."""
+"""Seconds before another try, at first and at most; doubled by each failure in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why something failed, how often in a row, and until when it is not tried again."""
+    """The last error, the number of failures in a row, and the time of the next try."""
 
     error: Exception
     times: int
@@ -19,13 +19,13 @@ class Failure:
 
 
 class Backoff:
-    """The failures by model id; bounded, because those that are long over are dropped."""
+    """Failures by model id; bounded, because those that ended long ago are dropped."""
 
     def __init__(self) -> None:
         self._failures: dict[str, Failure] = {}
 
     def record(self, model_id: str, error: Exception) -> None:
-        """Keeps a failure for twice as long as the one before it, without what its traceback holds."""
+        """Keeps a failure for twice as long as the one before it, without its traceback."""
         drop_tracebacks(error)
         now = asyncio.get_running_loop().time()
         times = self._failures[model_id].times + 1 if model_id in self._failures else 1
@@ -38,6 +38,6 @@ class Backoff:
         self._failures.pop(model_id, None)
 
     def current(self, model_id: str) -> Exception | None:
-        """The last failure of a model, for as long as it is not tried again."""
+        """The last failure of a model, until it may be tried again; else None."""
         failure = self._failures.get(model_id)
         return failure.error if failure and asyncio.get_running_loop().time() < failure.until else None

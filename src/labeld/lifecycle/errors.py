@@ -1,4 +1,4 @@
-"""Failures of the pool of models. The base and the rest are in labeld/errors.py."""
+"""Failures of the pool of models. The base class and general failures are in labeld/errors.py."""
 
 from labeld.errors import OverloadedError, format_bytes
 from labeld.interface import Interface

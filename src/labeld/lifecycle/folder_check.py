@@ -1,4 +1,4 @@
-"""The check of all model folders at start, in a process of its own: reading one may take long, memory, or a crash.
+"""The check of all model folders at start, in a separate process: reading one may be slow, need memory, or crash.
 
 As a script it reads `[id, folder]` pairs as JSON from standard input, and writes a line for each when it begins with it
 and one when it has done with it: what is wrong, or null.
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 async def warn_of_broken(folders: Mapping[str, Path]) -> None:
-    """Logs a warning for each model of the operator's whose files cannot be served."""
+    """Logs a warning for each of the operator's models that cannot be served."""
     own = {model_id: folder for model_id, folder in folders.items() if not folder.is_relative_to(BUNDLED)}
     broken = 0
     async for model_id, reason in _broken(own):
@@ -40,12 +40,12 @@ async def warn_of_broken(folders: Mapping[str, Path]) -> None:
 
 
 async def _broken(folders: Mapping[str, Path]) -> AsyncIterator[tuple[str, str]]:
-    """The id and the reason of each that cannot be served. One that ends the checking process is one of them."""
+    """Id and reason of each folder that cannot be served, including one that crashes the checking process."""
     left = list(folders)
     while left:
         command = (sys.executable, "-P", "-m", __name__)
         pipe = asyncio.subprocess.PIPE
-        # NOTE: what libraries write on their way down is nobody's log
+        # NOTE: stderr is dropped: it is what libraries write when they crash
         process = await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
         )
@@ -68,12 +68,12 @@ async def _broken(folders: Mapping[str, Path]) -> AsyncIterator[tuple[str, str]]
             await process.wait()
 
 
-DIED = "Reading its files ends the process that does."
+DIED = "The process that reads its files crashes."
 SLOW = f"Reading its files takes longer than {TIME_LIMIT:g} s."
 
 
 async def _reason(output: asyncio.StreamReader) -> str | None:
-    """What the process says of the next folder: why it cannot be served, or None."""
+    """The next reason from the process's output, or None where the folder can be served."""
     try:
         async with asyncio.timeout(TIME_LIMIT):
             line = await output.readline()

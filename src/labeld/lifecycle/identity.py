@@ -9,7 +9,7 @@ from labeld.cache.keys import Identity
 from labeld.checkpoint.revision import FolderState, folder_state
 
 LOOK_EVERY = 1.0
-"""Seconds for which a look at a folder's files holds."""
+"""Seconds for which a folder's state is used before it is read again."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class ModelIdentities:
 
     def record(self, model_id: str, identity: Identity, files: FolderState) -> None:
         """A model was loaded; `files` is its folder's state before that."""
-        # NOTE: looked at in the past, so that the first question looks: the folder may have changed since
+        # NOTE: a time in the past, so that the first look-up reads the folder, which may have changed since the load
         self._known[model_id] = Known(identity, files, same=True, looked_at=self._clock() - LOOK_EVERY)
 
     def identity(self, model_id: str, folder: Path | None) -> Identity | None:

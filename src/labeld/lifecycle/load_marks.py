@@ -1,4 +1,4 @@
-"""Model folders of which reading has ended this server's process: they are not read again for a while.
+"""Model folders whose reading has crashed a process: they are not read again for a while.
 
 A mark is a file in the cache folder that is there while a model folder is read, and locked: whoever finds it unlocked
 knows that its process has ended meanwhile. Losing one costs a restart only, so a disk that refuses one is no error.
@@ -21,7 +21,7 @@ from labeld.errors import FolderError
 MARKS = "load-marks"
 """The folder of the marks, in the cache folder."""
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
-"""Seconds for which a folder is not read again after it has ended a process, doubled by each further time."""
+"""Seconds before a folder that crashed a process is read again, at first and at most; doubled by each crash."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,7 +66,7 @@ class LoadMarks:
             os.close(handle)
 
     def forgive(self, folder: Path) -> None:
-        """Reads this folder in any case the next time: an operator wants it."""
+        """Lets the next load read this folder in any case, at an operator's request."""
         path = self._path(folder)
         handle = self._lock(path)
         if handle is not None:
@@ -74,7 +74,7 @@ class LoadMarks:
             os.close(handle)
 
     def _deaths(self, handle: int, folder: Path) -> int:
-        """How many processes have ended while they read the folder as it is; raises FolderError if it is too soon."""
+        """Crashes so far while the folder was read in its present state; raises FolderError during the pause."""
         mark = _read(handle)
         if mark.get("state") != _digest(folder):
             return 0
@@ -92,7 +92,7 @@ class LoadMarks:
         return self._folder / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
 
     def _lock(self, path: Path) -> int | None:
-        """A handle of the mark with its lock; None where somebody has it, or there can be none."""
+        """A locked handle of the mark; None where another process has the lock, or no mark can be written."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

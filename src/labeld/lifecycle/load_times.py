@@ -1,4 +1,4 @@
-"""How long models took to load, kept over restarts, and an estimate of the next load."""
+"""Measured load times of models, kept over restarts, and the estimate of the next load."""
 
 from collections.abc import Mapping
 from pathlib import Path

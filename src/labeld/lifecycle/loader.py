@@ -1,4 +1,4 @@
-"""Model id -> a model that answers, and its end: downloads beside each other, all else that is slow on one thread."""
+"""Loads and closes models: downloads run concurrently, all other slow work on one thread."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ class LoadedModel:
     model: Model
     queue: ModelQueue
     location: ModelLocation
-    """Where its files are, for as long as it is loaded."""
+    """The location of its files, which are kept while it is loaded."""
 
 
 class ModelLoader:
@@ -84,12 +84,12 @@ class ModelLoader:
         self._resolver.release(location)
 
     def forgive(self, folder: Path) -> None:
-        """Reads this folder the next time although that has ended a process before."""
+        """Lets the next load read this folder although that has crashed a process."""
         self._marks.forgive(folder)
 
-    async def give_back(self) -> None:
+    async def trim_memory(self) -> None:
         """Gives back memory that this process holds and does not use."""
-        await self._on_thread(memory.give_back)
+        await self._on_thread(memory.collect_and_trim)
 
     def expected_seconds(self, model_id: str) -> float:
         """The estimated seconds of loading this model."""
@@ -100,7 +100,7 @@ class ModelLoader:
         self._options.stopping.set()
 
     def shutdown(self) -> None:
-        """Breaks off the downloads, waits for the load that runs, and drops the others."""
+        """Cancels the downloads, waits for the running load, and drops the others."""
         self._resolver.stop()
         self._downloads.shutdown(cancel_futures=True)
         self._thread.shutdown(cancel_futures=True)
@@ -125,7 +125,7 @@ class ModelLoader:
 
 
 def _free(last_reference: list[LoadedModel]) -> None:
-    """Ends a model here, on the loader's thread: freeing hundreds of megabytes takes a while."""
+    """Frees a model on the loader's thread, since freeing hundreds of megabytes takes a while."""
     model = last_reference.pop().model
     model_id = model.model_id
     model.engine.close()

@@ -42,9 +42,9 @@ class Model:
     encoder: TextEncoder
     engine: Engine
     files: FolderState
-    """Of its folder when it was loaded."""
+    """State of its folder when it was loaded."""
     choice: PrecisionChoice | None
-    """Why the engine has its precision, where `auto` was asked for."""
+    """The result of the precision trial, where `auto` was requested."""
 
     @property
     def identity(self) -> Identity:
@@ -70,7 +70,7 @@ class LoadOptions:
 
 
 class ModelFolder:
-    """A model folder, read but for its weights. Raises FolderError naming the file that is missing or wrong."""
+    """A model folder without its weights. Raises FolderError naming the file that is missing or wrong."""
 
     def __init__(self, folder: Path, options: LoadOptions, commit: str | None = None) -> None:
         """`commit` is its revision, if it has one."""
@@ -86,7 +86,7 @@ class ModelFolder:
         """Precision -> engine; raises FolderError, PrecisionError among them."""
 
     def encoder(self, engine: Engine) -> TextEncoder:
-        """How its texts are read, within the engine's limits."""
+        """The encoder of its texts, within the engine's limits."""
         limit = self._options.max_tokens_per_text
         max_tokens = min(engine.max_tokens, limit)
         characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
@@ -102,7 +102,7 @@ class ModelFolder:
         )
 
     def remarks(self) -> Iterator[str]:
-        """Sentences for the log, on what whoever made the folder may have meant otherwise."""
+        """Warnings about parts of the folder that its author may have meant otherwise."""
         yield from (f"config.json: {remark}" for remark in self.config.remarks)
         vocabulary, tokenizer = self.config.vocabulary, self._files.tokenizer
         # NOTE: not get_vocab(), which makes a dict of all tokens, 80 MB for XLM-R; and not every id, which takes 60 ms
@@ -116,13 +116,13 @@ class ModelFolder:
 
     def try_precisions(self, step: Step) -> PrecisionChoice:
         """A new trial, whose choice is kept; raises what `step` raises."""
-        subject = TrialTarget(self.open, self._read_evaluation_texts, self.config.default_function)
-        choice = try_precisions(subject, self._options.tolerances, step)
+        target = TrialTarget(self.open, self._read_evaluation_texts, self.config.default_function)
+        choice = try_precisions(target, self._options.tolerances, step)
         self._choice_file().write(choice)
         return choice
 
     def _read_evaluation_texts(self, engine: Engine) -> list[EncodedText]:
-        """Those that the model can read; the first text alone where it reads no pairs."""
+        """The evaluation texts that the model can read, of pairs only the first text where it reads no pairs."""
         encoder, parameters = self.encoder(engine), Parameters(truncation="longest_first")
         pairs = encoder.type_count > 1 or not encoder.token_types
         read = []
@@ -171,7 +171,7 @@ def _state(folder: Path) -> FolderState:
 
 
 def _choice(model_id: str, folder: ModelFolder, stopping: threading.Event) -> PrecisionChoice:
-    """The choice of an earlier trial, or of one now. NOTE: logged as warnings, because answers change with it."""
+    """The choice of an earlier trial, or of a new one. NOTE: logged as a warning, because it changes answers."""
 
     def go_on(*_: object) -> None:
         if stopping.is_set():
@@ -192,7 +192,7 @@ def weight_bytes(folder: Path) -> int:
 
 
 def check_folder(folder: Path) -> None:
-    """Reads all that can be read quickly of a model folder; raises FolderError naming the file that is wrong."""
+    """Reads everything but the tensors of a model folder; raises FolderError naming the file that is wrong."""
     check_without_weights(folder)
     open_checkpoint(folder)
 

@@ -1,4 +1,4 @@
-"""What the pool of models is made of: a loaded model, a load, and the loader that the pool asks for both."""
+"""The parts of the pool of models: a loaded model, a load in progress, and the interface of the loader."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class Loader(Protocol[M]):
     """Loads and closes models. Every failure it raises is a LabeldError."""
 
     async def prepare(self, model: ResolvedModel) -> int:
-        """Does what can be done beside other loads (a download); the bytes that loading will need at its peak."""
+        """Does the work that may run beside other loads (a download); returns the peak bytes that loading will need."""
         ...
 
     async def load(self, model_id: str) -> M:
@@ -25,17 +25,17 @@ class Loader(Protocol[M]):
         ...
 
     async def close(self, model: M) -> None:
-        """Ends a model that nobody uses, whose last reference this is, and gives its memory back. Raises nothing."""
+        """Frees a model, of which the caller gives up the last reference. Raises nothing."""
         ...
 
-    async def give_back(self) -> None:
-        """Gives back memory that this process holds and does not use. Raises nothing."""
+    async def trim_memory(self) -> None:
+        """Returns unused memory of this process to the system. Raises nothing."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class PoolEntry(Generic[M]):
-    """A loaded model, and who uses it."""
+    """A loaded model, and the number of its users."""
 
     model_id: str
     model: M
@@ -47,7 +47,7 @@ class PoolEntry(Generic[M]):
     timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
-        """It will not be unloaded for idleness."""
+        """Cancels the timer that unloads an idle model."""
         if self.timer:
             self.timer.cancel()
             self.timer = None
@@ -55,11 +55,11 @@ class PoolEntry(Generic[M]):
 
 @dataclass(slots=True, eq=False)
 class Load(Generic[M]):
-    """A load that was asked for. Each waiter owns its future, which becomes a lease that is counted already."""
+    """A requested load. Each waiter owns its future, whose result is a lease that is already counted."""
 
     waiters: dict[asyncio.Future[PoolEntry[M]], None] = field(default_factory=dict)
     began: float | None = None
-    """When its turn came, on the event loop's clock; None while it is prepared or waits for its turn."""
+    """Time at which its turn came, on the event loop's clock; None while it is prepared or waits for its turn."""
     task: "asyncio.Task[None] | None" = None
 
     def reject(self, error: Exception) -> None:

@@ -22,12 +22,12 @@ from labeld.repository.resolver import ResolvedModel
 
 
 class Registry(Generic[M]):
-    """Models by id within a budget of bytes for the whole process. Create and use it on one event loop."""
+    """The pool: loaded models by id, within a budget of bytes for the whole process. Use it on one event loop."""
 
     def __init__(self, loader: Loader[M], limits: Residency, budget: int, measure: Callable[[], int]) -> None:
         """`measure` gives the bytes that this process uses now."""
         self._loader, self._limits, self.budget, self._measure = loader, limits, budget, measure
-        self._residents: OrderedDict[str, PoolEntry[M]] = OrderedDict()  # the least recently used first
+        self._entries: OrderedDict[str, PoolEntry[M]] = OrderedDict()  # the least recently used first
         self._replaced: list[PoolEntry[M]] = []  # leased still, or waiting for their turn to be closed
         self._loads: dict[str, Load[M]] = {}
         self._failures = Backoff()
@@ -44,36 +44,36 @@ class Registry(Generic[M]):
 
     @asynccontextmanager
     async def lease(self, model: ResolvedModel, wait: float | None = None) -> AsyncIterator[M]:
-        """The model, which stays for as long as the context; loaded first if need be.
+        """A lease of the model for the duration of the context; the model is loaded first if need be.
 
         Waits at most so many seconds for the load, or without end. Raises TimeoutError then, OverloadedError when too
         many wait, and what the load raised. A caller that leaves does not stop a load: the next request will want it.
         """
-        resident = self._residents.get(model.model_id)
-        if resident is None:
-            resident = await self._when_loaded(model, wait)
+        entry = self._entries.get(model.model_id)
+        if entry is None:
+            entry = await self._when_loaded(model, wait)
         else:
-            self._grant(resident)
+            self._grant(entry)
         try:
-            yield resident.model
+            yield entry.model
         finally:
-            self._release(resident)
+            self._release(entry)
 
     def pin(self, model_id: str) -> None:
-        """From now on this model, once it is loaded, is never evicted."""
+        """Exempts this model from eviction, also if it is loaded later."""
         self._pinned.add(model_id)
 
     def pinned(self, model_id: str) -> bool:
-        """Whether the model is never evicted."""
+        """True when the model is never evicted."""
         return model_id in self._pinned
 
-    def residents(self) -> list[PoolEntry[M]]:
+    def loaded(self) -> list[PoolEntry[M]]:
         """The loaded models, the least recently used first."""
-        return list(self._residents.values())
+        return list(self._entries.values())
 
-    def resident(self, model_id: str) -> bool:
-        """Whether the model is loaded."""
-        return model_id in self._residents
+    def is_loaded(self, model_id: str) -> bool:
+        """True when the model is loaded."""
+        return model_id in self._entries
 
     def loads(self) -> dict[str, float | None]:
         """Ids of models that are being loaded, in the order they were asked for, and for how many seconds already.
@@ -84,7 +84,7 @@ class Registry(Generic[M]):
         return {model_id: None if load.began is None else now - load.began for model_id, load in self._loads.items()}
 
     def failure(self, model_id: str) -> Exception | None:
-        """The failure of the last load, for as long as it is not tried again."""
+        """The failure of the last load, until it may be tried again; else None."""
         return self._failures.current(model_id)
 
     def used(self) -> int:
@@ -98,24 +98,24 @@ class Registry(Generic[M]):
             load.reject(error)
             if load.task:
                 load.task.cancel()
-        for resident in self._residents.values():
-            resident.stop_timer()
+        for entry in self._entries.values():
+            entry.stop_timer()
 
     def replace(self, model_id: str) -> bool:
-        """Closes a model when its leases end, whose files are others now: the next request loads it anew.
+        """Closes a model whose files have changed, once its leases end; the next request loads it anew.
 
         False where it is not loaded any more.
         """
-        resident = self._residents.pop(model_id, None)
-        if resident is None:
+        entry = self._entries.pop(model_id, None)
+        if entry is None:
             return False
-        self._replaced.append(resident)
-        if not resident.leases:
-            self._unload(resident, resident.last_used)
+        self._replaced.append(entry)
+        if not entry.leases:
+            self._unload(entry, entry.last_used)
         return True
 
     async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
-        """The model when its load has ended, with a lease counted for this caller."""
+        """Waits for the load of the model, and returns it with a lease counted for this caller."""
         model_id = model.model_id
         if error := self._closed or self.failure(model_id):
             raise error.with_traceback(None)
@@ -144,11 +144,11 @@ class Registry(Generic[M]):
             del load.waiters[waiter]
             self._room.set()
 
-    async def _load(self, wanted: ResolvedModel, load: Load[M]) -> None:
-        """The life of one load; whoever waits learns how it ended."""
-        loop, model_id = asyncio.get_running_loop(), wanted.model_id
+    async def _load(self, resolved: ResolvedModel, load: Load[M]) -> None:
+        """Carries out one load, and passes its result or failure to everybody who waits."""
+        loop, model_id = asyncio.get_running_loop(), resolved.model_id
         try:
-            needed = await self._loader.prepare(wanted)
+            needed = await self._loader.prepare(resolved)
             async with self._turn:
                 if not await self._make_room(model_id, needed, load):
                     return
@@ -156,11 +156,11 @@ class Registry(Generic[M]):
                 before = self._measure()
                 model = await self._loader.load(model_id)
                 size = max(self._loader.size(model), self._measure() - before)
-                resident = self._residents[model_id] = PoolEntry(model_id, model, size, loop.time())
+                entry = self._entries[model_id] = PoolEntry(model_id, model, size, loop.time())
                 self._failures.reset(model_id)
                 self.counts.loads += 1
-                self._deliver(resident, load)
-                await self._evict_until_it_fits(resident)
+                self._deliver(entry, load)
+                await self._evict_until_it_fits(entry)
         except Exception as error:  # noqa: BLE001  # it is raised in those who wait
             if not isinstance(error, MemoryInUseError):  # the next try may find room
                 self._failures.record(model_id, error)
@@ -169,14 +169,14 @@ class Registry(Generic[M]):
         finally:
             del self._loads[model_id]
 
-    def _deliver(self, resident: PoolEntry[M], load: Load[M]) -> None:
+    def _deliver(self, entry: PoolEntry[M], load: Load[M]) -> None:
         """Gives every waiter its lease at once, so that nobody can evict the model before its first use."""
         for waiter in load.waiters:
             if not waiter.done():
-                self._grant(resident)
-                waiter.set_result(resident)
-        if not resident.leases:
-            self._rest(resident)
+                self._grant(entry)
+                waiter.set_result(entry)
+        if not entry.leases:
+            self._rest(entry)
 
     async def _make_room(self, model_id: str, needed: int, load: Load[M]) -> bool:
         """Evicts idle models until so many bytes are free, waiting for leases to end if it must.
@@ -186,9 +186,9 @@ class Registry(Generic[M]):
         before anything is evicted for it, where that is known.
         """
         if self.used() + needed > self.budget:
-            await self._loader.give_back()
+            await self._loader.trim_memory()
             self._learn()
-        pinned = sum(one.bytes for one in self._residents.values() if one.model_id in self._pinned)
+        pinned = sum(one.bytes for one in self._entries.values() if one.model_id in self._pinned)
         if self._at_first + pinned + needed > self.budget:
             raise ModelTooLargeError(model_id, needed, self.budget - self._at_first - pinned)
         while self.used() + needed > self.budget:
@@ -206,68 +206,68 @@ class Registry(Generic[M]):
         return True
 
     async def _evict_until_it_fits(self, newest: PoolEntry[M]) -> None:
-        """Corrects what a load took beyond what was expected of it."""
+        """Evicts idle models after a load that took more memory than expected."""
         while self.used() > self.budget and (idle := self._least_recently_used(newest)):
             await self._evict(idle)
 
     def _least_recently_used(self, spared: PoolEntry[M] | None = None) -> PoolEntry[M] | None:
-        """The model that may be evicted and that was not used for longest."""
+        """The idle model that may be evicted and was least recently used; None if there is none."""
         return next((one for one in self._unpinned() if not one.leases and one is not spared), None)
 
     def _unpinned(self) -> Iterator[PoolEntry[M]]:
         """All that may be evicted once it is not leased: first what was replaced, pinned or not."""
-        unpinned = (one for one in self._residents.values() if one.model_id not in self._pinned)
+        unpinned = (one for one in self._entries.values() if one.model_id not in self._pinned)
         return chain(self._replaced, unpinned)
 
     def _everybody(self) -> Iterator[PoolEntry[M]]:
         """All models in memory."""
-        return chain(self._residents.values(), self._replaced)
+        return chain(self._entries.values(), self._replaced)
 
     def _learn(self) -> None:
-        """Notes what the process takes beside its models."""
+        """Measures the memory of the process without its models."""
         self._base = max(self._at_first, self._measure() - sum(one.bytes for one in self._everybody()))
 
-    async def _evict(self, resident: PoolEntry[M]) -> None:
-        """Ends a model that nobody uses, and learns from what that gave back how much the process itself takes."""
-        assert not resident.leases
-        if resident in self._replaced:
-            self._replaced.remove(resident)
+    async def _evict(self, entry: PoolEntry[M]) -> None:
+        """Closes a model without leases, and measures anew the memory of the process without its models."""
+        assert not entry.leases
+        if entry in self._replaced:
+            self._replaced.remove(entry)
         else:
-            del self._residents[resident.model_id]
-        resident.stop_timer()
+            del self._entries[entry.model_id]
+        entry.stop_timer()
         self.counts.evictions += 1
-        closing = self._loader.close(resident.model)
-        del resident.model  # the loader holds the last reference now
+        closing = self._loader.close(entry.model)
+        del entry.model  # the loader holds the last reference now
         await closing
         self._learn()
 
-    def _grant(self, resident: PoolEntry[M]) -> None:
-        resident.leases += 1
-        resident.stop_timer()
+    def _grant(self, entry: PoolEntry[M]) -> None:
+        entry.leases += 1
+        entry.stop_timer()
 
-    def _release(self, resident: PoolEntry[M]) -> None:
-        resident.leases -= 1
-        if not resident.leases:
-            self._rest(resident)
+    def _release(self, entry: PoolEntry[M]) -> None:
+        entry.leases -= 1
+        if not entry.leases:
+            self._rest(entry)
 
-    def _rest(self, resident: PoolEntry[M]) -> None:
-        """A model that nobody uses any more: the last to be evicted, or unloaded after `idle_timeout`."""
+    def _rest(self, entry: PoolEntry[M]) -> None:
+        """Marks a model without leases as most recently used, and starts the timer of `idle_timeout`."""
         loop = asyncio.get_running_loop()
-        resident.last_used = loop.time()
+        entry.last_used = loop.time()
         self._room.set()
-        if resident in self._replaced:
-            self._unload(resident, resident.last_used)
+        if entry in self._replaced:
+            self._unload(entry, entry.last_used)
             return
-        self._residents.move_to_end(resident.model_id)
-        if self._limits.idle_timeout and resident.model_id not in self._pinned and not self._closed:
-            resident.timer = loop.call_later(self._limits.idle_timeout, self._unload, resident, resident.last_used)
+        self._entries.move_to_end(entry.model_id)
+        if self._limits.idle_timeout and entry.model_id not in self._pinned and not self._closed:
+            entry.timer = loop.call_later(self._limits.idle_timeout, self._unload, entry, entry.last_used)
 
-    def _unload(self, resident: PoolEntry[M], last_used: float) -> None:
+    def _unload(self, entry: PoolEntry[M], last_used: float) -> None:
         async def unload() -> None:
             async with self._turn:
-                is_here = any(one is resident for one in self._everybody())
-                if is_here and not resident.leases and resident.last_used == last_used:
-                    await self._evict(resident)
+                is_here = any(one is entry for one in self._everybody())
+                if is_here and not entry.leases and entry.last_used == last_used:
+                    await self._evict(entry)
 
         task = asyncio.create_task(unload())
         self._unloads.add(task)

@@ -1,4 +1,4 @@
-"""Loaded models that have other files now than when they were loaded: they are served anew."""
+"""Detection of loaded models whose files have changed: they are loaded anew."""
 
 import asyncio
 import logging
@@ -11,23 +11,23 @@ from labeld.lifecycle.registry import Registry
 from labeld.repository.resolver import Resolver
 
 LOOK_EVERY = 2.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFiles:
-    """What a model was loaded from; holds nothing of the model."""
+    """The origin of a loaded model; keeps no reference to the model."""
 
     model_id: str
     commit: str | None
-    """Of a model of the store."""
+    """Commit of a model from the store; None for a folder."""
     state: FolderState
 
 
 async def serve_anew(registry: Registry[LoadedModel], resolver: Resolver) -> None:
-    """Replaces whatever loaded model has other files now, until cancelled; one that is pinned is loaded at once.
+    """Replaces each loaded model whose files have changed, until cancelled; a pinned one is reloaded at once.
 
     Files that changed since the last look may still be being written, so they count at the next one.
     """
@@ -35,7 +35,7 @@ async def serve_anew(registry: Registry[LoadedModel], resolver: Resolver) -> Non
     while True:
         await asyncio.sleep(LOOK_EVERY)
         loaded = [
-            LoadedFiles(one.model_id, one.model.location.commit, one.model.model.files) for one in registry.residents()
+            LoadedFiles(one.model_id, one.model.location.commit, one.model.model.files) for one in registry.loaded()
         ]
         before, changed = changed, await asyncio.to_thread(_changed, loaded, resolver)
         for model_id in [one for one, state in changed.items() if before.get(one) == state]:

@@ -10,13 +10,13 @@ Family = dict[str, Any]
 """A metric family as JSON has it: `name`, `help`, `type`, and `samples`, each of name, labels and value."""
 
 EARLIEST = ("process_start_time_seconds",)
-"""Gauges of which the least of all processes counts, as it does for the times at which counters were made."""
+"""Gauges merged by their minimum over the processes, as the creation times of counters are."""
 LARGEST = ("labeld_workers", "labeld_uptime_seconds", "process_max_fds", "labeld_info", "labeld_model_info")
-"""Those of which the largest counts; all others are summed."""
+"""Gauges merged by their maximum; all others are summed."""
 
 
 def plain(collector: Collector) -> list[Family]:
-    """The families of a collector."""
+    """The families of a collector as plain data."""
     return [
         {
             "name": one.name,
@@ -29,7 +29,7 @@ def plain(collector: Collector) -> list[Family]:
 
 
 def lasting(families: Iterable[Family]) -> list[Family]:
-    """Those that still count when their process has ended: counters and histograms, but not those of its models."""
+    """The families that outlive their process: counters and histograms, but not those of its models."""
     kept = (one for one in families if one["type"] in {"counter", "histogram"})
     return [one for one in kept if not any("model" in labels for _, labels, _ in one["samples"])]
 
@@ -58,7 +58,7 @@ def _combined(sample: str, one: float, other: float) -> float:
 
 
 class Families(Collector):
-    """Families of plain data as a collector, for whatever writes them."""
+    """A collector of families that are plain data."""
 
     def __init__(self, families: list[Family]) -> None:
         self._families = families

@@ -16,7 +16,7 @@ class Observer(Protocol):
         ...
 
     def looked_up(self, memory: int, redis: int, missed: int) -> None:
-        """A request was looked up in the cache: how many texts had an answer in memory, in Redis, or none."""
+        """A request was looked up in the cache: numbers of texts with an answer in memory, in Redis, or none."""
         ...
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:

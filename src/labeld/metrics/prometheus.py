@@ -34,7 +34,7 @@ class Metrics:
             "labeld_refusals", "Requests refused with 429, by the limit that was reached.", ["limit"], registry=registry
         )
         self._rejected = Counter(
-            "labeld_turned_away",
+            "labeld_rejected",
             "Connections and requests refused before a route was looked for.",
             ["status"],
             registry=registry,
@@ -53,7 +53,7 @@ class Metrics:
         self._answered: dict[tuple[str, int], Counter] = {}  # NOTE: `labels` takes 2 µs, and this look-up 0.1
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        """Counts it, and its time."""
+        """Counts a request, and its time."""
         counter = self._answered.get((route, status))
         if counter is None:
             counter = self._answered[route, status] = self._requests.labels(route, status)
@@ -61,11 +61,11 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def refused(self, limit: str) -> None:
-        """Counts it by its limit."""
+        """Counts a refusal by its limit."""
         self._refusals.labels(limit).inc()
 
     def rejected(self, status: int) -> None:
-        """Counts what was refused before it was a request: by its head, its slowness, or the number of connections."""
+        """Counts a refusal by the connection: a bad head, a slow request, or too many connections."""
         self._rejected.labels(status).inc()
 
     def looked_up(self, memory: int, redis: int, missed: int) -> None:
@@ -90,13 +90,13 @@ class Metrics:
             self._queue.observe(wait)
 
     def watch(self, state: Collector) -> None:
-        """From now on `exposition` has what this collects as well."""
+        """Adds a collector to `exposition`."""
         self._registry.register(state)
 
     def families(self) -> list[Family]:
-        """All of it as plain data."""
+        """All metrics as plain data."""
         return plain(self._registry)
 
     def exposition(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Plain totals of what has happened, so that a history can read their growth: nothing is kept per request.
+"""Running totals of a process, from which a history reads rates; nothing is kept per request.
 
 Times are counted in a histogram of a fixed number of buckets, each 9 % wider than the one before, so a quantile is
 within 5 % of the real one at any speed.
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 PER_OCTAVE = 8
 SHORTEST = 1e-5
-"""Seconds; what is shorter counts as that long."""
+"""Seconds of the first bucket; shorter times count as this."""
 BUCKETS = 26 * PER_OCTAVE
 """Up to eleven minutes."""
 COME_BACK = (429, 503)
-"""The statuses upon which a client comes back later."""
+"""Statuses with which a client is asked to retry later."""
 
 
 class Totals:
@@ -42,7 +42,7 @@ class Totals:
             self.failed += 1
 
     def counts(self) -> dict[str, int]:
-        """All of them by name, but for the times."""
+        """The totals by name, without the times."""
         names = ("requests", "texts", "refused", "failed", "hits", "misses", "batches", "batch_texts", "tokens")
         return {name: getattr(self, name) for name in names}
 

@@ -1,7 +1,7 @@
-"""Body bytes -> the value that they are: unpacked, then JSON, a form, or raw text (contract section 3.1).
+"""Body bytes -> value: decompressed, then read as JSON, a form, or raw text (contract section 3.1).
 
-Pure. Whatever a body looks like, it is read as that or refused: nothing that was meant as JSON or as a form becomes a
-text that is classified (decision 20).
+Pure. A body is read as what it looks like, or refused: nothing that was meant as JSON or as a form is classified as a
+text (decision 20).
 """
 
 import re
@@ -21,7 +21,7 @@ INPUT_FIELDS = ("inputs", "inputs[]")
 _FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*(?:&[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*)*", re.ASCII)
 """Fields as a browser or curl encodes them: spaces are + or %20. NOTE: a sentence has spaces, so it is none."""
 _JSON_STARTS = frozenset('"-0123456789tfn')
-"""Of bare values: a string, a number, true, false or null."""
+"""First characters of a bare JSON value: a string, a number, true, false or null."""
 _OBJECT_OR_LIST = ("{", "[")
 
 
@@ -55,7 +55,7 @@ def unpacked(body: bytes, encoding: str, limits: InputLimits) -> bytes:
 
 
 def read_value(body: bytes, content_type: str, limits: InputLimits) -> Any:
-    """The JSON value of a body, whatever its Content-Type; of a form the envelope that it means; of raw text a str.
+    """The value of a body of any Content-Type: parsed JSON, the fields of a form, or raw text as a str.
 
     Raises InvalidRequestError.
     """

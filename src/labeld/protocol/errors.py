@@ -1,4 +1,4 @@
-"""Failures of reading a request's values. The base and the rest are in labeld/errors.py."""
+"""Failures of reading a request's values. The base class and general failures are in labeld/errors.py."""
 
 from typing import Any
 

@@ -163,7 +163,7 @@ def _function(value: Any) -> FunctionName | None:
 
 
 def _truncation(value: Any, max_length: int | None) -> TruncationStrategy | None:
-    """As transformers: `max_length` alone switches truncation on, an explicit false keeps it off."""
+    """The strategy; as in transformers, `max_length` alone enables truncation, and an explicit false disables it."""
     if value is None:
         return "longest_first" if max_length else None
     if not isinstance(value, bool | str) or value not in TRUNCATIONS:

@@ -16,7 +16,7 @@ from labeld.config.settings import InputLimits
 from labeld.errors import InvalidJsonError, InvalidRequestError
 
 MAX_NUMBER_CHARACTERS = 4300
-"""Longest number that is read; the limit is Python's own for whole numbers."""
+"""Characters of a number, at most; the limit is Python's own for whole numbers."""
 
 VALUES_PER_STRING = 4
 """Numbers, lists and objects may be this many times `max_json_strings`: no valid body has so many, hostile ones do."""
@@ -28,7 +28,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def loads(text: str, limits: InputLimits) -> Any:
-    """The value that `text` is.
+    """The JSON value of `text`.
 
     Raises InvalidJsonError when it is no JSON at all, and InvalidRequestError when it is JSON that is not accepted.
     """

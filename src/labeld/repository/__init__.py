@@ -1,1 +1,1 @@
-"""Where models come from: folders, the store of downloads, the Hub."""
+"""The sources of models: folders, the store of downloads, the Hugging Face cache, the Hub."""

@@ -1,4 +1,4 @@
-"""Failures of finding and downloading models. The base and the rest are in labeld/errors.py."""
+"""Failures of finding and downloading models. The base class and general failures are in labeld/errors.py."""
 
 from typing import Literal
 

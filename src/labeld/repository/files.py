@@ -1,4 +1,4 @@
-"""Which files of a model on the Hub are needed, and what each must be: its size and its hash."""
+"""The files of a model on the Hub that are needed to answer, with their sizes and hashes."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -24,25 +24,25 @@ class ModelFile:
 
     @property
     def is_weights(self) -> bool:
-        """Whether it belongs to the weights, rather than to the small files that say what they are."""
+        """True for weights, False for the small files beside them."""
         return self.name.endswith((".safetensors", ".bin", INDEX_SUFFIX))
 
     def is_content_of(self, path: Path) -> bool:
-        """Whether a file has exactly this size and hash. Raises OSError when it cannot be read."""
+        """True when a file has exactly this size and hash. Raises OSError when it cannot be read."""
         if path.stat().st_size != self.size:
             return False
         with path.open("rb") as file:
             return self._is_content(iter(lambda: file.read(BLOCK), b""))
 
     def is_content(self, content: bytes) -> bool:
-        """Whether these bytes are the file."""
+        """True when these bytes have this size and hash."""
         return len(content) == self.size and self._is_content([content])
 
     def _is_content(self, blocks: Iterable[bytes]) -> bool:
         algorithm, _, expected = self.digest.partition(":")
         if algorithm == "sha256":
             found = hashlib.sha256()
-        else:  # NOTE: what git hashes is not the content alone
+        else:  # NOTE: git hashes a header with the size before the content
             found = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
         for block in blocks:
             found.update(block)
@@ -50,7 +50,7 @@ class ModelFile:
 
 
 def needed_files(files: Iterable[ModelFile], read_index: Callable[[ModelFile], bytes]) -> list[ModelFile]:
-    """Those of a model's files that are needed to answer, in the order to get them: config, tokenizer, weights.
+    """The files that are needed to answer, in the order of download: config, tokenizer, weights.
 
     `read_index` gets the content of the file that names the shards, where the weights are in several. Raises
     FolderError when there is no config.json, no weights of a form that can be read, or not all of their shards.

@@ -21,14 +21,14 @@ BUNDLED = Path(__file__).parents[1] / "bundled"
 DEFAULT_MODEL = "labeld/sentiment-en"
 
 LISTING_AGE = 1.0
-"""Seconds for which a listing of the folders is used: a request costs no look at the disk."""
+"""Seconds for which a listing of the folders is used, so that most requests do not read the disk."""
 
 NAMED = 5
-"""Folders that are warned of one by one; of the others their number is said."""
+"""Unreadable folders that are named in warnings; the others are only counted."""
 
 
 class Folders:
-    """The models this server can open. Folders that appear later are found too, within a second."""
+    """The models in models_dir and the bundled ones. Folders that appear later are found within a second."""
 
     def __init__(self, models_dir: Path | None) -> None:
         """Raises SettingsError when `models_dir` is not a folder that can be read."""
@@ -71,7 +71,7 @@ class Folders:
         return candidates[0], listing[candidates[0]]
 
     def _list(self) -> dict[str, Path]:
-        """Folder of each id; the operator's come last, so that they win."""
+        """Folder of each id; an operator's folder replaces a bundled one of the same id."""
         now = time.monotonic()
         if now - self._listed_at >= LISTING_AGE:
             self._listing = {model_id: folder for root in self._roots for model_id, folder in root.models().items()}
@@ -80,14 +80,14 @@ class Folders:
 
 
 class _Root:
-    """A folder of models, and what of it could be read when it was last looked at."""
+    """A folder of models, and its last readable listing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._name = "the folder of the bundled models" if folder == BUNDLED else "models_dir"
         self._models: dict[str, Path] = {}
         self._unreadable: set[str] = set()
-        """Folders in it that were left out, and warned of."""
+        """Unreadable folders in it, for which a warning was logged."""
         self._gone = False
 
     def models(self) -> dict[str, Path]:
@@ -131,7 +131,7 @@ def _models_in(folder: Path) -> dict[str, Path]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, but those that cannot even be told to be some; raises OSError when it is unreadable."""
+    """The subfolders of a folder, without those whose kind cannot be read; raises OSError when it is unreadable."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:

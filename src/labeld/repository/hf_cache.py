@@ -1,4 +1,4 @@
-"""The Hugging Face cache: models that `hf download`, transformers and others have brought to this machine.
+"""The Hugging Face cache: models that `hf download`, transformers and others have downloaded.
 
     ROOT/models--org--name/refs/main             which commit the branch is
     ROOT/models--org--name/snapshots/<commit>/   a link to a blob for each file
@@ -24,10 +24,10 @@ from labeld.repository.manifest import Verifier
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REF_LIMIT = 100
-"""Bytes of a file that says which commit a branch is, at most."""
+"""Bytes of a ref, the file with a branch's commit, at most."""
 
 ALGORITHMS = {40: "git-sha1", 64: "sha256"}
-"""Length of a blob's name -> the hash that it is."""
+"""Length of a blob's name -> its hash algorithm."""
 
 
 class HfCache:
@@ -37,11 +37,11 @@ class HfCache:
         self._root, self._verifier = root, verifier
 
     def has(self, folder: Path) -> bool:
-        """Whether a model's folder is one of this cache."""
+        """True when a model's folder lies in this cache."""
         return folder.is_relative_to(self._root)
 
     def folder(self, model_id: str, revision: str) -> Path | None:
-        """Where a revision is, if there is a config and weights of it; not verified, so that it costs little."""
+        """The folder of a revision that has a config and weights, unverified; None without one."""
         repository = self._repository(model_id)
         commit = revision
         if not COMMIT.fullmatch(revision):
@@ -56,7 +56,7 @@ class HfCache:
         return None
 
     def open(self, model_id: str, revision: str) -> tuple[Path, str] | None:
-        """Folder and commit of a revision whose files are verified; None when one of them is not what it should be."""
+        """Folder and commit of a revision with verified files; None when a file is missing or has a wrong hash."""
         folder = self.folder(model_id, revision)
         with suppress(OSError, FolderError):
             if folder is not None and all(map(self._is_right, _needed(folder))):
@@ -64,7 +64,7 @@ class HfCache:
         return None
 
     def classifiers(self, revision: str) -> Iterator[tuple[str, Path]]:
-        """Id and folder, unverified, of each model that has this revision and classifies texts, as its config says."""
+        """Id and folder, unverified, of each model with this revision whose config is a classifier's."""
         with suppress(OSError):
             for repository in sorted(self._root.iterdir()):
                 kind, _, name = repository.name.partition("--")
@@ -79,7 +79,7 @@ class HfCache:
         return self._root / f"models--{model_id.replace('/', '--')}"
 
     def _is_right(self, link: Path) -> bool:
-        """Whether a file of a snapshot is a link to a blob of its model, and that is what its name says."""
+        """True when a file of a snapshot links to a blob of its model, and the blob has the hash of its name."""
         blob = link.resolve()
         algorithm = ALGORITHMS.get(len(blob.name))
         if not link.is_symlink() or algorithm is None or blob.parent != (link.parents[2] / "blobs").resolve():

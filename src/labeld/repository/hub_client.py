@@ -1,4 +1,4 @@
-"""Asking the Hub: which commit a revision is, which files it has, and the bytes of one file.
+"""A client of the Hub: the commit and the files of a revision, and the bytes of one file.
 
 The addresses, the headers' names and the HTTP session are huggingface_hub's; its downloader is not used, since it
 verifies no hash, follows redirects anywhere and sleeps for as long as the Hub says (decision record 0004). Nothing here
@@ -42,23 +42,23 @@ REPLY_LIMIT = 20_000_000
 
 REDIRECTS = 5
 RESUMES = 5
-"""How often one call goes on with a file after a cut, each time from where it was."""
+"""Times that one call resumes an interrupted download, at most."""
 
 PAUSE = 0.2
-"""Seconds before going on after a cut."""
+"""Seconds before an interrupted download is resumed."""
 
 LEAST_RATE = 1024
-"""Bytes per second, on average, below which a download is as good as dead."""
+"""Bytes per second, on average, below which a download is aborted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One commit of a model, and those of its files that are needed: the config first, the weights last."""
+    """One commit of a model with its needed files: the config first, the weights last."""
 
     commit: str
     files: tuple[ModelFile, ...]
     is_classifier: bool
-    """Whether the Hub says that it classifies texts: by its architecture, or else by its `pipeline_tag`."""
+    """True when the Hub describes a text classifier, by its architecture, or else by its `pipeline_tag`."""
 
     @property
     def size(self) -> int:
@@ -67,14 +67,14 @@ class Snapshot:
 
 
 class _CutError(HubFailedError):
-    """The connection ended in the middle, so that it makes sense to go on at once."""
+    """The connection ended before the file did, so that the download can be resumed."""
 
 
 class Hub:
     """A Hub, or a mirror of one. Blocking; may be used from several threads."""
 
     def __init__(self, settings: HubSettings) -> None:
-        """Raises SettingsError when the endpoint is no address."""
+        """Raises SettingsError when the endpoint is not a URL."""
         self._endpoint = settings.hf_endpoint.rstrip("/")
         parts = urlsplit(self._endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
@@ -91,7 +91,7 @@ class Hub:
         self._stopping.set()
 
     def snapshot(self, model_id: str, revision: str) -> Snapshot:
-        """A branch, a tag or a commit as the Hub describes it.
+        """The Hub's description of a branch, a tag or a commit.
 
         Raises ModelNotFoundError, GatedModelError, HubFailedError, or ModelBrokenError when files are missing there.
         """
@@ -205,7 +205,7 @@ class Hub:
             raise HubFailedError(model_id, "cannot be asked, since HF_HUB_OFFLINE was set at the start") from None
 
     def _require_success(self, model_id: str, response: "httpx2.Response") -> None:
-        """Raises for every status but 200 and 206, by the codes that huggingface_hub goes by (contract section 6.1)."""
+        """Raises for every status but 200 and 206, by huggingface_hub's error codes (contract section 6.1)."""
         if response.status_code in (200, 206):
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise HubFailedError(model_id, "sends it compressed")
@@ -217,7 +217,7 @@ class Hub:
             raise UnavailableError("This server is stopping: try again in a moment.")
 
     def _chunks(self, model_id: str, response: "httpx2.Response", limit: int) -> Iterator[bytes]:
-        """The body as it comes, at most so many bytes and not too slowly."""
+        """The parts of a body of at most `limit` bytes; raises when it is too slow."""
         began, received = time.monotonic(), 0
         for chunk in response.iter_raw():
             self._require_running()
@@ -231,7 +231,7 @@ class Hub:
 
 
 def _library() -> Any:
-    """huggingface_hub, imported when it is first needed: a start needs no Hub and should not wait for it.
+    """huggingface_hub, imported at the first call, since it is slow and a start needs no Hub.
 
     The environment is as it was afterwards, and a program that has imported huggingface_hub keeps its own choices.
     """

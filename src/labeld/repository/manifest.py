@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 USED = ".used"
-"""A file of the folder whose time is that of the last use."""
+"""A file of the folder whose modification time is that of the last use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The contents of a folder: all the files of one commit that were needed."""
+    """The needed files of one commit."""
 
     model_id: str
     commit: str
@@ -37,7 +37,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes it as the last file of a folder, when all the others have reached the disk."""
+    """Writes the manifest as the last file of a folder, after all others have reached the disk."""
     for file in manifest.files:
         _sync(folder / file.name)
     content = {
@@ -46,7 +46,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "files": [asdict(one) for one in manifest.files],
     }
     partial = folder / f"{MANIFEST}.part"
-    partial.write_text(json.dumps(content | {"seal": _checksum(content)}, indent=1), encoding="utf-8")
+    partial.write_text(json.dumps(content | {"checksum": _checksum(content)}, indent=1), encoding="utf-8")
     _sync(partial)
     partial.replace(folder / MANIFEST)
     _sync(folder)
@@ -56,7 +56,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a folder, or None when there is none or it was changed by hand."""
     try:
         content = json.loads((folder / MANIFEST).read_bytes())
-        checksum = content.pop("seal")
+        checksum = content.pop("checksum")
         files = tuple(ModelFile(one["name"], one["size"], one["digest"]) for one in content["files"])
         manifest = Manifest(content["model_id"], content["commit"], files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -72,7 +72,7 @@ class Verifier:
         self._known: set[tuple[str, int, int, int, int]] = set()
 
     def is_whole(self, folder: Path, model_id: str, commit: str) -> bool:
-        """Whether the folder holds this model's files, every one as it must be, and no other."""
+        """True when the folder holds exactly the files of this model's manifest."""
         manifest = read_manifest(folder)
         if manifest is None or (manifest.model_id, manifest.commit) != (model_id, commit):
             return False
@@ -87,7 +87,7 @@ class Verifier:
         return not (wrong or strangers)
 
     def is_right(self, path: Path, file: ModelFile) -> bool:
-        """Whether this is the file: a regular one, with its size and its hash. Raises OSError if it cannot be read."""
+        """True for a regular file with this size and hash. Raises OSError when it cannot be read."""
         try:
             status = path.lstat()
         except FileNotFoundError:
@@ -105,7 +105,7 @@ def _checksum(content: Any) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Waits until what was written is on the disk."""
+    """Waits until a file or folder has reached the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

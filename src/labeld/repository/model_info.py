@@ -1,4 +1,4 @@
-"""The models of this server as a Hub would describe them: those on this machine, and any one that may be downloaded."""
+"""Descriptions of models without loading them: those on this machine, and those that may be downloaded."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +15,9 @@ from labeld.repository.manifest import USED
 from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
 
 QUESTIONS = 4
-"""Questions to the Hub at once."""
+"""Concurrent look-ups on the Hub."""
 MOST_QUESTIONS = 64
-"""Those that wait for their turn included; one more is refused, so that a slow Hub does not take the place of requests
+"""Look-ups in progress or waiting, at most; one more is refused, so that a slow Hub does not block the requests
 that need no Hub."""
 
 
@@ -27,26 +27,26 @@ class ModelInfo:
 
     model_id: str
     is_classifier: bool
-    """Whether its config (or the Hub, of a model that is only there) says that it classifies texts."""
+    """True when its config, or the Hub for a model that is not on this machine, describes a text classifier."""
     config: ModelConfig | None = None
-    """Of a classifier on this machine."""
+    """The config of a classifier on this machine; else None."""
     commit: str | None = None
-    """The Hub's, of a model that is from there."""
+    """Commit of a model from the Hub; else None."""
     last_modified: float | None = None
-    """Of its files on this machine, in seconds since the epoch."""
+    """Modification time of its files on this machine, in seconds since the epoch."""
     origin: Literal["bundled", "folder", "store", "hf-cache", "hub"] = "hub"
-    """Where its files are: with labeld, in models_dir, downloaded, in the Hugging Face cache, or not here."""
+    """Source of its files: bundled, models_dir, the store, the Hugging Face cache, or only the Hub."""
     size: int | None = None
     """Bytes of its files on this machine."""
     last_used: float | None = None
-    """When it was last opened, of a downloaded model; in seconds since the epoch."""
+    """Time at which a downloaded model was last opened, in seconds since the epoch; else None."""
     problem: str | None = None
-    """The sentence that says why its files are no classifier, if they are none."""
+    """The sentence of the error for a folder that is not a classifier; else None."""
     card: Card = field(default_factory=Card)
 
 
 class Listing:
-    """Looks models up on threads of its own, so that neither requests nor downloads wait for it."""
+    """Looks up models on its own threads, so that neither requests nor downloads wait."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -55,25 +55,25 @@ class Listing:
         self._questions = 0
 
     async def everything(self) -> list[ModelInfo]:
-        """The models on this machine, by id. The Hub's other models are not listed, only looked up."""
+        """The models on this machine, sorted by id."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, self._all_on_disk)
 
     async def one(self, model: ResolvedModel) -> ModelInfo:
-        """A model, about which the Hub is asked if it is not here; downloads nothing.
+        """One model, looked up on the Hub if it is not on this machine; downloads nothing.
 
         Raises what `Hub.snapshot` raises, and OverloadedError.
         """
         return await self.here(model) or await self._on_hub(model)
 
     async def here(self, model: ResolvedModel) -> ModelInfo | None:
-        """A model on this machine; None for one that a request would have downloaded."""
+        """One model on this machine; None for one that would have to be downloaded."""
         if model.location is None:
             return None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, _on_disk, model.model_id, model.location)
 
     def shutdown(self) -> None:
-        """Ends the threads, after the look-ups that run."""
+        """Ends the threads after the running look-ups."""
         self._reading.shutdown(cancel_futures=True)
         self._asking.shutdown(cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""Every model that this server can answer for: in folders, the store, the Hugging Face cache, or on the Hub."""
+"""Model name -> location: in folders, the store, the Hugging Face cache, or on the Hub."""
 
 import logging
 import re
@@ -35,19 +35,19 @@ REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9_-])?")
 """A branch, a tag, `refs/pr/1`, or a commit."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many bytes of how many have been downloaded."""
+"""Called with the bytes downloaded so far, and the bytes in all."""
 
 
 def unwatched(_done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignores progress."""
 
 
 class ModelLocation(NamedTuple):
-    """Where a model's files are."""
+    """The folder of a model's files, and their origin."""
 
     folder: Path
     commit: str | None
-    """The Hub's; None for a folder that is not from there."""
+    """Commit on the Hub; None for a folder in models_dir."""
     origin: Literal["folder", "store", "hf-cache"] = "folder"
 
 
@@ -55,7 +55,7 @@ class ResolvedModel(NamedTuple):
     """The model that a caller means by a name."""
 
     name: str
-    """The name, for sentences to that caller."""
+    """The name as the caller spelled it, for sentences to that caller."""
     model_id: str
     """`org/name`, or `org/name@revision` where another revision than the default was asked for."""
     location: ModelLocation | None
@@ -63,7 +63,7 @@ class ResolvedModel(NamedTuple):
 
 
 class Resolver:
-    """Finds models, and downloads those that may be. For several threads."""
+    """Finds models, and downloads those that the settings allow. Thread-safe."""
 
     def __init__(
         self, folders: Folders, store: Store, settings: HubSettings, policy: Policy, check: Callable[[Path], None]
@@ -84,7 +84,7 @@ class Resolver:
         self._seen: dict[tuple[str, str], tuple[float, Path]] = {}
 
     def find(self, name: str) -> ResolvedModel:
-        """The model that a caller means by `name`: its id, `id@revision`, or a bare name of a local model.
+        """The model of this name: an id, `id@revision`, or the name of a local model without its organisation.
 
         Takes microseconds and connects to nobody; a request needs it once. Raises AmbiguousModelError,
         ModelNotFoundError, or NotDownloadedError when the model is not here and may not be downloaded.
@@ -110,7 +110,7 @@ class Resolver:
         return ResolvedModel(name, model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", location)
 
     def local(self) -> dict[str, ModelLocation]:
-        """Each model that needs no download, by id, unverified; of the store's the default revision. Reads the disk."""
+        """Location of each model that needs no download, by id, unverified, in its default revision. Reads the disk."""
         cached = {
             model_id: ModelLocation(folder, folder.name, "hf-cache")
             for model_id, folder in self._hf_cache.classifiers(DEFAULT_REVISION)
@@ -125,19 +125,19 @@ class Resolver:
         return cached | stored | own
 
     def _found(self, folder: Path) -> ModelLocation:
-        """A commit's folder in the store or in the Hugging Face cache."""
+        """The location of a commit's folder, in the store or in the Hugging Face cache."""
         return ModelLocation(folder, folder.name, "hf-cache" if self._hf_cache.has(folder) else "store")
 
     def ask_hub(self, model: ResolvedModel) -> Snapshot:
-        """The Hub's answer about a model; downloads nothing. Raises what `Hub.snapshot` raises."""
+        """The Hub's description of a model; downloads nothing. Raises what `Hub.snapshot` raises."""
         return self._hub.snapshot(*split(model.model_id))
 
     def fetch(self, name: str, progress: Progress = unwatched) -> ModelLocation:
-        """`open` for whoever has only a name; raises what `find` and `open` raise."""
+        """Finds and opens the model of this name; raises what `find` and `open` raise."""
         return self.open(self.find(name), progress)
 
     def open(self, model: ResolvedModel, progress: Progress = unwatched) -> ModelLocation:
-        """The folder of a model, downloaded first if need be; blocks for as long as that takes.
+        """The folder of a model, downloaded first if need be; blocks until then.
 
         The folder is whole and verified, and stays until `release`. Raises NotDownloadedError, GatedModelError,
         DownloadTooLargeError, ModelBrokenError (before the weights are downloaded, where the other files say so),
@@ -155,28 +155,28 @@ class Resolver:
         return self._download(model_id, revision, progress, refresh=False)
 
     def pull(self, name: str, progress: Progress = unwatched) -> ModelLocation:
-        """The folder of the newest commit, downloaded if need be, for the operator, who may download anything."""
+        """The folder of the newest commit, downloaded if need be, for an operator, who may download any model."""
         model_id, revision = split(name)
         if self._settings.offline:
             raise NotDownloadedError(model_id, "offline")
         return self._download(model_id, revision, progress, refresh=True)
 
     def release(self, location: ModelLocation) -> None:
-        """Ends a use of a model's files that `open` or `pull` has begun."""
+        """Ends one use of a model's files, begun by `open` or `pull`."""
         if location.origin == "store":
             self.store.close(location.folder)
 
     def close(self) -> None:
-        """Ends all uses, when no model is used any longer."""
+        """Ends all uses; no model may be in use."""
         self.store.close_all()
 
     def stop(self) -> None:
-        """Ends the downloads that run; the next server goes on with them."""
+        """Cancels running downloads; the next process resumes them."""
         self._stopping.set()
         self._hub.stop()
 
     def _refusal(self, model_id: str) -> LabeldError | None:
-        """Why a request may not bring this model in, be it from the Hugging Face cache; None where it may."""
+        """The error for a model that requests may not bring in, also from the Hugging Face cache; None if they may."""
         if self._policy == "off":
             return ModelNotFoundError(model_id)
         allowed = any(fnmatchcase(model_id, pattern) for pattern in self._settings.hub_allow)
@@ -193,7 +193,7 @@ class Resolver:
             raise NotDownloadedError(model_id, "offline")
 
     def _open_cached(self, model_id: str, revision: str) -> tuple[Path, str] | None:
-        """Folder and commit in the Hugging Face cache, if the model is there, whole and as it should be."""
+        """Folder and commit in the Hugging Face cache, if the model is there and its files are right."""
         found = self._hf_cache.open(model_id, revision)
         if found is not None:
             try:
@@ -214,8 +214,8 @@ class Resolver:
             return ModelLocation(*found, "store")
 
     def _fill(self, model_id: str, snapshot: Snapshot, progress: Progress) -> tuple[Path, str]:
-        """Downloads what is missing of a commit, and makes it a model of the store."""
-        limit = self.store.amount(self._settings.max_download)
+        """Downloads the missing files of a commit, and publishes it in the store."""
+        limit = self.store.in_bytes(self._settings.max_download)
         if snapshot.size > limit:
             raise DownloadTooLargeError(model_id, snapshot.size, limit)
         began, done, checked = time.monotonic(), 0, False
@@ -240,7 +240,7 @@ class Resolver:
             raise ModelBrokenError(model_id, str(error)) from None
 
     def _obtain(self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]) -> None:
-        """Makes `path` the verified file; its bytes lie beside it until then, where a later call goes on."""
+        """Downloads and verifies one file; until then its bytes are in a .part file, which a later call resumes."""
         if not self.store.verifier.is_right(path, file):
             path.unlink(missing_ok=True)
             self.store.reuse(model_id, file, path)
@@ -262,7 +262,7 @@ class Resolver:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Id and revision of `id` or `id@revision`; raises ModelNotFoundError when it can be neither."""
+    """Id and revision of `id` or `id@revision`; raises ModelNotFoundError for any other form."""
     model_id, at, revision = name.partition("@")
     if not valid_id(model_id) or (at and not (REVISION.fullmatch(revision) and ".." not in revision)):
         raise ModelNotFoundError(name)

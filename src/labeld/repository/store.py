@@ -38,7 +38,7 @@ class Stored:
 
     model_id: str
     revisions: tuple[str, ...]
-    """Names by which this commit was asked for."""
+    """Names of the revisions that are this commit."""
     commit: str
     folder: Path
     files: tuple[ModelFile, ...]
@@ -49,10 +49,10 @@ class Stored:
 
 
 class Store:
-    """The models under one folder, which is made when it is first needed. Blocking; for several threads."""
+    """The models under one folder, which is created when it is first needed. Blocking and thread-safe."""
 
     def __init__(self, root: Path, limit: ByteSize) -> None:
-        """`limit` is what the store may take of its disk."""
+        """`limit` bounds the size of the store."""
         self._root, self._limit = root, limit
         self._locks = Locks(root / ".locks")
         self.verifier = Verifier()
@@ -60,7 +60,7 @@ class Store:
         self._guard = threading.Lock()
 
     def folder(self, model_id: str, revision: str) -> Path | None:
-        """Where a revision is stored, if it is; not verified, so that it costs next to nothing."""
+        """The folder of a revision, unverified, which is cheap; None when it is not in the store."""
         commit = revision if COMMIT.fullmatch(revision) else self._revisions(model_id).get(revision, "")
         folder = self._folder(model_id) / commit
         return folder if COMMIT.fullmatch(commit) and (folder / MANIFEST).exists() else None
@@ -87,13 +87,13 @@ class Store:
         return folder, folder.name
 
     def close(self, folder: Path) -> None:
-        """Ends a use that `open` has begun."""
+        """Ends one use, begun by `open`."""
         with self._guard:
             handles = self._uses.get(folder, [])
             unlock(handles.pop() if handles else None)
 
     def close_all(self) -> None:
-        """Ends all uses that this object has begun."""
+        """Ends all uses of this object."""
         with self._guard:
             for handle in (handle for handles in self._uses.values() for handle in handles):
                 unlock(handle)
@@ -101,7 +101,7 @@ class Store:
 
     @contextmanager
     def downloading(self, model_id: str, stopping: threading.Event) -> Iterator[None]:
-        """Alone, of all threads and processes, with the right to change this model in the store; waits for it.
+        """Holds the exclusive right of all threads and processes to change this model in the store; waits for it.
 
         Raises UnavailableError when `stopping` is set, and StoreError for whatever the disk refuses meanwhile.
         """
@@ -113,12 +113,12 @@ class Store:
             finally:
                 unlock(lock)
 
-    def amount(self, amount: ByteSize) -> int:
-        """An amount in bytes, where all there is is the store's disk."""
-        return amount.of(shutil.disk_usage(self._root).total)
+    def in_bytes(self, size: ByteSize) -> int:
+        """A size in bytes; a share is one of the store's disk."""
+        return size.of(shutil.disk_usage(self._root).total)
 
     def begin(self, manifest: Manifest) -> Path:
-        """The folder to download these files into; makes room for them. It may hold some already, whole or begun.
+        """The folder to download these files into, with room for them. It may hold some already, whole or in part.
 
         A damaged folder becomes such a folder: what is right in it need not be downloaded again.
         """
@@ -141,18 +141,18 @@ class Store:
         return partial
 
     def reuse(self, model_id: str, file: ModelFile, path: Path) -> None:
-        """Puts the file there, unverified, if another commit of this model has it: most commits change few files."""
+        """Links the file from another commit of this model that has it, unverified: most commits change few files."""
         for stored in self._list(self._folder(model_id)):
             if file in stored.files and not path.exists():
                 path.hardlink_to(stored.folder / file.name)
 
     def abandon(self, model_id: str, commit: str) -> None:
-        """Removes an unfinished download that nobody will go on with."""
+        """Removes an unfinished download."""
         shutil.rmtree(self._folder(model_id) / f"{commit}{PARTIAL}")
         self._tidy(self._folder(model_id))
 
     def publish(self, manifest: Manifest) -> tuple[Path, str]:
-        """Makes a finished download, of verified files, a model of the store; its folder and commit, as from `open`."""
+        """Publishes a download of verified files; returns its folder and commit, in use as after `open`."""
         partial = self._folder(manifest.model_id) / f"{manifest.commit}{PARTIAL}"
         write_manifest(partial, manifest)
         final = partial.with_name(manifest.commit)
@@ -169,7 +169,7 @@ class Store:
         return found
 
     def name(self, model_id: str, revision: str, commit: str) -> None:
-        """From now on the revision is this commit. Commits that no revision is any longer leave, unless in use."""
+        """Points a revision to this commit, and removes commits without a revision that are not in use."""
         folder = self._folder(model_id)
         there = {stored.commit for stored in self._list(folder)}
         revisions = {name: one for name, one in self._revisions(model_id).items() if one in there} | {revision: commit}
@@ -188,7 +188,7 @@ class Store:
         return []
 
     def remove(self, model_id: str, stopping: threading.Event) -> int:
-        """Removes all there is of a model; how many bytes that were. Raises StoreError when it is in use."""
+        """Removes a model with all its revisions; returns its bytes. Raises StoreError when it is in use."""
         with self.downloading(model_id, stopping):
             folder = self._folder(model_id)
             before = tree_size(folder)
@@ -224,8 +224,8 @@ class Store:
                 yield Stored(manifest.model_id, names, path.name, path, manifest.files, manifest.size, last_used)
 
     def _make_room(self, model_id: str, size: int, missing: int) -> None:
-        """Removes what was unused for longest until the missing bytes fit within the limit and on the disk."""
-        limit = self.amount(self._limit)
+        """Removes the least recently used commits until the missing bytes fit within the limit and on the disk."""
+        limit = self.in_bytes(self._limit)
         if size > limit:
             raise StoreError(
                 f"Model {model_id} needs {format_bytes(size)}, but the store may take {format_bytes(limit)} "
@@ -250,7 +250,7 @@ class Store:
             self._evict(victim)
 
     def _remove_left_downloads(self, model_id: str) -> None:
-        """Unfinished downloads of other models that nobody goes on with now."""
+        """Removes unfinished downloads of other models that no process is continuing."""
         for partial in self._root.glob(f"*/*{PARTIAL}"):
             if partial.parent != self._folder(model_id):
                 lock = self._locks.take(partial.parent.name, EXCLUSIVE)
@@ -259,7 +259,7 @@ class Store:
                     unlock(lock)
 
     def _evict(self, stored: Stored) -> bool:
-        """Removes a commit unless somebody uses it."""
+        """Removes a commit unless it is in use."""
         lock = self._locks.take(_use(stored.folder), EXCLUSIVE)
         if lock is None:
             return False
@@ -272,7 +272,7 @@ class Store:
         return True
 
     def _tidy(self, folder: Path) -> None:
-        """Removes a model's folder when nothing is left of it but names."""
+        """Removes a model's folder when only the names of revisions are left."""
         if {path.name for path in folder.iterdir()} <= {REVISIONS}:
             (folder / REVISIONS).unlink(missing_ok=True)
             with suppress(OSError):  # another process has begun to download it again
@@ -280,5 +280,5 @@ class Store:
 
 
 def _use(folder: Path) -> str:
-    """Name of the lock that uses of a commit share."""
+    """Name of the lock that every use of a commit shares."""
     return f"{folder.parent.name}@{folder.name}"

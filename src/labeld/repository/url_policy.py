@@ -1,4 +1,4 @@
-"""Which addresses may be connected to on behalf of a Hub."""
+"""The rules for addresses that may be contacted on behalf of a Hub."""
 
 import socket
 from ipaddress import IPv6Address, ip_address
@@ -8,7 +8,7 @@ from labeld.errors import SettingsError
 
 
 def redirected(endpoint: str, url: str, location: str) -> str | None:
-    """Where a reply to `url` redirects to, or None when that may not be followed.
+    """The target of a redirect from `url`, or None when it may not be followed.
 
     It may to the endpoint itself, and to another host by https: from a public endpoint only to a public one, while a
     private mirror may have its files beside it.
@@ -42,13 +42,13 @@ def require_other_address(endpoint: str, host: str, port: int) -> None:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an address. Raises ValueError when it is none."""
+    """Scheme, host and port of a URL. Raises ValueError for anything else."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
 
 
 def _is_public(host: str) -> bool:
-    """Whether no address of this host is private; also when it is unknown here, since a proxy may know it."""
+    """True when no address of this host is private, or when it is unknown here, since a proxy may know it."""
     addresses = [ip_address(address) for address in _addresses(host)]
     unmapped = (one.ipv4_mapped or one if isinstance(one, IPv6Address) else one for one in addresses)
     return all(one.is_global for one in unmapped)

@@ -1,1 +1,1 @@
-"""Which texts run next, and on what."""
+"""The order in which texts run, and their batches."""

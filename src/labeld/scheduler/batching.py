@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 LOOKAHEAD = 64
-"""Waiting texts that are considered for a batch: the bound on how many may overtake a text."""
+"""Waiting texts that are considered for a batch, and so the number that may overtake a text, at most."""
 
 
 class Waiting(Protocol):
-    """A text that waits."""
+    """A waiting text."""
 
     @property
     def tokens(self) -> int:
@@ -22,15 +22,15 @@ class Waiting(Protocol):
 
     @property
     def abandoned(self) -> bool:
-        """Whether the caller has left."""
+        """True when the caller has left."""
         ...
 
 
 class HasServiceTokens(Protocol):
-    """A model with texts that wait."""
+    """A model with waiting texts."""
 
     service_tokens: float
-    """Tokens that it was served so far, on a scale that all models share."""
+    """Tokens served to it so far, on a scale that all models share."""
 
 
 W = TypeVar("W", bound=Waiting)

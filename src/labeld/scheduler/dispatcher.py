@@ -32,7 +32,7 @@ class InFlightBatch:
 
     entries: list[QueueEntry]
     began: float
-    """Time at which the engine began with it, on the monotonic clock."""
+    """Time at which the engine began to run it, on the monotonic clock."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +108,7 @@ class Dispatcher:
                     entry.future.exception()  # retrieved, or asyncio logs it: only the first one is raised
 
     def hung(self) -> bool:
-        """Whether a batch has been running for longer than `batch_timeout`."""
+        """True when a batch has been running for longer than `batch_timeout`."""
         now, batches = time.monotonic(), [batch for stream in self._streams for batch in stream.in_flight]
         return any(now - batch.began > self._compute.batch_timeout for batch in batches)
 
@@ -226,7 +226,7 @@ class Dispatcher:
         return None
 
     def _may_take(self, stream: Stream, queue: ModelQueue) -> bool:
-        """Whether the stream has room: for any engine if it runs none, else for one more batch of the same engine.
+        """True when the stream has room: for any engine if it runs none, else for one more batch of the same engine.
 
         A batch that waits inside a pipelined engine must be full: any other would better wait for more texts.
         """

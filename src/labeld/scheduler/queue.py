@@ -11,7 +11,7 @@ FIRST_GUESS = 2000.0
 """Tokens per second assumed of a model before its first batch."""
 
 RATE_DECAY = 0.95
-"""Share of the past that the speed estimate keeps at each batch: about the last twenty batches count."""
+"""Weight of the past in the speed estimate at each batch: about the last twenty batches count."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +33,7 @@ class QueueEntry:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the caller has left."""
+        """True when the caller has left."""
         return self.future.cancelled()
 
 
@@ -45,11 +45,11 @@ class ModelQueue:
     waiting: deque[QueueEntry] = field(default_factory=deque)
     waiting_tokens: int = 0
     running: int = 0
-    """Batches that are in flight."""
+    """Number of batches in flight."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set on the event loop whenever a batch ends."""
     service_tokens: float = 0.0
-    """Tokens that it was served, on the scale that all models share."""
+    """Tokens served to it so far, on a scale that all models share."""
     texts: int = 0
     """Texts of all batches that were run."""
     tokens: int = 0

@@ -1,4 +1,4 @@
-"""Beside the parsing of a connection: refusals, the number of connections, and a transport that lingers."""
+"""Refusals by a connection, limits on the number of connections, and a transport that lingers on close."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ OnRefused = Callable[[int], None]
 
 
 class ConnectionLimiter:
-    """How many connections each address has open in this process, and how many are being rejected."""
+    """Counts open connections by address in this process, and those that are being rejected."""
 
     def __init__(self, limits: ConnectionLimits, on_refused: OnRefused) -> None:
         self.limits, self.on_refused = limits, on_refused
@@ -31,7 +31,7 @@ class ConnectionLimiter:
         self.rejected = 0
 
     def acquire(self, address: str, connections: int) -> OverloadedError | None:
-        """Count a new connection of `address`, the `connections`th in all; or say why it is rejected."""
+        """Counts a connection of `address`, the `connections`th in all; returns the error of a rejection, or None."""
         limits = self.limits
         if connections > limits.max_connections:
             setting = "max_connections"
@@ -68,9 +68,9 @@ class LingeringTransport(asyncio.Transport):
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]  # as above
 
     def is_closing(self) -> bool:
-        """Whether no further reply can be written."""
+        """True when no further reply can be written."""
         return self._is_closing()
 
     def close(self) -> None:
-        """End the connection so that the client still gets what was written."""
+        """Ends the connection after the client got everything that was written."""
         self._close()

@@ -19,7 +19,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """How far the input of a connection is."""
+    """The state of a connection's input."""
 
     __hash__ = object.__hash__  # NOTE: Enum's own is written in Python, and every request looks up states a dozen times
 
@@ -38,7 +38,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What moves a connection to another state."""
+    """An event that moves a connection to another state."""
 
     __hash__ = object.__hash__  # NOTE: as above
 

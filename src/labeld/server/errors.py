@@ -1,13 +1,14 @@
-"""Refusals by a connection: what is no request, or none within its limits. Each ends the connection.
+"""Refusals by a connection: malformed requests, and those beyond a limit. Each ends the connection.
 
-Too many connections or requests on one are an OverloadedError. The base and the rest are in labeld/errors.py.
+Too many connections, or too many requests on one, are an OverloadedError. The base class and general failures are in
+labeld/errors.py.
 """
 
 from labeld.errors import LabeldError
 
 
 class MalformedRequestError(LabeldError):
-    """What arrived is not HTTP/1.1 as it is spoken here."""
+    """The bytes are not one valid HTTP/1.1 request."""
 
     status = 400
 

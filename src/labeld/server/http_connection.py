@@ -1,4 +1,4 @@
-"""How a connection begins, idles and ends: admitted or rejected, kept for a while, closed so that nothing is lost.
+"""The life of a connection: admission or rejection, idle time, and a close that loses no reply.
 
 The states are those of `connection_state`. What a request may bring is the business of `http_protocol`; this half
 knows no HTTP beyond where a request begins.
@@ -17,8 +17,8 @@ from labeld.server.uvicorn_internals import HttpToolsProtocol, ServerState
 
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 32 * MIB
-"""What a refused client may still send while it reads the reply: closing on unread bytes would reset the connection
-and the client could lose the reply."""
+"""Bytes that a refused client may still send while it reads the reply, at most: closing on unread bytes would reset the
+connection, and the client could lose the reply."""
 DRAIN_GRACE = 0.25
 """Seconds in which an idle connection may still bring the request that was on its way when the drain began."""
 REJECTED_AT_ONCE = 256

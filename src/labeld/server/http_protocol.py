@@ -202,7 +202,7 @@ class LimitedProtocol(BoundedConnection):
         return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
 
     def _is_foreign(self) -> bool:
-        """Whether the request line ends in another protocol's name, of which the parser takes two for HTTP."""
+        """True when the request line ends in another protocol's name; the parser accepts two such names as HTTP."""
         if b"RTSP/" not in self._reads and b"ICE/" not in self._reads:
             return False
         begin = b"%s %s " % (self.parser.get_method(), self.url)

@@ -33,7 +33,7 @@ logger = logging.getLogger("labeld")
 
 
 class Stage(Enum):
-    """How far an application is; each stage leads to those below it only."""
+    """Stages of an application's life; each leads only to those below it."""
 
     STARTING = auto()
     SERVING = auto()
@@ -65,7 +65,7 @@ class ManagedApp:
         self._root_path = root_path
         self._stage = Stage.STARTING
         self.serving = False
-        """Whether the stage is SERVING. NOTE: apart from it because each request asks."""
+        """True in the stage SERVING. NOTE: a plain attribute because each request reads it."""
         self._start_over = asyncio.Event()
         self._stop_asked = False
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()

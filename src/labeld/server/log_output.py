@@ -1,4 +1,4 @@
-"""Ways of a line to a file descriptor that neither block nor fail for whoever writes it.
+"""Log handlers that write lines to a file descriptor and never block or fail.
 
 A log that nobody reads, a full disk or a closed stream costs lines, which are counted, and never a request.
 """

@@ -94,7 +94,7 @@ class LoggedRequest(Protocol):
 
     @property
     def request_id(self) -> str:
-        """That of the reply."""
+        """Id in the reply's `x-request-id`."""
 
     @property
     def route(self) -> str:
@@ -106,15 +106,15 @@ class LoggedRequest(Protocol):
 
     @property
     def access_token(self) -> "AccessToken | None":
-        """Of the caller."""
+        """The caller's access token."""
 
     @property
     def asked(self) -> "ClassifyRequest | None":
-        """What a request to classify asks."""
+        """The parsed request, of a request to classify."""
 
     @property
     def reply(self) -> "ClassifyReply | None":
-        """What it was answered."""
+        """Its reply, of a request to classify."""
 
 
 class RequestLog:

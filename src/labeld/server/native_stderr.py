@@ -1,4 +1,4 @@
-"""Lines that libraries write to file descriptor 2 themselves, such as those of a crash, brought into a JSON log.
+"""Capture of file descriptor 2, to which libraries write directly (in a crash, for example), for the JSON log.
 
 The supervisor holds the pipe's other end, so that what a worker wrote before it died is not lost with it.
 """

@@ -1,4 +1,4 @@
-"""The entry point: bind the port and serve on it. `supervisor` and `worker` say which process does what."""
+"""The entry point of a server: binds the port and runs the supervisor."""
 
 import contextlib
 import errno
@@ -51,7 +51,7 @@ def serve(
 
 
 def _open_standard_streams() -> None:
-    """Give each standard stream that is closed to nobody, or the next file that is opened would be written to."""
+    """Opens /dev/null for each closed standard stream, or the next opened file would take its descriptor."""
     for stream in range(3):
         try:
             os.fstat(stream)

@@ -108,7 +108,7 @@ class Supervisor:
         return worker
 
     def _wait(self, *more: WorkerProcess) -> None:
-        """Until a signal, a death or the next tick."""
+        """Waits until a signal, the death of a worker, or the next tick."""
         alive = [one.process.sentinel for one in (*self._everyone(), *more) if one.replace_at is None]
         due = min((worker.replace_at for worker in self._workers if worker.replace_at), default=float("inf"))
         stderr = [self._options.stderr.fileno()] if self._options.stderr else []
@@ -132,7 +132,7 @@ class Supervisor:
         self._retired = [(worker, end_by) for worker, end_by in self._retired if worker.is_alive()]
 
     def _reap(self, worker: WorkerProcess) -> None:
-        """Make sure it is dead, say so, and decide when its successor starts."""
+        """Kills and reaps a dead or hung worker, logs it, and schedules its successor."""
         was_hung = worker.is_alive()
         worker.read_answers()
         self._served = self._served or worker.ready
@@ -166,7 +166,7 @@ class Supervisor:
                 self._retired.append((old, time.monotonic() + self._drain_limit))
 
     def _becomes_ready(self, new: WorkerProcess) -> bool:
-        """Whether it does in time; the others are looked after meanwhile."""
+        """True when a new worker becomes ready in time; the others are supervised meanwhile."""
         while not new.ready:
             if not new.is_alive() or new.hung() or new.seconds > READY_LIMIT:
                 return False
@@ -203,7 +203,7 @@ class Supervisor:
 
 
 def _has_terminal() -> bool:
-    """Whether this process has a controlling terminal, which hangs up when it is closed."""
+    """True when this process has a controlling terminal, which sends SIGHUP when it is closed."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OTHERS = 0o117
-"""What the file's mode leaves out: it is 0660 from the first moment on."""
+"""The umask for the socket's file, whose mode is 0660 from its creation on."""
 PROBE_SECONDS = 1.0
 
 

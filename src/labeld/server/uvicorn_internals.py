@@ -71,4 +71,4 @@ USED: dict[str, dict[str, str]] = {
         "shutdown": "extended: connections that wait in the kernel are taken before the listener closes",
     },
 }
-"""What is relied on: the owner, its names, and what for."""
+"""Owner -> name -> the reason for which labeld relies on it."""

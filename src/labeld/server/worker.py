@@ -37,9 +37,9 @@ ORPHAN_CHECK = 0.5
 ORPHAN_DRAIN = 3.0
 """Seconds a worker has to finish its answers when its supervisor is gone."""
 BACKLOG = 2048
-"""Connections the kernel keeps waiting."""
+"""Connections that wait in the kernel, at most."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Those that the supervisor handles."""
+"""Signals that the supervisor handles."""
 COLLECT_AFTER = 10_000
 """New objects after which Python looks for garbage among them, instead of 700. What was imported it never looks at:
 every request waited 80 ms for that (decision 16)."""
@@ -70,7 +70,7 @@ drain begins, on any thread or in a signal handler, and its `on_refused(status)`
 
 @dataclass(frozen=True, slots=True)
 class ProcessOptions:
-    """How processes begin, end and log. All times are in seconds."""
+    """Options of processes: drain, start and log. All times are in seconds."""
 
     drain_timeout: float = 30.0
     """For requests in flight after SIGTERM, and after `drain_delay`."""
@@ -85,7 +85,7 @@ class ProcessOptions:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What a worker serves, and how."""
+    """Options of a worker."""
 
     app_factory: AppFactory
     address: Address
@@ -174,7 +174,7 @@ class LabeldServer(Server):
 
 
 def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection, *, at_once: bool) -> None:
-    """All that the worker process does: drop the supervisor's signal handlers, and serve until SIGTERM.
+    """The main function of a worker process: drops the supervisor's signal handlers and serves until SIGTERM.
 
     `at_once` says whether it takes connections before its application has started. Raises SystemExit with a code:
     STARTUP_FAILURE if it cannot start.

@@ -13,7 +13,7 @@ from labeld.server.worker import DRAIN, PING, READY, WorkerOptions, work
 HUNG_AFTER = 5.0
 """Seconds without an answer to a ping after which a worker counts as hung."""
 START_LIMIT = 120.0
-"""The same for a worker that has not answered its first ping: it may still be importing."""
+"""Seconds without an answer to the first ping after which a worker counts as hung: it may still be importing."""
 
 
 class WorkerProcess:
@@ -33,7 +33,7 @@ class WorkerProcess:
         self.replace_at: float | None = None
         """When its successor is due; `None` while it lives."""
         self.ready = False
-        """Whether it is known to have been ready."""
+        """True once the worker has reported that it is ready."""
         self._pinged_at: float | None = None
         self._answered = False
 
@@ -49,15 +49,15 @@ class WorkerProcess:
 
     @property
     def seconds(self) -> float:
-        """How long it has lived."""
+        """Seconds since its start."""
         return time.monotonic() - self.started_at
 
     def is_alive(self) -> bool:
-        """Whether the process exists; a process that has ended is waited for."""
+        """True while the process exists; one that has ended is reaped."""
         return self.process.is_alive()
 
     def hung(self) -> bool:
-        """Whether a ping stays unanswered for too long. Sends the next ping; never waits."""
+        """True when a ping stays unanswered for too long. Sends the next ping; never waits."""
         now = time.monotonic()
         self.read_answers()
         if self._pinged_at is None:

@@ -1,1 +1,1 @@
-"""The story of one request, from plain data to rankings."""
+"""The service: one request from plain data to rankings, and its construction from the settings."""

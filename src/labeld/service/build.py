@@ -35,7 +35,7 @@ MOST_PER_CORE = 16
 
 
 def streams_and_threads(compute: Compute) -> tuple[int, int]:
-    """How many batches run at once, and how many threads they share in all.
+    """The number of streams, and the number of threads that they share.
 
     Raises SettingsError where that is more than makes sense on this machine.
     """
@@ -50,7 +50,7 @@ def streams_and_threads(compute: Compute) -> tuple[int, int]:
 
 
 def open_resolver(settings: Settings, policy: Policy) -> Resolver:
-    """The models of these folders, of the store and of the Hub. Raises SettingsError naming the setting."""
+    """The resolver of models in folders, the store and the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
     marks = LoadMarks(settings.folders.cache_dir.expanduser())
     return Resolver(folders, store, settings.hub, policy, marks.guarded(check_without_weights))
@@ -117,16 +117,16 @@ async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """How a service is hosted: by a process that is labeld's own, or in somebody else's."""
+    """The differences between a service in labeld's own process and one in another program."""
 
     observer: Observer = UNOBSERVED
-    """Is called when something happens."""
+    """The receiver of events."""
     owns_process: bool = True
-    """Whether the process is labeld's own, whose environment and allocator are set up for serving."""
+    """True for labeld's own process, whose environment and allocator are set up for serving."""
 
 
 LIBRARY = Hosting(owns_process=False)
-"""Inside a program of somebody else, which stays as it is."""
+"""Hosting inside another program, whose environment and allocator stay as they are."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A service inside somebody else's program: on a thread of its own, with one model, and without a server."""
+"""A service inside another program: on its own thread, with one model, and without a server."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from labeld.types import Parameters, Precision, Ranking, Text
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """An open model's facts, which are known also after it is closed."""
+    """Metadata of an open model, which stays readable after it is closed."""
 
     model_id: str
     labels: tuple[str, ...]
@@ -47,7 +47,7 @@ class InProcessService:
             self.loop.close()
 
     async def rankings(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking]:
-        """The rankings of texts, whose positions in what the caller gave are for errors to name."""
+        """The rankings of texts; `positions` in the caller's list are named by errors."""
         assert self._serving is not None
         service, loaded = self._serving
         return await service.rankings(loaded, texts, asked, positions)

@@ -1,4 +1,4 @@
-"""One request from the cache over the tokenizer to the engine, and the models that it needs."""
+"""The path of one request through cache, tokenizer and engine, and the models that it needs."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parame
 DEFAULT_OPTIONS = Options()
 
 LEAST_ESTIMATE = 0.2
-"""The shortest estimate in seconds of what a load still needs, also of one that takes longer than expected."""
+"""Seconds that a load still needs, at least, also when it takes longer than expected."""
 
 
 class Admission:
@@ -87,7 +87,7 @@ class Service:
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
 
     def require_room(self) -> None:
-        """Raises OverloadedError when as many requests are in flight as may be.
+        """Raises OverloadedError when the limit of requests in flight is reached.
 
         Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
         that are loaded.
@@ -118,10 +118,10 @@ class Service:
     async def check_others(self) -> None:
         """Logs a warning for each model of the operator's that is not loaded and whose files cannot be served."""
         folders = self._resolver.folders.by_id().items()
-        await warn_of_broken({one: folder for one, folder in folders if not self._registry.resident(one)})
+        await warn_of_broken({one: folder for one, folder in folders if not self._registry.is_loaded(one)})
 
     async def watch_files(self) -> None:
-        """Serves anew whatever loaded model has other files now, until cancelled."""
+        """Reloads each loaded model whose files have changed, until cancelled."""
         await serve_anew(self._registry, self._resolver)
 
     def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:
@@ -132,7 +132,7 @@ class Service:
         identity = self._identities.identity(model.model_id, model.location and model.location.folder)
         return self._cache.look_up(identity, request, scope)
 
-    async def classify(self, wanted: ResolvedModel, lookup: Lookup) -> ClassifyReply:
+    async def classify(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply:
         """One ranking per text of the request that was looked up, by this model.
 
         Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
@@ -141,11 +141,11 @@ class Service:
         if reply := self.get_cached(lookup):
             return reply
         request = lookup.request
-        async with self.lease(wanted, request.options) as loaded:
-            model = loaded.model
-            if model.identity != lookup.identity:  # its first request, or its files have changed since it was loaded
-                self._identities.record(model.model_id, model.identity, model.files)
-                lookup = self._cache.look_up(model.identity, request, lookup.scope)
+        async with self.lease(model, request.options) as loaded:
+            current = loaded.model
+            if current.identity != lookup.identity:  # its first request, or its files have changed since the look-up
+                self._identities.record(current.model_id, current.identity, current.files)
+                lookup = self._cache.look_up(current.identity, request, lookup.scope)
                 await self._cache.read_shared(lookup)
                 if reply := self.get_cached(lookup):
                     return reply
@@ -154,10 +154,10 @@ class Service:
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
         encoded = [answer.encoded for answer in answers]
-        return ClassifyReply(encoded, model.revision, seconds, request.characters, request.ignored)
+        return ClassifyReply(encoded, current.revision, seconds, request.characters, request.ignored)
 
     def get_cached(self, lookup: Lookup) -> ClassifyReply | None:
-        """The reply, if the look-up has every answer; it took what the slowest answer took (contract section 8)."""
+        """The reply if the look-up has every answer, with the time of the slowest one (contract section 8)."""
         identity, request = lookup.identity, lookup.request
         if identity is None or not lookup.complete:
             return None
@@ -166,7 +166,7 @@ class Service:
         return ClassifyReply(encoded, identity.revision, max(seconds), request.characters, request.ignored, "cache")
 
     def _observe(self, lookup: Lookup) -> None:
-        """Counts where a request's answers were; once per request, and only for those that read the cache."""
+        """Counts hits and misses of a request that reads the cache; called once per request."""
         if lookup.reads_cache:
             missed = lookup.answers.count(None)
             here = len(lookup.answers) - missed - lookup.from_shared
@@ -201,7 +201,7 @@ class Service:
         return rankings
 
     def resolve(self, name: str | None) -> ResolvedModel:
-        """The model that a caller means, for whatever is asked of it; None is the default model.
+        """The model of this name, id or `id@revision`; None is the default model.
 
         Raises what `Resolver.find` raises.
         """
@@ -209,12 +209,12 @@ class Service:
 
     @asynccontextmanager
     async def lease(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
-        """The model, loaded, for as long as the context.
+        """A lease of the loaded model for the duration of the context.
 
         A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
         ModelTooBusyError, ModelNotLoadedError, or what loading raised.
         """
-        if not options.load_model and not self._registry.resident(model.model_id):
+        if not options.load_model and not self._registry.is_loaded(model.model_id):
             raise ModelNotLoadedError(model.name)
         wait = self._residency.max_wait if options.wait_for_model else self._residency.load_grace
         async with AsyncExitStack() as stack:
@@ -227,9 +227,9 @@ class Service:
             yield loaded
 
     def state(self, model: ResolvedModel) -> ModelState:
-        """Where a model stands."""
+        """The state of a model."""
         found = model.model_id
-        if self._registry.resident(found):
+        if self._registry.is_loaded(found):
             return ModelState("Loaded")
         if found in self._registry.loads():
             return ModelState("Loading", self._estimated_time(found))
@@ -238,18 +238,18 @@ class Service:
         return ModelState("Loadable", self._estimated_time(found))
 
     def failure(self, model_id: str) -> Exception | None:
-        """The failure of the model's last load, for as long as it is not tried again."""
+        """The failure of the model's last load, until it may be tried again; else None."""
         return self._registry.failure(model_id)
 
     def usage(self) -> Usage:
-        """How much is in use now."""
+        """The current load of this process."""
         registry = self._registry
         in_flight, cache = self.admission.count, self._cache.use()
         return Usage(in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, cache)
 
-    def residents(self) -> list[PoolEntry[LoadedModel]]:
+    def loaded_models(self) -> list[PoolEntry[LoadedModel]]:
         """The loaded models, the least recently used first."""
-        return self._registry.residents()
+        return self._registry.loaded()
 
     @property
     def counts(self) -> Counts:
@@ -268,17 +268,17 @@ class Service:
         remaining = (self._loader.expected_seconds(one) - (loads.get(one) or 0.0) for one in (*before, found))
         return max(LEAST_ESTIMATE, sum(max(0.0, seconds) for seconds in remaining))
 
-    async def info(self, wanted: ResolvedModel) -> dict[str, Any]:
+    async def info(self, model: ResolvedModel) -> dict[str, Any]:
         """The model's ids, labels and limits, for `/info`."""
-        async with self.lease(wanted) as loaded:
+        async with self.lease(model) as loaded:
             return describe(loaded.model)
 
     def ready(self) -> bool:
-        """Whether requests are admitted and answered: not stopping, and no engine hangs."""
+        """True when requests are admitted and answered: the service is not stopping, and no engine hangs."""
         return not self._stopping and not self.hung()
 
     def hung(self) -> bool:
-        """Whether the engine hangs, so that this process must be replaced."""
+        """True when the engine hangs, so that this process must be replaced."""
         return self._dispatcher.hung()
 
     def give_up(self) -> None:

@@ -28,9 +28,9 @@ class Usage:
     waiting: int
     """Requests that wait for a model to be loaded."""
     loading: dict[str, float | None]
-    """Models that are being loaded, and for how many seconds already; None where its turn has not come."""
+    """Seconds since the load of each loading model began; None for one that waits for its turn."""
     memory: int
-    """Bytes."""
+    """Bytes that the process uses."""
     memory_budget: int
     cache: CacheUse
 

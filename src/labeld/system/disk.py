@@ -19,7 +19,7 @@ def tree_size(folder: Path) -> int:
 
 
 def out_of_files(error: BaseException) -> bool:
-    """Whether this error, or one that it was made from, says that there are too few file descriptors."""
+    """True when this error, or a cause of it, means that there are too few file descriptors."""
     one: BaseException | None = error
     while one is not None:
         if isinstance(one, OSError) and one.errno in {errno.EMFILE, errno.ENFILE}:

@@ -20,7 +20,7 @@ class Locks:
         self._folder = folder
 
     def take(self, name: str, kind: int) -> int | None:
-        """A handle that holds the lock until `unlock`; None while another one does. `kind` is SHARED or EXCLUSIVE.
+        """A handle that holds the lock until `unlock`; None while another handle does. `kind` is SHARED or EXCLUSIVE.
 
         Raises OSError when the folder is missing or cannot be written to.
         """
@@ -45,6 +45,6 @@ class Locks:
 
 
 def unlock(handle: int | None) -> None:
-    """Releases a lock; None is none."""
+    """Releases a lock; does nothing for None."""
     if handle is not None:
         os.close(handle)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 LARGE_BLOCK = 1024 * 1024
-"""Bytes from which on a block is mapped by itself."""
+"""Bytes from which on glibc maps a block by itself."""
 
 ARENAS = 2
 """Heaps of glibc, at most; by default it makes one for almost every thread, and keeps them."""
@@ -51,8 +51,8 @@ def trim_heap() -> None:
         _libc.malloc_trim(0)
 
 
-def give_back() -> None:
-    """Ends what only cycles of references keep, and returns it to the system; takes tens of milliseconds."""
+def collect_and_trim() -> None:
+    """Runs the garbage collector and returns freed memory to the system; takes tens of milliseconds."""
     gc.collect()
     trim_heap()
 

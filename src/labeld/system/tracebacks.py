@@ -1,4 +1,4 @@
-"""What an error that was handled still holds."""
+"""Release of the objects that a handled error's tracebacks keep alive."""
 
 
 def drop_tracebacks(error: BaseException) -> None:

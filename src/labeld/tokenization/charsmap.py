@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 CACHED_STEPS = 65_536
-"""Steps in the trie that are remembered; a text has few different ones."""
+"""Steps in the trie that are cached; a text has few different ones."""
 
 LONGEST_MATCH = 64
 """Characters of a replaced string, at most; the longest of NFKC has 18. A hostile trie may go in circles."""
@@ -41,7 +41,7 @@ class CharacterMap:
         self._step = lru_cache(CACHED_STEPS)(self._walk)
 
     def __call__(self, text: str) -> str:
-        """The text with everything replaced that the map replaces."""
+        """The text after all replacements."""
         parts: list[str] = []
         step, root, at, length = self._step, self._root, 0, len(text)
         while at < length:
@@ -58,7 +58,7 @@ class CharacterMap:
         return "".join(parts)
 
     def _walk(self, node: int, character: str) -> tuple[int, str | None]:
-        """Where a character leads from a node, and the replacement of the string that ends there."""
+        """The node that a character leads to, and the replacement of the string that ends there."""
         unit, units = 0, self._units
         for byte in character.encode(errors="surrogatepass"):
             node ^= byte
@@ -77,5 +77,5 @@ class CharacterMap:
 
 
 def _offset(unit: int) -> int:
-    """How a node's index and its children's differ."""
+    """The offset between a node's index and its children's."""
     return (unit >> 10) << ((unit & 0x200) >> 6)

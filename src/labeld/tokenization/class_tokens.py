@@ -1,4 +1,4 @@
-"""The special tokens that transformers' tokenizer classes have where no file of a folder speaks of them."""
+"""The special tokens that transformers' tokenizer classes have by default, where no file of a folder names them."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -41,7 +41,7 @@ MBART_LANGUAGES = (
 )
 
 EXTRA_IDS_LIMIT = 10_000
-"""More is a broken or hostile file; T5 has 100."""
+"""Extra tokens `<extra_id_…>`, at most: more is a broken or hostile file; T5 has 100."""
 
 PLAIN: Rules = {role: {"lstrip": False} for role in FAIRSEQ_TOKENS}
 """Roles whose token has the rules of `AddedToken(text)` where a file gives only its text."""
@@ -55,7 +55,7 @@ def none_own(config: Config, additional: Sequence[Token] | None) -> Sequence[Tok
 
 
 def own(*tokens: str) -> OwnTokens:
-    """Extra tokens that the class has where the files speak of none."""
+    """Makes OwnTokens of a class with these extra tokens, unless the files name some."""
     return lambda _, additional: tokens if additional is None else additional
 
 

@@ -1,4 +1,4 @@
-"""Which of transformers' tokenizer classes a folder's tokenizer is of, by AutoTokenizer's rules (version 5)."""
+"""The transformers tokenizer class of a folder, by the rules of AutoTokenizer (version 5)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -157,7 +157,7 @@ def tokenizer_class(
 
 
 def has_token_types(class_name: str, config: Mapping[str, Any]) -> bool:
-    """Whether the model gets token types from this tokenizer; without them they are all 0."""
+    """True when the model gets token types from this tokenizer; without them they are all 0."""
     names = config.get("model_input_names")
     if isinstance(names, list):
         return "token_type_ids" in names

@@ -41,18 +41,18 @@ class TextEncoder:
     """Characters of a text, unless it is to be truncated; then it is tokenised until enough tokens are certain."""
     truncation_side: Literal["left", "right"] = "right"
     token_types: bool = True
-    """Whether the model gets the tokenizer's token types; else they are all 0."""
+    """True when the model gets the tokenizer's token types; else they are all 0."""
     cut_at: int | None = None
-    """Tokens to keep where a request that asks for truncation does not say how many; None = `max_tokens`."""
+    """Tokens to keep where a request asks for truncation without a length; None = `max_tokens`."""
     vocabulary: int = sys.maxsize
-    """Token ids that the model has embeddings for are below it."""
+    """Number of the model's word embeddings; token ids must be below it."""
     type_count: int = sys.maxsize
-    """Token types that it has embeddings for are below it."""
+    """Number of the model's token type embeddings; token types must be below it."""
 
     def encode(
         self, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int] | None = None
     ) -> list[EncodedText]:
-        """Token ids of each text; `positions` is where they stand in their request, if that has others too.
+        """Token ids of each text; `positions` in the request are named by errors, by default from 0 on.
 
         Raises the failures of tokenization/errors.py.
         """
@@ -89,7 +89,7 @@ class TextEncoder:
             return self.tokenizer.post_process(parts[0], parts[1] if len(parts) == 2 else None)
 
     def _tokens(self, text: str, first: int | None) -> Encoding:
-        """The tokens of a text, or of so much of its beginning that its `first` tokens are certain and not all.
+        """The tokens of a text, or those of a beginning that is long enough for its `first` tokens to be certain.
 
         From the other side, or without `first`, all of the text is tokenised: words are found from the left.
         """
@@ -102,7 +102,7 @@ class TextEncoder:
         return self._without_special_tokens(text)
 
     def _certain(self, encoding: Encoding, first: int, size: int) -> bool:
-        """Whether the `first` tokens of a text's first `size` characters are those of the text, however it goes on."""
+        """True when a text that begins with these `size` characters has the same `first` tokens however it goes on."""
         if len(encoding) <= first:
             return False
         words, end = encoding.word_ids, encoding.offsets[first - 1][1]

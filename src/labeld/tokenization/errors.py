@@ -1,4 +1,4 @@
-"""Failures of turning texts into token ids. The base and the rest are in labeld/errors.py."""
+"""Failures of turning texts into token ids. The base class and general failures are in labeld/errors.py."""
 
 from labeld.errors import InvalidRequestError, LabeldError
 from labeld.interface import Interface

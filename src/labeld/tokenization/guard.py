@@ -1,4 +1,4 @@
-"""The failures of the tokenizers library -> errors of ours.
+"""Failures of the tokenizers library -> labeld's errors.
 
 The library raises bare Exception for whatever it refuses, and where its Rust code panics (a pattern that backtracks for
 too long, a character map that leads outside itself) PanicException, which is no Exception and cannot be imported.

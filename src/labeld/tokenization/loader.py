@@ -1,4 +1,4 @@
-"""The tokenizer files of a model folder, in whichever form it has them -> a tokenizer that gives transformers' ids."""
+"""The tokenizer files of a model folder, in any form -> a tokenizer that gives transformers' ids."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from labeld.tokenization.tokenizer_json import read_tokenizer_json
 from labeld.tokenization.vocabulary import TOKENIZER_FILE, FileSettings, from_bpe_files, from_words_file
 
 SANE_LENGTH = 1_000_000
-"""A model_max_length above this is transformers' way of saying that there is none."""
+"""Tokens; transformers writes a larger model_max_length where there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class TokenizerFiles:
 
     tokenizer: Tokenizer
     max_length: int | None
-    """`model_max_length`, if it is a sane one; tokens."""
+    """`model_max_length` in tokens; None without one, or above SANE_LENGTH."""
     truncation_side: Literal["left", "right"]
     token_types: bool
-    """Whether the model gets the tokenizer's token types; else they are all 0."""
+    """True when the model gets the tokenizer's token types; else they are all 0."""
 
 
 def read_tokenizer(folder: Path) -> TokenizerFiles:
@@ -84,7 +84,7 @@ def _require_readable(config: dict[str, Any]) -> None:
 
 
 def _speaks_of_byte_level(path: Path) -> bool:
-    """By this transformers knows tokenizers of Llama 3 that call themselves those of Llama 2."""
+    """True for a file with "ByteLevel", by which transformers tells Llama 3's tokenizers from Llama 2's."""
     if not path.exists():
         return False
     return b'"ByteLevel"' in read_plain(path, LIMITS[path.name])

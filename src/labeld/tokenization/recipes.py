@@ -1,4 +1,4 @@
-"""How transformers 5 builds each of its tokenizer classes anew, as a table read off the classes' `__init__`.
+"""Recipes by which transformers 5 builds its tokenizer classes anew: a table read off the classes' `__init__`.
 
 A class takes the vocabulary of its files, and of tokenizer_config.json the switches that its entry reads: a switch of
 another class changes nothing.
@@ -32,23 +32,23 @@ from labeld.tokenization.special_tokens import Rules, Token
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one class is built."""
+    """The recipe of one class."""
 
     files: Literal["words", "bpe", "none"]
-    """Which bare files give its vocabulary where there is no tokenizer.json; sentencepiece files are read apart."""
+    """The bare files with its vocabulary where there is no tokenizer.json; sentencepiece files are read elsewhere."""
     model: steps.MakeModel
     normalizer: steps.MakeNormalizer
     pre_tokenizer: steps.MakePreTokenizer
     processor: steps.MakeProcessor | None
     """None: that of tokenizer.json, else `steps.bos_and_eos`."""
     tokens: Mapping[str, Token | None]
-    """By role, where no file speaks of it; a role that is not here is none of the class's parameters."""
+    """Default token of each role of the class; None where it has none."""
     rules: Rules = field(default_factory=dict)
     own_tokens: OwnTokens = none_own
     processor_for: Literal["all files", "files without one", "files with one"] = "all files"
-    """Which tokenizer.json gets `processor`; the others have their own, or that of `steps.bos_and_eos`."""
+    """The tokenizer.json files that get `processor`; the others have their own, or that of `steps.bos_and_eos`."""
     added_again: Literal["no", "named", "plain"] = "no"
-    """Whether special tokens are added once more, by the rules of the files or by none."""
+    """Whether and how special tokens are added once more: by the rules of the files, or without rules."""
 
 
 _UNKNOWN_3 = steps.unknown_at(3)

@@ -26,14 +26,14 @@ from labeld.tokenization.steps import Config, flag
 from labeld.tokenization.vocabulary import Vocabulary
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
-"""How pieces write a space."""
+"""The character for a space in pieces."""
 
 EVERYTHING = Regex(r"(?m)\A.*\z")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a family puts its own tokens around a file's pieces."""
+    """The positions of a family's own tokens around a file's pieces."""
 
     file: str
     before: tuple[str, ...] = ()
@@ -41,11 +41,11 @@ class Layout:
     without: tuple[str, ...] = ()
     """The file's first pieces, which give way to `before`."""
     switches: frozenset[str] = frozenset({"add_prefix_space", "split_special_tokens"})
-    """Switches of tokenizer_config.json that the class has, and sentencepiece has not."""
+    """Switches of tokenizer_config.json that the class has and sentencepiece lacks."""
 
 
 SWITCHES = {"add_prefix_space": True, "do_lower_case": False, "split_by_punct": False, "split_special_tokens": False}
-"""sentencepiece's own ways, in the words of tokenizer_config.json."""
+"""The values of the switches that describe sentencepiece's own behaviour."""
 
 LAYOUTS = {
     "XLMRobertaTokenizer": Layout(
@@ -113,7 +113,7 @@ def _entry(piece: Piece) -> tuple[str, float]:
 
 
 def _matched_first(tokens: SpecialTokens) -> SpecialTokens:
-    """Added tokens are looked for in the text as it came, so that each stretch between two is encoded on its own."""
+    """Added tokens, matched in the text before normalisation, so that each part between two is encoded by itself."""
     return replace(
         tokens,
         added={

@@ -1,4 +1,4 @@
-"""sentencepiece.bpe.model and spm.model -> what sentencepiece makes of a text, as a `tokenizers.Tokenizer`.
+"""sentencepiece.bpe.model and spm.model -> pieces and normalisation rules.
 
 The file is one protobuf message (sentencepiece_model.proto of the sentencepiece project). It is read with protobuf from
 a description of the few fields that are needed, so that neither the sentencepiece library nor its generated module is
@@ -51,7 +51,7 @@ class SentencePieceModel:
     pieces: list[Piece]
     """In id order."""
     byte_fallback: bool
-    """Whether what has no piece becomes its UTF-8 bytes."""
+    """True when characters without a piece become their UTF-8 bytes."""
     character_map: bytes
     """Empty when characters stay as they are."""
     add_dummy_prefix: bool
@@ -59,7 +59,7 @@ class SentencePieceModel:
 
 
 def read_sentencepiece_model(path: Path) -> SentencePieceModel:
-    """The content of a file; raises FolderError naming it when it is broken, too large or not a Unigram model."""
+    """The model in a file; raises FolderError naming it when it is broken, too large or not a Unigram model."""
     message = _parsed(path)
     trainer, normalizer = message.trainer_spec, message.normalizer_spec
     if trainer.model_type != UNIGRAM:

@@ -26,7 +26,7 @@ ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 
 Token = str | AddedToken
 Rules = Mapping[str, Mapping[str, bool]]
-"""By role, the rules of a token of which the files have only the text."""
+"""Rules by role, for a token of which the files have only the text."""
 OwnTokens = Callable[[Sequence[Token] | None], Sequence[Token]]
 """The extra tokens of a class, given the `additional_special_tokens` of the files, if they speak of them."""
 
@@ -89,7 +89,7 @@ class PlacedTokens:
         return self.tokens.text(role)
 
     def has(self, role: str) -> bool:
-        """Whether the role has a token."""
+        """True when the role has a token."""
         return role in self.tokens.named
 
     def place(self, role: str) -> Placed:
@@ -205,7 +205,7 @@ def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _speaks_of_tokens(key: str, value: Any) -> bool:
-    """Whether transformers takes this key for tokens; `add_bos_token` and the like are switches."""
+    """True when transformers reads tokens from this key; `add_bos_token` and the like are switches."""
     if key in ROLES or key in ("extra_special_tokens", "additional_special_tokens"):
         return True
     return _is_other_role(key) and (isinstance(value, str) or _is_token(value))

@@ -43,5 +43,5 @@ def read_tokenizer_json(folder: Path, config: Mapping[str, Any], class_name: str
 def _special_tokens(
     folder: Path, config: Mapping[str, Any], recipe: Recipe, settings: FileSettings, added: list[Any]
 ) -> SpecialTokens:
-    """Of all classes those without a pad_token of their own have that of the file's padding."""
+    """The special tokens of a folder; a class without its own pad_token has that of the file's padding."""
     return read_special_tokens(folder, config, {"pad_token": settings.pad_token, **recipe.tokens}, recipe.rules, added)

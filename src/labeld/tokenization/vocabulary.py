@@ -1,4 +1,4 @@
-"""The vocabulary of a folder, out of tokenizer.json or out of bare files: all that transformers' own classes take."""
+"""The vocabulary of a folder, from tokenizer.json or from bare files."""
 
 import base64
 import json
@@ -34,19 +34,19 @@ class FileSettings:
     post_processor: PostProcessor | None = None
     truncation_side: str | None = None
     pad_token: str | None = None
-    """Of the file's padding."""
+    """Token of the file's padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Tokens and ids, and what else a class may keep of tokenizer.json."""
+    """Tokens and ids, and the other parts of tokenizer.json that a class may keep."""
 
     file: str
-    """Where it comes from, for sentences."""
+    """Name of its file, for sentences."""
     entries: Words | Pieces
     merges: Merges
     character_map: bytes | None = None
-    """Of a sentencepiece model, as it is written."""
+    """precompiled_charsmap of a sentencepiece model."""
     settings: FileSettings = FileSettings()
 
     @property
@@ -65,7 +65,7 @@ class Vocabulary:
 
 
 def from_content(content: Mapping[str, Any]) -> Vocabulary:
-    """That of a parsed tokenizer.json; raises FolderError when it is broken."""
+    """The vocabulary of a parsed tokenizer.json; raises FolderError when it is broken."""
     model = content.get("model")
     if not isinstance(model, dict):
         raise broken()
@@ -119,7 +119,7 @@ def _require(folder: Path, file: str) -> None:
 
 
 def _require_ids(words: Mapping[str, Any], file: str) -> None:
-    """Ids may have gaps, and one may have two tokens: the tokenizers library takes both."""
+    """Raises FolderError for an impossible id; gaps and shared ids are allowed, as in the tokenizers library."""
     if not words or any(type(number) is not int or not 0 <= number <= LARGEST_ID for number in words.values()):
         raise FolderError(f"{file} does not give every token a whole number as its id.")
 
@@ -132,7 +132,7 @@ def _pieces(entries: list[Any]) -> Pieces:
 
 
 def _merges(merges: Any) -> Merges:
-    """In either form that the file has had: "a b" or ["a", "b"]."""
+    """The merges, in either form of the file: "a b" or ["a", "b"]."""
     if not isinstance(merges, list):
         raise broken()
     pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else merge for merge in merges]
@@ -154,7 +154,7 @@ def _character_map(normalizer: Any) -> bytes | None:
 
 
 def _settings(content: Mapping[str, Any]) -> FileSettings:
-    """Read by way of a tokenizer without a vocabulary, which takes no time."""
+    """The settings of a parsed file, read with a tokenizer without a vocabulary, which takes no time."""
     parts = {name: content.get(name) for name in ("post_processor", "truncation", "padding")}
     with failures_as(broken):
         return settings_of(Tokenizer.from_str(json.dumps({**EMPTY_TOKENIZER, **parts})))

@@ -1,1 +1,1 @@
-"""The HTTP side: protocol limits, the server process, the routes."""
+"""The HTTP application: routes, access control, monitoring, pages."""

@@ -1,4 +1,4 @@
-"""HTTP <-> Service: the routes, the body, the client that leaves. Bytes are read and written by protocol/."""
+"""The ASGI application: routes, bodies, and clients that disconnect. Bytes are read and written by protocol/."""
 
 import asyncio
 import json
@@ -101,7 +101,7 @@ class App:
             await self._fail(error, scope, receive, send)
 
     def stop_loading(self) -> None:
-        """Ends what may take minutes while a model is loaded; may be called in a signal handler."""
+        """Ends a running precision trial, which may take minutes; may be called in a signal handler."""
         self._stop_loading()
 
     def on_refused(self, status: int) -> None:
@@ -111,7 +111,7 @@ class App:
             self._log.refused(status)
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers with an error that was logged if need be, of which nothing stays."""
+        """Logs an error if need be, answers with it, and drops its tracebacks."""
         drop_tracebacks(error)
         state = state_of(scope)
         response: Response = _Raw(*encode_error(error, state.request_id))

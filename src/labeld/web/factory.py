@@ -11,7 +11,7 @@ from labeld.server.worker import Address
 
 
 def application(settings: Settings, first: Semaphore, workers_folder: Path | None, address: Address) -> Any:
-    """The application; made in the worker process, so that the supervisor never loads an engine.
+    """The application, made in the worker process so that the supervisor never loads an engine.
 
     The worker that takes `first` is the one that prints the link to sign in with. `workers_folder` is what they share.
     """

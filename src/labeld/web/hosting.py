@@ -1,4 +1,4 @@
-"""The parts of a running server, opened in their order: one place for a worker process, a test, or any other host."""
+"""Assembly of a running server's parts, for a worker process, a test, or any other host."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ token can be used for that."""
 
 @dataclass(frozen=True, slots=True)
 class AppHosting:
-    """What differs between the hosts of the application."""
+    """The differences between the hosts of the application."""
 
     open_service: OpenService
     open_authenticator: OpenAuthenticator

@@ -1,4 +1,4 @@
-"""Look-ups that clients send to the Hub before they classify, answered here where HF_ENDPOINT points to labeld.
+"""The Hub's look-ups that clients send before they classify, for clients whose HF_ENDPOINT is labeld.
 
 The shapes are the Hub's (contract sections 1.1, 1.4, 8, 9.2). What this server does not know (downloads, likes, cards)
 it does not say. All of it is answered without an access token, as clients ask without one; only `whoami` needs one.
@@ -28,7 +28,7 @@ PAGE = 1000
 """Models of a page, at most; the Hub's own limit."""
 BY_TIME = ("lastModified", "last_modified", "createdAt", "created_at")
 OTHER_ORDERS = ("trendingScore", "trending_score", "trending", "likes", "downloads")
-"""Orders that are accepted and mean nothing here: the models then stand by id."""
+"""Orders that are accepted and have no meaning here: the models are then sorted by id."""
 MAPPING = "inferenceProviderMapping"
 HUB_ROLES: dict[Role, str] = {"inference": "read", "admin": "write"}
 """The Hub's names of the roles (contract section 9.2)."""
@@ -43,28 +43,28 @@ async def models(service: Service, request: Request) -> Reply:
     """`/api/models`: the models on this machine that the query asks for, page by page."""
     query = request.query_params
     limit, start = _number(query, "limit", PAGE), _number(query, "cursor", 0)
-    listed = [one for one in await service.listing.everything() if _wanted(one, query, live=_live(service, one))]
+    found = [one for one in await service.listing.everything() if _wanted(one, query, live=_live(service, one))]
     sort = query.get("sort")
     if sort in BY_TIME:
-        listed.sort(key=lambda one: -(one.last_modified or 0.0))
+        found.sort(key=lambda one: -(one.last_modified or 0.0))
     elif sort is not None and sort not in OTHER_ORDERS:
         raise InvalidRequestError(f"sort is {sort!r}, but must be one of {', '.join((*BY_TIME, *OTHER_ORDERS))}.")
     end = start + min(limit, PAGE)
     revisions = _revisions(service)
-    page = [_chosen(_described(one, revisions, live=_live(service, one)), query) for one in listed[start:end]]
+    page = [_chosen(_described(one, revisions, live=_live(service, one)), query) for one in found[start:end]]
     following = request.url.include_query_params(cursor=end)
     if request.headers.get("x-forwarded-proto") == "https":  # NOTE: clients need the whole address, as they see it
         following = following.replace(scheme="https")
-    return page, {"link": f'<{following}>; rel="next"'} if end < len(listed) and limit else {}
+    return page, {"link": f'<{following}>; rel="next"'} if end < len(found) and limit else {}
 
 
 async def model(service: Service, request: Request) -> Reply:
     """`/api/models/{id}`: one model, also one that is only on the Hub if it may be downloaded from there."""
     try:
-        listed = await service.listing.one(service.resolve(request.path_params["model_id"]))
+        info = await service.listing.one(service.resolve(request.path_params["model_id"]))
     except (ModelNotFoundError, NotDownloadedError) as error:
         raise RepositoryNotFoundError(error) from None
-    described = _described(listed, _revisions(service), live=_live(service, listed))
+    described = _described(info, _revisions(service), live=_live(service, info))
     return _chosen(described, request.query_params), {}
 
 
@@ -95,9 +95,9 @@ async def framework(service: Service, request: Request) -> Reply:
     """`/framework/{framework}`: the models on this machine that answer with it, loaded or by their first request."""
     if request.path_params["framework"] != FRAMEWORK:
         return [], {}
-    listed = [one for one in await service.listing.everything() if _live(service, one)]
-    facts = {"task": TASK, "framework": FRAMEWORK, "compute_type": "cpu"}
-    return [{"model_id": one.model_id, **facts} for one in listed], {}
+    found = [one for one in await service.listing.everything() if _live(service, one)]
+    common = {"task": TASK, "framework": FRAMEWORK, "compute_type": "cpu"}
+    return [{"model_id": one.model_id, **common} for one in found], {}
 
 
 async def whoami(_: Service, request: Request) -> Reply:
@@ -145,34 +145,34 @@ LOOK_UPS = (
 )
 
 
-def _live(service: Service, listed: ModelInfo) -> bool:
-    """Whether a request for this model may expect an answer."""
-    return listed.is_classifier and service.failure(listed.model_id) is None
+def _live(service: Service, info: ModelInfo) -> bool:
+    """True when a request for this model is likely to be answered."""
+    return info.is_classifier and service.failure(info.model_id) is None
 
 
 def _revisions(service: Service) -> dict[str, str]:
-    """Of the loaded models; those of other folders are not known without reading them whole."""
-    return {one.model_id: one.model.model.revision for one in service.residents()}
+    """Revision of each loaded model; those of other folders are unknown without hashing them."""
+    return {one.model_id: one.model.model.revision for one in service.loaded_models()}
 
 
-def _described(listed: ModelInfo, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
-    """All that is known of a model, in the Hub's words."""
-    model_id = listed.model_id
+def _described(info: ModelInfo, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
+    """A model as the JSON of the Hub."""
+    model_id = info.model_id
     mapping = {"providerId": model_id, "status": "live" if live else "error", "task": TASK}
     described = {
         "id": model_id,
         "modelId": model_id,
         "author": model_id.partition("/")[0] if "/" in model_id else None,
-        "sha": revisions.get(model_id, listed.commit),
-        "lastModified": listed.last_modified and _time(listed.last_modified),
+        "sha": revisions.get(model_id, info.commit),
+        "lastModified": info.last_modified and _time(info.last_modified),
         "private": False,
         "gated": False,
         "disabled": False,
         "library_name": FRAMEWORK,
-        "pipeline_tag": TASK if listed.is_classifier else None,
-        "tags": _tags(listed),
+        "pipeline_tag": TASK if info.is_classifier else None,
+        "tags": _tags(info),
         "inference": "warm" if live else None,
-        MAPPING: {PROVIDER: mapping} if listed.is_classifier else {},
+        MAPPING: {PROVIDER: mapping} if info.is_classifier else {},
     }
     return {name: value for name, value in described.items() if value is not None}
 
@@ -184,20 +184,20 @@ def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
     return {name: value for name, value in described.items() if name in wanted}
 
 
-def _tags(listed: ModelInfo) -> list[str]:
-    classifier = [TASK] if listed.is_classifier else []
-    return [FRAMEWORK, *([listed.config.model_type] if listed.config else []), *classifier]
+def _tags(info: ModelInfo) -> list[str]:
+    classifier = [TASK] if info.is_classifier else []
+    return [FRAMEWORK, *([info.config.model_type] if info.config else []), *classifier]
 
 
-def _wanted(listed: ModelInfo, query: QueryParams, *, live: bool) -> bool:
-    """Whether a model passes every filter of the query; filters of what is not known here let everything through."""
+def _wanted(info: ModelInfo, query: QueryParams, *, live: bool) -> bool:
+    """True when a model passes every filter of the query; unknown filters let everything through."""
     tasks = query.getlist("pipeline_tag")
     providers = {name for value in query.getlist("inference_provider") for name in value.split(",")}
     return (
-        query.get("search", "").lower() in listed.model_id.lower()
-        and {tag for value in query.getlist("filter") for tag in value.split(",") if tag} <= {*_tags(listed)}
-        and ("author" not in query or listed.model_id.startswith(f"{query['author']}/"))
-        and (not tasks or (TASK in tasks and listed.is_classifier))
+        query.get("search", "").lower() in info.model_id.lower()
+        and {tag for value in query.getlist("filter") for tag in value.split(",") if tag} <= {*_tags(info)}
+        and ("author" not in query or info.model_id.startswith(f"{query['author']}/"))
+        and (not tasks or (TASK in tasks and info.is_classifier))
         and ("inference" not in query or (query["inference"] == "warm" and live))
         and (not providers or (bool(providers & {PROVIDER, "all"}) and live))
         and query.get("gated") != "true"
@@ -212,5 +212,5 @@ def _number(query: QueryParams, name: str, default: int) -> int:
 
 
 def _time(seconds: float) -> str:
-    """As the Hub writes times."""
+    """A time in the format of the Hub."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -146,7 +146,7 @@ _TOKEN_ERRORS = ("401", "503")
 _SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
 """An access token, or none where none was ever made."""
 NEED_TOKEN = {"/info", "/metrics", "/status", "/api/whoami-v2", "/models/{model_id}/info", "/models/{model_id}/health"}
-"""GETs that need one; those that classify all do."""
+"""GETs that need an access token, as all requests to classify do."""
 
 
 def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
@@ -163,7 +163,7 @@ def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
         **LOOK_UPS,
         "/metrics": ("Counts and times, for Prometheus.", {"type": "string"}),
         "/status": ("Models, queues, memory, cache and limits of this process.", _OBJECT),
-        "/info": ("What the default model is.", _OBJECT),
+        "/info": ("The default model.", _OBJECT),
         "/health": ("200 while the process lives.", _OBJECT),
         "/ready": ("200 while requests are answered, else 503.", _OBJECT),
     }

@@ -1,4 +1,4 @@
-"""The path of a request, as the routes want it."""
+"""Normalisation of a request's path: the prefix of a reverse proxy, and doubled slashes."""
 
 import re
 from contextvars import ContextVar
@@ -16,7 +16,7 @@ _ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 
 class Paths:
-    """Makes a route's path of what was asked for."""
+    """Normalises paths of requests."""
 
     def __init__(self, sites: Sites) -> None:
         """Raises SettingsError when root_path is no path."""

@@ -1,4 +1,4 @@
-"""A request after its headers: its body, and the disconnection of its client."""
+"""The body of a request, and the disconnection of its client."""
 
 import asyncio
 from collections import Counter
@@ -15,11 +15,11 @@ from labeld.types import ClassifyReply
 from labeld.web.request_state import client_address, state_of
 
 SHARES = 4
-"""One address may have a fourth of the memory for bodies that have arrived in part."""
+"""Divisor of `max_partial_bytes`: the share of it that one address may have is a quarter."""
 
 
 class BodyReader:
-    """Reads the bodies of requests. Those that have arrived in part may take only so much memory together.
+    """Reads the bodies of requests, and bounds the memory of those that have arrived in part.
 
     A body that arrives whole in one read is never refused for others, so bytes that crawl keep nobody else away.
     """
@@ -89,7 +89,7 @@ async def _part(request: Request, room: int, max_bytes: int) -> tuple[bytes, boo
 
 
 async def cancel_on_disconnect(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
-    """The answer; cancelled as soon as the client has left, so that nothing queued for it costs engine time."""
+    """The answer; cancelled when the client disconnects, so that its queued texts cost no engine time."""
     work = asyncio.ensure_future(answer)
     gone = asyncio.create_task(_disconnected(request.receive))
     gone.add_done_callback(lambda _: work.cancel())

@@ -1,4 +1,4 @@
-"""The facts of a request while it is answered: made by `App.__call__`, read wherever its scope is."""
+"""The state of a request while it is answered: made by `App.__call__`, read through its scope."""
 
 import time
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ class RequestState:
     route: str = field(default="", init=False)
     """The template of its path; empty where no route has the path."""
     is_page: bool = field(default=False, init=False)
-    """Whether the route is for people in a browser."""
+    """True when the route is for people in a browser."""
     classifies: bool = field(default=False, init=False)
-    """Whether it is a request to classify, whatever its body turns out to be."""
+    """True when the route classifies."""
     access_token: AccessToken | None = field(default=None, init=False)
     """Of the caller; None where nobody needs to be known."""
     model: str | None = field(default=None, init=False)
@@ -46,7 +46,7 @@ class RequestState:
 
     @property
     def cache_scope(self) -> str:
-        """Who finds the answers to it with cache_scope=token: the id of the access token that counts, or empty."""
+        """The cache's scope with cache_scope=token: the id of the caller's access token, or empty."""
         return self.access_token.token_id if self.access_token else ""
 
 

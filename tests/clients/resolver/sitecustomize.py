@@ -1,4 +1,4 @@
-"""What /etc/hosts would do, for one process: router.huggingface.co is on this machine.
+"""A replacement of /etc/hosts for one process: router.huggingface.co is on this machine.
 
 There TLS has the port that `LABELD_TEST_ROUTER` says, because 443 is not for everybody to listen on.
 """

@@ -76,7 +76,7 @@ def outcome(folder: Path, texts: list[EncodedText]) -> np.ndarray | None:
 
 
 def ours(folder: Path, texts: list[EncodedText]) -> np.ndarray | None:
-    """What labeld makes of it."""
+    """The logits of labeld's engine."""
     try:
         engine = OpenVinoEngine(folder, read_config(folder), threads=1, streams=1)
     except FolderError:

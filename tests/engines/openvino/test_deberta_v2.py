@@ -42,9 +42,9 @@ V3 = {
     "pos_att_type": "p2c|c2p",
     "position_biased_input": False,
 }
-"""What deberta-v3 and mxbai-rerank say, with fewer buckets."""
+"""Keys of deberta-v3 and mxbai-rerank, with fewer buckets."""
 XLARGE = V3 | {"conv_kernel_size": 3, "conv_act": "gelu", "attention_head_size": 12, "pooler_hidden_size": 48}
-"""What deberta-v2-xlarge says."""
+"""Keys of deberta-v2-xlarge."""
 UNSHARED = V3 | {"share_att_key": False, "norm_rel_ebd": "none", "position_biased_input": True, "type_vocab_size": 2}
 VARIANTS: dict[str, dict[str, object]] = {
     "v3": V3,

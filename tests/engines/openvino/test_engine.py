@@ -80,7 +80,7 @@ def texts(lengths: Sequence[int], types: int = 2) -> list[EncodedText]:
 
 
 def reference(folder: Path, batch: Sequence[EncodedText]) -> Logits:
-    """What transformers computes, one text at a time."""
+    """Logits of transformers, one text at a time."""
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     rows = []
     for text in batch:

@@ -64,7 +64,7 @@ class Quantised(torch.nn.Module):
 
 
 def quantised_reference(folder: Path, batch: Sequence[EncodedText], group: int | None) -> Logits:
-    """What transformers computes with the linear layers of its blocks in int8; group None = their weights only."""
+    """Logits of transformers with the linear layers of its blocks in int8; group None = their weights only."""
     model = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     for block in model.bert.encoder.layer:
         for parent in list(block.modules()):

@@ -121,7 +121,7 @@ def batch_for(folder: Path, engine: Engine) -> list[EncodedText]:
 
 
 def reference(folder: Path, batch: Sequence[EncodedText]) -> Logits:
-    """What transformers computes of each text by a model that has just been loaded, as its pipeline asks for it."""
+    """Logits of transformers' pipeline for each text, by a model that has just been loaded."""
     rows = []
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     for text in batch:

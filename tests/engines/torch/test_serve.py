@@ -70,7 +70,7 @@ def configure(folder: Path, **keys: Any) -> None:
 
 
 def expected(folder: Path, text: Any) -> list[dict[str, Any]]:
-    """What transformers' pipeline answers."""
+    """Answers of transformers' pipeline."""
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     ask = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder))
     ranking: list[dict[str, Any]] = ask(text, top_k=None)

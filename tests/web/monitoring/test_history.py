@@ -20,7 +20,7 @@ from tests.support.server_process import Server, serving, wait_until
 
 
 class Clock:
-    """A monotonic clock that moves when it is told to."""
+    """A monotonic clock that the test moves."""
 
     now = 100.0
 
@@ -41,7 +41,7 @@ def with_service(story: Callable[[Service, Metrics], Awaitable[None]]) -> None:
 
 
 def test_an_interval_is_what_happened_in_it() -> None:
-    """Rates per second, the median and the slowest of its own requests, batches as the lanes ran them."""
+    """Rates per second, the median and the slowest of its own requests, batches as the streams ran them."""
 
     async def story(service: Service, metrics: Metrics) -> None:
         clock = Clock()

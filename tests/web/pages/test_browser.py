@@ -26,7 +26,7 @@ new MutationObserver(() => {
 
 @pytest.fixture(scope="module")
 def site(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of the small models that remembers its answers."""
+    """A server of the small models that caches its answers."""
     arguments = ("org/bert", "labeld/language-20", "--models-dir", str(models_dir))
     with serving(tmp_path_factory.mktemp("site"), *arguments) as running:
         yield running
@@ -41,7 +41,7 @@ def ranking(page: Page) -> list[tuple[str, str]]:
 
 
 def expected(server: Server, inputs: object, model: str = "org/bert") -> list[tuple[str, str]]:
-    """The same, as the server answers a program."""
+    """The bars as the server answers a program."""
     return [(one["label"], f"{one['score']:.3f}") for one in server.classify(inputs, model)[0]]
 
 
@@ -323,7 +323,7 @@ def assert_nothing_planted(page: Page) -> None:
 @pytest.mark.parametrize("number", range(5))
 def test_no_planted_label_runs(planted: Server, visitor: Visitor, number: int) -> None:
     """Labels, architecture, examples and texts that are payloads, on the page, in the ranking and the JSON."""
-    # NOTE: the browser is told to ignore the page's policy: escaping alone must do
+    # NOTE: the browser ignores the page's policy: escaping alone must do
     payloads = PAYLOADS[number * 100 : number * 100 + 100]
     page = visitor.open(planted, f"/models/planted/model-{number}", bypass_csp=True)
     labels = page.locator(".labels .tag").all_inner_texts()

@@ -39,7 +39,7 @@ def see(server: Server, path: str, status: int = 200, **headers: str) -> request
 
 
 def words(page: str) -> str:
-    """What a page says, without its tags."""
+    """The text of a page, without its tags."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
@@ -117,7 +117,7 @@ def test_pages_name_no_other_host(server: Server) -> None:
     ],
 )
 def test_errors_are_pages_for_browsers_only(server: Server, path: str, status: int, sentence: str) -> None:
-    """The same status and sentence, as a page or as JSON."""
+    """An error has one status and one sentence, as a page or as JSON."""
     page, plain = see(server, path, status), server.get(path)
 
     assert sentence in words(page.text)
@@ -387,7 +387,7 @@ def test_nothing_planted_in_an_address_becomes_an_element(server: Server) -> Non
 
 
 def test_hostile_folder_names_are_no_models(models_dir: Path, tmp_path: Path) -> None:
-    """What could be markup is no id, so it is listed nowhere; what is odd and allowed is shown as it is."""
+    """A name that could be markup is no id and is listed nowhere; an odd but valid one is shown as it is."""
     names = ["<img src=x onerror=ran=1>", 'a"onload="ran=1', "a' b", "{{7*7}}", "a&b", "a\nb", "ok.name_1-x"]
     for name in names:
         shutil.copytree(models_dir / "org/bert", tmp_path / "models" / name)

@@ -225,7 +225,7 @@ def test_the_form_leads_to_no_other_site(guarded: Server, admin: str, target: st
 
 
 def test_wrong_tokens_are_refused_alike_and_slow(tmp_path: Path) -> None:
-    """Unknown, malformed, empty, revoked; after ten, a wrong one is told to wait, and the right one still counts."""
+    """Unknown, malformed, empty, revoked; after ten, a wrong one has to wait, and the right one still counts."""
     _, right = create(tmp_path, "operator", role="admin")
     with serving(tmp_path) as running:
         person = Person(running)
@@ -278,7 +278,7 @@ def test_signing_out_ends_the_session_of_this_browser(person: Person) -> None:
 
 
 def test_a_session_ends_with_its_token(guarded: Server, place: Path) -> None:
-    """At once when the person revokes the token they came with; they are told so before."""
+    """At once when the person revokes the token they came with; the page says so before."""
     access_token, token = create(place, "a second operator", role="admin")
     person = Person(guarded)
     person.sign_in(token)

@@ -267,7 +267,7 @@ def test_head_needs_what_get_needs(guarded: Server, access_tokens: AccessTokens,
 def test_models_of_a_token_count_however_they_are_spelled(
     guarded: Server, access_tokens: AccessTokens, route: str, model: str
 ) -> None:
-    """What is compared is the id that the server finds."""
+    """Permissions are compared with the id that the server resolves."""
     statuses = [
         ask(guarded, route, bearer(access_tokens.tokens[name]), model=model).status
         for name in ("bert only", "org only", "other only")
@@ -379,7 +379,7 @@ def test_a_page_of_a_named_site_may_ask_before_it_has_a_token_and_read_that_it_n
 
 def test_answers_are_remembered_by_token_where_that_is_asked_for(access_tokens: AccessTokens, tmp_path: Path) -> None:
     """With `--cache-scope token` another token computes anew, and the same one does not."""
-    body = b'{"inputs": "remembered by token"}'
+    body = b'{"inputs": "cached by token"}'
     with serving(tmp_path, "--cache-scope", "token", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         kinds = [
             ask(server, "POST /", field.format(access_tokens.tokens[name]), body=body).headers["x-compute-type"]
@@ -475,14 +475,14 @@ HERE = RequestOrigin()
 
 
 def scope_of(source: RequestOrigin = HERE, **headers: str) -> dict[str, Any]:
-    """What a request is to `Access`."""
+    """A request's scope, with the state that `Access` reads."""
     fields = [(name.encode(), value.encode()) for name, value in headers.items()]
     state = RequestState(headers, "an-id", origin=source)
     return {"headers": fields, "method": "POST", "http_version": "1.1", "state": state}
 
 
 def in_process(access_tokens: AccessTokens, work: Any) -> Any:
-    """What `work(access)` returns, with an authenticator of these access tokens."""
+    """The result of `work(access)`, with an authenticator of these access tokens."""
 
     async def run() -> Any:
         authenticator = Authenticator(locate(str(access_tokens.path)), None)

@@ -196,7 +196,7 @@ def test_links_of_other_sites_lead_to_pages_only(closed: Server, line: str, stat
     ],
 )
 def test_our_own_pages_and_no_pages_are_answered(closed: Server, fields: tuple[str, ...]) -> None:
-    """The same host and port by http or https, what the visitor typed, and clients that are no browser."""
+    """Pages of the same host and port by http or https, typed addresses, and programs are let through."""
     reply = raw(closed, "POST /", "host: localhost:8080", *fields, body=BODY)
 
     assert 200 == reply.status
@@ -232,7 +232,7 @@ def test_what_is_the_same_site(origin: str, host: str, expected: bool) -> None:
 @pytest.mark.parametrize("origin", [PAGE, *OTHERS])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", None])
 def test_pages_of_a_named_site_may_ask(named: Server, origin: str, site: str | None) -> None:
-    """They are told their own name, never a *, and may read our headers."""
+    """Replies name their origin, never a *, and may read our headers."""
     fields = [f"origin: {origin}", *([f"sec-fetch-site: {site}"] if site else [])]
     reply = raw(named, "POST /", "host: localhost:8080", *fields, body=BODY)
 
@@ -289,7 +289,7 @@ def test_a_browser_may_ask_first(named: Server, path: str) -> None:
 
 @pytest.mark.parametrize("fields", ["", ",", "a b", "a,,b", "x: y", "\N{SNOWMAN}", '"x"', "(x)"])
 def test_what_is_no_header_is_not_allowed(named: Server, fields: str) -> None:
-    """A page that asks for what is no name of a header is told of none."""
+    """A page that asks for an invalid header name is allowed none."""
     asked = ("access-control-request-method: POST", f"access-control-request-headers: {fields}")
     reply = raw(named, "OPTIONS /", "host: localhost", f"origin: {EXTENSION}", *asked)
 

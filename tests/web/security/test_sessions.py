@@ -15,11 +15,11 @@ from labeld.auth.errors import TokenStoreUnavailableError
 from labeld.auth.records import AccessToken
 from labeld.web.security.sessions import (
     ADDRESSES,
+    ATTEMPT_SECONDS,
     COOKIE,
     LINK_SECONDS,
+    MAX_ATTEMPTS,
     SESSION_SECONDS,
-    TRIES,
-    TRIES_SECONDS,
     LoginThrottle,
     Sessions,
     end_session,
@@ -30,7 +30,7 @@ HOUR = 3600.0
 
 
 class Clock:
-    """Seconds, which pass when told."""
+    """A clock in seconds that the test moves."""
 
     now = 1_800_000_000.0
 
@@ -188,7 +188,7 @@ def test_other_cookies_are_overlooked(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_away_ends_no_session(tmp_path: Path) -> None:
-    """Nobody is told to sign in again, when nobody can tell whether they must."""
+    """While the database is unavailable nobody is asked to sign in again."""
 
     async def story(world: World) -> None:
         value = world.value(await world.admin())
@@ -236,25 +236,25 @@ def test_a_code_is_for_a_server_without_an_admin(tmp_path: Path) -> None:
 def test_guessing_is_slow() -> None:
     """Ten wrong ones within a minute, then the oldest must be a minute old."""
     clock = Clock()
-    tries = LoginThrottle(clock)
-    for _ in range(TRIES):
-        assert 0 == tries.wrong("192.0.2.1")
+    throttle = LoginThrottle(clock)
+    for _ in range(MAX_ATTEMPTS):
+        assert 0 == throttle.wrong("192.0.2.1")
         clock.now += 1
 
-    assert TRIES_SECONDS - TRIES == tries.wrong("192.0.2.1")
-    clock.now += TRIES_SECONDS - TRIES
-    assert 0 == tries.wrong("192.0.2.1")
-    assert 1 == tries.wrong("192.0.2.1")
+    assert ATTEMPT_SECONDS - MAX_ATTEMPTS == throttle.wrong("192.0.2.1")
+    clock.now += ATTEMPT_SECONDS - MAX_ATTEMPTS
+    assert 0 == throttle.wrong("192.0.2.1")
+    assert 1 == throttle.wrong("192.0.2.1")
 
 
 def test_guessing_slows_down_nobody_else() -> None:
     """Each address has its own ten, and of many addresses only the latest are kept."""
-    tries = LoginThrottle(Clock())
-    for _ in range(TRIES):
-        tries.wrong("192.0.2.1")
+    throttle = LoginThrottle(Clock())
+    for _ in range(MAX_ATTEMPTS):
+        throttle.wrong("192.0.2.1")
 
-    assert 0 == tries.wrong("192.0.2.2")
-    assert 0 < tries.wrong("192.0.2.1")
+    assert 0 == throttle.wrong("192.0.2.2")
+    assert 0 < throttle.wrong("192.0.2.1")
     for number in range(ADDRESSES):
-        assert 0 == tries.wrong(f"2001:db8::{number:x}")
-    assert 0 == tries.wrong("192.0.2.1")
+        assert 0 == throttle.wrong(f"2001:db8::{number:x}")
+    assert 0 == throttle.wrong("192.0.2.1")

@@ -23,7 +23,7 @@ MIN_CHUNK_TOKENS = 64
 
 
 def divide(lengths: NDArray[np.int64], tokens: int) -> NDArray[np.int32]:
-    """Bounds of the chunks of a row, int32 [CHUNKS, 4]: begin and end of the queries, begin and end of their texts."""
+    """Bounds of a row's chunks, int32 [CHUNKS, 4]: begin and end of the queries, begin and end of their texts."""
     used = min(max(tokens // MIN_CHUNK_TOKENS, 1), CHUNKS)
     cuts = np.full(CHUNKS + 1, tokens)
     cuts[:used] = tokens // layers.ROW_MULTIPLE * np.arange(used) // used * layers.ROW_MULTIPLE

@@ -86,7 +86,7 @@ class OpenVinoEngine:
         return self._infer(self._exclusive, texts)
 
     def run_concurrently(self, texts: Sequence[EncodedText]) -> Logits:
-        """As `run`, on one thread where `max_concurrent_batches` is more than 1."""
+        """Logits as from `run`, computed on one thread where `max_concurrent_batches` is more than 1."""
         return self._infer(self._concurrent, texts)
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class OpenVinoEngine:
 
     @contextmanager
     def _releasing(self) -> Iterator[None]:
-        """Releases the mapped file's pages all the while, so that the peak does not hold them beside their copies."""
+        """Releases the mapped file's pages repeatedly, so that the peak does not hold them beside their copies."""
         over = Event()
 
         def release() -> None:
@@ -144,7 +144,7 @@ class OpenVinoEngine:
             self._checkpoint.release()
 
     def _warm_up(self) -> None:
-        """Has OpenVINO make the copies of the weights that it makes at the first batch."""
+        """Runs a first batch, at which OpenVINO copies the weights into its own layout."""
         zeros = np.zeros(WARM_UP_TOKENS, np.int32)
         for run in (self.run, self.run_concurrently):
             run([EncodedText(zeros, zeros)])

@@ -152,7 +152,7 @@ def row_input(name: str) -> Node:
     return _named(op.parameter(PartialShape([1, -1]), Type.i32), name)
 
 
-def starts_input() -> Node:
+def sequence_starts_input() -> Node:
     """The int32 input [texts]: index of each text's first token in the row."""
     return _named(op.parameter(PartialShape([-1]), Type.i32), "sequence_starts")
 

@@ -57,7 +57,7 @@ def require_in_force(precision: Precision, compiled: ov.CompiledModel, in_featur
 
 @cache
 def quantises(in_features: frozenset[int], group: int) -> bool:
-    """Whether matrices of these widths really get int8 activations with this group size.
+    """True when matrices of these widths really get int8 activations with this group size.
 
     No property of a compiled model tells, so a computation does: beside a 1 in its group, 0.0001 is less than half a
     step of int8 and vanishes, while in floating point it changes the result.

@@ -30,8 +30,8 @@ POSITIONS = re.compile(r"(^|\.)(position_embeddings|embed_positions|positions_em
 """Names of the modules in transformers that have a row for each position."""
 
 STATEFUL = frozenset({"big_bird", "bigbird_pegasus"})
-"""Architectures that a forward changes: a short text switches BigBird's sparse attention off for good. Each of their
-batches gets new modules, as if transformers had just loaded them."""
+"""Architectures whose modules change in a forward: a short text disables BigBird's sparse attention for good.
+Each of their batches gets new modules, as if transformers had just loaded them."""
 
 RANDOM = frozenset({"reformer"})
 """Architectures that draw random numbers in a forward, so that two answers to one text may differ."""
@@ -145,7 +145,7 @@ def _max_tokens(model: Any) -> int:
 
 
 def _makes_token_types(folder: Path, config: ModelConfig) -> bool:
-    """Whether transformers' tokenizer of this folder gives token types, which GPT-2 would read as tokens.
+    """True when transformers' tokenizer of this folder gives token types, which GPT-2 would read as tokens.
 
     The rule is `model_input_names` of the class that AutoTokenizer takes.
     """

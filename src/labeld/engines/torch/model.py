@@ -26,7 +26,7 @@ from labeld.errors import FolderError
 _log = logging.getLogger(__name__)
 
 LAYER_COUNT = re.compile(r"(^|_)layers?$")
-"""Matches the fields of config.json that say how often transformers loops."""
+"""Matches the fields of config.json that give a number of layers."""
 
 LAYER_LIMIT = 1000
 """Layers of a model, at most; the deepest published models have about 130."""
@@ -136,7 +136,7 @@ def _without_unused(settings: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _bounded(checkpoint: Checkpoint) -> Iterator[None]:
-    """Raises FolderError while transformers builds a model much larger than its weights, before memory is allocated.
+    """Raises FolderError when transformers would build a model much larger than its weights, before it allocates them.
 
     transformers builds a model on torch's meta device first, where a tensor has a shape and no memory.
     """

@@ -1,4 +1,4 @@
-"""The last ten minutes of this process: every two seconds the totals are noted, and figures are made of their growth.
+"""The last ten minutes of this process: rates and quantiles between notes of the totals, taken every two seconds.
 
 A request costs what `totals` takes to count it, and the memory is bounded: 301 notes of about 2 KB.
 """
@@ -26,7 +26,7 @@ Figures = dict[str, float | int | None]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """The totals at one moment, and what was in use."""
+    """The totals and the load at one moment."""
 
     at: float
     """On the monotonic clock."""
@@ -34,7 +34,7 @@ class Note:
     seconds: "array[int]"
     """Answered requests by the bucket of their time."""
     queue: int
-    """Tokens that wait for a batch."""
+    """Tokens waiting for a batch."""
     memory: int
     """Bytes that count against the budget."""
 
@@ -86,7 +86,7 @@ class History:
             self._clock(),
             totals.counts(),
             array("Q", totals.seconds),
-            sum(one.model.queue.waiting_tokens for one in service.residents()),
+            sum(one.model.queue.waiting_tokens for one in service.loaded_models()),
             service.usage().memory,
         )
 

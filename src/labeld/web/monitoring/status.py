@@ -1,4 +1,4 @@
-"""The state of this process at one moment: `/status` as JSON, and the part of `/metrics` that is no event."""
+"""The state of this process at one moment: `/status` as JSON, and the gauges of `/metrics`."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ class Status(Collector):
             "pid": os.getpid(),
             "workers": {"count": workers, **({"note": ONE_OF_SEVERAL} if workers > 1 else {})},
             "default_model": service.default_model,
-            "models": [_model(one) for one in reversed(service.residents())],
+            "models": [_model(one) for one in reversed(service.loaded_models())],
             "loading": [{"model_id": key, "seconds": seconds} for key, seconds in usage.loading.items()],
             "counts": asdict(service.counts),
             "memory": {"used": usage.memory, "budget": usage.memory_budget},
@@ -55,9 +55,9 @@ class Status(Collector):
         }
 
     def collect(self) -> Iterator[Metric]:
-        """The state for Prometheus. The label `model` has the ids of loaded models only, and goes with them."""
+        """The state for Prometheus. The label `model` has the ids of loaded models only."""
         service = self._service
-        usage, counts, residents = service.usage(), service.counts, service.residents()
+        usage, counts, entries = service.usage(), service.counts, service.loaded_models()
         yield InfoMetricFamily("labeld", "What runs.", {"version": version("labeld")})
         yield CounterMetricFamily("labeld_model_loads", "Models loaded.", counts.loads)
         yield CounterMetricFamily("labeld_model_load_failures", "Loads that failed.", counts.failures)
@@ -67,7 +67,7 @@ class Status(Collector):
             ("labeld_uptime_seconds", "Since the service was opened.", time.monotonic() - self._began),
             ("labeld_requests_in_flight", "Requests being answered, waiting ones included.", usage.in_flight),
             ("labeld_requests_waiting", "Requests that wait for a model to be loaded.", usage.waiting),
-            ("labeld_models_loaded", "Loaded models.", len(residents)),
+            ("labeld_models_loaded", "Loaded models.", len(entries)),
             ("labeld_models_loading", "Models being loaded.", len(usage.loading)),
             ("labeld_memory_bytes", "Memory that counts against the budget.", usage.memory),
             ("labeld_memory_budget_bytes", "The budget.", usage.memory_budget),
@@ -75,10 +75,10 @@ class Status(Collector):
             ("labeld_cache_bytes", "What they take.", usage.cache.bytes),
         ):
             yield GaugeMetricFamily(name, help_text, value)
-        yield from _of_models(residents)
+        yield from _of_models(entries)
 
 
-def _of_models(residents: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
+def _of_models(entries: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
     labels = ["model"]
     texts = CounterMetricFamily("labeld_model_texts", "Texts computed since the model was loaded.", labels=labels)
     tokens = CounterMetricFamily("labeld_model_tokens", "Tokens computed since the model was loaded.", labels=labels)
@@ -86,7 +86,7 @@ def _of_models(residents: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
     leases = GaugeMetricFamily("labeld_model_leases", "Requests that use a model.", labels=labels)
     waiting = GaugeMetricFamily("labeld_model_waiting_tokens", "Tokens that wait in a model's queue.", labels=labels)
     precision = InfoMetricFamily("labeld_model", "How a loaded model computes.", labels=labels)
-    for one in residents:
+    for one in entries:
         queue, name = one.model.queue, [one.model_id]
         texts.add_metric(name, queue.texts)
         tokens.add_metric(name, queue.tokens)
@@ -97,17 +97,17 @@ def _of_models(residents: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
     yield from (texts, tokens, size, leases, waiting, precision)
 
 
-def _model(resident: PoolEntry[LoadedModel]) -> dict[str, Any]:
-    model, queue = resident.model.model, resident.model.queue
-    idle = 0.0 if resident.leases else asyncio.get_running_loop().time() - resident.last_used
+def _model(entry: PoolEntry[LoadedModel]) -> dict[str, Any]:
+    model, queue = entry.model.model, entry.model.queue
+    idle = 0.0 if entry.leases else asyncio.get_running_loop().time() - entry.last_used
     return {
-        "model_id": resident.model_id,
+        "model_id": entry.model_id,
         "sha": model.revision,
         "architecture": model.config.architecture,
         "precision": model.engine.precision,
         "precision_choice": None if model.choice is None else model.choice.sentence(),
-        "bytes": resident.bytes,
-        "leases": resident.leases,
+        "bytes": entry.bytes,
+        "leases": entry.leases,
         "idle": round(idle, 3),
         "texts": queue.texts,
         "tokens": queue.tokens,

@@ -9,17 +9,17 @@ from labeld.service.service import Service
 logger = logging.getLogger(__name__)
 
 PERIOD = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 FLUSH_SECONDS = 0.5
-"""Seconds that the answers to those who waited get to leave."""
+"""Seconds to write the replies to waiting clients before the process ends."""
 
 EXIT_HUNG = 70
 """Exit code of a process that gave itself up (EX_SOFTWARE)."""
 
 
 async def watch(service: Service) -> None:
-    """Looks after the engine until cancelled. A hung thread cannot be stopped, only left behind with its process."""
+    """Watches the engine until cancelled. A hung thread cannot be stopped, so its process is ended."""
     while not service.hung():
         await asyncio.sleep(PERIOD)
     logger.error("a batch has run for longer than batch_timeout: this process gives up")

@@ -1,7 +1,7 @@
-"""The workers of one server, of which any answers for all: each tells the others its figures when they ask.
+"""Metrics and status of all workers of a server, from whichever worker is asked.
 
 They share a folder, which the command line makes before it starts them. Each has a socket there, on which it answers
-with its figures, and a file with the last that it has told anybody, so that its counts stay when it has ended: a sum
+with its figures, and a file with those that it sent last, so that its counts remain when it has ended: a sum
 never goes down (docs/internals/decisions/0023-several-workers.md).
 """
 
@@ -27,7 +27,7 @@ KEEP_EVERY = 2.0
 ANSWER_LIMIT = 1.0
 """Seconds for another worker to answer; then its file counts."""
 ENDED = "ended"
-"""The file of those that have ended, together."""
+"""Name of the file with the sums of all ended workers."""
 SUMS = ("counts", "memory", "requests", "cache")
 """Members of the status that are sums over all workers."""
 OF_ONE = ("version", "workers", "default_model", "settings", "history")
@@ -38,7 +38,7 @@ Snapshot = dict[str, Any]
 
 
 class Workers:
-    """All workers of this server, seen from one of them. Use it on the event loop."""
+    """All workers of this server, from the view of one of them. Use it on the event loop."""
 
     def __init__(self, folder: Path | None, metrics: Metrics, status: Status) -> None:
         """`folder` is None where there is one worker only."""
@@ -73,12 +73,12 @@ class Workers:
         if self._folder is None:
             return self._status.as_json()
         everybody = await self._everybody(self._folder)
-        facts, living = everybody[0]["status"], [one["status"] for one in everybody if "pid" in one["status"]]
+        status, living = everybody[0]["status"], [one["status"] for one in everybody if "pid" in one["status"]]
         for name in SUMS:
             known = [one["status"][name] for one in everybody if name in one["status"]]
-            facts = {**facts, name: {key: _sum([one[key] for one in known]) for key in known[0]}}
+            status = {**status, name: {key: _sum([one[key] for one in known]) for key in known[0]}}
         processes = [{key: value for key, value in one.items() if key not in OF_ONE} for one in living]
-        return {**facts, "workers": {**facts["workers"], "processes": sorted(processes, key=lambda one: one["pid"])}}
+        return {**status, "workers": {**status["workers"], "processes": sorted(processes, key=lambda one: one["pid"])}}
 
     async def _everybody(self, folder: Path) -> list[Snapshot]:
         """Figures of this worker, of the others that live, and of those that have ended."""
@@ -91,7 +91,7 @@ class Workers:
         return [one for one in (own, *answers.values(), last) if one]
 
     async def _ask(self, name: str) -> Snapshot | None:
-        """What a worker says, or its file if it does not answer; None when it has ended."""
+        """The figures of a worker, from its file if it does not answer; None when it has ended."""
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 reader, writer = await asyncio.open_unix_connection(self._socket(name))
@@ -131,7 +131,7 @@ class Workers:
 
 
 def _ended(folder: Path, names: list[str]) -> Snapshot:
-    """What those that have ended had counted, these among them, whose files become one."""
+    """The sums of all ended workers, after merging the files of these into one."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         last = read_object(folder / f"{ENDED}.json")
@@ -150,5 +150,5 @@ def _ended(folder: Path, names: list[str]) -> Snapshot:
 
 
 def _sum(values: list[Any]) -> Any:
-    """Of numbers; of what is true or false whether any is true."""
+    """The sum of numbers; of booleans, whether any is true."""
     return any(values) if isinstance(values[0], bool) else sum(values)

@@ -28,7 +28,7 @@ class Site:
     """Ids of the models that were loaded at the start, which stay."""
 
     def needs_token(self) -> bool:
-        """Whether requests need an access token now."""
+        """True when requests need an access token at present."""
         return not self.access.is_open
 
 
@@ -40,4 +40,4 @@ class Page(NamedTuple):
     method: str = "GET"
     policy: RoutePolicy = PAGE
     always: bool = False
-    """Whether it is answered beyond the limit of requests in flight too, as a page that shows the load must be."""
+    """True for a page that is answered beyond the limit of requests in flight too, because it shows the load."""

@@ -37,7 +37,7 @@ RERANKER_LABELS = 1
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """A model as the pages show it. What needs its files, or the loaded model, is None until it is known."""
+    """The data of a model for the pages. Values that need its files, or the loaded model, are None until known."""
 
     model_id: str
     state: State
@@ -75,7 +75,7 @@ class ModelView:
 
     @property
     def takes_pairs(self) -> bool:
-        """Whether it classifies pairs, judged by its examples or its labels."""
+        """True for a model that classifies pairs, judged by its examples or its labels."""
         known = KNOWN.get(self.model_id)
         if known and known.examples:
             return known.examples[0].pair is not None
@@ -145,7 +145,7 @@ PAIR = Text("How many people live in Berlin?", "Berlin has 3.7 million registere
 async def of_all(service: Service) -> list[ModelView]:
     """Views of every model on this machine and of all known ones; those that answer soonest first."""
     infos: dict[str, ModelInfo | None] = dict.fromkeys(KNOWN) | dict.fromkeys(
-        one.model_id for one in service.residents()
+        one.model_id for one in service.loaded_models()
     )
     infos |= {one.model_id: one for one in await service.listing.everything()}
     views = [_view(service, name, infos[name]) for name in infos]
@@ -164,7 +164,7 @@ async def of_one(service: Service, name: str) -> ModelView:
 
 
 def _view(service: Service, name: str, info: ModelInfo | None) -> ModelView:
-    entry = next((one for one in service.residents() if one.model_id == name), None)
+    entry = next((one for one in service.loaded_models() if one.model_id == name), None)
     state, problem, estimate = _state(service, name, info)
     return ModelView(name, state, info, entry, problem, estimate, _last_used(entry, info))
 

@@ -41,7 +41,7 @@ HEADERS = {
 
 
 def wants_html(accept: str | None) -> bool:
-    """Whether the value of an Accept header names text/html, as browsers' do and those of API clients do not."""
+    """True when an Accept header names text/html, as those of browsers do and those of API clients do not."""
     return accept is not None and any(one.partition(";")[0].strip().lower() == "text/html" for one in accept.split(","))
 
 

@@ -119,5 +119,5 @@ def own_path(path: str) -> str:
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser uses https."""
+    """True when the browser uses https."""
     return address(request).startswith("https:")

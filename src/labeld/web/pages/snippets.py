@@ -1,4 +1,4 @@
-"""Input texts as literals for the code snippets, which are in templates/snippets.html."""
+"""Input texts as literals of the code snippets in templates/snippets.html."""
 
 import json
 import re

@@ -25,10 +25,10 @@ async def make_token(site: Site, request: Request) -> Response:
     form = read_token_form(state_of(request).form, time.time())
     if form.new_token is None:
         return await _show(site, request, form, 400)
-    was_open, wanted = site.access.is_open, form.new_token
+    was_open, new_token = site.access.is_open, form.new_token
     try:
         access_token, token = await site.access.authenticator.create(
-            wanted.name, wanted.role, wanted.models, wanted.expires, wanted.per_minute
+            new_token.name, new_token.role, new_token.models, new_token.expires, new_token.per_minute
         )
     except TokenRequestError as error:
         return await _show(site, request, form.refused("name", error), 400)

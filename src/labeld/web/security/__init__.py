@@ -1,1 +1,1 @@
-"""Who may ask: access tokens, sessions, Host and Origin headers, forms."""
+"""Access control: access tokens, sessions, Host and Origin headers, forms."""

@@ -25,8 +25,8 @@ class RoutePolicy(NamedTuple):
     role: Role | None
     """None where no token is needed. An admin may do whatever the others may."""
     is_page: bool = False
-    """Whether it is for people in a browser: links of other sites may lead there, but no page of another site, not even
-    one that the settings name, may ask for it."""
+    """True for a page for people: links of other sites may lead there, but no page of another site may request it, not
+    even one that the settings name."""
 
 
 PUBLIC = RoutePolicy(None)
@@ -37,15 +37,15 @@ ADMIN_PAGE = RoutePolicy("admin", is_page=True)
 
 
 class Sessions(Protocol):
-    """Browsers in which somebody has signed in."""
+    """The interface of sessions."""
 
     def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
-        """The access token of who has signed in, if the headers have the cookie of a session that counts."""
+        """The access token of a valid session's cookie; None without one."""
         ...
 
 
 class Access:
-    """Lets requests through. For one event loop."""
+    """Authorizes requests. Use it on one event loop."""
 
     def __init__(self, listen: Listen, authenticator: Authenticator, sessions: Sessions | None = None) -> None:
         self.authenticator, self.sessions = authenticator, sessions
@@ -53,11 +53,11 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Whether no token is needed, because none was ever made. A token that a client sends then means nothing."""
+        """True when no token is needed, because none was ever made. A token that a client sends is then ignored."""
         return self._may_be_open and self.authenticator.empty
 
     async def caller(self, policy: RoutePolicy, scope: Scope) -> AccessToken | None:
-        """Whose access token the request has; None where nobody needs to be known. `scope` has a RequestState.
+        """The access token of the request; None where none is needed. `scope` has a RequestState.
 
         Raises ForeignOriginError, AnonymousError, UnknownTokenError, ForbiddenTokenError for the wrong role,
         RateLimitedError, or TokenStoreUnavailableError.
@@ -93,7 +93,7 @@ class Access:
             return await self.authenticator.find_new(token)
 
     def _signed_in(self, scope: Scope) -> AccessToken:
-        """Whose session it is; of our own pages only, because a browser sends the cookie for other sites' pages too."""
+        """The session's access token, for requests of our own pages only: browsers send cookies for others too."""
         state = state_of(scope)
         if self.sessions and "cookie" in state.headers and state.origin.origin is None:
             access_token = self.sessions.caller(state.headers)

@@ -1,4 +1,4 @@
-"""Pages of other sites that the settings name: what they may send, and read of a reply (CORS)."""
+"""CORS: the requests and replies of pages of other sites that the settings name."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ EXPOSED_HEADERS = (
 )
 """Header fields of a reply that such a page may read; a * would not count with credentials (contract section 7)."""
 PREFLIGHT_SECONDS = 600
-"""How long a browser need not ask again."""
+"""Seconds for which a browser may cache a preflight."""
 
 _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>[^/?#@\s]+)", re.ASCII)
 _WITHOUT_PAGES = {"file", "ftp", "ws", "wss"}
@@ -28,12 +28,12 @@ _FIELD_NAMES = re.compile(r"[ \t]*[\w!#$%&'*+.^`|~-]+[ \t]*(?:,[ \t]*[\w!#$%&'*+
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """Where a request comes from, as far as the browser says, if it is one."""
+    """The origin of a request by its browser headers."""
 
     origin: str | None = None
-    """The other site whose page asks; it is one of those that the settings name."""
+    """Origin of the requesting page, if it is another one that the settings name."""
     is_link: bool = False
-    """Whether it is a link of another site, that somebody follows: only pages are for that."""
+    """True for a followed link of another site, which only pages allow."""
     headers: Headers = ()
     """Header fields of every reply to it, errors too."""
 
@@ -91,7 +91,7 @@ def preflight(
 
 
 def _is_canonical(scheme: str, host: str) -> bool:
-    """Whether a browser writes the host and port of an origin like this."""
+    """True for a host and port in the form that browsers write in an origin."""
     found = HOST.fullmatch(host)
     if found is None:
         return False

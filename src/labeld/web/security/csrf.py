@@ -31,7 +31,7 @@ class Origins:
         self._named = {origin: named_origin(origin) for origin in settings.sites.origins}
 
     def request_origin(self, scope: Scope, headers: Mapping[str, str]) -> RequestOrigin:
-        """Where it comes from. Raises BadHostError, ForeignHostError, or ForeignOriginError.
+        """The origin of a request. Raises BadHostError, ForeignHostError, or ForeignOriginError.
 
         `headers` are those of `scope` by lower-cased name, of which the last one counts where there are several.
         """
@@ -63,7 +63,7 @@ class Origins:
 
 
 def is_same(origin: str, host: str) -> bool:
-    """Whether a page of this origin was answered under this Host header: same host, same port.
+    """True when a page of this origin was served under this Host header: same host, same port.
 
     The scheme is not looked at, because a proxy in front may speak https.
     """
@@ -91,7 +91,7 @@ def require_own_page(request: Request) -> None:
 
 
 def _require_single(names: Iterable[bytes]) -> None:
-    """Raises BadHostError for a second Host; what else may only stand once is then no browser's, and foreign."""
+    """Raises BadHostError for a second Host, and ForeignOriginError for another field that no browser repeats."""
     seen = set()
     for name in names:
         if name in seen and name in _SINGLE:

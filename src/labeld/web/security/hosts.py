@@ -1,4 +1,4 @@
-"""Names that this server answers to: the Host header.
+"""Validation of the Host header.
 
 A page whose own name is made to point at this machine (DNS rebinding) cannot choose another Host, so a name that is not
 ours is refused before anything else, on every route (contract section 7, decision 9).
@@ -14,7 +14,7 @@ from labeld.config.settings import Settings
 from labeld.errors import SettingsError
 
 KNOWN_HOSTS, HOST_CHARACTERS = 256, 255
-"""How many spellings of our names are cached, so that the check costs nothing; and how long one may be."""
+"""Spellings of our names that are cached, so that the check costs nothing, and the characters of one, at most."""
 
 HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?", re.ASCII | re.IGNORECASE)
 """A host, with or without a port."""
@@ -53,7 +53,7 @@ class Hosts:
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an IP address, an IPv6 one without brackets."""
+    """True for an IP address, an IPv6 one without brackets."""
     try:
         ip_address(host)
     except ValueError:

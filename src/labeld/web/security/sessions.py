@@ -1,4 +1,4 @@
-"""Browsers in which somebody has signed in: a signed cookie, and nothing kept here.
+"""Sessions of browsers: signed cookies without state in the server.
 
 A session names an access token and the moment when it was made or rotated, so that it ends as soon as the token is
 revoked, rotated or expires (decision 11). One that began with a one-time link has no token, and ends by time alone.
@@ -18,13 +18,13 @@ from labeld.auth.records import AccessToken
 COOKIE = "labeld-session"
 SESSION_SECONDS = 12 * 3600
 LINK_SECONDS = 3600.0
-"""For which the link that is printed at the start counts."""
+"""Seconds for which the sign-in link that is printed at the start is valid."""
 LINK = "link"
-"""Who has signed in with that link."""
-TRIES, TRIES_SECONDS = 10, 60.0
+"""Name in the session of a browser that signed in with that link."""
+MAX_ATTEMPTS, ATTEMPT_SECONDS = 10, 60.0
 """Wrong tokens and codes of one address in so many seconds that are answered 403; those beyond are answered 429."""
 ADDRESSES = 1024
-"""Addresses whose wrong attempts a process remembers; the one that was wrong longest ago is forgotten first."""
+"""Addresses whose wrong attempts a process counts, at most; the one with the oldest last attempt is dropped first."""
 
 _VALUE = re.compile(r"(([0-9a-f]{12}|link)-([0-9a-f]{1,14})\.([0-9a-f]{1,10}))\.([0-9a-f]{64})", re.ASCII)
 _LONGEST_HEADER, _MOST_COOKIES = 8192, 4
@@ -43,7 +43,7 @@ class Sessions:
         return _set_cookie(f"{payload}.{self._signature(payload)}", SESSION_SECONDS, secure=secure)
 
     def caller(self, headers: Mapping[str, str]) -> AccessToken | None:
-        """The access token of who has signed in, if the headers have the cookie of a session that counts.
+        """The access token of a valid session's cookie; None without one.
 
         Raises TokenStoreUnavailableError when the database must be asked and does not answer.
         """
@@ -72,23 +72,23 @@ class Sessions:
 class LoginThrottle:
     """Counts wrong attempts to sign in by the address that they come from.
 
-    It only tells how a wrong attempt is answered: a valid token or code is never asked to wait, or guessing would be a
+    It only decides how a wrong attempt is answered: a valid token or code is never delayed, or guessing would be a
     way to keep its owner out. Both are too long to be guessed at any pace.
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
         self._ticks = ticks
         self._wrong: dict[str, deque[float]] = {}
-        """By address, the one that was wrong last at the end."""
+        """Times of wrong attempts by address, the most recent address last."""
 
     def wrong(self, address: str) -> int:
-        """Counts one; for how many seconds this address should try no more, 0 while it was wrong less than TRIES."""
+        """Counts a wrong attempt; returns the seconds that the address should wait, 0 below MAX_ATTEMPTS."""
         now = self._ticks()
-        times = self._wrong.pop(address, None) or deque(maxlen=TRIES)
+        times = self._wrong.pop(address, None) or deque(maxlen=MAX_ATTEMPTS)
         self._wrong[address] = times
         if len(self._wrong) > ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
-        if len(times) == TRIES and (left := times[0] + TRIES_SECONDS - now) > 0:
+        if len(times) == MAX_ATTEMPTS and (left := times[0] + ATTEMPT_SECONDS - now) > 0:
             return math.ceil(left)
         times.append(now)
         return 0
@@ -100,7 +100,7 @@ def end_session(*, secure: bool) -> str:
 
 
 async def first_code(authenticator: Authenticator) -> str | None:
-    """A code to sign in with, where no access token can be used for that; None where one can, or nobody can tell."""
+    """A sign-in code while no access token can be used to sign in; None if one can, or if that is unknown."""
     now = time.time()
     try:
         if any(
@@ -126,5 +126,5 @@ def _values(header: str) -> list[str]:
 
 
 def _moment(access_token: AccessToken) -> int:
-    """When the token was made or rotated, in milliseconds."""
+    """Time at which the token was made or rotated, in milliseconds."""
     return round(access_token.created * 1000)

@@ -24,7 +24,7 @@ DISTILBERT = Names(
     "output_layer_norm",
 )
 DISTILBERT_EPS = 1e-12
-"""`eps` of every LayerNorm, a constant in transformers."""
+"""`eps` of every LayerNorm, a constant in transformers' DistilBERT."""
 
 
 def build_bert(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedGraph:

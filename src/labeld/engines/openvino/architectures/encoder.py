@@ -85,7 +85,11 @@ class Layout:
         """The inputs for a model with this many token types; `words` as `Weights.words` gives it."""
         typed = layers.row_input("types") if types > 1 else None
         return cls(
-            *words, typed, layers.row_input("sequence_ids"), layers.row_input("positions"), layers.starts_input()
+            *words,
+            typed,
+            layers.row_input("sequence_ids"),
+            layers.row_input("positions"),
+            layers.sequence_starts_input(),
         )
 
     def finish(

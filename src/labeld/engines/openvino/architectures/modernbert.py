@@ -94,7 +94,7 @@ def build_modernbert(config: ModelConfig, checkpoint: Checkpoint) -> layers.Pack
 
 
 def _encode(x: Node, weights: layers.Weights, shape: _Shape, layout: Layout) -> Node:
-    """All transformer blocks: [1, T, hidden] -> the same, or [1, texts, hidden] if the head reads first tokens only."""
+    """All blocks: [1, T, hidden] -> [1, T, hidden], or [1, texts, hidden] if the head reads first tokens only."""
     full = layers.block_mask(layout.sequence_ids)
     masks = {FULL: full, SLIDING: near_only(full, layout.positions, shape.window)}
     rotations = {kind: Rotation.of(theta, shape.heads.size, layout.positions) for kind, theta in shape.thetas.items()}

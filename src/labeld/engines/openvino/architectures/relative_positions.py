@@ -66,7 +66,7 @@ class Distances:
 
     @property
     def counted(self) -> bool:
-        """Whether distances enter the scores at all."""
+        """True when distances enter the scores at all."""
         return self.c2p or self.p2c
 
     @property
@@ -120,7 +120,7 @@ def _log(values: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
 
 
 def _pos_att_type(config: ModelConfig) -> list[str]:
-    """As DebertaV2Config reads it: a list, or one string such as `c2p|p2c`."""
+    """The kinds in `pos_att_type`, a list or one string such as `c2p|p2c`, as DebertaV2Config reads it."""
     kinds = config.raw["pos_att_type"]
     if isinstance(kinds, str):
         return [kind.strip() for kind in kinds.lower().split("|")]
