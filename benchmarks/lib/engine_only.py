@@ -11,6 +11,7 @@ from benchmarks.lib.report import Plan
 from benchmarks.lib.texts import Measured
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
+from labeld.engines.base import EngineOptions
 from labeld.scheduler import batching
 from labeld.system.cpu import usable_cores
 from labeld.types import EncodedText, Precision
@@ -47,7 +48,7 @@ class EngineOnly:
 
     def __init__(self, folder: Path, threads: int, streams: int, precision: Precision = "float32") -> None:
         self.threads, self.streams = threads, streams
-        self._engine = open_engine(folder, read_config(folder), threads, streams, precision)
+        self._engine = open_engine(folder, read_config(folder), EngineOptions(threads, streams, precision))
 
     def seconds(self, texts: Sequence[EncodedText], budget: int) -> float:
         """Time for all texts; the forming of batches is not counted."""

@@ -13,6 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from labeld.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from labeld.checkpoint.config import read_config
+from labeld.engines.base import EngineOptions
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.errors import FolderError
 from labeld.types import EncodedText
@@ -162,13 +163,13 @@ def test_a_model_answers_beside_an_entry_that_is_no_tensor_and_not_without_its_t
     with torch.no_grad():
         expected = reference(torch.tensor(text.ids[None].astype(np.int64))).logits
 
-    ours = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run([text])
+    ours = OpenVinoEngine(tmp_path, read_config(tmp_path), EngineOptions()).run([text])
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
     saved(tmp_path, model.state_dict() | {"classifier.bias": 3}, zipped=zipped)
     with pytest.raises(TypeError):
         BertForSequenceClassification.from_pretrained(tmp_path)
     with pytest.raises(FolderError, match=r"has no tensor classifier\.bias"):
-        OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1)
+        OpenVinoEngine(tmp_path, read_config(tmp_path), EngineOptions())
 
 
 def legacy(state: bytes, keys: bytes, storages: bytes) -> bytes:
@@ -203,10 +204,10 @@ def test_the_engine_computes_the_same_from_bin(tmp_path: Path, dtype: torch.dtyp
     model.to(dtype)
     model.save_pretrained(tmp_path)
     texts = [EncodedText(np.arange(1, size, dtype=np.int32), np.zeros(size - 1, np.int32)) for size in (5, 40, 9)]
-    from_safetensors = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run(texts)
+    from_safetensors = OpenVinoEngine(tmp_path, read_config(tmp_path), EngineOptions()).run(texts)
     (tmp_path / "model.safetensors").unlink()
     saved(tmp_path, model.state_dict(), zipped=zipped)
-    from_bin = OpenVinoEngine(tmp_path, read_config(tmp_path), threads=1, streams=1).run(texts)
+    from_bin = OpenVinoEngine(tmp_path, read_config(tmp_path), EngineOptions()).run(texts)
     reference = model.to(torch.float32).eval()
     with torch.no_grad():
         expected = np.concatenate([reference(torch.tensor(text.ids[None].astype(np.int64))).logits for text in texts])

@@ -11,7 +11,7 @@ import transformers
 
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
-from labeld.engines.base import Engine
+from labeld.engines.base import Engine, EngineOptions
 from labeld.types import EncodedText, Logits
 
 LENGTHS = [1, 2, 8, 64, 512]
@@ -85,7 +85,7 @@ class Case(NamedTuple):
 
     def open(self) -> Engine:
         """The engine on the model."""
-        return open_engine(self.folder, read_config(self.folder), threads=2, streams=1)
+        return open_engine(self.folder, read_config(self.folder), EngineOptions(2))
 
     def difference(self, logits: Logits) -> tuple[float, float]:
         """The largest of a probability and of a logit."""

@@ -5,9 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from labeld.checkpoint.config import ModelConfig
-from labeld.engines.base import Engine
+from labeld.engines.base import Engine, EngineOptions
 from labeld.errors import FolderError, PrecisionError, UnsupportedArchitectureError
-from labeld.types import Precision
 
 _log = logging.getLogger(__name__)
 
@@ -15,18 +14,8 @@ TORCH_EXTRA = ("torch", "transformers", "safetensors")
 """Packages that `labeld[torch]` installs."""
 
 
-def open_engine(  # noqa: PLR0913, PLR0917  # the model and how it is computed
-    folder: Path,
-    config: ModelConfig,
-    threads: int,
-    streams: int,
-    precision: Precision = "float32",
-    spill_folder: Path | None = None,
-) -> Engine:
+def open_engine(folder: Path, config: ModelConfig, options: EngineOptions) -> Engine:
     """The engine of a model folder, with its weights loaded: OpenVINO if there is a packed graph for it, else torch.
-
-    `threads` CPU threads are shared by `streams` streams. `spill_folder` holds 16-bit weights that were widened to
-    float32; without it they take memory twice.
 
     Raises FolderError naming a bad file, UnsupportedArchitectureError when the torch engine is needed and not
     installed, PrecisionError when the engine cannot compute in this precision on this machine.
@@ -34,17 +23,17 @@ def open_engine(  # noqa: PLR0913, PLR0917  # the model and how it is computed
     try:
         from labeld.engines.openvino.engine import OpenVinoEngine  # noqa: PLC0415  # takes 0.3 s
 
-        return OpenVinoEngine(folder, config, threads, streams, precision, spill_folder)
+        return OpenVinoEngine(folder, config, options)
     except UnsupportedArchitectureError as error:
         _require_torch(config, error)
-        if precision != "float32":
-            raise PrecisionError(precision, "the torch engine does not choose its precision") from None
+        if options.precision != "float32":
+            raise PrecisionError(options.precision, "the torch engine does not choose its precision") from None
         try:
             from labeld.engines.torch.engine import TorchEngine  # noqa: PLC0415  # takes seconds
         except ImportError as failure:
             _log.warning("The torch extra is installed, but cannot be imported: %s", failure)
             raise error from None
-    return TorchEngine(folder, config, threads, streams)
+    return TorchEngine(folder, config, options)
 
 
 def require_engine(config: ModelConfig) -> None:

@@ -4,9 +4,24 @@ An engine is synchronous and knows no queue. The scheduler calls it from the thr
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from labeld.types import EncodedText, Logits, Precision
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Options with which an engine is opened."""
+
+    threads: int = 1
+    """CPU threads, shared by the streams."""
+    streams: int = 1
+    """Parallel streams, each with an equal share of the threads."""
+    precision: Precision = "float32"
+    spill_folder: Path | None = None
+    """Folder for 16-bit weights that were widened to float32; without it they take memory twice."""
 
 
 class Engine(Protocol):

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from labeld.autotune.results import ChoiceFile
@@ -20,13 +19,13 @@ from labeld.checkpoint.revision import FolderState, folder_revision, folder_stat
 from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Precisions
 from labeld.engines import open_engine, require_engine
-from labeld.engines.base import Engine
+from labeld.engines.base import Engine, EngineOptions
 from labeld.errors import FolderError, UnavailableError
 from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import EncodedText, Parameters, Text
+from labeld.types import EncodedText, Parameters, Precision, Text
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +79,12 @@ class ModelFolder:
         self._files = read_tokenizer(folder)
         self.revision = commit or folder_revision(folder, options.cache_dir)
         self._evaluation_texts = options.evaluation_texts or shipped_evaluation_texts(len(self.config.labels))
-        self.open = partial(
-            open_engine, folder, self.config, options.threads, options.streams, spill_folder=options.cache_dir
-        )
-        """Precision -> engine; raises FolderError, PrecisionError among them."""
+        self._folder = folder
+
+    def open(self, precision: Precision) -> Engine:
+        """The engine in this precision; raises FolderError, PrecisionError among them."""
+        options = EngineOptions(self._options.threads, self._options.streams, precision, self._options.cache_dir)
+        return open_engine(self._folder, self.config, options)
 
     def encoder(self, engine: Engine) -> TextEncoder:
         """The encoder of its texts, within the engine's limits."""

@@ -11,6 +11,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from labeld.checkpoint.config import read_config
 from labeld.checkpoint.config_defaults import DEFAULTS, OTHER_NAMES
+from labeld.engines.base import EngineOptions
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.errors import FolderError
 from labeld.types import EncodedText
@@ -78,7 +79,7 @@ def outcome(folder: Path, texts: list[EncodedText]) -> np.ndarray | None:
 def ours(folder: Path, texts: list[EncodedText]) -> np.ndarray | None:
     """The logits of labeld's engine."""
     try:
-        engine = OpenVinoEngine(folder, read_config(folder), threads=1, streams=1)
+        engine = OpenVinoEngine(folder, read_config(folder), EngineOptions())
     except FolderError:
         return None
     return engine.run(texts)

@@ -15,6 +15,7 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_p
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_config
+from labeld.engines.base import EngineOptions
 from labeld.engines.openvino import chunked_attention
 from labeld.engines.openvino.architectures.relative_positions import Distances
 from labeld.engines.openvino.engine import OpenVinoEngine
@@ -148,7 +149,7 @@ def agree(ours: Logits, case: Case) -> bool:
 def engine(folder: Path, **changes: object) -> OpenVinoEngine:
     """The engine on a folder, with these keys of config.json changed."""
     config = read_config(folder)
-    return OpenVinoEngine(folder, replace(config, raw=config.raw | changes), threads=1, streams=1)
+    return OpenVinoEngine(folder, replace(config, raw=config.raw | changes), EngineOptions())
 
 
 def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from labeld.checkpoint.config import ModelConfig, read_config
-from labeld.engines.base import Engine
+from labeld.engines.base import Engine, EngineOptions
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.errors import FolderError
 from labeld.repository.folders import BUNDLED
@@ -94,7 +94,7 @@ def reference(folder: Path, batch: Sequence[EncodedText]) -> Logits:
 
 def engine(folder: Path, streams: int = 1) -> OpenVinoEngine:
     """The engine on a folder."""
-    return OpenVinoEngine(folder, read_config(folder), threads=2, streams=streams)
+    return OpenVinoEngine(folder, read_config(folder), EngineOptions(2, streams))
 
 
 MIXED = [1, 2, 5, 16, 17, 64, 33, 3]
@@ -123,7 +123,7 @@ def test_weights_of_16_bits_are_computed_in_float32(
     if spill_folder == "not a folder":
         place.touch()
     given = None if spill_folder == "none" else place
-    ours = OpenVinoEngine(tmp_path / "model", read_config(tmp_path / "model"), 2, 1, "float32", given)
+    ours = OpenVinoEngine(tmp_path / "model", read_config(tmp_path / "model"), EngineOptions(2, spill_folder=given))
     batch = texts(MIXED)
 
     assert np.abs(ours.run(batch) - reference(tmp_path / "model", batch)).max() < TOLERANCE
@@ -197,7 +197,7 @@ def test_a_seeded_config_fault_is_noticed(tmp_path: Path, key: str, value: objec
     expected = reference(tmp_path, texts(MIXED))
     config = read_config(tmp_path)
     wrong = ModelConfig(config.model_type, config.architecture, config.labels, "softmax", config.raw | {key: value})
-    spoiled: Engine = OpenVinoEngine(tmp_path, wrong, threads=1, streams=1)
+    spoiled: Engine = OpenVinoEngine(tmp_path, wrong, EngineOptions())
 
     assert np.abs(spoiled.run(texts(MIXED)) - expected).max() > 10 * TOLERANCE
 

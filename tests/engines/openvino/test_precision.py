@@ -13,6 +13,7 @@ from labeld.checkpoint.config import read_config
 from labeld.config.precision import parse_precisions
 from labeld.config.settings import Compute
 from labeld.engines import open_engine
+from labeld.engines.base import EngineOptions
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.engines.openvino.precision import quantises
 from labeld.errors import PrecisionError, SettingsError
@@ -38,7 +39,7 @@ GROUPS = {40: 32, 128: 128, 312: 128, 384: 128}
 
 def engine(folder: Path, precision: Precision) -> OpenVinoEngine:
     """The engine on a folder, in this precision."""
-    return OpenVinoEngine(folder, read_config(folder), 2, 1, precision)
+    return OpenVinoEngine(folder, read_config(folder), EngineOptions(2, precision=precision))
 
 
 def in_steps(x: torch.Tensor, group: int) -> torch.Tensor:
@@ -193,7 +194,7 @@ def test_the_torch_engine_refuses_another_precision(tmp_path: Path) -> None:
     AlbertForSequenceClassification(AlbertConfig(**sizes, vocab_size=50)).save_pretrained(tmp_path)
 
     with pytest.raises(PrecisionError, match="cannot compute in int8: the torch engine"):
-        open_engine(tmp_path, read_config(tmp_path), 1, 1, "int8")
+        open_engine(tmp_path, read_config(tmp_path), EngineOptions(precision="int8"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from openvino import opset13 as op
 from transformers.activations import ACT2FN
 
 from labeld.checkpoint.config import read_config
+from labeld.engines.base import EngineOptions
 from labeld.engines.openvino import layers
 from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.errors import FolderError
@@ -92,7 +93,7 @@ def test_a_config_that_asks_for_something_else_is_refused(
     edit_config(folder, changes)
     try:
         with pytest.raises(FolderError, match=re.escape(expected)):
-            OpenVinoEngine(folder, read_config(folder), threads=1, streams=1)
+            OpenVinoEngine(folder, read_config(folder), EngineOptions())
     finally:
         (folder / "config.json").write_text(before)
 

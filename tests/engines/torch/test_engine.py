@@ -18,7 +18,7 @@ from transformers.activations import ACT2FN
 
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
-from labeld.engines.base import Engine
+from labeld.engines.base import Engine, EngineOptions
 from labeld.engines.openvino.layers import ACTIVATIONS
 from labeld.engines.torch.engine import TorchEngine
 from labeld.errors import FolderError
@@ -139,7 +139,7 @@ def reference(folder: Path, batch: Sequence[EncodedText]) -> Logits:
 
 def opened(folder: Path, streams: int = 1) -> Engine:
     """The engine that labeld takes for a folder."""
-    return open_engine(folder, read_config(folder), 1, streams)
+    return open_engine(folder, read_config(folder), EngineOptions(1, streams))
 
 
 def change(folder: Path, **keys: Any) -> None:
@@ -191,7 +191,7 @@ def test_a_text_that_transformers_fails_on_fails_alone(tmp_path: Path, caplog: p
 def test_streams_answer_at_the_same_time(tmp_path: Path) -> None:
     """Two threads, and nothing of one in the other's answers; the threads of torch are shared out."""
     save("qwen2", tmp_path)
-    engine = TorchEngine(tmp_path, read_config(tmp_path), threads=2, streams=2)
+    engine = TorchEngine(tmp_path, read_config(tmp_path), EngineOptions(2, 2))
     batches = [texts([7, 30, 60]), texts([61, 8])]
     single = [engine.run(batch) for batch in batches]
     with ThreadPoolExecutor(2) as streams:
@@ -243,7 +243,7 @@ def test_every_form_of_the_weights_gives_the_same_answers(
 
 def test_weights_are_not_copied(albert: Path) -> None:
     """The parameters lie in the mapped file, the same ones for every stream."""
-    engine = TorchEngine(albert, read_config(albert), threads=1, streams=2)
+    engine = TorchEngine(albert, read_config(albert), EngineOptions(1, 2))
     first, second = (list(model.parameters()) for model in engine._models.queue)
     maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if str(albert) in line]
     ranges = [[int(end, 16) for end in line[0].split("-")] for line in maps]

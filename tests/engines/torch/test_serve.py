@@ -124,12 +124,13 @@ def test_looking_at_a_folder_does_not_import_torch(root: Path) -> None:
 import sys
 from pathlib import Path
 from labeld.engines import open_engine
+from labeld.engines.base import EngineOptions
 from labeld.lifecycle.model import check_folder
 from labeld.checkpoint.config import read_config
 
 for name in sys.argv[1:]:
     check_folder(Path(name))
-open_engine(Path(name), read_config(Path(name)), 1, 1)
+open_engine(Path(name), read_config(Path(name)), EngineOptions())
 print(*{"torch", "transformers"} & set(sys.modules))
 """
     folders = [str(root / "org" / name) for name in ("albert", "bert")]
@@ -145,6 +146,7 @@ import sys
 from pathlib import Path
 
 from labeld.engines import open_engine
+from labeld.engines.base import EngineOptions
 from labeld.engines.torch.engine import TorchEngine
 from labeld.errors import LabeldError
 from labeld.lifecycle.model import check_folder
@@ -163,7 +165,7 @@ for name in sys.argv[2:]:
     folder = Path(root, name)
     try:
         check_folder(folder)
-        print(type(open_engine(folder, read_config(folder), 1, 1)).__name__)
+        print(type(open_engine(folder, read_config(folder), EngineOptions())).__name__)
     except LabeldError as error:
         print(error)
 print(*sorted(set(seen)))

@@ -11,6 +11,7 @@ import openvino as ov
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig
+from labeld.engines.base import EngineOptions
 from labeld.engines.openvino import architectures
 from labeld.engines.openvino.layers import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.engines.openvino.passes.int8 import quantise
@@ -45,18 +46,11 @@ class OpenVinoEngine:
 
     pipelined = True
 
-    def __init__(  # noqa: PLR0913, PLR0917  # as open_engine
-        self,
-        folder: Path,
-        config: ModelConfig,
-        threads: int,
-        streams: int,
-        precision: Precision = "float32",
-        spill_folder: Path | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, config: ModelConfig, options: EngineOptions) -> None:
+        threads, streams, precision = options.threads, options.streams, options.precision
         self._checkpoint = open_checkpoint(folder)
-        if spill_folder and precision != "int8":  # int8 reads each matrix only once
-            self._checkpoint.widen_into(spill_folder)
+        if options.spill_folder and precision != "int8":  # int8 reads each matrix only once
+            self._checkpoint.widen_into(options.spill_folder)
         self._graph = architectures.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision

@@ -17,6 +17,7 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, 
 
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_json
+from labeld.engines.base import EngineOptions
 from labeld.engines.torch.model import build_model, refusals
 from labeld.errors import FolderError
 from labeld.types import EncodedText, Logits, Precision
@@ -49,17 +50,17 @@ class TorchEngine:
     max_concurrent_batches = 1
     pipelined = False
 
-    def __init__(self, folder: Path, config: ModelConfig, threads: int, streams: int) -> None:
+    def __init__(self, folder: Path, config: ModelConfig, options: EngineOptions) -> None:
         if config.model_type in RANDOM:
             raise FolderError(f"config.json: model_type {config.model_type!r} is refused: its answers are random.")
-        torch.set_num_threads(max(1, threads // streams))
+        torch.set_num_threads(max(1, options.threads // options.streams))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self.precision: Precision = "bfloat16" if self._device == "cuda" else "float32"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
         self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())
         self._models: LifoQueue[Any] = LifoQueue()
-        for one in (model, *(_with_shared_weights(model) for _ in range(1, streams))):
+        for one in (model, *(_with_shared_weights(model) for _ in range(1, options.streams))):
             self._models.put(one)
         self._is_stateful = config.model_type in STATEFUL
         self._forward = inspect.signature(model.forward).parameters
