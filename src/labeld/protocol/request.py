@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
-from labeld.protocol.body import literal, read_value, unpacked
+from labeld.protocol.decoding import literal, read_value, unpacked
 from labeld.protocol.errors import InvalidParameterError, kind, shown
 from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text, TruncationStrategy
 

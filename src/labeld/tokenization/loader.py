@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 from labeld.checkpoint.plain_file import read_plain
 from labeld.errors import FolderError
 from labeld.tokenization.build import build
-from labeld.tokenization.classes import AS_IT_IS, has_token_types, tokenizer_class
 from labeld.tokenization.files import LIMITS, read_object
 from labeld.tokenization.recipes import RECIPES
 from labeld.tokenization.special_tokens import CONFIG_FILE, read_special_tokens
+from labeld.tokenization.tokenizer_class import AS_IT_IS, has_token_types, tokenizer_class
 from labeld.tokenization.tokenizer_json import read_tokenizer_json
 from labeld.tokenization.vocabulary import TOKENIZER_FILE, FileSettings, from_bpe_files, from_words_file
 

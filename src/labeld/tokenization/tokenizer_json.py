@@ -11,11 +11,11 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from labeld.tokenization.build import build, finish
-from labeld.tokenization.classes import BUILT_ANEW
 from labeld.tokenization.files import read_object, require_size
 from labeld.tokenization.guard import failures_as
 from labeld.tokenization.recipes import NO_CLASS, RECIPES, Recipe
 from labeld.tokenization.special_tokens import PlacedTokens, SpecialTokens, read_special_tokens
+from labeld.tokenization.tokenizer_class import BUILT_ANEW
 from labeld.tokenization.vocabulary import TOKENIZER_FILE, FileSettings, broken, from_content, settings_of
 
 SWITCHES_OF_BARE_FILES = ("add_bos_token", "add_eos_token")

@@ -12,7 +12,10 @@ from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from labeld.errors import FolderError
-from labeld.tokenization.classes import (
+from labeld.tokenization.encoder import TextEncoder
+from labeld.tokenization.loader import read_tokenizer
+from labeld.tokenization.recipes import RECIPES
+from labeld.tokenization.tokenizer_class import (
     AS_IT_IS,
     BUILT_ANEW,
     BUILT_WITHOUT_FILE,
@@ -20,9 +23,6 @@ from labeld.tokenization.classes import (
     NOT_SUPPORTED,
     tokenizer_class,
 )
-from labeld.tokenization.encoder import TextEncoder
-from labeld.tokenization.loader import read_tokenizer
-from labeld.tokenization.recipes import RECIPES
 from labeld.types import Parameters, Text
 from tests.support.tokenizer_classes import (
     PARTS,
