@@ -133,10 +133,7 @@ class Service:
         return self._cache.look_up(identity, request, scope)
 
     async def classify(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply:
-        """One ranking per text of the request that was looked up, by this model.
-
-        Raises the LabeldError of the first thing that is wrong. A caller that is cancelled costs no engine time.
-        """
+        """One ranking per text of the looked-up request; raises LabeldError. Cancelling it saves engine time."""
         await self._cache.read_shared(lookup)
         if reply := self.get_cached(lookup):
             return reply
@@ -201,10 +198,7 @@ class Service:
         return rankings
 
     def resolve(self, name: str | None) -> ResolvedModel:
-        """The model of this name, id or `id@revision`; None is the default model.
-
-        Raises what `Resolver.find` raises.
-        """
+        """The model of this name or `id@revision`, None being the default; raises what `Resolver.find` raises."""
         return self._resolver.find(self.default_model if name is None else name)
 
     @asynccontextmanager
