@@ -61,14 +61,14 @@ def test_every_part_of_the_identity_is_in_the_key(name: str) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Parameters)])
 def test_every_parameter_is_in_the_key(name: str) -> None:
     """Also one that will be added."""
-    other = replace(ASKED, parameters=replace(ASKED.parameters, **{name: CHANGED[name]}))
+    other = ASKED._replace(parameters=replace(ASKED.parameters, **{name: CHANGED[name]}))
 
     assert answer_keys(IDENTITY, ASKED, "") != answer_keys(IDENTITY, other, "")
 
 
 def test_what_does_not_decide_an_answer_is_not_in_the_key() -> None:
     """Options, ignored parameters and, unless it is the scope, who asks."""
-    other = replace(ASKED, options=Options(use_cache=False, wait_for_model=True), ignored=("x",))
+    other = ASKED._replace(options=Options(use_cache=False, wait_for_model=True), ignored=("x",))
 
     assert answer_keys(IDENTITY, ASKED, "") == answer_keys(IDENTITY, other, "")
 
