@@ -22,7 +22,7 @@ from uvicorn import Config, Server
 from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError
 from labeld.server import logs
-from labeld.server.connection_limits import OnRefused
+from labeld.server.connection_limits import Refuse, plain_refusal
 from labeld.server.lifespan import ManagedApp
 from labeld.server.native_stderr import NativeStderr
 from labeld.server.uvicorn_internals import STARTUP_FAILURE
@@ -65,7 +65,8 @@ class Address(NamedTuple):
 
 AppFactory = Callable[[Address], Any]
 """Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called when the
-drain begins, on any thread or in a signal handler, and its `on_refused(status)` for what the connection refuses."""
+drain begins, on any thread or in a signal handler, `leave()` when the drain's delay begins, and `refuse`, which is a
+`Refuse`, for what the connection refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class LabeldServer(Server):
         self._loop: asyncio.AbstractEventLoop
         self._stopping = False
         self.exit_code = 0
-        super().__init__(_configure(self._managed, options, getattr(app, "on_refused", lambda _: None)))
+        super().__init__(_configure(self._managed, options, getattr(app, "refuse", plain_refusal)))
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until the drain is over, and answer the supervisor's pings in the event loop that serves."""
@@ -217,7 +218,7 @@ def _make_app(options: WorkerOptions) -> Any:
     raise SystemExit(STARTUP_FAILURE)
 
 
-def _configure(app: ManagedApp, options: WorkerOptions, on_refused: OnRefused) -> Config:
+def _configure(app: ManagedApp, options: WorkerOptions, refuse: Refuse) -> Config:
     # NOTE: imported here so that the supervisor stays light
     from labeld.server.http_protocol import limited_protocol  # noqa: PLC0415
 
@@ -225,7 +226,7 @@ def _configure(app: ManagedApp, options: WorkerOptions, on_refused: OnRefused) -
         app,
         host=options.address.host,
         port=options.address.port,
-        http=limited_protocol(options.limits, on_refused),
+        http=limited_protocol(options.limits, refuse),
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, nullcontext, suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -28,6 +28,7 @@ from labeld.errors import (
 from labeld.protocol.request import parse_request
 from labeld.protocol.response import encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
+from labeld.server.connection_limits import Reply
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
@@ -104,11 +105,16 @@ class App:
         """Ends what may take minutes while a model is loaded; may be called in a signal handler."""
         self._stop_loading()
 
-    def on_refused(self, status: int) -> None:
-        """Counts a refusal by the connection, which no route has seen."""
+    def refuse(self, refused: LabeldError, scope: Scope) -> Reply:
+        """The reply to a request that the connection refuses, which no route has seen, with its origin's fields."""
+        state = begin_request(scope)
+        status, headers, body = encode_error(refused, state.request_id)
+        with suppress(LabeldError):
+            headers += self._origins.request_origin(scope, state.headers).headers
         self._metrics.rejected(status)
         if self._log:
-            self._log.refused(status)
+            self._log.refused(state.request_id, status)
+        return status, headers, body
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers with an error that was logged if need be, of which nothing stays."""
