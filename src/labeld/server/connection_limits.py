@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 from labeld.config.settings import ConnectionLimits
@@ -12,7 +12,7 @@ from labeld.server.uvicorn_internals import STATUS_LINE
 from labeld.system.loopback import is_loopback
 
 
-Scope = MutableMapping[str, Any]
+Scope = dict[str, Any]
 Reply = tuple[int, list[HeaderField], bytes]
 """Status, header fields and body."""
 Refuse = Callable[[LabeldError, Scope], Reply]

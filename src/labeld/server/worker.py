@@ -77,11 +77,7 @@ class ProcessOptions:
     """For requests in flight after SIGTERM, and after `drain_delay`."""
     drain_delay: float = 0.0
     """After SIGTERM, in which requests are still taken although /ready is 503."""
-    start_grace: float = 3.0
-    """For which a request waits while the application starts."""
     log_format: str = "text"
-    root_path: str = ""
-    """Path at which a reverse proxy serves this server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +103,7 @@ class LabeldServer(Server):
     def __init__(self, app: Any, options: WorkerOptions, supervisor: Connection, *, at_once: bool) -> None:
         process = options.process
         self._app, self._drain_delay, self._supervisor = app, process.drain_delay, supervisor
-        self._managed = ManagedApp(
-            app, self, at_once=at_once, start_grace=process.start_grace, root_path=process.root_path
-        )
+        self._managed = ManagedApp(app, self, at_once=at_once)
         self._loop: asyncio.AbstractEventLoop
         self._stopping = False
         self.exit_code = 0
@@ -162,7 +156,7 @@ class LabeldServer(Server):
             return
         self._stopping = True
         if self._drain_delay and self._managed.serving:
-            self._managed.leave()
+            getattr(self._app, "leave", lambda: None)()
             self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_delay, self.drain)
         else:
             self.drain()

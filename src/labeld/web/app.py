@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
@@ -47,6 +47,7 @@ from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import first_code
+from labeld.web.starting import StartRouter
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,12 @@ class App:
         self._site: Site  # set when the lifespan starts, before the first request
         self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
+        self._leaving = False
         self._paths = Paths(settings.sites)
         self._openapi = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
         self.routes = self._routes()
-        self._router = Router(routes=self.routes, redirect_slashes=False)
+        self._start = StartRouter(self._alive, settings.residency.load_grace)
+        self._router: ASGIApp = self._start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or runs the lifespan."""
@@ -104,6 +107,10 @@ class App:
     def stop_loading(self) -> None:
         """Ends what may take minutes while a model is loaded; may be called in a signal handler."""
         self._stop_loading()
+
+    def leave(self) -> None:
+        """From now on /ready is 503, so that a load balancer sends no more; everything else is answered as before."""
+        self._leaving = True
 
     def refuse(self, refused: LabeldError, scope: Scope) -> Reply:
         """The reply to a request that the connection refuses, which no route has seen, with its origin's fields."""
@@ -235,8 +242,11 @@ class App:
     async def _health(self, _: Request) -> Response:
         return json_response({"status": "ok"})
 
+    async def _alive(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._finish(await self._health(Request(scope)), scope, receive, send)
+
     async def _ready(self, _: Request) -> Response:
-        if not self._service.ready():
+        if self._leaving or not self._service.ready():
             raise UnavailableError("This server is not ready: it is stopping, or its engine hangs.")
         return json_response({"status": "ready"})
 
@@ -250,15 +260,22 @@ class App:
         """Opens everything before the first request, and closes it after the last."""
         await receive()
         async with AsyncExitStack() as stack:
+            stack.callback(self._end)
             try:
                 self._site = await stack.enter_async_context(open_site(self._settings, self._hosting, self._take))
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            self._router = Router(routes=self.routes, redirect_slashes=False)
+            self._start.started(self._router)
             await send({"type": "lifespan.startup.complete"})
             self._hosting.on_ready([*self._site.preloaded], await first_code(self._site.access.authenticator))
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _end(self) -> None:
+        self._router = self._start
+        self._start.ended()
 
     def _take(self, service: Service) -> None:
         self._service, self._stop_loading = service, service.stop_loading

@@ -129,8 +129,8 @@ def test_a_refusal_has_the_id_of_its_request(server: Server) -> None:
 
 def test_connections_beyond_the_limit_are_refused_unread(tmp_path: Path) -> None:
     """What comes on them is not waited for, so that nobody knows whose page it is."""
-    with serving(tmp_path, "--origins", PAGE, "--max-connections", "1") as server:
-        with socket.create_connection(server.address):
-            reply = asked(server, head("GET /health HTTP/1.1", *NAMED))
+    limits = ("--max-connections", "1")
+    with serving(tmp_path, "--origins", PAGE, *limits) as server, socket.create_connection(server.address):
+        reply = asked(server, head("GET /health HTTP/1.1", *NAMED))
 
     assert (429, {}) == (reply.status, shown_to_pages(reply))
