@@ -11,7 +11,6 @@ from labeld.errors import HeaderField, LabeldError, OverloadedError
 from labeld.server.uvicorn_internals import STATUS_LINE
 from labeld.system.loopback import is_loopback
 
-
 Scope = dict[str, Any]
 Reply = tuple[int, list[HeaderField], bytes]
 """Status, header fields and body."""

@@ -7,7 +7,6 @@ those of any request; only the router is another, so that no handler has to know
 import asyncio
 from contextlib import suppress
 
-from starlette.routing import get_route_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.errors import UnavailableError
@@ -33,7 +32,7 @@ class StartRouter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; raises UnavailableError, and what the application's own router raises."""
-        path = get_route_path(scope)
+        path = scope["path"].removeprefix(scope["root_path"])
         if path == HEALTH and not self._decided.is_set():
             state_of(scope).route = HEALTH
             await self._health(scope, receive, send)
@@ -53,5 +52,5 @@ class StartRouter:
         self._router, self._sentence = self._refuse, IS_STOPPING
         self._decided.set()
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, *_: object) -> None:
         raise UnavailableError(self._sentence)
