@@ -210,7 +210,7 @@ class App:
         service, limits = self._service, self._settings.inputs
         state = state_of(scope)
         state.classifies = True
-        service.require_room()
+        service.admission.require_room()
         is_early = self._log or (state.access_token and state.access_token.models)
         model = self._permitted_model(scope) if is_early else None
         body = await self._bodies.read(request, limits.max_body_bytes)

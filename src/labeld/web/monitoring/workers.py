@@ -71,7 +71,7 @@ class Workers:
         now = time.monotonic()
         if self._folder is None:
             return server_status([self._snapshot()], [], now)
-        return server_status(*await self._everybody(self._folder), now)
+        return await asyncio.to_thread(server_status, *await self._everybody(self._folder), now)
 
     async def _everybody(self, folder: Path) -> tuple[list[Snapshot], list[int]]:
         """Figures of this worker, of the others that live, and of those that have ended; and who did not answer."""
