@@ -282,6 +282,9 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
                 await ask(service, "org/one-label")
             with service.admission, pytest.raises(OverloadedError, match="max_in_flight"):
                 await ask(service, "org/bert")
+            service.admission.require_room()
+            with service.admission, pytest.raises(OverloadedError, match="max_in_flight"):
+                service.admission.require_room()
             loader.gate.set()
 
             assert [1, 1] == await asyncio.gather(*waiting)

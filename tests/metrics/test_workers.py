@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,91 @@ def test_what_a_dead_worker_counted_stays(pair: Server) -> None:
         assert 1 == value(after, "models_loaded")
         assert 2 == value(later[-1], "models_loaded")
         assert value(before, "model_loads_total") < value(later[-1], "model_loads_total")
+
+
+def status_of(server: Server) -> dict[str, Any]:
+    """What /status says now."""
+    found: dict[str, Any] = anew(server, "GET", "/status").json()
+    return found
+
+
+def classified(status: dict[str, Any]) -> float:
+    """How many requests to classify the last ten minutes had."""
+    history = status["history"]
+    return float(sum(history["requests"]) * history["interval"])
+
+
+def test_the_status_is_of_the_server(pair: Server) -> None:
+    """Whoever answers: the last ten minutes of all workers, and each model once with those that have loaded it."""
+    before = classified(status_of(pair))
+    for number in range(40):
+        path = "/models/labeld/sentiment-en" if number % 2 else "/models/labeld/language-20"
+        assert anew(pair, "POST", path, json={"inputs": f"{number} again"}).status_code == 200
+    assert wait_until(lambda: classified(status_of(pair)) > before + 35)
+    several = [status_of(pair) for _ in range(8)]
+    assert 2 == len({one["pid"] for one in several})  # both have answered
+
+    pids = {one["pid"] for one in several[0]["workers"]["processes"]}
+    for one in several:
+        assert pytest.approx(before + 40, rel=0.05) == classified(one)
+        assert {10, 60, 600} >= {row["seconds"] for row in one["recent"]}
+        assert max(one["history"]["memory"]) > 1.5 * max(each["recent"][0]["memory"] for each in processes_of(one))
+        names = [model["model_id"] for model in one["models"]]
+        assert sorted(set(names)) == sorted(names)
+        [model] = [model for model in one["models"] if model["model_id"] == "labeld/sentiment-en"]
+        copies = [
+            copy for each in processes_of(one) for copy in each["models"] if copy["model_id"] == model["model_id"]
+        ]
+        assert pids == {*model["workers"]}
+        for name in ("bytes", "texts", "tokens"):
+            assert model[name] == sum(copy[name] for copy in copies)
+        assert sum(each["bytes"] for each in one["models"]) <= one["memory"]["used"]
+        assert [] == one["workers"]["silent"]
+
+
+def processes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """What it says of each worker."""
+    found: list[dict[str, Any]] = status["workers"]["processes"]
+    return found
+
+
+def test_what_a_dead_worker_answered_stays_in_the_history(pair: Server) -> None:
+    """Its models go with it, and the last ten minutes are still those of the server."""
+    for number in range(20):
+        anew(pair, "POST", "/models/labeld/sentiment-en", json={"inputs": f"{number} before"})
+    time.sleep(4.5)  # two intervals, which each worker's file has
+    before = status_of(pair)
+    killed = before["workers"]["processes"][0]["pid"]
+    os.kill(killed, signal.SIGKILL)
+    assert wait_until(lambda: killed not in processes(pair))
+    after = status_of(pair)
+
+    assert pytest.approx(classified(before), rel=0.05) == classified(after)
+    assert all(killed not in model["workers"] for model in after["models"])
+    pair.wait_ready()
+    assert wait_until(lambda: len(processes(pair)) == 2)
+
+
+def test_a_silent_worker_is_named_and_not_waited_for(pair: Server) -> None:
+    """One that stands still costs a second; what it had said last still counts."""
+    before = status_of(pair)
+    stopped = before["workers"]["processes"][0]["pid"]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        replies = []
+        while time.monotonic() < began + 4 and len(replies) < 2:
+            with suppress(requests.exceptions.Timeout):  # the one that stands still may have been given the connection
+                replies.append(requests.get(f"{pair.url}/status", headers={"connection": "close"}, timeout=2.5).json())
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+    assert replies
+    for status in replies:
+        assert [stopped] == status["workers"]["silent"]
+        assert before["counts"]["loads"] <= status["counts"]["loads"]
+        assert pytest.approx(classified(before), rel=0.05) == classified(status)
+    assert wait_until(lambda: status_of(pair)["workers"]["silent"] == [])
 
 
 LONG = "temporary" * 12

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 END_LIFESPAN = asyncio.Event()
+LEAVING = asyncio.Event()
 SOURCES = Path(__file__).parents[2] / "src"
 
 
@@ -66,6 +67,9 @@ async def answer(scope, receive, send, file):
     body, there = await body_of(receive)
     if not there:
         return
+    if scope["path"] == "/ready" and LEAVING.is_set():
+        await reply(send, 503, {"error": "leaving"}, [(b"retry-after", b"1")])
+        return
     if scope["path"] == "/exit":
         os._exit(70)
     if scope["path"] == "/end-lifespan":
@@ -100,6 +104,7 @@ def make_app(start, address):
         else:
             await answer(scope, receive, send, file)
 
+    app.leave = LEAVING.set
     return app
 
 

@@ -6,8 +6,8 @@ The application is served over a real socket in this process, because only here 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from labeld.repository.resolver import ResolvedModel
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.server.http_protocol import limited_protocol
+from labeld.service.admission import Admission
 from labeld.service.build import open_authenticator
 from labeld.service.state import Usage
 from labeld.types import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
@@ -58,6 +59,7 @@ class PlainService:
     def __init__(self, engine: GatedEngine) -> None:
         self._dispatcher = Dispatcher(Compute(batch_tokens=1), Queue(), 1)
         self._engine = engine
+        self.admission = Admission(512, lambda: 0)
         self.queue: ModelQueue
         self.left = 0
 
@@ -75,14 +77,6 @@ class PlainService:
 
     async def watch_files(self) -> None:
         """There are none."""
-
-    @contextmanager
-    def admission(self) -> Iterator[None]:
-        """Everybody may enter."""
-        yield
-
-    def require_room(self) -> None:
-        """There always is."""
 
     async def classify(self, _: ResolvedModel, request: ClassifyRequest) -> ClassifyReply:
         """Each text's length; counts the callers that left."""

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
@@ -50,6 +51,22 @@ def test_bodies_that_crawl_keep_nobody_away(small: Server) -> None:
         assert 200 == small.post(MODEL, json={"inputs": "good day"}).status_code
         assert 200 == small.get("/api/models").status_code
         assert 0 <= small.get("/status").json()["requests"]["in_flight"] <= 1
+
+
+def test_a_full_server_refuses_bodies_unread(tmp_path: Path) -> None:
+    """One that begins to come is refused at once, and one that had begun before when it has come."""
+    with serving(tmp_path, "--max-in-flight", "1") as server:
+        body = b'{"inputs": "good"' + b" " * 8982 + b"}"
+        with crawling(server, MODEL, 1, body=body[:-1]) as [early], server.occupied():
+            assert wait_until(lambda: server.get("/status").json()["requests"]["in_flight"] == 1)
+            with crawling(server, MODEL, 1) as [late]:
+                late.settimeout(10)
+                assert b"HTTP/1.1 429 " == late.recv(13)
+                assert b"(setting max_in_flight)" in late.recv(10_000)
+            early.sendall(body[-1:])
+            assert b"HTTP/1.1 429 " == early.recv(13)
+            assert b"(setting max_in_flight)" in early.recv(10_000)
+        assert wait_until(lambda: server.get("/status").json()["requests"]["in_flight"] == 0)
 
 
 def test_bodies_that_have_arrived_in_part_have_a_limit(small: Server) -> None:

@@ -116,9 +116,7 @@ def serve(
             ProcessOptions(
                 chosen.queue.drain_timeout,
                 chosen.queue.drain_delay,
-                chosen.residency.load_grace,
                 chosen.logs.log_format,
-                chosen.sites.root_path,
             ),
         )
     sys.exit(code)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from labeld.config.settings import ConnectionLimits
 from labeld.error_reply import encode_error, request_id
@@ -10,23 +11,38 @@ from labeld.errors import HeaderField, LabeldError, OverloadedError
 from labeld.server.uvicorn_internals import STATUS_LINE
 from labeld.system.loopback import is_loopback
 
+Scope = dict[str, Any]
+Reply = tuple[int, list[HeaderField], bytes]
+"""Status, header fields and body."""
+Refuse = Callable[[LabeldError, Scope], Reply]
+"""Makes the reply to a request that the connection refuses.
 
-def refusal_reply(refused: LabeldError, default_headers: list[HeaderField]) -> bytes:
-    """The bytes of the reply to a refused request, which is the last one of its connection."""
-    status, headers, body = encode_error(refused, request_id())
+The scope is ASGI's, without a path, and its headers are those that were received whole: none where nothing was read.
+"""
+
+
+def plain_refusal(refused: LabeldError, _: Scope) -> Reply:
+    """The reply that any request gets."""
+    return encode_error(refused, request_id())
+
+
+def no_request() -> Scope:
+    """The scope where a connection is refused before anything was read."""
+    return {"type": "http", "http_version": "1.1", "method": "", "headers": []}
+
+
+def refusal_bytes(reply: Reply, default_headers: list[HeaderField]) -> bytes:
+    """A refusal as it is written; it is the last reply of its connection."""
+    status, headers, body = reply
     fields = (*default_headers, *headers, (b"connection", b"close"))
     return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
-
-
-OnRefused = Callable[[int], None]
-"""Called with the status of a refusal, which the application does not see."""
 
 
 class ConnectionLimiter:
     """Counts open connections by address in this process, and those that are being rejected."""
 
-    def __init__(self, limits: ConnectionLimits, on_refused: OnRefused) -> None:
-        self.limits, self.on_refused = limits, on_refused
+    def __init__(self, limits: ConnectionLimits, refuse: Refuse) -> None:
+        self.limits, self.refuse = limits, refuse
         self.by_address: Counter[str] = Counter()
         self.rejected = 0
 

@@ -7,13 +7,11 @@ knows no HTTP beyond where a request begins.
 import asyncio
 from typing import Any
 
-from uvicorn import Config
-
 from labeld.config.settings import MIB
 from labeld.errors import LabeldError
-from labeld.server.connection_limits import ConnectionLimiter, LingeringTransport, refusal_reply
+from labeld.server.connection_limits import ConnectionLimiter, LingeringTransport, Scope, no_request, refusal_bytes
 from labeld.server.connection_state import BODY, CLOSE, CLOSING, FINISH, IDLE, NEXT, REFUSE, REFUSED, Event, State
-from labeld.server.uvicorn_internals import HttpToolsProtocol, ServerState
+from labeld.server.uvicorn_internals import HttpToolsProtocol
 
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 32 * MIB
@@ -28,16 +26,8 @@ REJECTED_AT_ONCE = 256
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's HTTP connection, bounded in number and in idle time. Runs on the event loop."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limiter: ConnectionLimiter,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *, limiter: ConnectionLimiter, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
         self._limiter, self._limits = limiter, limiter.limits
         self._raw: asyncio.Transport
         self._state: State = IDLE
@@ -64,10 +54,10 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self.connections.discard(self)
         if self._limiter.rejected > REJECTED_AT_ONCE:
-            self._limiter.on_refused(refused.status)
+            self._limiter.refuse(refused, no_request())
             transport.abort()
         else:
-            self._refuse(refused)
+            self._refuse(refused, no_request())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop every timer, and give the connection's place to another."""
@@ -151,14 +141,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     # ---- refusing and leaving
 
-    def _refuse(self, refused: LabeldError) -> None:
+    def _refuse(self, refused: LabeldError, request: Scope) -> None:
         """Answer `refused` once the earlier requests of this connection are answered, and end the connection."""
-        self._limiter.on_refused(refused.status)
+        reply = self._limiter.refuse(refused, request)
         self._stop_timer()
         self._stop_idle_timer()
         in_body, cycle = self._state is BODY, self.cycle
         self._move(REFUSE)
-        self._final_response = refusal_reply(refused, self.server_state.default_headers)
+        self._final_response = refusal_bytes(reply, self.server_state.default_headers)
         if in_body and self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()  # not started yet, and never will be
             return

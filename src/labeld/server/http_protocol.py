@@ -4,16 +4,15 @@ uvicorn's protocol has none of these. A refusal is written here, at once, withou
 business is only the size of the body. Nothing here knows what is served.
 """
 
-import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn import Config
 
 from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError, OverloadedError
-from labeld.server.connection_limits import ConnectionLimiter, OnRefused
+from labeld.server.connection_limits import ConnectionLimiter, Refuse, no_request, plain_refusal
 from labeld.server.connection_state import (
     BEGIN,
     COMPLETE,
@@ -31,7 +30,7 @@ from labeld.server.errors import (
     SlowRequestError,
 )
 from labeld.server.http_connection import BoundedConnection
-from labeld.server.uvicorn_internals import HIGH_WATER_LIMIT, ServerState
+from labeld.server.uvicorn_internals import HIGH_WATER_LIMIT
 
 BODY_GRACE = 2.0
 """Seconds before the rate of a body is looked at."""
@@ -41,9 +40,9 @@ MAX_PIPELINED = 64
 """Requests that may wait on one connection behind the one that is being answered."""
 
 
-def limited_protocol(limits: ConnectionLimits, on_refused: OnRefused = lambda _: None) -> Any:
+def limited_protocol(limits: ConnectionLimits, refuse: Refuse = plain_refusal) -> Any:
     """A value for uvicorn's `Config.http`: it makes connections that share one count of connections."""
-    return partial(LimitedProtocol, limiter=ConnectionLimiter(limits, on_refused))
+    return partial(LimitedProtocol, limiter=ConnectionLimiter(limits, refuse))
 
 
 class LimitedProtocol(BoundedConnection):
@@ -52,16 +51,8 @@ class LimitedProtocol(BoundedConnection):
     A request that arrives whole in one read creates no timer; anything slower has one running at a time.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limiter: ConnectionLimiter,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop, limiter=limiter)
+    def __init__(self, *, limiter: ConnectionLimiter, **of_uvicorn: Any) -> None:
+        super().__init__(limiter=limiter, **of_uvicorn)
         limits = limiter.limits
         self._max_head, self._max_fields = limits.max_header_bytes, limits.max_header_fields
         self._since = 0.0
@@ -72,7 +63,7 @@ class LimitedProtocol(BoundedConnection):
         """Requests that had a part in the latest read."""
         self._reads = b""
         """The reads that the current head arrives in."""
-        self._body_bytes = self._chunks = 0
+        self._body_bytes = self._chunks = self._trailers = 0
 
     # ---- reading
 
@@ -96,7 +87,7 @@ class LimitedProtocol(BoundedConnection):
                 data = self._head_without_offer() + data[upgrade.args[0] :]
             except httptools.HttpParserError as error:
                 why = error.__context__
-                self._refuse(
+                self._refuse_request(
                     why if isinstance(why, LabeldError) else MalformedRequestError("This is not valid HTTP/1.1.")
                 )
                 return
@@ -109,14 +100,19 @@ class LimitedProtocol(BoundedConnection):
 
     def _after_part(self) -> None:
         """A read ended within a request: look at its size and start its clock."""
+        if self._state is HEAD and len(self.headers) > self._max_fields:
+            self._refuse_request(self._too_many_fields())
+            return
         if self._state is HEAD and self._fed > self._max_head:
             if self._begun > 1:
                 self._fed = self._head_bytes()
             if self._fed > self._max_head:
-                self._refuse(self._head_too_large())
+                self._refuse_request(self._head_too_large())
                 return
         elif self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + READ_BYTES:
-            self._refuse(BodyFramingError("The chunked body has more framing than data: send a Content-Length."))
+            self._refuse_request(
+                BodyFramingError("The chunked body has more framing than data: send a Content-Length.")
+            )
             return
         if self._state is not self._timed_state:
             self._stop_timer()
@@ -134,10 +130,15 @@ class LimitedProtocol(BoundedConnection):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """httptools: one header or trailer field. The base class's own few lines, and the limit."""
-        if len(self.headers) >= self._max_fields:
-            limit = self._max_fields
-            raise HeaderTooLargeError(f"The request has more than {limit} header fields (setting max_header_fields).")
+        """httptools: one header or trailer field; of a header the base class's own few lines.
+
+        NOTE: those beyond the limit are kept too, as many as one read has, so that a refusal knows their Origin.
+        """
+        if self._state is not HEAD:  # a trailer, which nobody reads
+            self._trailers += 1
+            if self._trailers > self._max_fields:
+                raise self._too_many_fields()
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -147,6 +148,8 @@ class LimitedProtocol(BoundedConnection):
         """httptools: the head is complete."""
         if self._fed > self._max_head and self._head_bytes() > self._max_head:
             raise self._head_too_large()
+        if len(self.headers) > self._max_fields:
+            raise self._too_many_fields()
         if self.parser.get_http_version() not in {"1.1", "1.0"} or self._is_foreign():
             raise ProtocolVersionError
         if self.parser.should_upgrade():
@@ -161,8 +164,7 @@ class LimitedProtocol(BoundedConnection):
             self._stop_idle_timer()
         super().on_headers_complete()
         self._state = NEXT[self._state][HEAD_COMPLETE]
-        self._body_bytes = self._chunks = 0
-        self.headers = []  # NOTE: trailers land here, where nobody reads them; the scope keeps the list of the head
+        self._body_bytes = self._chunks = self._trailers = 0
         if self._draining:
             self.cycle.keep_alive = False
 
@@ -217,6 +219,21 @@ class LimitedProtocol(BoundedConnection):
         limit = self._max_head
         return HeaderTooLargeError(f"The request line and headers exceed {limit} bytes (setting max_header_bytes).")
 
+    def _too_many_fields(self) -> HeaderTooLargeError:
+        limit = self._max_fields
+        return HeaderTooLargeError(f"The request has more than {limit} header fields (setting max_header_fields).")
+
+    def _refuse_request(self, refused: LabeldError) -> None:
+        """Refuse the request that is being read, of which the fields count that have arrived whole."""
+        request = no_request()
+        if self._state is not IDLE:
+            with suppress(httptools.HttpParserError):
+                if self._state is HEAD:  # NOTE: the parser reports a field when it sees the begin of the next one
+                    self.parser.feed_data(b"x")
+            request |= {"http_version": self.parser.get_http_version(), "method": self.parser.get_method().decode()}
+            request["headers"] = self.headers
+        self._refuse(refused, request)
+
     # ---- the clock
 
     def _check_head(self) -> None:
@@ -225,7 +242,7 @@ class LimitedProtocol(BoundedConnection):
             return
         limit = self._limits.header_timeout
         late = f"The headers did not arrive within {limit:g} seconds (setting header_timeout)."
-        self._refuse(SlowRequestError(late))
+        self._refuse_request(SlowRequestError(late))
 
     def _check_body(self) -> None:
         """Refuse the body if it is late or too slow; else look again when it could be."""
@@ -237,10 +254,10 @@ class LimitedProtocol(BoundedConnection):
         if elapsed >= limits.body_timeout:
             limit = limits.body_timeout
             late = f"The body did not arrive within {limit:g} seconds (setting body_timeout)."
-            self._refuse(SlowRequestError(late))
+            self._refuse_request(SlowRequestError(late))
         elif elapsed >= BODY_GRACE and self._body_bytes < rate * elapsed:
             slow = f"The body arrives with less than {rate} bytes per second (setting min_body_rate)."
-            self._refuse(SlowRequestError(slow))
+            self._refuse_request(SlowRequestError(slow))
         else:
             next_look = max(BODY_GRACE, self._body_bytes / rate if rate else limits.body_timeout, elapsed + 0.25)
             self._timer = self.loop.call_later(min(next_look, limits.body_timeout) - elapsed, self._check_body)

@@ -1,19 +1,16 @@
-"""The lifespan of the application: the answers while it starts, and the end of the worker when it ends by itself.
+"""The lifespan of the application: it starts while requests come, and the worker ends when it ends by itself.
 
 uvicorn takes connections only when an application has started, and ignores it if its lifespan ends later. `ManagedApp`
-stands between the two: a worker that may take connections at once answers /health while the application starts, and
-a lifespan that ends before uvicorn asks for it ends the worker.
+stands between the two: a worker that may take connections at once passes requests on while the application starts,
+which answers them as it can, and a lifespan that ends before uvicorn asks for it ends the worker.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from labeld.error_reply import encode_error, request_id
-from labeld.errors import UnavailableError
 from labeld.server.uvicorn_internals import STARTUP_FAILURE
 
 Scope = MutableMapping[str, Any]
@@ -23,11 +20,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 LIFESPAN_ENDED = 70
 """Exit code of a worker whose application has ended by itself (EX_SOFTWARE)."""
-HEALTH, READY = "/health", "/ready"
-HEALTHY = b'{"status": "ok"}'
-HEALTHY_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(HEALTHY))]
-IS_STARTING = "This server is starting: try again in a moment."
-IS_STOPPING = "This server is stopping: try again in a moment."
 
 logger = logging.getLogger("labeld")
 
@@ -37,8 +29,6 @@ class Stage(Enum):
 
     STARTING = auto()
     SERVING = auto()
-    LEAVING = auto()
-    """It serves, and /ready says no, so that a load balancer sends no more."""
     ENDED = auto()
     """It has failed to start, or its lifespan has ended."""
 
@@ -56,16 +46,13 @@ class Owner(Protocol):
 class ManagedApp:
     """An ASGI application around the one that is served; it lives on the worker's event loop.
 
-    `at_once` says whether requests are taken while the application starts; they wait for it up to `start_grace`
-    seconds. `owner` is notified when the application has started, and when it cannot go on.
+    `at_once` says whether requests are taken while the application starts. `owner` is notified when it has started, and
+    when it cannot go on.
     """
 
-    def __init__(self, app: Any, owner: Owner, *, at_once: bool, start_grace: float, root_path: str = "") -> None:
-        self._app, self._owner, self._at_once, self._start_grace = app, owner, at_once, start_grace
-        self._root_path = root_path
+    def __init__(self, app: Any, owner: Owner, *, at_once: bool) -> None:
+        self._app, self._owner, self._at_once = app, owner, at_once
         self._stage = Stage.STARTING
-        self.serving = False
-        """True in the stage SERVING. NOTE: a plain attribute because each request reads it."""
         self._start_over = asyncio.Event()
         self._stop_asked = False
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
@@ -74,33 +61,17 @@ class ManagedApp:
         """One request, or the lifespan. NOTE: no coroutine of its own, which every request would have to run."""
         if scope["type"] == "lifespan":
             return self._lifespan(scope, receive, send)
-        answer: Awaitable[None] = (self._app if self.serving else self._not_serving)(scope, receive, send)
+        answer: Awaitable[None] = self._app(scope, receive, send)
         return answer
 
-    def leave(self) -> None:
-        """From now on /ready is 503; everything else is answered as before."""
-        self._enter(Stage.LEAVING)
+    @property
+    def serving(self) -> bool:
+        """Whether the application has started, and its lifespan has not ended."""
+        return self._stage is Stage.SERVING
 
     def _enter(self, stage: Stage) -> None:
-        self._stage, self.serving = stage, stage is Stage.SERVING
+        self._stage = stage
         self._start_over.set()
-
-    async def _not_serving(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"].removeprefix(self._root_path)
-        if self._stage is Stage.STARTING and path == HEALTH:
-            await send({"type": "http.response.start", "status": 200, "headers": HEALTHY_HEADERS})
-            await send({"type": "http.response.body", "body": HEALTHY})
-            return
-        if self._stage is Stage.STARTING and path != READY:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._start_over.wait(), self._start_grace)
-        if self._stage is Stage.SERVING or (self._stage is Stage.LEAVING and path != READY):
-            await self._app(scope, receive, send)
-            return
-        sentence = IS_STARTING if self._stage is Stage.STARTING else IS_STOPPING
-        status, headers, body = encode_error(UnavailableError(sentence), request_id())
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Both messages of uvicorn's lifespan, while the application's own runs beside."""
@@ -127,7 +98,7 @@ class ManagedApp:
             raise
         except BaseException as raised:  # noqa: BLE001  # some libraries raise what is no Exception
             error = raised
-        started = self._stage in {Stage.SERVING, Stage.LEAVING}
+        started = self.serving
         self._enter(Stage.ENDED)
         if not started:
             if error is not None:

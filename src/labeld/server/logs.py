@@ -144,9 +144,9 @@ class RequestLog:
             fields["compute_type"] = reply.compute_type
         logger.info("request", extra={"fields": fields})
 
-    def refused(self, status: int) -> None:
+    def refused(self, request_id: str, status: int) -> None:
         """Log a request that the connection refused before the application saw it."""
-        logger.info("refused by the connection", extra={"fields": {"status": status}})
+        logger.info("refused by the connection", extra={"fields": {"request_id": request_id, "status": status}})
 
 
 def announce(sentence: str, log_format: str) -> None:

@@ -43,7 +43,7 @@ USED: dict[str, dict[str, str]] = {
         "flow": "reading goes on while a client is refused",
         "pipeline": "the number of waiting requests is limited",
         "cycle": "whether the reply is written",
-        "headers": "fields of the head that is being read",
+        "headers": "fields of the head that is being read, and of the request until the next one begins",
         "url": "its size counts as a part of the head",
         "expect_100_continue": "set by the method that is replaced",
         "timeout_keep_alive_task": "the timer of an idle connection, which the base class cancels when it ends",

@@ -22,7 +22,7 @@ from uvicorn import Config, Server
 from labeld.config.settings import ConnectionLimits
 from labeld.errors import LabeldError
 from labeld.server import logs
-from labeld.server.connection_limits import OnRefused
+from labeld.server.connection_limits import Refuse, plain_refusal
 from labeld.server.lifespan import ManagedApp
 from labeld.server.native_stderr import NativeStderr
 from labeld.server.uvicorn_internals import STARTUP_FAILURE
@@ -65,7 +65,8 @@ class Address(NamedTuple):
 
 AppFactory = Callable[[Address], Any]
 """Makes the ASGI application, in the worker. The application's `stop_loading()`, if it has one, is called when the
-drain begins, on any thread or in a signal handler, and its `on_refused(status)` for what the connection refuses."""
+drain begins, on any thread or in a signal handler, `leave()` when the drain's delay begins, and `refuse`, which is a
+`Refuse`, for what the connection refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,7 @@ class ProcessOptions:
     """For requests in flight after SIGTERM, and after `drain_delay`."""
     drain_delay: float = 0.0
     """After SIGTERM, in which requests are still taken although /ready is 503."""
-    start_grace: float = 3.0
-    """For which a request waits while the application starts."""
     log_format: str = "text"
-    root_path: str = ""
-    """Path at which a reverse proxy serves this server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +103,11 @@ class LabeldServer(Server):
     def __init__(self, app: Any, options: WorkerOptions, supervisor: Connection, *, at_once: bool) -> None:
         process = options.process
         self._app, self._drain_delay, self._supervisor = app, process.drain_delay, supervisor
-        self._managed = ManagedApp(
-            app, self, at_once=at_once, start_grace=process.start_grace, root_path=process.root_path
-        )
+        self._managed = ManagedApp(app, self, at_once=at_once)
         self._loop: asyncio.AbstractEventLoop
         self._stopping = False
         self.exit_code = 0
-        super().__init__(_configure(self._managed, options, getattr(app, "on_refused", lambda _: None)))
+        super().__init__(_configure(self._managed, options, getattr(app, "refuse", plain_refusal)))
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until the drain is over, and answer the supervisor's pings in the event loop that serves."""
@@ -161,7 +156,7 @@ class LabeldServer(Server):
             return
         self._stopping = True
         if self._drain_delay and self._managed.serving:
-            self._managed.leave()
+            getattr(self._app, "leave", lambda: None)()
             self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_delay, self.drain)
         else:
             self.drain()
@@ -217,7 +212,7 @@ def _make_app(options: WorkerOptions) -> Any:
     raise SystemExit(STARTUP_FAILURE)
 
 
-def _configure(app: ManagedApp, options: WorkerOptions, on_refused: OnRefused) -> Config:
+def _configure(app: ManagedApp, options: WorkerOptions, refuse: Refuse) -> Config:
     # NOTE: imported here so that the supervisor stays light
     from labeld.server.http_protocol import limited_protocol  # noqa: PLC0415
 
@@ -225,7 +220,7 @@ def _configure(app: ManagedApp, options: WorkerOptions, on_refused: OnRefused) -
         app,
         host=options.address.host,
         port=options.address.port,
-        http=limited_protocol(options.limits, on_refused),
+        http=limited_protocol(options.limits, refuse),
         loop="uvloop",
         ws="none",
         lifespan="on",

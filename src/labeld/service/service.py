@@ -17,7 +17,6 @@ from labeld.errors import (
     ModelNotLoadedError,
     ModelTooBusyError,
     NotFiniteError,
-    OverloadedError,
     UnavailableError,
 )
 from labeld.lifecycle.folder_check import warn_of_broken
@@ -31,8 +30,9 @@ from labeld.protocol.response import encode_ranking
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
-from labeld.scheduler.dispatcher import Dispatcher, retry_after
+from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scoring import apply, rank
+from labeld.service.admission import Admission
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
@@ -41,23 +41,6 @@ DEFAULT_OPTIONS = Options()
 
 LEAST_ESTIMATE = 0.2
 """Seconds that a load still needs, at least, also when it takes longer than expected."""
-
-
-class Admission:
-    """A context that counts a request from when its body is there until its reply."""
-
-    def __init__(self, require_room: Callable[[], None]) -> None:
-        """`require_room` raises OverloadedError, from `with` too, when there may be no more."""
-        self.count = 0
-        """Requests that are in the context now."""
-        self._require_room = require_room
-
-    def __enter__(self) -> None:
-        self._require_room()
-        self.count += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.count -= 1
 
 
 class Service:
@@ -76,31 +59,15 @@ class Service:
         self.listing, self._observer = Listing(resolver), observer
         self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
         self._cache, self._identities = cache, ModelIdentities()
-        self._max_in_flight, self._residency = settings.queue.max_in_flight, settings.residency
+        self._residency = settings.residency
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
-        self.admission = Admission(self.require_room)
+        self.admission = Admission(settings.queue.max_in_flight, lambda: self.waiting)
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
         self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
-
-    def require_room(self) -> None:
-        """Raises OverloadedError when the limit of requests in flight is reached.
-
-        Those that wait for a model do not count: they have a limit of their own, and must not keep others from models
-        that are loaded.
-        """
-        if self.admission.count < self._max_in_flight:
-            return
-        in_flight = self.admission.count - self.waiting
-        if in_flight >= self._max_in_flight:
-            raise OverloadedError(
-                f"{in_flight} requests are in flight, the limit (setting max_in_flight); try again later.",
-                retry_after(1.0),
-                "max_in_flight",
-            )
 
     async def preload(self) -> list[str]:
         """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""

@@ -5,14 +5,14 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, nullcontext, suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
@@ -28,6 +28,7 @@ from labeld.errors import (
 from labeld.protocol.request import parse_request
 from labeld.protocol.response import encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
+from labeld.server.connection_limits import Reply
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
@@ -46,6 +47,7 @@ from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import first_code
+from labeld.web.starting import StartRouter
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +67,12 @@ class App:
         self._site: Site  # set when the lifespan starts, before the first request
         self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
+        self._leaving = False
         self._paths = Paths(settings.sites)
         self._openapi = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
         self.routes = self._routes()
-        self._router = Router(routes=self.routes, redirect_slashes=False)
+        self._start = StartRouter(self._alive, settings.residency.load_grace)
+        self._router: ASGIApp = self._start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or runs the lifespan."""
@@ -104,11 +108,20 @@ class App:
         """Ends a running precision trial, which may take minutes; may be called in a signal handler."""
         self._stop_loading()
 
-    def on_refused(self, status: int) -> None:
-        """Counts a refusal by the connection, which no route has seen."""
+    def leave(self) -> None:
+        """From now on /ready is 503, so that a load balancer sends no more; everything else is answered as before."""
+        self._leaving = True
+
+    def refuse(self, refused: LabeldError, scope: Scope) -> Reply:
+        """The reply to a request that the connection refuses, which no route has seen, with its origin's fields."""
+        state = begin_request(scope)
+        status, headers, body = encode_error(refused, state.request_id)
+        with suppress(LabeldError):
+            headers += self._origins.request_origin(scope, state.headers).headers
         self._metrics.rejected(status)
         if self._log:
-            self._log.refused(status)
+            self._log.refused(state.request_id, status)
+        return status, headers, body
 
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Logs an error if need be, answers with it, and drops its tracebacks."""
@@ -197,7 +210,7 @@ class App:
         service, limits = self._service, self._settings.inputs
         state = state_of(scope)
         state.classifies = True
-        service.require_room()
+        service.admission.require_room()
         is_early = self._log or (state.access_token and state.access_token.models)
         model = self._permitted_model(scope) if is_early else None
         body = await self._bodies.read(request, limits.max_body_bytes)
@@ -229,8 +242,11 @@ class App:
     async def _health(self, _: Request) -> Response:
         return json_response({"status": "ok"})
 
+    async def _alive(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._finish(await self._health(Request(scope)), scope, receive, send)
+
     async def _ready(self, _: Request) -> Response:
-        if not self._service.ready():
+        if self._leaving or not self._service.ready():
             raise UnavailableError("This server is not ready: it is stopping, or its engine hangs.")
         return json_response({"status": "ready"})
 
@@ -244,15 +260,22 @@ class App:
         """Opens everything before the first request, and closes it after the last."""
         await receive()
         async with AsyncExitStack() as stack:
+            stack.callback(self._end)
             try:
                 self._site = await stack.enter_async_context(open_site(self._settings, self._hosting, self._take))
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            self._router = Router(routes=self.routes, redirect_slashes=False)
+            self._start.started(self._router)
             await send({"type": "lifespan.startup.complete"})
             self._hosting.on_ready([*self._site.preloaded], await first_code(self._site.access.authenticator))
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _end(self) -> None:
+        self._router = self._start
+        self._start.ended()
 
     def _take(self, service: Service) -> None:
         self._service, self._stop_loading = service, service.stop_loading

@@ -14,7 +14,9 @@ from labeld.metrics.prometheus import Metrics
 from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyRequest, Text
-from labeld.web.monitoring.history import KEPT, History
+from labeld.web.monitoring import figures
+from labeld.web.monitoring.figures import KEPT, Interval, summed
+from labeld.web.monitoring.history import History
 from tests.support.classify import classify
 from tests.support.server_process import Server, serving, wait_until
 
@@ -55,7 +57,7 @@ def test_an_interval_is_what_happened_in_it() -> None:
         clock.now += 4
         history.note()
         clock.now += 1
-        columns = history.columns()
+        columns = figures.columns(history.intervals(), clock())
 
         assert [5.0, 1.0] == columns["ago"]
         assert [2.5, 0] == columns["requests"]
@@ -83,7 +85,7 @@ def test_the_windows_sum_up_what_they_cover() -> None:
         for _ in range(20):
             clock.now += 2
             history.note()
-        ten, minute, all_of_it = history.recent()
+        ten, minute, all_of_it = figures.recent(history.intervals())
 
         assert (10, 60, 600) == tuple(one["seconds"] for one in (ten, minute, all_of_it))
         assert (0, None) == (ten["requests"], ten["p50"])
@@ -107,7 +109,7 @@ def test_ten_minutes_are_kept_and_no_more() -> None:
                 metrics.totals.classified(12_345, 200, seconds)
             clock.now += 2.345
             history.note()
-        columns = history.columns()
+        columns = figures.columns(history.intervals(), clock())
 
         assert {KEPT} == {len(column) for name, column in columns.items() if name != "interval"}
         assert len(json.dumps(columns)) < 40_000
@@ -119,14 +121,66 @@ def test_nothing_yet_is_no_division_by_zero() -> None:
     """Before the first interval, and for one that took no time."""
 
     async def story(service: Service, metrics: Metrics) -> None:
-        history = History(metrics.totals, service, Clock())
+        clock = Clock()
+        history = History(metrics.totals, service, clock)
 
-        assert [] == history.recent()
-        assert [] == history.columns()["ago"]
+        assert [] == figures.recent(history.intervals())
+        assert [] == figures.columns(history.intervals(), clock())["ago"]
         history.note()
-        assert [0] == history.columns()["requests"]
+        assert [0] == figures.columns(history.intervals(), clock())["requests"]
 
     with_service(story)
+
+
+def test_an_interval_ends_where_those_of_other_processes_end() -> None:
+    """When the clock is a multiple of two seconds, whenever a process has started, and also if its timer is late."""
+
+    async def story(service: Service, metrics: Metrics) -> None:
+        clock = Clock()
+        clock.now = 101.3
+        history = History(metrics.totals, service, clock)
+        clock.now = 101.9
+        assert [] == history.intervals()
+        clock.now = 102.1
+        assert [(101.3, 102.1)] == [(one["began"], one["ended"]) for one in history.intervals()]
+        clock.now = 103.9
+        assert 1 == len(history.intervals())
+        keeping = asyncio.create_task(History(metrics.totals, service).keep())
+        real = History(metrics.totals, service)
+        kept = asyncio.create_task(real.keep())
+        await asyncio.sleep(2.3)
+        for task in (keeping, kept):
+            task.cancel()
+        assert 0 <= real._intervals[-1]["ended"] % 2 < 0.3
+
+    with_service(story)
+
+
+def interval(began: float, ended: float, requests: int, times: list[list[int]], queue: int = 0) -> Interval:
+    """One in which so many requests were answered, of one text each, none of them cached."""
+    names = ("requests", "texts", "refused", "failed", "hits", "misses", "batches", "batch_texts", "tokens")
+    counts = {
+        name: requests if name in {"requests", "texts", "misses", "batches", "batch_texts"} else 0 for name in names
+    }
+    return {"began": began, "ended": ended, "counts": counts, "times": times, "queue": queue, "memory": 100}
+
+
+def test_intervals_of_several_processes_are_one_at_each_moment() -> None:
+    """Counts, times, waiting tokens and memory are summed; quantiles are those of all requests together."""
+    one = [interval(100.0, 102.0, 90, [[50, 90]], 5), interval(102.0, 104.01, 10, [[50, 10]])]
+    other = [interval(101.5, 102.002, 10, [[120, 10]], 7), interval(102.002, 104.02, 0, [])]
+    later = [interval(104.02, 106.0, 1000, [[1, 1000]])]
+    both = summed([one, other, later], 105.0)
+    columns = figures.columns(both, 105.0)
+
+    assert [3.0, 1.0] == columns["ago"]
+    assert [pytest.approx(50, rel=0.01), pytest.approx(5, rel=0.02)] == columns["requests"]
+    assert ([12, 0], [200, 200], [0, 0]) == (columns["queue"], columns["memory"], columns["cached"])
+    assert columns["p50"][0] == columns["p50"][1]
+    assert columns["p99"][0] > 100 * columns["p50"][0]
+    assert [pytest.approx(110 / 4.02, rel=0.01)] * 3 == [row["requests"] for row in figures.recent(both)]
+    assert [12] * 3 == [row["queue"] for row in figures.recent(both)]
+    assert [2, 1, 0] == [len(summed([one, other], 104.0 + 2 * late)) for late in (KEPT - 2, KEPT - 1, KEPT)]
 
 
 def test_counting_costs_a_request_a_microsecond() -> None:
@@ -159,7 +213,7 @@ def test_a_server_keeps_its_history(watched: Server, tmp_path: Path) -> None:
         found = watched.get("/status").json()["recent"]
         return found[-1] if found else {}
 
-    assert wait_until(lambda: recent().get("requests"))
+    assert wait_until(lambda: (recent().get("cached") or 0) > 0.6)  # the first may be in an interval of its own
     seen = recent()
     length = 3 / seen["requests"]
     assert pytest.approx(6 / length, rel=0.01) == seen["texts"]

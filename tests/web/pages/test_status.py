@@ -66,13 +66,14 @@ def test_a_server_that_is_full_still_says_so(busy: Server) -> None:
     assert wait_until(lambda: busy.get("/status").json()["requests"]["in_flight"] == 0)
 
 
-def test_several_workers_say_whose_numbers_these_are(tmp_path: Any) -> None:
-    """The page names the process, and has a row for each."""
+def test_several_workers_are_one_server(tmp_path: Any) -> None:
+    """The page names the process that has answered, has a row for each, and says how many have a model."""
     with serving(tmp_path, "--workers", "2") as running:
         running.wait_ready()
         page = text_of(running)
-        assert re.search(r"process \d+, one of 2 workers", page)
-        assert re.search(r"models are of the process \d+,", page)
+        assert re.search(r"2 workers, of which process \d+ has answered", page)
+        assert "in 2 of 2 workers" in page
+        assert "has not answered within a second" not in page
         for process in running.get("/status").json()["workers"]["processes"]:
             assert str(process["pid"]) in page
 

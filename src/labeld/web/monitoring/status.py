@@ -1,4 +1,4 @@
-"""The state of this process at one moment: `/status` as JSON, and the gauges of `/metrics`."""
+"""The state of this process at one moment: its part of `/status`, and the part of `/metrics` that is no event."""
 
 import asyncio
 import os
@@ -15,12 +15,7 @@ from labeld.config.settings import Settings
 from labeld.lifecycle.loader import LoadedModel
 from labeld.lifecycle.pool_entry import PoolEntry
 from labeld.service.service import Service
-from labeld.web.monitoring.history import History
 
-ONE_OF_SEVERAL = (
-    "Each worker has its own models, and whichever took the connection answers: models, recent and history are of the "
-    "process `pid`; counts, memory, requests and cache are sums, and processes has each worker."
-)
 SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 """Groups of settings that are shown: limits. The others have addresses, folders and secrets."""
 
@@ -28,20 +23,20 @@ SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 class Status(Collector):
     """The state of a service, read anew each time. Use it on the service's event loop."""
 
-    def __init__(self, service: Service, settings: Settings, history: History) -> None:
-        self._service, self._settings, self._history = service, settings, history
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self._service, self._settings = service, settings
         self._began = time.monotonic()
 
     def as_json(self) -> dict[str, Any]:
-        """The JSON of `/status`: no path, no secret, nothing that a client sent."""
-        service, workers = self._service, self._settings.listen.workers
+        """It as plain JSON: no path, no secret, nothing that a client sent."""
+        service = self._service
         usage = service.usage()
         return {
             "version": version("labeld"),
             "uptime": round(time.monotonic() - self._began, 3),
             "ready": service.ready(),
             "pid": os.getpid(),
-            "workers": {"count": workers, **({"note": ONE_OF_SEVERAL} if workers > 1 else {})},
+            "workers": {"count": self._settings.listen.workers},
             "default_model": service.default_model,
             "models": [_model(one) for one in reversed(service.loaded_models())],
             "loading": [{"model_id": key, "seconds": seconds} for key, seconds in usage.loading.items()],
@@ -50,8 +45,6 @@ class Status(Collector):
             "requests": {"in_flight": usage.in_flight, "waiting_for_models": usage.waiting},
             "cache": asdict(usage.cache),
             "settings": {group: asdict(getattr(self._settings, group)) for group in SHOWN},
-            "recent": self._history.recent(),
-            "history": self._history.columns(),
         }
 
     def collect(self) -> Iterator[Metric]:

@@ -20,29 +20,27 @@ from prometheus_client import generate_latest
 from labeld.metrics.families import Families, lasting, merged
 from labeld.metrics.prometheus import Metrics
 from labeld.system.json_file import read_object, replace_object
+from labeld.web.monitoring.figures import summed
+from labeld.web.monitoring.history import History
+from labeld.web.monitoring.server_status import Snapshot, server_status
 from labeld.web.monitoring.status import Status
 
 KEEP_EVERY = 2.0
 """Seconds between two writings of a worker's file: what is counted in them is lost when it dies."""
 ANSWER_LIMIT = 1.0
-"""Seconds for another worker to answer; then its file counts."""
+"""Seconds for another worker to answer; then its file counts, and `/status` names it."""
+SILENT: Snapshot = {}
+"""Of a worker that does not answer in time."""
 ENDED = "ended"
-"""Name of the file with the sums of all ended workers."""
-SUMS = ("counts", "memory", "requests", "cache")
-"""Members of the status that are sums over all workers."""
-OF_ONE = ("version", "workers", "default_model", "settings", "history")
-"""Members of the status that are left out of the list of workers."""
-
-Snapshot = dict[str, Any]
-"""A worker's `families` and `status`; of those that have ended the families and the counts only."""
+"""The file of those that have ended, together."""
 
 
 class Workers:
     """All workers of this server, from the view of one of them. Use it on the event loop."""
 
-    def __init__(self, folder: Path | None, metrics: Metrics, status: Status) -> None:
+    def __init__(self, folder: Path | None, metrics: Metrics, status: Status, history: History) -> None:
         """`folder` is None where there is one worker only."""
-        self._folder, self._metrics, self._status = folder, metrics, status
+        self._folder, self._metrics, self._status, self._history = folder, metrics, status, history
         self._name = f"{os.getpid()}-{time.time_ns()}"  # NOTE: a pid alone may be one that was used before
 
     @asynccontextmanager
@@ -65,33 +63,31 @@ class Workers:
         """The metrics of all workers in Prometheus' text format."""
         if self._folder is None:
             return self._metrics.exposition()
-        everybody = await self._everybody(self._folder)
+        everybody, _ = await self._everybody(self._folder)
         return generate_latest(Families(merged(one["families"] for one in everybody)))
 
     async def status(self) -> dict[str, Any]:
-        """The status of this worker; where there are several its sums are theirs, and `workers` has each of them."""
+        """The JSON of `/status`, which is about all workers."""
+        now = time.monotonic()
         if self._folder is None:
-            return self._status.as_json()
-        everybody = await self._everybody(self._folder)
-        status, living = everybody[0]["status"], [one["status"] for one in everybody if "pid" in one["status"]]
-        for name in SUMS:
-            known = [one["status"][name] for one in everybody if name in one["status"]]
-            status = {**status, name: {key: _sum([one[key] for one in known]) for key in known[0]}}
-        processes = [{key: value for key, value in one.items() if key not in OF_ONE} for one in living]
-        return {**status, "workers": {**status["workers"], "processes": sorted(processes, key=lambda one: one["pid"])}}
+            return server_status([self._snapshot()], [], now)
+        return await asyncio.to_thread(server_status, *await self._everybody(self._folder), now)
 
-    async def _everybody(self, folder: Path) -> list[Snapshot]:
-        """Figures of this worker, of the others that live, and of those that have ended."""
+    async def _everybody(self, folder: Path) -> tuple[list[Snapshot], list[int]]:
+        """Figures of this worker, of the others that live, and of those that have ended; and who did not answer."""
         own = await self._publish()
         files = await asyncio.to_thread(lambda: [path.stem for path in folder.glob("*.json")])
         names = {*files} - {self._name, ENDED}
         answers = dict(zip(names, await asyncio.gather(*map(self._ask, names)), strict=True))
+        silent = [name for name, answer in answers.items() if answer == SILENT]
+        files_of_silent = await asyncio.to_thread(lambda: [read_object(self._file(name)) for name in silent])
         ended = [name for name, answer in answers.items() if answer is None]
         last = await asyncio.to_thread(_ended, folder, ended)
-        return [one for one in (own, *answers.values(), last) if one]
+        everybody = [one for one in (own, *answers.values(), *files_of_silent, last) if one]
+        return everybody, sorted(int(name.partition("-")[0]) for name in silent)
 
     async def _ask(self, name: str) -> Snapshot | None:
-        """The figures of a worker, from its file if it does not answer; None when it has ended."""
+        """What a worker says; None when it has ended."""
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 reader, writer = await asyncio.open_unix_connection(self._socket(name))
@@ -101,7 +97,7 @@ class Workers:
                     writer.close()
                 return found
         except TimeoutError:
-            return read_object(self._file(name))
+            return SILENT
         except (OSError, ValueError):  # refused, or it ended meanwhile
             return None
 
@@ -118,9 +114,16 @@ class Workers:
 
     async def _publish(self) -> Snapshot:
         """This worker's figures, which its file has before anybody sees them."""
-        snapshot = {"families": self._metrics.families(), "status": self._status.as_json()}
+        snapshot = self._snapshot()
         await asyncio.to_thread(replace_object, self._file(self._name), snapshot)
         return snapshot
+
+    def _snapshot(self) -> Snapshot:
+        return {
+            "families": self._metrics.families(),
+            "status": self._status.as_json(),
+            "intervals": self._history.intervals(),
+        }
 
     def _file(self, name: str) -> Path:
         assert self._folder is not None
@@ -142,13 +145,9 @@ def _ended(folder: Path, names: list[str]) -> Snapshot:
                 last = {
                     "families": merged([last.get("families", []), lasting(one["families"])]),
                     "status": {"counts": {key: sum(each[key] for each in counts) for key in counts[0]}},
+                    "intervals": summed((known["intervals"] for known in (last, one) if known), time.monotonic()),
                 }
                 replace_object(folder / f"{ENDED}.json", last)
             file.unlink(missing_ok=True)
             (folder / f"{name}.socket").unlink(missing_ok=True)
         return last
-
-
-def _sum(values: list[Any]) -> Any:
-    """The sum of numbers; of booleans, whether any is true."""
-    return any(values) if isinstance(values[0], bool) else sum(values)

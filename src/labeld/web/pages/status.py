@@ -59,7 +59,7 @@ CHARTS = (
 
 
 async def status(site: Site, request: Request) -> Response:
-    """The state of all workers, with the figures of the one that answers."""
+    """The state of the server, whichever worker answers."""
     state = await site.workers.status()
     if not wants_html(request.headers.get("accept", "")):
         body = json.dumps(state, ensure_ascii=False).encode()
