@@ -46,7 +46,10 @@ def crawling(
 
 def test_bodies_that_crawl_keep_nobody_away(small: Server) -> None:
     """Neither texts nor forms: a request in flight is one whose body is there."""
-    with crawling(small, MODEL, 5), crawling(small, "/sign-in", 5, FORM, b"code="):
+    forms = (("/sign-in", b"code="), ("/settings/tokens", b"name="))
+    with crawling(small, MODEL, 5), ExitStack() as stack:
+        for path, body in forms:
+            stack.enter_context(crawling(small, path, 5, FORM, body))
         assert 200 == small.post(MODEL, json={"inputs": "good day"}).status_code
         assert 200 == small.get("/api/models").status_code
         assert 0 <= small.get("/status").json()["requests"]["in_flight"] <= 1
@@ -111,7 +114,7 @@ def test_an_address_has_a_share_of_it() -> None:
         other.send(b"y", more=False)
 
         with pytest.raises(OverloadedError, match=r"Your address's .* 100 bytes \(setting max_partial_bytes\)"):
-            await refused
+            await asyncio.wait_for(refused, 5)
         assert b"x" * 40 + b"y" == await taken
         first.send(b"", more=False)
         assert b"x" * 80 == await tasks[-1]
