@@ -210,7 +210,7 @@ def test_a_request_in_flight_is_answered_after_sigterm(models_dir: Path, tmp_pat
 
 def test_a_load_balancer_has_time_to_turn_away(tmp_path: Path) -> None:
     """With --drain-delay /ready is 503 from SIGTERM on, and new connections are served until the delay is over."""
-    with serving(tmp_path, "--drain-delay", "1.5") as server:
+    with serving(tmp_path, "--drain-delay", "1") as server:
         server.process.send_signal(signal.SIGTERM)
 
         assert wait_until(lambda: requests.get(f"{server.url}/ready", timeout=5).status_code == 503, 1)

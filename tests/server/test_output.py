@@ -73,7 +73,7 @@ def full_pipe():
 def test_announcement_to_a_full_disk(tmp_path):
     """A line that cannot be printed is left out, and the server serves."""
     with Path("/dev/full").open("wb") as full, labeld(tmp_path, stdout=full) as (process, url, _):
-        time.sleep(1.0)
+        time.sleep(0.3)
 
         assert answers(url)
         assert ended(process) == 0
@@ -86,7 +86,7 @@ def test_announcement_to_a_reader_that_left(tmp_path):
         process.stdout.close()
         process.send_signal(signal.SIGHUP)
         assert wait_until(lambda: not alive(first), 30)
-        time.sleep(1.0)
+        time.sleep(0.3)
 
         assert answers(url)
         assert ended(process) == 0
