@@ -11,8 +11,10 @@ from labeld.config.load import every_setting, variable
 from labeld.config.load import flag as flag_of
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
+from labeld.protocol.request import BODY_OPTIONS, PARAMETERS
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
+from labeld.web.openapi import PARAMETERS as DESCRIBED
 from labeld.web.openapi import openapi
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +92,15 @@ def test_the_http_page_names_every_route() -> None:
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}
     assert [] == sorted(path for path in paths if f"`{path}`" not in page)
+
+
+def test_every_parameter_and_option_is_documented() -> None:
+    """On the page of the HTTP API, and the parameters in /openapi.json."""
+    page = (ROOT / "docs/reference/http-api.md").read_text()
+    names = [*(f"parameters.{name}" for name in PARAMETERS), *(f"options.{name}" for name in BODY_OPTIONS)]
+
+    assert [] == [name for name in names if f"| `{name}` |" not in page]
+    assert set(PARAMETERS) == set(DESCRIBED)
 
 
 def test_the_description_names_every_route() -> None:
