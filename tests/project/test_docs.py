@@ -163,6 +163,18 @@ def test_files_of_the_package_that_the_internals_name_exist() -> None:
     assert [] == missing
 
 
+def test_tests_that_the_internals_name_exist() -> None:
+    """By the name of their function, in the file that stands before it."""
+    page = (ROOT / "docs/internals/field-faults.md").read_text()
+    missing, file = [], ""
+    for path, name in re.findall(r"`(?:(tests/[a-z_/0-9]+\.py)|(test_[a-z_0-9]+))`", page):
+        file = (ROOT / path).read_text() if path else file
+        if name and f"def {name}(" not in file:
+            missing.append(name)
+
+    assert [] == missing
+
+
 def test_prose_has_short_lines() -> None:
     """No line of text is over 120 characters; a row of a table or a link may be, because it cannot be broken."""
     long = []
