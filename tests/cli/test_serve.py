@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from safetensors.torch import load_file, save_file
 
 from labeld.repository.folders import DEFAULT_MODEL
@@ -205,6 +206,16 @@ def test_a_request_in_flight_is_answered_after_sigterm(models_dir: Path, tmp_pat
 
         assert 0 == server.process.wait(timeout=30)
     assert (200, 100) == (reply.status, len(rankings))
+
+
+def test_a_load_balancer_has_time_to_turn_away(tmp_path: Path) -> None:
+    """With --drain-delay /ready is 503 from SIGTERM on, and new connections are served until the delay is over."""
+    with serving(tmp_path, "--drain-delay", "1") as server:
+        server.process.send_signal(signal.SIGTERM)
+
+        assert wait_until(lambda: requests.get(f"{server.url}/ready", timeout=5).status_code == 503, 1)
+        assert requests.post(server.url, json={"inputs": "good"}, timeout=5).status_code == 200
+        assert server.process.wait(timeout=10) == 0
 
 
 def test_a_hung_engine_is_replaced(tmp_path: Path) -> None:

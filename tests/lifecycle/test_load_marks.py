@@ -5,13 +5,16 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from labeld.errors import FolderError
+from labeld.errors import FolderError, ModelBrokenError
 from labeld.lifecycle import folder_check, load_marks
 from labeld.lifecycle.load_marks import LoadMarks
+from labeld.lifecycle.loader import named
+from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from tests.support.server_process import serving, wait_until
 
 
@@ -85,6 +88,19 @@ def test_a_failure_that_is_told_is_no_death(folder: Path, tmp_path: Path) -> Non
             LoadMarks(tmp_path / "cache").guarded(fail)(folder)
 
 
+def test_what_is_no_exception_is_a_failure_like_any_other() -> None:
+    """Some libraries raise what only derives from BaseException; whoever waits for the load is told all the same."""
+
+    class Panic(BaseException):
+        pass
+
+    def fail() -> None:
+        raise Panic
+
+    with pytest.raises(ModelBrokenError, match=r"org/bert .*not as they should be"):
+        named("org/bert", fail)
+
+
 def test_marks_of_others_and_broken_ones_do_no_harm(folder: Path, tmp_path: Path) -> None:
     """While another process reads the folder, where nothing can be written, and where a mark is no mark."""
     marks = LoadMarks(tmp_path / "cache")
@@ -96,15 +112,26 @@ def test_marks_of_others_and_broken_ones_do_no_harm(folder: Path, tmp_path: Path
         assert "model" == marks.guarded(read)(folder)
 
 
-def test_a_model_that_kills_a_worker_is_refused_by_the_next(models_dir: Path, tmp_path: Path) -> None:
+def is_read(cache: Path) -> bool:
+    """Whether a model folder is being read now."""
+    return any('"reading": true' in mark.read_text() for mark in (cache / load_marks.MARKS).glob("*"))
+
+
+def test_a_model_that_kills_a_worker_is_refused_by_the_next(tmp_path: Path) -> None:
     """The request after the crash gets the reason, and the other models are served."""
-    models = tmp_path / "models"
-    shutil.copytree(models_dir / "org/bert", models / "org/deadly")
-    with serving(tmp_path, "--models-dir", str(models)) as server:
-        cache = tmp_path / "cache"
-        in_a_process(cache, models / "org/deadly")
-        reply = server.post("/models/org/deadly", json={"inputs": "a"})
-        assert (500, True) == (reply.status_code, "has ended the server's process 1 time" in reply.json()["error"])
+    shutil.copytree(BUNDLED / DEFAULT_MODEL, tmp_path / "models/org/deadly")
+    slow = ("--models-dir", str(tmp_path / "models"), "--precision", "float32,org/deadly=auto", "--load-grace", "0")
+    with serving(tmp_path, *slow) as server:
+        assert server.post("/models/org/deadly", json={"inputs": "a"}).status_code == 503
+        assert wait_until(lambda: is_read(tmp_path / "cache"))
+        os.kill(server.get("/status").json()["pid"], signal.SIGKILL)
+        server.wait_ready()
+
+        def answered() -> bool:
+            reply = server.post("/models/org/deadly", json={"inputs": "a"})
+            return reply.status_code == 500 and "has ended the server's process 1 time" in reply.json()["error"]
+
+        assert wait_until(answered)
         assert server.post("/", json={"inputs": "a"}).status_code == 200
 
 

@@ -6,7 +6,7 @@ import json
 import random
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -62,6 +62,8 @@ async def opened(
     budget: int = 10**12,
     max_in_flight: int = 512,
     cache_bytes: int = 0,
+    *,
+    measure: Callable[[], int] = lambda: 0,
     **limits: float,
 ) -> AsyncIterator[tuple[Service, GatedLoader]]:
     """A service of the models in a folder, of whose memory only what its models are known to take counts."""
@@ -72,7 +74,7 @@ async def opened(
     resolver = open_resolver(Settings(folders=FolderSettings(models_dir=root, cache_dir=cache_dir)), "off")
     loader = GatedLoader(resolver, dispatcher, LoadOptions(1, 1, MIB, 4096, cache_dir))
     cache = AnswerCache(MemoryStore(cache_bytes, 60.0))
-    service = Service(resolver, dispatcher, loader, cache, settings, measure=lambda: 0)
+    service = Service(resolver, dispatcher, loader, cache, settings, measure=measure)
     dispatcher.start()
     try:
         yield service, loader
@@ -190,6 +192,31 @@ def test_thirty_models_that_left_leave_nothing_behind(models_dir: Path, tmp_path
         asyncio.run(story())
     assert max(used[-5:]) - max(used[5:10]) < 12 * MIB
     assert threads[-1] == threads[5]
+
+
+class Cycle:
+    """What only the garbage collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_python_s_garbage_refuses_no_model(models_dir: Path, tmp_path: Path) -> None:
+    """It is collected before a model counts as too large."""
+    garbage: list[weakref.ref] = []
+
+    async def story() -> None:
+        budget = 10**9
+        async with opened(models_dir, tmp_path, budget, measure=lambda: budget if garbage and garbage[0]() else 0) as (
+            service,
+            _,
+        ):
+            garbage.append(weakref.ref(Cycle()))
+            assert 1 == len((await classify(service, "org/bert", REQUEST)).encoded)
+            assert garbage[0]() is None
+
+    with no_collector():
+        asyncio.run(story())
 
 
 def test_where_a_model_stands(models_dir: Path, tmp_path: Path) -> None:

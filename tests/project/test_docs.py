@@ -11,8 +11,10 @@ from labeld.config.load import every_setting, variable
 from labeld.config.load import flag as flag_of
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
+from labeld.protocol.request import BODY_OPTIONS, PARAMETERS
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
+from labeld.web.openapi import PARAMETERS as DESCRIBED
 from labeld.web.openapi import openapi
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +94,15 @@ def test_the_http_page_names_every_route() -> None:
     assert [] == sorted(path for path in paths if f"`{path}`" not in page)
 
 
+def test_every_parameter_and_option_is_documented() -> None:
+    """On the page of the HTTP API, and the parameters in /openapi.json."""
+    page = (ROOT / "docs/reference/http-api.md").read_text()
+    names = [*(f"parameters.{name}" for name in PARAMETERS), *(f"options.{name}" for name in BODY_OPTIONS)]
+
+    assert [] == [name for name in names if f"| `{name}` |" not in page]
+    assert set(PARAMETERS) == set(DESCRIBED)
+
+
 def test_the_description_names_every_route() -> None:
     """/openapi.json, and no route that is not there."""
 
@@ -148,6 +159,18 @@ def test_files_of_the_package_that_the_internals_name_exist() -> None:
         for name in re.findall(r"`([a-z_]+/[a-z_/0-9]*(?:\.py|\.json|\.html|/))`", page.read_text())
         if not (ROOT / "src/labeld" / name).exists() and not (ROOT / name).exists()
     ]
+
+    assert [] == missing
+
+
+def test_tests_that_the_internals_name_exist() -> None:
+    """By the name of their function, in the file that stands before it."""
+    page = (ROOT / "docs/internals/field-faults.md").read_text()
+    missing, file = [], ""
+    for path, name in re.findall(r"`(?:(tests/[a-z_/0-9]+\.py)|(test_[a-z_0-9]+))`", page):
+        file = (ROOT / path).read_text() if path else file
+        if name and f"def {name}(" not in file:
+            missing.append(name)
 
     assert [] == missing
 

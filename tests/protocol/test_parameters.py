@@ -218,6 +218,22 @@ def test_options(body: dict[str, Any] | None, headers: dict[str, str], expected:
     assert expected == parse({"options": body}, headers).options
 
 
+@pytest.mark.parametrize(
+    ("beside", "expected", "ignored"),
+    [
+        ({"wait_for_model": True}, Options(wait_for_model=True), ()),
+        ({"use_cache": False, "options": {}, "parameters": {}}, Options(use_cache=False), ()),
+        ({"use_cache": False, "options": {"use_cache": True}}, Options(), ("use_cache",)),
+        ({"options": {"dont_load_model": True, "top_k": 1}}, Options(load_model=False), ("options.top_k",)),
+    ],
+)
+def test_options_beside_the_inputs_count(beside: dict[str, Any], expected: Options, ignored: tuple[str, ...]) -> None:
+    """As parameters do; a parameter among the options means nothing, and the reply says so."""
+    request = parse(beside)
+
+    assert (expected, ignored) == (request.options, request.ignored)
+
+
 @pytest.mark.parametrize("header", ["x-use-cache", "x-wait-for-model", "x-load-model"])
 @pytest.mark.parametrize("value", ["yes", "", "2", "null"])
 def test_wrong_option_headers_are_refused(header: str, value: str) -> None:

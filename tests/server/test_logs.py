@@ -283,7 +283,11 @@ def test_what_a_library_writes_itself_is_a_line_of_json(tmp_path: Path) -> None:
         reply = server.post("/models/org/backtracks", json={"inputs": "a" * 4000 + "!"})
         log = tmp_path / "stderr"
         assert wait_until(lambda: "labeld.stderr" in log.read_text(), 10), log.read_text()
+        metrics = server.get("/metrics").text
 
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert reply.status_code == 500
+    assert (500, "application/json") == (reply.status_code, reply.headers["content-type"])
+    assert "tokenizer failed" in reply.json()["error"]
+    assert [500] == [one["status"] for one in lines if one.get("request_id") == reply.headers["x-request-id"]]
+    assert 'labeld_requests_total{route="/models/{model_id}",status="500"} 1.0' in metrics
     assert any("panicked" in line["message"] for line in lines if line["logger"] == "labeld.stderr")

@@ -14,6 +14,7 @@ from sentencepiece import sentencepiece_model_pb2
 from labeld.errors import FolderError
 from labeld.tokenization.charsmap import CharacterMap
 from labeld.tokenization.loader import read_tokenizer
+from tests.support.tokenizer_classes import folder_of
 from tests.support.tokenizer_folders import (
     DEBERTA_LAYOUT,
     byte_bpe,
@@ -164,6 +165,21 @@ BROKEN: list[tuple[Callable[[Path], Path], Spoil, str]] = [
         "fix_mistral_regex is true",
     ),
 ]
+
+
+SLOW_TOKEN = {"__type": "AddedToken", "content": "a" * 100 + "!", "normalized": True}
+
+
+@pytest.mark.parametrize(
+    "tokens", [{"mask_token": SLOW_TOKEN}, {"additional_special_tokens": [SLOW_TOKEN]}], ids=["role", "additional"]
+)
+def test_a_normalizer_that_fails_on_a_special_token_is_refused(tokens: dict[str, Any], tmp_path: Path) -> None:
+    """Tokens are normalised when they are added, where the tokenizers library panics as it does on texts."""
+    hostile = {"type": "Replace", "pattern": {"Regex": "(a+)+$"}, "content": "x"}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", **tokens}
+
+    with pytest.raises(FolderError, match="normalizer that fails on a special token"):
+        read_tokenizer(folder_of(tmp_path / "model", "WordPiece", config, {"normalizer": hostile}))
 
 
 @pytest.mark.parametrize(("build", "spoil", "expected"), BROKEN, ids=[case[2][:50] for case in BROKEN])

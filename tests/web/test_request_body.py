@@ -20,6 +20,7 @@ from tests.support.server_process import Server, serving, wait_until
 
 MODEL = "/models/labeld/sentiment-en"
 FORM = "content-type: application/x-www-form-urlencoded\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STRANGER, NEIGHBOUR, LOOPBACK = "192.0.2.1", "192.0.2.2", "127.0.0.1"
 
 
@@ -36,12 +37,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def crawling(
     server: Server, path: str, count: int, fields: str = "", body: bytes = b"{"
 ) -> Iterator[list[socket.socket]]:
-    """So many connections that have sent only the beginning of a body."""
-    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{fields}content-length: 9000\r\n\r\n"
+    """So many connections that have sent only the beginning of a body, which the server waits for."""
+    fields += "expect: 100-continue\r\ncontent-length: 9000\r\n"
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n"
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_connection(server.address)) for _ in range(count)]
         for one in sockets:
             one.sendall(head.encode() + body)
+        for one in sockets:
+            one.recv(len(CONTINUE), socket.MSG_WAITALL)
         yield sockets
 
 
@@ -128,7 +132,7 @@ def test_an_address_has_a_share_of_it() -> None:
         other.send(b"y", more=False)
 
         with pytest.raises(OverloadedError, match=r"Your address's .* 100 bytes \(setting max_partial_bytes\)"):
-            await refused
+            await asyncio.wait_for(refused, 5)
         assert b"x" * 40 + b"y" == await taken
         first.send(b"", more=False)
         assert b"x" * 80 == await tasks[-1]

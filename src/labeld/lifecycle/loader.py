@@ -143,7 +143,7 @@ def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
         return function(*arguments)
     except UnavailableError:
         raise
-    except Exception as error:
+    except BaseException as error:  # some libraries raise what is no Exception
         if out_of_files(error):
             logger.error("model %s cannot be loaded: too few file descriptors (ulimit -n)", model_id)  # noqa: TRY400
             sentence = "The server has too few file descriptors (ulimit -n) to load a model now: try again later."

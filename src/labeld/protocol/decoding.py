@@ -14,12 +14,21 @@ from labeld.errors import BodyTooLargeError, InvalidJsonError, InvalidRequestErr
 from labeld.protocol import strict_json
 
 GZIP = ("gzip", "x-gzip")
+MAX_MEMBERS = 100
+"""Members of a gzip: each costs a copy of the rest, and 2 MB hold 100,000 empty ones. Clients send one."""
 FORM = "application/x-www-form-urlencoded"
 INPUT_FIELDS = ("inputs", "inputs[]")
 """Fields of a form that are texts, in the spellings of HTML, PHP and axios."""
 
-_FORM = re.compile(r"[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*(?:&[A-Za-z_][A-Za-z0-9_.%\[\]-]*=[^\s&]*)*", re.ASCII)
+_NAME = r"[A-Za-z_][A-Za-z0-9_.%\[\]-]*"
+_FORM = re.compile(rf"{_NAME}=[^\s&]*(?:&{_NAME}=[^\s&]*)*", re.ASCII)
 """Fields as a browser or curl encodes them: spaces are + or %20. NOTE: a sentence has spaces, so it is none."""
+_INPUTS_FIELD = re.compile(rf"(?:{_NAME}=[^&]*+&)*inputs(?:\[\]|%5B%5D)?=", re.ASCII | re.IGNORECASE)
+"""The beginning of a form that has texts, encoded or not."""
+_ENCODED_JSON = re.compile(r"%7B|%5B", re.IGNORECASE)
+"""The beginning of JSON that was sent as if it were a form: `curl --data-urlencode`, URLSearchParams."""
+_LOST_BRACE = re.compile(r"""\s*(["'])(?:inputs|parameters|options)\1\s*:""")
+"""The beginning of an object without its brace."""
 _JSON_STARTS = frozenset('"-0123456789tfn')
 """First characters of a bare JSON value: a string, a number, true, false or null."""
 _OBJECT_OR_LIST = ("{", "[")
@@ -37,9 +46,12 @@ def unpacked(body: bytes, encoding: str, limits: InputLimits) -> bytes:
         return body
     if encoding not in GZIP:
         raise UnsupportedEncodingError(encoding[:60])
-    parts, room = [], limits.max_body_bytes
+    parts: list[bytes] = []
+    room = limits.max_body_bytes
     try:
         while body:  # NOTE: gzip may be several members, one after the other
+            if len(parts) == MAX_MEMBERS:
+                raise InvalidRequestError(f"The gzip of the body has more than {MAX_MEMBERS} members: send one.")
             member = zlib.decompressobj(zlib.MAX_WBITS | 16)
             part = member.decompress(body, room + 1)
             if len(part) > room:
@@ -68,9 +80,9 @@ def read_value(body: bytes, content_type: str, limits: InputLimits) -> Any:
         raise InvalidRequestError('The body is empty: send {"inputs": "some text"}.')
     media_type = content_type.partition(";")[0].strip().lower()
     may_be_raw = not media_type or media_type.startswith("text/") or media_type == FORM
-    if start in _OBJECT_OR_LIST or not may_be_raw:
+    if start in _OBJECT_OR_LIST or not may_be_raw or _LOST_BRACE.match(text):
         return strict_json.loads(text, limits)
-    if media_type == FORM and _FORM.fullmatch(text.strip()):
+    if _is_form(text.strip(), media_type):
         return _form(text.strip(), limits)
     if start in _JSON_STARTS:
         try:
@@ -80,8 +92,20 @@ def read_value(body: bytes, content_type: str, limits: InputLimits) -> Any:
     return text
 
 
+def _is_form(text: str, media_type: str) -> bool:
+    """Whether it is a form by what it looks like, under a type that says so; with a field of texts also under none."""
+    if media_type == FORM:
+        return any((_FORM.fullmatch(text), _INPUTS_FIELD.match(text), _ENCODED_JSON.match(text)))
+    return not media_type and _INPUTS_FIELD.match(text) is not None
+
+
 def _form(text: str, limits: InputLimits) -> dict[str, Any]:
     """The envelope that a form's fields mean: `inputs` or `inputs[]` are the texts, other fields are parameters."""
+    if re.search(r"\s", text):  # NOTE: where it ends could only be guessed, since & and + may be of the text
+        raise InvalidRequestError(
+            "The form has spaces, so its fields are not encoded: use curl --data-urlencode 'inputs=some text', or send "
+            'JSON, {"inputs": "some text"}.'
+        )
     try:
         fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=limits.max_json_strings)
     except ValueError:  # UnicodeDecodeError is one

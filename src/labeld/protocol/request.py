@@ -4,7 +4,7 @@ Pure: bytes and headers in, plain data out, and InvalidRequestError (a few relat
 is not a request. Every sentence names the field, what is allowed there, and the way out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
 
@@ -56,7 +56,7 @@ def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: I
     given = _given_parameters(envelope, query, ignored)
     parameters = read_parameters(given) if given else _DEFAULT_PARAMETERS
     ignored += [name for name in given if name not in PARAMETERS]
-    options = _options(headers, _object(envelope, "options"))
+    options = _options(headers, _given_options(envelope, ignored))
     return ClassifyRequest(texts, parameters, options, tuple(dict.fromkeys(ignored)))
 
 
@@ -103,13 +103,30 @@ def _text(item: Any, place: str, ignored: list[str]) -> Text:
 def _given_parameters(envelope: dict[str, Any], query: str, ignored: list[str]) -> dict[str, Any]:
     """`parameters` of the body, else the known names among the query parameters (contract section 3.1).
 
-    Known names beside `inputs`, where several clients put them, count as well. Where `parameters` or the query says
-    otherwise, that wins, and the name is added to `ignored`.
+    Known names beside `inputs` count as well.
     """
     given = _object(envelope, "parameters") if "parameters" in envelope else _queried(query)
-    beside = {name: envelope[name] for name in PARAMETERS if name in envelope} if len(envelope) > 1 else {}
-    if not beside:
+    return _with_those_beside(given, PARAMETERS, envelope, ignored)
+
+
+def _given_options(envelope: dict[str, Any], ignored: list[str]) -> dict[str, Any]:
+    """`options` of the body, and known names beside `inputs`. Parameters among them are added to `ignored`."""
+    given = _object(envelope, "options")
+    if given:
+        ignored += [f"options.{name}" for name in PARAMETERS if name in given]
+    return _with_those_beside(given, BODY_OPTIONS, envelope, ignored)
+
+
+def _with_those_beside(
+    given: dict[str, Any], names: Iterable[str], envelope: dict[str, Any], ignored: list[str]
+) -> dict[str, Any]:
+    """What is given, and what stands beside `inputs` by these names, where several clients put it.
+
+    Where what is given says otherwise, that wins, and the name is added to `ignored`.
+    """
+    if len(envelope) == 1:
         return given
+    beside = {name: envelope[name] for name in names if name in envelope}
     ignored += [name for name, value in beside.items() if name in given and given[name] != value]
     return beside | given
 

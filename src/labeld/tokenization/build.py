@@ -31,9 +31,10 @@ def build(recipe: Recipe, vocabulary: Vocabulary, tokens: SpecialTokens, config:
 def finish(placed: PlacedTokens, recipe: Recipe, config: Config) -> None:
     """Adds the special tokens to a tokenizer, then the class's post-processor if it does not keep that of its file."""
     tokenizer = placed.tokenizer
-    extra = placed.tokens.add_to(tokenizer, partial(recipe.own_tokens, config))
-    if recipe.added_again != "no":
-        placed.tokens.add_again(tokenizer, extra, plain=recipe.added_again == "plain")
+    with failures_as(lambda: FolderError(f"{placed.file} has a normalizer that fails on a special token.")):
+        extra = placed.tokens.add_to(tokenizer, partial(recipe.own_tokens, config))
+        if recipe.added_again != "no":
+            placed.tokens.add_again(tokenizer, extra, plain=recipe.added_again == "plain")
     kind = "files without one" if tokenizer.post_processor is None else "files with one"
     if recipe.processor and recipe.processor_for in ("all files", kind):
         tokenizer.post_processor = recipe.processor(placed, config)

@@ -213,6 +213,7 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
 def _get(path: str, sentence: str, schema: dict[str, Any]) -> dict[str, Any]:
     errors = {*_CONNECTION_ERRORS, *(_MODEL_ERRORS if "{model_id}" in path else ())}
     errors |= {*(_TOKEN_ERRORS if path in NEED_TOKEN else ()), *(("503",) if path == "/ready" else ())}
+    errors |= {"404"} if "{" in path else set()
     words = re.findall(r"[a-z0-9]+", path.replace("{model_id}", "model").replace("{framework}", ""))
     reply = _content(sentence, schema, "text/plain" if path == "/metrics" else _JSON)
     reply["headers"] = _headers("x-request-id")

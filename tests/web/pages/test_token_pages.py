@@ -1,6 +1,7 @@
 """/sign-in and /settings/tokens over real HTTP: who gets in, what forms do, and what nobody can make them do."""
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
@@ -246,12 +247,16 @@ def test_wrong_tokens_are_refused_alike_and_slow(tmp_path: Path) -> None:
 
 
 def test_the_link_counts_however_often_others_were_wrong(tmp_path: Path) -> None:
-    """Who has the link that the server printed gets in after any number of wrong codes and tokens."""
+    """Nobody else's wrong codes count: not for another address, and not for who has the link that was printed."""
     with serving(tmp_path) as running:
         link = running.sign_in_link()
         for _ in range(12):
             stranger = Person(running).send("/sign-in", {"code": "x"})
         assert 429 == stranger.status_code
+        with socket.create_connection(running.address, source_address=("127.0.0.2", 0)) as neighbour:
+            fields = "host: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 6\r\n"
+            neighbour.sendall(f"POST /sign-in HTTP/1.1\r\n{fields}\r\ncode=x".encode())
+            assert b"HTTP/1.1 403 " == neighbour.recv(13)
 
         owner = Person(running)
         assert 200 == owner.send("/sign-in", {"code": link.partition("code=")[2], "next": ""}).status_code
