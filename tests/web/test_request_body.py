@@ -63,8 +63,8 @@ def test_a_full_server_refuses_bodies_unread(tmp_path: Path) -> None:
         body = b'{"inputs": "good"' + b" " * 8982 + b"}"
         with crawling(server, MODEL, 1, body=body[:-1]) as [early], server.occupied():
             assert wait_until(lambda: server.get("/status").json()["requests"]["in_flight"] == 1)
-            with crawling(server, MODEL, 1) as [late]:
-                late.settimeout(10)
+            with socket.create_connection(server.address, timeout=10) as late:
+                late.sendall(f"POST {MODEL} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000\r\n\r\n{{".encode())
                 assert b"HTTP/1.1 429 " == late.recv(13)
                 assert b"(setting max_in_flight)" in late.recv(10_000)
             early.sendall(body[-1:])
