@@ -46,7 +46,8 @@ def unpacked(body: bytes, encoding: str, limits: InputLimits) -> bytes:
         return body
     if encoding not in GZIP:
         raise UnsupportedEncodingError(encoding[:60])
-    parts, room = [], limits.max_body_bytes
+    parts: list[bytes] = []
+    room = limits.max_body_bytes
     try:
         while body:  # NOTE: gzip may be several members, one after the other
             if len(parts) == MAX_MEMBERS:
