@@ -111,8 +111,7 @@ def test_a_broken_folder_stops_the_start_with_one_sentence(
     if command == "serve":
         done = run_labeld("serve", "org/broken", "--models-dir", str(root))
     else:
-        variables = {"LABELD_MODELS_DIR": str(root), "LABELD_CACHE_DIR": str(tmp_path), "LABELD_HUB": "off"}
-        done = labeld("classify", "a", "--model", "org/broken", **variables)
+        done = labeld("classify", "a", "--model", "org/broken", "--models-dir", str(root))
 
     assert (1, "") == (done.returncode, done.stdout)
     assert expected in done.stderr
@@ -308,9 +307,9 @@ def test_classify_reads_lines() -> None:
         (["a", "--threads", "-1"], "--threads is -1, but must be at least 0"),
     ],
 )
-def test_classify_says_what_is_wrong(arguments: list[str], expected: str, tmp_path: Path) -> None:
+def test_classify_says_what_is_wrong(arguments: list[str], expected: str) -> None:
     """One sentence, no traceback."""
-    done = labeld("classify", *arguments, LABELD_HUB="off", LABELD_CACHE_DIR=str(tmp_path))
+    done = labeld("classify", *arguments)
 
     assert done.returncode != 0
     assert expected in done.stderr
