@@ -19,6 +19,7 @@ import requests
 from safetensors.torch import load_file, save_file
 
 from labeld.repository.folders import DEFAULT_MODEL
+from tests.support.command_line import labeld
 from tests.support.rankings import same
 from tests.support.server_process import NO_CACHE, run_labeld, serving, wait_until
 
@@ -95,12 +96,23 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_folder_stops_the_start_with_one_sentence(models_dir: Path, tmp_path: Path, case: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "command"),
+    [
+        *((case, "classify") for case in BROKEN),
+        *((case, "serve") for case in ("no config", "no tokenizer", "weights cut off", "one tensor misshapen")),
+    ],
+)
+def test_a_broken_folder_stops_the_start_with_one_sentence(
+    models_dir: Path, tmp_path: Path, case: str, command: str
+) -> None:
     """It names the model, the file and what is wrong; no traceback, no ready line, exit code 1."""
     spoil, expected = BROKEN[case]
     root = broken(models_dir, tmp_path / "models", spoil)
-    done = run_labeld("serve", "org/broken", "--port", "0", "--models-dir", str(root))
+    if command == "serve":
+        done = run_labeld("serve", "org/broken", "--models-dir", str(root))
+    else:
+        done = labeld("classify", "a", "--model", "org/broken", "--models-dir", str(root))
 
     assert (1, "") == (done.returncode, done.stdout)
     assert expected in done.stderr
@@ -135,22 +147,36 @@ def test_broken_models_do_not_harm_the_others(models_dir: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--host", "0.0.0.0"], "--allow-anonymous"),
-        (["--max-inputs", "0"], "--max-inputs is 0, but must be at least 1"),
         (["--models-dir", "/nowhere"], "models_dir is '/nowhere', which cannot be read: No such file"),
         (["org/none"], "Model org/none does not exist"),
-        (["--host", "192.0.2.1", "--no-allow-anonymous"], "--allow-anonymous"),
         (["--host", "192.0.2.1", "--allow-anonymous"], "is not an address of this machine"),
-        (["--port", "99999"], "--port is 99999, but must be at most 65535"),
         (["--port", "http"], "Invalid value for '--port'"),
-        (["--batch-timeout", "nan"], "--batch-timeout is nan, but must be a finite number"),
-        (["--nothing"], "No such option"),
         (["../bert"], "Model ../bert does not exist"),
     ],
 )
-def test_an_impossible_setting_stops_the_start_with_one_sentence(arguments: list[str], expected: str) -> None:
+def test_what_cannot_be_served_stops_the_start_with_one_sentence(arguments: list[str], expected: str) -> None:
     """It names the setting."""
     done = run_labeld("serve", *arguments)
+
+    assert done.returncode != 0
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--host", "0.0.0.0"], "--allow-anonymous"),
+        (["--max-inputs", "0"], "--max-inputs is 0, but must be at least 1"),
+        (["--host", "192.0.2.1", "--no-allow-anonymous"], "--allow-anonymous"),
+        (["--port", "99999"], "--port is 99999, but must be at most 65535"),
+        (["--batch-timeout", "nan"], "--batch-timeout is nan, but must be a finite number"),
+        (["--nothing"], "No such option"),
+    ],
+)
+def test_an_impossible_setting_stops_the_start_with_one_sentence(arguments: list[str], expected: str) -> None:
+    """It names the setting, before any process is started."""
+    done = labeld("serve", *arguments)
 
     assert done.returncode != 0
     assert expected in done.stderr
@@ -163,17 +189,24 @@ def test_an_impossible_setting_stops_the_start_with_one_sentence(arguments: list
         ("LABELD_PORT", "http", "LABELD_PORT is 'http', but must be a whole number"),
         ("LABELD_MAX_INPUTS", "-1", "LABELD_MAX_INPUTS is '-1', but must be at least 1"),
         ("LABELD_ALLOW_ANONYMOUS", "perhaps", "LABELD_ALLOW_ANONYMOUS is 'perhaps', but must be true or false"),
-        ("LABELD_MODELS", "org/none", "Model org/none does not exist"),
         ("LABELD_HOST", "::", "--allow-anonymous"),
     ],
 )
 def test_an_impossible_variable_stops_the_start_too(name: str, value: str, expected: str) -> None:
     """It names the variable."""
-    done = run_labeld("serve", **{name: value})
+    done = labeld("serve", **{name: value})
 
     assert 1 == done.returncode
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_a_variable_names_and_that_is_not_there_stops_the_start_too() -> None:
+    """It is looked for as one that the command line names."""
+    done = run_labeld("serve", LABELD_MODELS="org/none")
+
+    assert 1 == done.returncode
+    assert "Model org/none does not exist" in done.stderr
 
 
 def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
@@ -287,7 +320,7 @@ def test_classify_reads_lines() -> None:
 )
 def test_classify_says_what_is_wrong(arguments: list[str], expected: str) -> None:
     """One sentence, no traceback."""
-    done = run_labeld("classify", *arguments)
+    done = labeld("classify", *arguments)
 
     assert done.returncode != 0
     assert expected in done.stderr

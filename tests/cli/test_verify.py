@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from labeld.cli.main import cli
 from labeld.cli.reference_scores import SHIPPED, read_reference_scores, tolerance
 from labeld.errors import SettingsError
+from tests.support.command_line import labeld
 from tests.support.local_hub import LocalHub, local_hub
-from tests.support.server_process import run_labeld
 
 TEXT = "I like you. I love you"
 PAIR = ("the market fell", "not very good - it was bad")
@@ -237,10 +237,10 @@ def test_check_finds_models_of_the_store_and_of_the_hub(real_hub: LocalHub, clos
     """Downloaded the first time, from the store without a Hub the second; its revision is the commit."""
     variables = {"LABELD_STORE_DIR": str(tmp_path / "store")}
     found = [
-        json.loads(run_labeld("models", "check", "org/bert", "--json", HF_ENDPOINT=endpoint, **variables).stdout)
+        json.loads(labeld("models", "check", "org/bert", "--json", HF_ENDPOINT=endpoint, **variables).stdout)
         for endpoint in (real_hub.url, closed_port)
     ]
-    missing = run_labeld("models", "check", "org/none", HF_ENDPOINT=real_hub.url, **variables)
+    missing = labeld("models", "check", "org/none", HF_ENDPOINT=real_hub.url, **variables)
 
     commit = real_hub.repositories["org/bert"].branches["main"]
     assert [("org/bert", commit)] * 2 == [(one["model"], one["revision"]) for one in found]

@@ -19,6 +19,7 @@ from labeld.config.settings import Precisions
 from labeld.errors import UnavailableError
 from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.types import Text
+from tests.support.command_line import labeld
 from tests.support.server_process import LABELD, run_labeld, serving, wait_until
 
 TEXTS = tuple(Text(f"the film was {word} {count}") for word in ("good", "bad") for count in range(MIN_TEXTS))
@@ -230,7 +231,7 @@ def test_a_precision_for_a_model_that_is_not_there_is_a_warning(models_dir: Path
 
 def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_path: Path) -> None:
     """Of a bundled model by its id; what it found is what a server then uses without a trial."""
-    done = run_labeld("models", "check", "labeld/language-20", "--json", LABELD_CACHE_DIR=str(tmp_path))
+    done = labeld("models", "check", "labeld/language-20", "--json", LABELD_CACHE_DIR=str(tmp_path))
     found = json.loads(done.stdout)
     later = run_labeld(
         "classify",
@@ -258,7 +259,7 @@ def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_p
 
 def test_models_check_shows_a_folder_as_tables(models_dir: Path) -> None:
     """Every precision has a row; the progress bar is no part of the output."""
-    done = run_labeld("models", "check", str(models_dir / "org/multi-label"))
+    done = labeld("models", "check", str(models_dir / "org/multi-label"))
 
     assert 0 == done.returncode, done.stderr
     for word in (
@@ -273,7 +274,7 @@ def test_models_check_shows_a_folder_as_tables(models_dir: Path) -> None:
 
 def test_models_check_refuses_what_is_no_model(tmp_path: Path) -> None:
     """In one sentence."""
-    done = run_labeld("models", "check", str(tmp_path / "nothing"))
+    done = labeld("models", "check", str(tmp_path / "nothing"))
 
     assert 1 == done.returncode
     assert "does not exist" in done.stderr

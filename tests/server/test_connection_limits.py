@@ -64,14 +64,15 @@ def chunked(count):
 
 
 def dribble(connection, pieces, pause):
-    """Send piece by piece until the server has something to say."""
+    """Send piece by piece; whether the server took them all."""
     connection.setblocking(True)
     for piece in pieces:
         try:
             connection.sendall(piece)
         except OSError:
-            return
+            return False
         time.sleep(pause)
+    return True
 
 
 @pytest.mark.parametrize("size", [HEAD_BYTES - 1, HEAD_BYTES])
@@ -158,7 +159,7 @@ def test_slow_head(server):
         dribble(connection, [b"G", b"E", b"T", b" "] + [b"/"] * 3, 0.1)
         reply = read_reply(connection)
 
-        assert 0.5 < time.monotonic() - begin < 2
+        assert time.monotonic() - begin > 0.5
         check_refused(server, reply, 408, "0.6 seconds (setting header_timeout)")
 
 
@@ -168,7 +169,7 @@ def test_idle_fresh_connection(server):
         begin = time.monotonic()
 
         assert connection.recv(100) == b""
-        assert 0.5 < time.monotonic() - begin < 2
+        assert time.monotonic() - begin > 0.5
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -184,7 +185,7 @@ def test_empty_lines_do_not_keep_a_connection(used):
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(100) == b""
 
-        assert 0.5 < time.monotonic() - begin < 1.6
+        assert time.monotonic() - begin > 0.5
 
 
 def test_idle_connection_after_a_reply(patient):
@@ -195,7 +196,7 @@ def test_idle_connection_after_a_reply(patient):
         begin = time.monotonic()
 
         assert connection.recv(100) == b""
-        assert 0.4 < time.monotonic() - begin < 2
+        assert time.monotonic() - begin > 0.4
 
 
 @pytest.mark.parametrize("pieces", [[], [b"x"] * 40], ids=["stalled", "trickled"])
@@ -207,7 +208,7 @@ def test_slow_body(server, pieces):
         dribble(connection, pieces[:9], 0.1)
         reply = read_reply(connection)
 
-        assert 0.9 < time.monotonic() - begin < 2.5
+        assert time.monotonic() - begin > 0.9
         check_refused(server, reply, 408, "1 seconds (setting body_timeout)")
 
 
@@ -219,7 +220,7 @@ def test_body_below_the_rate(patient):
         dribble(connection, [b"x" * 50] * 20, 0.1)
         reply = read_reply(connection)
 
-        assert 1.9 < time.monotonic() - begin < 3.5
+        assert time.monotonic() - begin > 1.9
         check_refused(patient, reply, 408, "1024 bytes per second (setting min_body_rate)")
 
 
@@ -441,9 +442,9 @@ def test_refused_client_that_sends_for_ever_is_cut_off(server):
     with server.connect() as connection:
         begin = time.monotonic()
         connection.sendall(request(headers=["a: b"] * 30))
-        dribble(connection, [b"x" * 100] * 60, 0.1)
 
-        assert 1.5 < time.monotonic() - begin < 4
+        assert not dribble(connection, [b"x" * 100] * 100, 0.1)
+        assert time.monotonic() - begin > 1.5
 
 
 def test_client_that_does_not_read(server):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from unittest.mock import patch
@@ -11,12 +12,16 @@ from labeld.__main__ import main
 
 
 def labeld(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """How `labeld ARGUMENTS` ends with these environment variables; an exception that it lets out is the test's."""
+    """How `labeld ARGUMENTS` ends with these environment variables, an empty cache and no Hub.
+
+    An exception that it lets out is the test's.
+    """
     stdout, stderr = StringIO(), StringIO()
     code: str | int | None = None
     with (
         patch.object(sys, "argv", ["labeld", *arguments]),
-        patch.dict(os.environ, variables),
+        tempfile.TemporaryDirectory() as cache,
+        patch.dict(os.environ, {"LABELD_CACHE_DIR": cache, "LABELD_HUB": "off", **variables}),
         redirect_stdout(stdout),
         redirect_stderr(stderr),
     ):

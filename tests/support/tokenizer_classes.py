@@ -1,6 +1,6 @@
 """Small tokenizer.json files for each class of transformers, and the switches that some classes have and others not."""
 
-import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,19 @@ TEXTS = [
 ]
 
 
+@cache
 def _characters() -> list[str]:
     found = {one for text in TEXTS for one in text + text.lower()} | set(pre_tokenizers.ByteLevel.alphabet())
     return sorted(found - set("ş日ท"))  # some are unknown
 
 
+@cache
 def _words() -> dict[str, int]:
     names = [*SPECIAL, *_characters(), *(f"##{one}" for one in _characters()), *WORDS, "##the", "##world"]
     return {name: index for index, name in enumerate(dict.fromkeys(names))}
 
 
+@cache
 def _bpe() -> tuple[dict[str, int], list[list[str]]]:
     space = "\u0120"
     ends = [f"{one}</w>" for one in _characters()]
@@ -56,6 +59,7 @@ def _bpe() -> tuple[dict[str, int], list[list[str]]]:
     return vocabulary, merges
 
 
+@cache
 def _pieces() -> list[list[Any]]:
     names = [*SPECIAL, "▁", *_characters(), *WORDS, *(f"▁{word}" for word in WORDS)]
     return [
@@ -160,7 +164,7 @@ WITH_ALL_PARTS = ("none", "bos and eos", "special tokens are split", "mask", "ro
 
 def folder_of(folder: Path, kind: str, config: dict[str, Any], parts: dict[str, Any]) -> Path:
     """A folder with a tokenizer.json of this kind and a tokenizer_config.json."""
-    changed = copy.deepcopy({**content(kind), **parts})
+    changed = {**content(kind), **parts}
     return write(folder, tokenizer_json=changed, tokenizer_config_json=config, config_json={"model_type": "llama"})
 
 

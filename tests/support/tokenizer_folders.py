@@ -5,8 +5,9 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import ByteLevelBPETokenizer
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from labeld.repository.folders import BUNDLED
+from labeld.types import Text
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("LABELD_SHARED", ROOT.parent / "shared")) / "data"
@@ -57,8 +59,8 @@ NASTY = [
 ]
 """Texts that tokenizers get wrong."""
 
-Expected = Callable[[str, str | None], tuple[list[int], list[int]]]
-"""A text and perhaps its pair -> ids and token types."""
+Expected = Callable[[Sequence[Text]], list[tuple[list[int], list[int]]]]
+"""Texts -> ids and token types of each."""
 
 
 @cache
@@ -116,19 +118,27 @@ def word_piece(folder: Path, model_type: str = "bert", **config: Any) -> Path:
     return write(folder, vocab_txt=vocabulary, config_json={"model_type": model_type}, tokenizer_config_json=config)
 
 
-def byte_bpe(folder: Path, **config: Any) -> Path:
-    """vocab.json and merges.txt in RoBERTa's layout, and its special_tokens_map.json."""
-    folder.mkdir()
+@cache
+def _byte_bpe() -> tuple[bytes, bytes]:
+    """A small vocab.json in RoBERTa's layout, without a mask, and its merges.txt, trained on `sentences`."""
     bpe = ByteLevelBPETokenizer()
     special = ["<s>", "<pad>", "</s>", "<unk>"]
     bpe.train_from_iterator(sentences(), vocab_size=1200, special_tokens=special, show_progress=False)
-    bpe.save_model(str(folder))
-    vocabulary = json.loads((folder / "vocab.json").read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        bpe.save_model(folder)
+        return (Path(folder) / "vocab.json").read_bytes(), (Path(folder) / "merges.txt").read_bytes()
+
+
+def byte_bpe(folder: Path, **config: Any) -> Path:
+    """vocab.json and merges.txt in RoBERTa's layout, and its special_tokens_map.json."""
+    words, merges = _byte_bpe()
+    vocabulary = json.loads(words)
     vocabulary["<mask>"] = len(vocabulary)
     mask = {"content": "<mask>", "single_word": False, "lstrip": True, "rstrip": False, "normalized": False}
     return write(
         folder,
         vocab_json=vocabulary,
+        merges_txt=merges,
         config_json={"model_type": "roberta"},
         special_tokens_map_json={"bos_token": "<s>", "mask_token": mask},
         tokenizer_config_json=config,
@@ -196,13 +206,33 @@ def saved(build: Callable[[Path], Path], folder: Path, **config: Any) -> Path:
     return write(folder, tokenizer_config_json=written | config, config_json=source / "config.json")
 
 
+_CONFIGS: dict[bytes, PreTrainedConfig] = {}
+
+
+def _config(folder: Path) -> PreTrainedConfig:
+    """What AutoConfig makes of the folder's config.json; most folders have the same."""
+    content = (folder / "config.json").read_bytes()
+    if content not in _CONFIGS:
+        _CONFIGS[content] = AutoConfig.from_pretrained(folder)
+    return _CONFIGS[content]
+
+
 def by_transformers(folder: Path) -> Expected:
     """Ids and types of AutoTokenizer; token types are 0 where it gives none to the model."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=None)
+    tokenizer = AutoTokenizer.from_pretrained(folder, config=_config(folder), model_max_length=None)
 
-    def expected(text: str, pair: str | None) -> tuple[list[int], list[int]]:
-        encoded = tokenizer(text, pair)
-        return encoded["input_ids"], encoded.get("token_type_ids", [0] * len(encoded["input_ids"]))
+    def batch(texts: list[str], pairs: list[str] | None = None) -> Iterator[tuple[list[int], list[int]]]:
+        encoded = tokenizer(texts, pairs)
+        ids = encoded["input_ids"]
+        return zip(ids, encoded.get("token_type_ids", [[0] * len(one) for one in ids]), strict=True)
+
+    def expected(texts: Sequence[Text]) -> list[tuple[list[int], list[int]]]:
+        single, paired = [one for one in texts if one.pair is None], [one for one in texts if one.pair is not None]
+        found = dict(zip(single, batch([one.text for one in single]), strict=True)) if single else {}
+        if paired:
+            of_pairs = batch([one.text for one in paired], [one.pair for one in paired if one.pair is not None])
+            found |= dict(zip(paired, of_pairs, strict=True))
+        return [found[one] for one in texts]
 
     return expected
 
@@ -227,7 +257,7 @@ def by_sentencepiece(folder: Path) -> Expected:
             found += [added[part]] if part in added else pieces
         return found
 
-    def expected(text: str, pair: str | None) -> tuple[list[int], list[int]]:
+    def of_text(text: str, pair: str | None) -> tuple[list[int], list[int]]:
         first, last = (added["<s>"], added["</s>"]) if offset else (added["[CLS]"], added["[SEP]"])
         one = [first, *ids(text), last]
         if pair is None:
@@ -235,4 +265,4 @@ def by_sentencepiece(folder: Path) -> Expected:
         other = [*([last] if offset else []), *ids(pair), last]
         return one + other, [0] * len(one) + [0 if offset else 1] * len(other)
 
-    return expected
+    return lambda texts: [of_text(*text) for text in texts]

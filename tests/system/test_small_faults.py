@@ -89,12 +89,10 @@ def test_a_server_warns_of_what_its_operator_overlooked(tmp_path: Path) -> None:
         file.chmod(0o666)
     names = [file.name for file in keys.iterdir() if file.suffix in {".sqlite3", ".secret"}]
     expected = [f"other users may read or write {name}" for name in names]
-    assert len(expected) == 2
-    with serving(tmp_path) as server:
-        assert wait_until(lambda: all(one in server.log.read_text() for one in expected)), server.log.read_text()
+    assert 2 == len(expected)
+    expected.append("LABELD_MEMORY_BUGDET is no setting: is it LABELD_MEMORY_BUDGET?")
     with serving(tmp_path, LABELD_MEMORY_BUGDET="1GB") as server:
-        sentence = "LABELD_MEMORY_BUGDET is no setting: is it LABELD_MEMORY_BUDGET?"
-        assert wait_until(lambda: sentence in server.log.read_text())
+        assert wait_until(lambda: all(one in server.log.read_text() for one in expected)), server.log.read_text()
 
 
 @pytest.mark.parametrize("name", ["threads", "streams"])

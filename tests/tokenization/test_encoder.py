@@ -209,16 +209,15 @@ def test_a_text_of_any_length_is_truncated_as_transformers_does(name: str, side:
     reference = AutoTokenizer.from_pretrained(folder)
     encoder = TextEncoder(read_tokenizer(folder).tokenizer, 10**6, 150, side)  # type: ignore[arg-type]
 
-    for before in BEFORE:
-        for count in (1, 49, 50, 51, 149, 150, 151, 1000):
-            for after in ("", "hello the lower world"):
-                text = Text(before * count + after)
-                for length in (5, 20):
-                    expected = reference(text.text, truncation=True, max_length=length)["input_ids"]
-                    if expected:
-                        parameters = Parameters(truncation="longest_first", max_length=length)
-                        actual = encoder.encode([text], parameters)[0].ids.tolist()
-                        assert (text, length, expected) == (text, length, actual)
+    beginnings = [(before * size)[:size] for before in BEFORE for size in (1, 50, 149, 150, 151, 450, 1000)]
+    texts = [Text(before + after) for before in beginnings for after in ("", "hello the lower world")]
+    for length in (5, 20):
+        expected = reference([text.text for text in texts], truncation=True, max_length=length)["input_ids"]
+        with_ids = [(text, ids) for text, ids in zip(texts, expected, strict=True) if ids]
+        parameters = Parameters(truncation="longest_first", max_length=length)
+        encoded = encoder.encode([text for text, _ in with_ids], parameters)
+        actual = [(text, one.ids.tolist()) for (text, _), one in zip(with_ids, encoded, strict=True)]
+        assert (length, with_ids) == (length, actual)
 
 
 @pytest.mark.parametrize("parameters", [Parameters(), Parameters(truncation="longest_first")], ids=["whole", "cut"])

@@ -97,15 +97,10 @@ def encoder(folder: Path) -> TextEncoder:
 
 def differing(ours: TextEncoder, expected: Expected) -> list[Any]:
     """Texts and pairs of which ids or types differ, with what is expected and what there is."""
-    single = [*NASTY, *sentences()]
+    single = [*NASTY, *sentences()[::3]]
     texts = [*map(Text, single), *(Text(one, other) for one, other in pairwise(single) if other)]
-    found = []
-    for text in texts:
-        encoded = ours.encode([text], Parameters())[0]
-        actual = (encoded.ids.tolist(), encoded.type_ids.tolist())
-        if actual != expected(text.text, text.pair):
-            found.append((text, expected(text.text, text.pair), actual))
-    return found
+    actual = [(one.ids.tolist(), one.type_ids.tolist()) for one in ours.encode(texts, Parameters())]
+    return [found for found in zip(texts, expected(texts), actual, strict=True) if found[1] != found[2]]
 
 
 @pytest.mark.parametrize("form", LIKE_TRANSFORMERS)

@@ -15,11 +15,10 @@ from playwright.sync_api import expect
 
 from tests.support.browser import Visitor
 from tests.support.server_process import Server, serving
-from tests.support.tiny_models import VOCABULARY_ONLY
 
 TRICKY = "It's \"good\" \\n $HOME `id` ${x} %s {{x}} </script>\n\u202e\u2028 世界 é 👎🏽 '''"
-MODELS = ["labeld/sentiment-en", "labeld/language-20", "a/same", "b/same", "bare", "org/bert", "org/distilbert"]
-MODELS += ["org/multi-label", "org/one-label", VOCABULARY_ONLY]
+MODELS = ["labeld/language-20", "b/same", "bare", "org/multi-label"]
+"""With many labels, an ambiguous name, no organisation, and labels that are scored one by one."""
 PAIR = {"text": TRICKY, "text_pair": 'Isn\'t "it"?'}
 QUESTIONS = [*((model, {"text": TRICKY}) for model in MODELS), ("org/bert", PAIR), ("org/one-label", PAIR)]
 
