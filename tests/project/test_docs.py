@@ -23,6 +23,7 @@ PAGES = [
     *ROOT.glob("docs/**/*.md"),
     ROOT / "benchmarks/README.md",
     ROOT / "benchmarks/peers/README.md",
+    ROOT / "deploy/README.md",
     ROOT / "training/README.md",
 ]
 MAX_LINE = 120
