@@ -119,7 +119,7 @@ async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]
 
 ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",  # its own threads would take cores from the engine
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",  # instead of 1,024 kernels, which outlive their models (decision 24)
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",  # of 1,024 kernels, which outlive their models (decision 24)
 }
 """What libraries read from the environment when they are first used."""
 
