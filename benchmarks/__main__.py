@@ -39,6 +39,7 @@ class Name(Enum):
     AUTHORIZATION = "authorization"
     ESTIMATE = "estimate"
     CYCLES = "cycles"
+    EVICTIONS = "evictions"
     FAULTS = "faults"
     CHURN = "churn"
     COLD = "cold"

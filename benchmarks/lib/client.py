@@ -13,9 +13,9 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-def post(path: str, text: str, *, wait: bool = False) -> bytes:
-    """The bytes of a request to classify one text, past the answer cache; `wait` sets X-Wait-For-Model."""
-    body = json.dumps({"inputs": text}).encode()
+def post(path: str, inputs: str | list[str], *, wait: bool = False) -> bytes:
+    """The bytes of a request to classify one text or several, past the answer cache; `wait` sets X-Wait-For-Model."""
+    body = json.dumps({"inputs": inputs}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Use-Cache: false\r\n"
     waiting = "X-Wait-For-Model: true\r\n" if wait else ""
     return f"{head}{waiting}Content-Length: {len(body)}\r\n\r\n".encode() + body

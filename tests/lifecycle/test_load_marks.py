@@ -1,6 +1,5 @@
 """A folder of which reading has ended a process is not read again at once, and the log and the caller learn why."""
 
-import asyncio
 import json
 import multiprocessing
 import os
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from labeld.errors import FolderError, ModelBrokenError
-from labeld.lifecycle import folder_check, load_marks
+from labeld.lifecycle import load_marks
 from labeld.lifecycle.load_marks import LoadMarks
 from labeld.lifecycle.loader import named
 from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
@@ -146,14 +145,3 @@ def test_folders_are_checked_beside_the_worker(models_dir: Path, tmp_path: Path)
         assert wait_until(lambda: "15 other models cannot be served either" in server.log.read_text(), 30)
         assert 10 == server.log.read_text().count("cannot be served: config.json")
         assert "org/good" not in server.log.read_text()
-
-
-def test_a_folder_that_ends_the_check_is_one_that_is_broken(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is named, and the check goes on with the next."""
-    monkeypatch.setattr(folder_check.sys, "executable", shutil.which("false"))
-    asyncio.run(folder_check.warn_of_broken({"org/a": folder, "org/b": folder}))
-    assert [f"model {one} cannot be served: {folder_check.DIED}" for one in ("org/a", "org/b")] == [
-        one.getMessage() for one in caplog.records if one.name == folder_check.__name__
-    ]

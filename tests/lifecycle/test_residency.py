@@ -20,6 +20,7 @@ from labeld.config.precision import parse_precisions
 from labeld.config.settings import ByteSize, Queue, Residency, Settings
 from labeld.config.settings import Folders as FolderSettings
 from labeld.errors import ModelLoadingError, ModelNotFoundError, OverloadedError
+from labeld.lifecycle.folder_check import FolderCheck
 from labeld.lifecycle.loader import PEAK, LoadedModel, ModelLoader
 from labeld.lifecycle.model import LoadOptions, weight_bytes
 from labeld.repository.resolver import Resolver
@@ -45,7 +46,7 @@ class GatedLoader(ModelLoader):
     """The loader, which begins a load only while its gate is open."""
 
     def __init__(self, resolver: Resolver, dispatcher: Dispatcher, options: LoadOptions) -> None:
-        super().__init__(resolver, dispatcher, options)
+        super().__init__(resolver, dispatcher, options, unchecked(options))
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -53,6 +54,11 @@ class GatedLoader(ModelLoader):
         """The model, when the gate is open."""
         await self.gate.wait()
         return await super().load(key)
+
+
+def unchecked(options: LoadOptions) -> FolderCheck:
+    """As in a program of somebody else, where no folder is read by another process first."""
+    return FolderCheck(options.cache_dir, options.stopping, serves=False)
 
 
 @asynccontextmanager
@@ -72,7 +78,8 @@ async def opened(
     )
     dispatcher = Dispatcher(settings.compute, settings.queue, 1)
     resolver = open_resolver(Settings(folders=FolderSettings(models_dir=root, cache_dir=cache_dir)), "off")
-    loader = GatedLoader(resolver, dispatcher, LoadOptions(1, 1, MIB, 4096, cache_dir))
+    options = LoadOptions(1, 1, MIB, 4096, cache_dir)
+    loader = GatedLoader(resolver, dispatcher, options)
     cache = AnswerCache(MemoryStore(cache_bytes, 60.0))
     service = Service(resolver, dispatcher, loader, cache, settings, measure=measure)
     dispatcher.start()
@@ -264,7 +271,7 @@ def test_a_precision_reserves_what_it_needs(models_dir: Path, tmp_path: Path) ->
 
     async def reserved(setting: str) -> int:
         options = LoadOptions(1, 1, MIB, 4096, tmp_path, parse_precisions(setting))
-        loader = ModelLoader(resolver, dispatcher, options)
+        loader = ModelLoader(resolver, dispatcher, options, unchecked(options))
         try:
             return await loader.prepare(resolver.find("org/bert"))
         finally:

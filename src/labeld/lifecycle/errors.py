@@ -1,6 +1,6 @@
-"""Failures of the pool of models. The base class and general failures are in labeld/errors.py."""
+"""Failures of loading models. The base class and general failures are in labeld/errors.py."""
 
-from labeld.errors import OverloadedError, format_bytes
+from labeld.errors import FolderError, OverloadedError, format_bytes
 from labeld.interface import Interface
 
 
@@ -19,3 +19,7 @@ class MemoryInUseError(OverloadedError):
             f"{format_bytes(max(self.room, 0))} of {interface.setting('memory_budget')} are free; try again in a few "
             "seconds."
         )
+
+
+class DeadlyFolderError(FolderError):
+    """Reading the folder would hold up or end the process that serves; the sentence says by what."""

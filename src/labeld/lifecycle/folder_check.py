@@ -1,107 +1,113 @@
-"""The check of all model folders at start, in a separate process: reading one may be slow, need memory, or crash.
-
-As a script it reads `[id, folder]` pairs as JSON from standard input, and writes a line for each when it begins with it
-and one when it has done with it: what is wrong, or null.
-"""
+"""What of a model folder is read before the worker reads it, by a process of its own: folder_reader.py."""
 
 import asyncio
-import json
 import logging
-import os
-import sys
+import re
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from labeld.errors import FolderError
+from labeld.checkpoint.file_names import CONFIG, TOKENIZER
+from labeld.checkpoint.plain_file import read_plain
+from labeld.errors import FolderError, UnavailableError
+from labeld.lifecycle.errors import DeadlyFolderError
+from labeld.lifecycle.folder_reader import BUSY_NICE, FolderReader
+from labeld.lifecycle.known_folders import KnownFolders
+from labeld.lifecycle.load_marks import LoadMarks, digest
+from labeld.lifecycle.model import check_without_weights
 from labeld.repository.folders import BUNDLED
-from labeld.system.printable import printable
 
-TIME_LIMIT = 60.0
-"""Seconds for one folder, the start of the process included."""
+PLAIN_BYTES = 6 * 1024 * 1024
+"""Bytes of config and tokenizer files up to which a list of words or of merges is parsed in less than a second."""
+COSTLY = re.compile(rb'\\u|"(?:Regex|String)"\s*:|"vocab"\s*:\s*\[')
+"""What a small tokenizer.json may take seconds or gigabytes for: patterns, which are compiled, and pieces, of which
+each byte may become a table. An escaped letter may hide one of them."""
+PIECE_FILES = ("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "spm.model")
 BROKEN_NAMED = 10
 """Folders that a warning is logged of, each; the others are counted."""
 
 logger = logging.getLogger(__name__)
 
 
-async def warn_of_broken(folders: Mapping[str, Path]) -> None:
-    """Logs a warning for each of the operator's models that cannot be served."""
-    own = {model_id: folder for model_id, folder in folders.items() if not folder.is_relative_to(BUNDLED)}
-    broken = 0
-    async for model_id, reason in _broken(own):
-        broken += 1
-        if broken <= BROKEN_NAMED:
-            logger.warning("model %s cannot be served: %s", model_id, reason)
-    if broken > BROKEN_NAMED:
-        logger.warning(
-            "%d other models cannot be served either: labeld models check ID says why", broken - BROKEN_NAMED
-        )
+class FolderCheck:
+    """Has a folder read by another process first, where that may do harm and was not done before. For several threads.
+
+    What harms that process is not read again for a while (load_marks.py).
+    """
+
+    def __init__(self, cache_dir: Path, stopping: threading.Event, *, serves: bool) -> None:
+        """`stopping` ends readings early. A process that does not serve reads by itself: it holds up nobody else."""
+        self._marks, self._known = LoadMarks(cache_dir), KnownFolders(cache_dir)
+        self._stopping, self._serves = stopping, serves
+
+    def require_harmless(self, folder: Path) -> None:
+        """Returns once the folder may be read in this process.
+
+        Raises FolderError where it may not, UnavailableError when the process stops.
+        """
+        state = digest(folder)
+        if self._may_harm(folder, state):
+            self._read_apart(folder, weights=True)
+            self._known.add(state)
+
+    def check_without_weights(self, folder: Path) -> None:
+        """Reads config and tokenizer of a folder whose weights are still to come; raises FolderError."""
+        if self._may_harm(folder, digest(folder)):
+            self._read_apart(folder, weights=False)
+        else:
+            self._marks.guarded(check_without_weights)(folder)
+
+    async def warn_of_broken(self, folders: Mapping[str, Path]) -> None:
+        """Logs a warning for each model of the operator's whose files cannot be served."""
+        own = {model_id: folder for model_id, folder in folders.items() if not folder.is_relative_to(BUNDLED)}
+        broken = 0
+        with suppress(UnavailableError):  # the server stops, or cannot start a process
+            async for model_id, reason in self._broken(own):
+                broken += 1
+                if broken <= BROKEN_NAMED:
+                    logger.warning("model %s cannot be served: %s", model_id, reason)
+        if broken > BROKEN_NAMED:
+            logger.warning(
+                "%d other models cannot be served either: labeld models check ID says why", broken - BROKEN_NAMED
+            )
+
+    def _may_harm(self, folder: Path, state: str) -> bool:
+        return self._serves and not is_plain(folder) and state not in self._known
+
+    def _read_apart(self, folder: Path, *, weights: bool) -> None:
+        with self._marks.reading(folder), FolderReader(self._stopping) as reader:
+            reader.read(folder, weights=weights)
+
+    async def _broken(self, folders: Mapping[str, Path]) -> AsyncIterator[tuple[str, str]]:
+        """The id and the reason of each that cannot be served. One that ends the reading process is one of them."""
+        left = list(folders)
+        while left:
+            with FolderReader(self._stopping, nice=BUSY_NICE) as reader:
+                while left:
+                    model_id = left.pop(0)
+                    state = await asyncio.to_thread(digest, folders[model_id])
+                    try:
+                        await asyncio.to_thread(reader.read, folders[model_id])
+                    except DeadlyFolderError as error:
+                        yield model_id, str(error)
+                        break
+                    except FolderError as error:
+                        yield model_id, str(error)
+                    else:
+                        await asyncio.to_thread(self._known.add, state)
 
 
-async def _broken(folders: Mapping[str, Path]) -> AsyncIterator[tuple[str, str]]:
-    """Id and reason of each folder that cannot be served, including one that crashes the checking process."""
-    left = list(folders)
-    while left:
-        command = (sys.executable, "-P", "-m", __name__)
-        pipe = asyncio.subprocess.PIPE
-        # NOTE: stderr is dropped: it is what libraries write when they crash
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            with suppress(OSError):
-                process.stdin.write(json.dumps([[one, str(folders[one])] for one in left]).encode())
-                process.stdin.write_eof()
-            while left:
-                reason = await _reason(process.stdout)
-                if reason:
-                    yield left[0], reason
-                left.pop(0)
-                if reason in {DIED, SLOW}:
-                    break
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-
-DIED = "The process that reads its files crashes."
-SLOW = f"Reading its files takes longer than {TIME_LIMIT:g} s."
-
-
-async def _reason(output: asyncio.StreamReader) -> str | None:
-    """The next reason from the process's output, or None where the folder can be served."""
-    try:
-        async with asyncio.timeout(TIME_LIMIT):
-            line = await output.readline()
-    except TimeoutError:
-        return SLOW
-    if not line.endswith(b"\n"):
-        return DIED
-    found: str | None = json.loads(line)
-    return found
-
-
-def main() -> None:
-    """Checks the folders of standard input."""
-    from labeld.lifecycle.model import check_folder  # noqa: PLC0415  # loads the engines, in this process only
-
-    os.nice(10)
-    out = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)
-    for model_id, folder in json.load(sys.stdin):
-        reason = None
-        try:
-            check_folder(Path(folder))
-        except FolderError as error:
-            reason = printable(str(error))
-        except Exception:  # noqa: BLE001  # a library's own, whose words nobody needs
-            reason = f"The files of {model_id} are not as they should be."
-        print(json.dumps(reason), file=out, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def is_plain(folder: Path) -> bool:
+    """Whether its config and its tokenizer are small, and of a kind of which a small one does no harm."""
+    if folder.is_relative_to(BUNDLED):
+        return True
+    size = 0
+    for name in (CONFIG, *TOKENIZER):
+        path = folder / name
+        if path.is_file():
+            size += path.stat().st_size
+            if name in PIECE_FILES or size > PLAIN_BYTES:
+                return False
+    tokenizer = folder / "tokenizer.json"
+    return not tokenizer.is_file() or COSTLY.search(read_plain(tokenizer, PLAIN_BYTES)) is None

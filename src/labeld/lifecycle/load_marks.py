@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from labeld.checkpoint.revision import folder_state
 from labeld.errors import FolderError
+from labeld.lifecycle.errors import DeadlyFolderError
 
 MARKS = "load-marks"
 """The folder of the marks, in the cache folder."""
@@ -55,12 +56,17 @@ class LoadMarks:
             return
         try:
             deaths = self._deaths(handle, folder)
-            _write(handle, {"state": _digest(folder), "deaths": deaths, "at": time.time(), "reading": True})
+            _write(handle, {"state": digest(folder), "deaths": deaths, "at": time.time(), "reading": True})
             yield
             _forget(path)
-        except BaseException as error:
-            if not isinstance(error, _NotYetError):
-                _forget(path)
+        except _NotYetError:
+            raise
+        except DeadlyFolderError as error:
+            mark = {"state": digest(folder), "deaths": deaths + 1, "at": time.time(), "reading": False}
+            _write(handle, {**mark, "why": str(error)})
+            raise
+        except BaseException:
+            _forget(path)
             raise
         finally:
             os.close(handle)
@@ -76,16 +82,16 @@ class LoadMarks:
     def _deaths(self, handle: int, folder: Path) -> int:
         """Crashes so far while the folder was read in its present state; raises FolderError during the pause."""
         mark = _read(handle)
-        if mark.get("state") != _digest(folder):
+        if mark.get("state") != digest(folder):
             return 0
-        deaths, at = int(mark["deaths"]), float(mark["at"])
+        deaths, at, why = int(mark["deaths"]), float(mark["at"]), mark["why"]
         if mark["reading"]:
             deaths, at = deaths + 1, time.time()
             _write(handle, {**mark, "deaths": deaths, "at": at, "reading": False})
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(deaths - 1, 10))
         left = min(pause, at + pause - time.time())  # also where the clock was set back
         if left > 0:
-            raise _NotYetError(deaths, left)
+            raise _NotYetError(deaths, left, why)
         return deaths
 
     def _path(self, folder: Path) -> Path:
@@ -106,21 +112,22 @@ class LoadMarks:
 
 
 class _NotYetError(FolderError):
-    def __init__(self, deaths: int, seconds: float) -> None:
-        super().__init__(
-            f"Reading its files has ended the server's process {deaths} time{'s' if deaths > 1 else ''}: they are read "
-            f"again in {math.ceil(seconds)} s, or once they have changed."
-        )
+    def __init__(self, deaths: int, seconds: float, why: str) -> None:
+        times = f"{deaths} time{'s' if deaths > 1 else ''}"
+        why = why.rstrip(".") or f"Reading its files has ended the server's process {times}"
+        super().__init__(f"{why}: they are read again in {math.ceil(seconds)} s, or once they have changed.")
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
+    """A short value that changes whenever a file that may count is replaced."""
     return hashlib.sha256(repr(folder_state(folder)).encode()).hexdigest()
 
 
 def _read(handle: int) -> dict[str, Any]:
     with suppress(OSError, ValueError, KeyError, TypeError):
         mark = json.loads(os.pread(handle, 4096, 0))
-        return {"state": str(mark["state"]), **{key: mark[key] + 0 for key in ("deaths", "at", "reading")}}
+        numbers = {key: mark[key] + 0 for key in ("deaths", "at", "reading")}
+        return {"state": str(mark["state"]), **numbers, "why": str(mark.get("why", ""))}
     return {}
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from labeld.config.precision import Asked
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
+from labeld.lifecycle.folder_check import FolderCheck
 from labeld.lifecycle.load_marks import LoadMarks
 from labeld.lifecycle.load_times import LoadTimes
 from labeld.lifecycle.model import LoadOptions, Model, load_model, weight_bytes
@@ -46,21 +47,23 @@ class LoadedModel:
 class ModelLoader:
     """The registry's loader. Owns the loader thread and those that download; use it on the event loop."""
 
-    def __init__(self, resolver: Resolver, dispatcher: Dispatcher, options: LoadOptions) -> None:
+    def __init__(self, resolver: Resolver, dispatcher: Dispatcher, options: LoadOptions, check: FolderCheck) -> None:
         self._resolver, self._dispatcher, self._options = resolver, dispatcher, options
         self._locations: dict[str, ModelLocation] = {}
         self._thread = ThreadPoolExecutor(1, "load")
         self._downloads = ThreadPoolExecutor(DOWNLOADS, "download")
         self._history = LoadTimes(options.cache_dir)
         self._weight_bytes: dict[str, int] = {}
-        self._marks = LoadMarks(options.cache_dir)
+        self._marks, self.check = LoadMarks(options.cache_dir), check
 
     async def prepare(self, model: ResolvedModel) -> int:
         """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Resolver.open` raises."""
         model_id = model.model_id
         self._release(model_id)  # of an earlier load that failed after this
-        location = await asyncio.get_running_loop().run_in_executor(self._downloads, self._resolver.open, model)
+        loop = asyncio.get_running_loop()
+        location = await loop.run_in_executor(self._downloads, self._resolver.open, model)
         self._locations[model_id] = location
+        await loop.run_in_executor(self._downloads, named, model_id, self.check.require_harmless, location.folder)
         self._weight_bytes[model_id] = await self._on_thread(
             named, model_id, self._marks.guarded(weight_bytes), location.folder
         )

@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
@@ -15,7 +16,7 @@ from labeld.config.hub import Policy
 from labeld.config.precision import AskedPrecisions, parse_precisions
 from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
-from labeld.lifecycle.load_marks import LoadMarks
+from labeld.lifecycle.folder_check import FolderCheck
 from labeld.lifecycle.loader import ModelLoader
 from labeld.lifecycle.model import LoadOptions, check_without_weights
 from labeld.metrics.observer import UNOBSERVED, Observer
@@ -49,11 +50,12 @@ def streams_and_threads(compute: Compute) -> tuple[int, int]:
     return compute.streams or max(1, threads // THREADS_PER_STREAM), threads
 
 
-def open_resolver(settings: Settings, policy: Policy) -> Resolver:
+def open_resolver(
+    settings: Settings, policy: Policy, check: Callable[[Path], None] = check_without_weights
+) -> Resolver:
     """The resolver of models in folders, the store and the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
-    marks = LoadMarks(settings.folders.cache_dir.expanduser())
-    return Resolver(folders, store, settings.hub, policy, marks.guarded(check_without_weights))
+    return Resolver(folders, store, settings.hub, policy, check)
 
 
 def load_options(settings: Settings) -> LoadOptions:
@@ -115,6 +117,13 @@ async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]
         await authenticator.close()
 
 
+ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",  # its own threads would take cores from the engine
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",  # of 1,024 kernels, which outlive their models (decision 24)
+}
+"""What libraries read from the environment when they are first used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hosting:
     """The differences between a service in labeld's own process and one in another program."""
@@ -137,14 +146,16 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
     """
     observer = hosting.observer
     if hosting.owns_process:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
+        os.environ |= ENVIRONMENT
         memory.map_large_blocks()
     streams, threads = streams_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, streams, observer, max(1, threads // streams))
-    resolver, options = open_resolver(settings, settings.hub_policy()), load_options(settings)
+    options = load_options(settings)
+    check = FolderCheck(options.cache_dir, options.stopping, serves=hosting.owns_process)
+    resolver = open_resolver(settings, settings.hub_policy(), check.check_without_weights)
     warn_of_unknown(resolver, options.precisions)
     cache = await open_cache(settings.answers)
-    loader = ModelLoader(resolver, dispatcher, options)
+    loader = ModelLoader(resolver, dispatcher, options, check)
     service = Service(resolver, dispatcher, loader, cache, settings, observer=observer)
     dispatcher.start()
     try:

@@ -19,7 +19,6 @@ from labeld.errors import (
     NotFiniteError,
     UnavailableError,
 )
-from labeld.lifecycle.folder_check import warn_of_broken
 from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
 from labeld.lifecycle.pool_entry import Counts, PoolEntry
@@ -84,8 +83,8 @@ class Service:
 
     async def check_others(self) -> None:
         """Logs a warning for each model of the operator's that is not loaded and whose files cannot be served."""
-        folders = self._resolver.folders.by_id().items()
-        await warn_of_broken({one: folder for one, folder in folders if not self._registry.is_loaded(one)})
+        folders, is_loaded = self._resolver.folders.by_id().items(), self._registry.is_loaded
+        await self._loader.check.warn_of_broken({one: folder for one, folder in folders if not is_loaded(one)})
 
     async def watch_files(self) -> None:
         """Reloads each loaded model whose files have changed, until cancelled."""

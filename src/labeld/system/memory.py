@@ -5,6 +5,7 @@ import gc
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 LARGE_BLOCK = 1024 * 1024
@@ -23,9 +24,9 @@ def available() -> int:
     return min(int(sizes["MemAvailable"].split()[0]) * 1024, *_limits(CONTROL_GROUPS, Path("/proc/self/cgroup")))
 
 
-def used() -> int:
-    """Bytes of resident memory without the pages of mapped files, which the system can drop."""
-    resident, shared = Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3]
+def used(process: int | Literal["self"] = "self") -> int:
+    """Bytes of a process's resident memory without the pages of mapped files, which the system can drop."""
+    resident, shared = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1:3]
     return (int(resident) - int(shared)) * mmap.PAGESIZE
 
 

@@ -56,11 +56,9 @@ class SpecialTokens:
     def add_to(self, tokenizer: Tokenizer, own: OwnTokens = lambda additional: additional or ()) -> Sequence[Token]:
         """Adds all of them, and `own` where the files do not speak of extra tokens; returns the extra ones."""
         extra = own(self.additional) if self.extra is None else self.extra
-        wanted: list[Token] = [token for _, token in sorted(self.added.items())]
+        wanted: dict[Token, None] = dict.fromkeys(token for _, token in sorted(self.added.items()))
         known = {_text(token) for token in (*tokenizer.get_added_tokens_decoder().values(), *wanted)}
-        for token in (*self.named.values(), *extra):
-            if _text(token) not in known and token not in wanted:
-                wanted.append(token)
+        wanted |= dict.fromkeys(token for token in (*self.named.values(), *extra) if _text(token) not in known)
         names = {_text(token) for token in self.named.values()}
         tokenizer.add_tokens([_added(token, special=_text(token) in names) for token in wanted])
         return extra
@@ -172,7 +170,7 @@ def _from_map(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
         found[key] = _read_any({**value, "special": True} if _is_token(value) else value, MAP_FILE)
     before = stated.get("extra_special_tokens")
     if isinstance(before, list) and isinstance(found.get("extra_special_tokens"), list):
-        found["extra_special_tokens"] = before + [one for one in found["extra_special_tokens"] if one not in before]
+        found["extra_special_tokens"] = list(dict.fromkeys((*before, *found["extra_special_tokens"])))
     return found
 
 
