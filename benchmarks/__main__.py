@@ -43,6 +43,7 @@ class Name(Enum):
     FAULTS = "faults"
     CHURN = "churn"
     COLD = "cold"
+    RAY = "ray"
     PARITY = "parity"
 
 

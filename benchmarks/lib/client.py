@@ -22,10 +22,10 @@ def post(path: str, inputs: str | list[str], *, wait: bool = False) -> bytes:
 
 
 class Connection:
-    """One connection to 127.0.0.1; raises OSError when it cannot be made or ends."""
+    """One connection to a port of this machine; raises OSError when it cannot be made or ends."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((host, port), TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, request: bytes) -> tuple[int, bytes]:

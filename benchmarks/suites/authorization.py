@@ -34,7 +34,7 @@ async def _rounds(count: int, times: int) -> list[float]:
             for _ in range(times):
                 for secret in secrets:
                     token = authenticator.find(secret)
-                    authenticator.admit(token)
+                    await authenticator.admit(token)
                     authenticator.used(token)
             rounds.append((time.process_time() - began) / (times * TOKENS) * 1e6)
         await authenticator.close()

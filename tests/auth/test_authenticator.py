@@ -413,23 +413,23 @@ def test_requests_per_minute_are_counted(file: Location) -> None:
             other, _ = await authenticator.create("other", per_minute=1)
             free, _ = await authenticator.create("free")
             for _ in range(3):
-                authenticator.admit(limited)
-                authenticator.admit(free)
+                await authenticator.admit(limited)
+                await authenticator.admit(free)
                 ticks.now += 10
             with pytest.raises(RateLimitedError) as caught:
-                authenticator.admit(limited)
+                await authenticator.admit(limited)
             assert (caught.value.per_minute, caught.value.retry_after) == (3, 30.0)
-            authenticator.admit(other)
-            authenticator.admit(free)
+            await authenticator.admit(other)
+            await authenticator.admit(free)
             await authenticator.create("another")  # the access tokens are read anew, the count stays
             ticks.now += 29.9
             with pytest.raises(RateLimitedError):
-                authenticator.admit(limited)
+                await authenticator.admit(limited)
             ticks.now += 0.1
             for _ in range(3):
-                authenticator.admit(limited)
+                await authenticator.admit(limited)
             with pytest.raises(RateLimitedError):
-                authenticator.admit(limited)
+                await authenticator.admit(limited)
 
     run(story)
 
@@ -441,9 +441,9 @@ def test_workers_share_a_limit(file: Location) -> None:
         async with authenticator_of(file, workers=4) as authenticator:
             access_token, _ = await authenticator.create("limited", per_minute=9)
             for _ in range(3):
-                authenticator.admit(access_token)
+                await authenticator.admit(access_token)
             with pytest.raises(RateLimitedError, match="may send 9 requests per minute; try again in 60 seconds"):
-                authenticator.admit(access_token)
+                await authenticator.admit(access_token)
 
     run(story)
 

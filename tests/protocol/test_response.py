@@ -19,6 +19,7 @@ from labeld.repository import errors as repository_errors
 from labeld.server import errors as server_errors
 from labeld.tokenization import errors as tokenization_errors
 from labeld.types import ClassifyReply, LabelScore
+from labeld.web import errors as web_errors
 
 CONTRACT = Path(__file__).with_name("contract")
 REPLIES = json.loads(CONTRACT.joinpath("replies.json").read_text())
@@ -168,12 +169,13 @@ def test_recorded_errors(case: dict[str, Any]) -> None:
         (errors.MethodNotAllowedError("GET, HEAD"), 405, {"allow": "GET, HEAD"}),
         (errors.BodyTooLargeError(9), 413, {"connection": "close"}),
         (server_errors.MalformedRequestError("No HTTP."), 400, {}),
-        (server_errors.SlowRequestError("Too slow."), 408, {}),
+        (server_errors.SlowRequestError("Too slow."), 408, {"connection": "close"}),
         (server_errors.BodyFramingError("Too many chunks."), 413, {}),
         (server_errors.HeaderTooLargeError("Too many headers."), 431, {}),
         (errors.UnsupportedEncodingError("gzip"), 415, {}),
         (errors.OverloadedError("Full.", 2.1, "max_in_flight"), 429, {"retry-after": "3"}),
         (errors.DeadlineExceededError("Late.", 1, "queue_timeout"), 429, {"retry-after": "1"}),
+        (web_errors.TooSlowError(9), 504, {}),
         (errors.EngineFailedError(), 500, {}),
         (errors.NotFiniteError(3), 500, {}),
         (errors.ModelBrokenError("a", "no weights"), 500, {}),

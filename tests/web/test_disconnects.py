@@ -108,7 +108,7 @@ class PlainService:
 
     def usage(self) -> Usage:
         """Nothing that anybody looks at."""
-        return Usage(0, 0, {}, 0, 0, CacheUse(0, 0, 0, shared=False))
+        return Usage(0, 0, {}, 0, 0, CacheUse(0, 0, 0, shared=False), 0.0, 0.0)
 
     def hung(self) -> bool:
         """Never: the gate is part of the test."""

@@ -12,8 +12,9 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from labeld.config.settings import InputLimits
+from labeld.config.settings import ConnectionLimits, InputLimits
 from labeld.errors import OverloadedError
+from labeld.server.errors import BODY_GRACE, SlowRequestError
 from labeld.web.request_body import BodyReader
 from labeld.web.request_state import begin_request
 from tests.support.server_process import Server, serving, wait_until
@@ -111,6 +112,33 @@ class Peer:
     def read(self, reader: BodyReader) -> "asyncio.Task[bytes]":
         """Reads the body."""
         return asyncio.create_task(reader.read(Request(self.scope, self.pieces.get), 100))
+
+
+def test_behind_a_proxy_the_pace_of_a_body_is_bounded_here() -> None:
+    """One that stops, is late as a whole, or crawls is 408 in the words of a connection; addresses have no share."""
+    fast = ConnectionLimits(body_timeout=0.2, min_body_rate=0)
+
+    async def story() -> None:
+        reader = BodyReader(InputLimits(max_body_bytes=100, max_partial_bytes=400), fast)
+        stopped, late, whole = Peer(STRANGER), Peer(STRANGER), Peer(STRANGER)
+        tasks = [one.read(reader) for one in (stopped, late, whole)]
+        for one in (late, whole):
+            one.send(b"x" * 80)
+        await asyncio.sleep(0.1)
+        late.send(b"x")
+        whole.send(b"y", more=False)
+        assert b"x" * 80 + b"y" == await tasks[2]
+        for task in tasks[:2]:
+            with pytest.raises(SlowRequestError, match=r"within 0\.2 seconds \(setting body_timeout\)"):
+                await task
+        crawls = Peer(STRANGER)
+        crawls.scope["state"].began -= BODY_GRACE - 0.1
+        task = crawls.read(BodyReader(InputLimits(), ConnectionLimits()))
+        crawls.send(b"x" * 90)
+        with pytest.raises(SlowRequestError, match=r"1024 bytes per second \(setting min_body_rate\)"):
+            await task
+
+    asyncio.run(story())
 
 
 def test_an_address_has_a_share_of_it() -> None:

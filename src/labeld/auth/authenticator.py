@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from labeld.auth import sign_in_codes
 from labeld.auth.database_url import Location
 from labeld.auth.errors import TokenStoreUnavailableError, UnknownTokenError
-from labeld.auth.rate_limit import Limits
+from labeld.auth.rate_limit import Limits, SharedCounts
 from labeld.auth.records import AccessToken, NewToken, Role, Snapshot
 from labeld.auth.secret import open_secret
 from labeld.auth.token_format import LENGTH, well_formed
@@ -48,16 +48,17 @@ class Authenticator:
     access tokens stays smaller.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # the clocks are the tests'
         self,
         location: Location,
         secret: str | None,
         workers: int = 1,
         now: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
+        shared: SharedCounts | None = None,
     ) -> None:
-        """`secret` is the setting's value; `workers` processes share the limits of requests per minute."""
-        self._location, self._given_secret, self._limits = location, secret, Limits(workers, ticks)
+        """`secret` is the setting's value; `workers` processes share limits per minute, or who has these counts."""
+        self._location, self._given_secret, self._limits = location, secret, Limits(workers, ticks, shared)
         self._now, self._ticks = now, ticks
         self.empty = False
         """True once it is certain that no access token was ever made, revoked and expired ones included.
@@ -146,9 +147,9 @@ class Authenticator:
         """An HMAC of the message, equal in every process with this store's secret."""
         return hmac.digest(self._secret, message, "sha256")
 
-    def admit(self, access_token: AccessToken) -> None:
+    async def admit(self, access_token: AccessToken) -> None:
         """Counts a request; raises RateLimitedError when the token's limit per minute is reached."""
-        self._limits.admit(access_token)
+        await self._limits.admit(access_token)
 
     def used(self, access_token: AccessToken) -> None:
         """Records that the access token was used just now."""

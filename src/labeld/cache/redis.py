@@ -3,34 +3,24 @@
 One connection, one exchange at a time: what has gathered meanwhile, look-ups and answers to keep, goes in the next one.
 An exchange belongs to the store and not to a request, so a client that leaves cannot leave a reply behind in the
 connection for somebody else (as happened to redis-py's users in 2023); a connection on which anything went wrong is
-dropped. After that nothing is asked for a pause, which grows until Redis answers again.
+dropped (`redis_link`).
 """
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from labeld.cache.redis_link import LIMIT, RedisLink, end
 from labeld.cache.signing import sign, verify
-from labeld.errors import SettingsError
 from labeld.types import Answer
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 0.015
-"""Seconds that an exchange may take, and that a request waits at most."""
-CONNECT_LIMIT = 2.0
-"""Seconds to connect; no request waits for that, only the start of the server."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
-"""Seconds for which Redis is not asked after a failure, at first and at most; doubled by each failure in a row."""
 EXCHANGE_SIZE = 512
 """Look-ups, and answers to store, of one exchange, at most."""
 MOST_WAITING = 4 * 1024 * 1024
@@ -44,29 +34,21 @@ class RedisStore:
 
     def __init__(self, url: str, secret: str, ttl: float) -> None:
         """Raises SettingsError when the URL is not one of Redis."""
-        self._url, self._secret, self._milliseconds = url, secret.encode(), max(1, round(ttl * 1000))
-        self._client: Redis | None = None  # None in a pause
-        self._connecting: asyncio.Task[None] | None = None
+        self._link = RedisLink(url, "The shared answer cache")
+        self._secret, self._milliseconds = secret.encode(), max(1, round(ttl * 1000))
         self._exchanging: asyncio.Task[None] | None = None
-        self._pause, self._ask_again_at = 0.0, 0.0
         self._refuses = False
         self._lookups: dict[bytes, asyncio.Future[Answer | None]] = {}
         self._keeps: dict[bytes, bytes] = {}
         self._waiting_bytes = 0
-        try:
-            self._new_client()
-        except ValueError:
-            raise SettingsError(
-                "The setting cache is not the address of a Redis: give redis://host:port/db, rediss:// or unix://."
-            ) from None
 
     async def open(self) -> None:
         """Connects; logs a warning when Redis cannot be reached."""
-        await self._connect()
+        await self._link.open()
 
     async def get(self, keys: Iterable[bytes]) -> dict[bytes, Answer]:
         """The answers that Redis has and whose signature is right; waits for `LIMIT` at most."""
-        if not self._reachable():
+        if not self._link.reachable():
             return {}
         loop = asyncio.get_running_loop()
         asked = {key: self._lookups.setdefault(key, loop.create_future()) for key in keys}
@@ -76,7 +58,7 @@ class RedisStore:
 
     def put(self, answers: Mapping[bytes, Answer]) -> None:
         """Stores answers soon; drops them when Redis is in a pause or too many wait."""
-        if not self._reachable():
+        if not self._link.reachable():
             return
         for key, answer in answers.items():
             value = sign(key, answer, self._secret)
@@ -87,45 +69,14 @@ class RedisStore:
 
     async def close(self) -> None:
         """Ends the connection and what runs in the background."""
-        tasks = [task for task in (self._connecting, self._exchanging) if task]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        if self._client:
-            await _end(self._client)
-            self._client = None
-
-    def _reachable(self) -> bool:
-        """True when Redis may be asked; after the pause that follows a failure, this starts a new connection."""
-        if self._client is None and self._connecting is None and time.monotonic() >= self._ask_again_at:
-            self._connecting = asyncio.create_task(self._connect())
-        return self._client is not None
+        if self._exchanging:
+            self._exchanging.cancel()
+            await asyncio.wait([self._exchanging])
+        await self._link.close()
 
     def _exchange_soon(self) -> None:
-        if self._exchanging is None and self._client is not None:
-            self._exchanging = asyncio.create_task(self._exchange(self._client))
-
-    def _new_client(self) -> Redis:
-        return Redis.from_url(
-            self._url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=CONNECT_LIMIT, max_connections=1
-        )
-
-    async def _connect(self) -> None:
-        client = self._new_client()
-        try:
-            async with asyncio.timeout(CONNECT_LIMIT):
-                await client.ping()
-            async with asyncio.timeout(LIMIT):  # NOTE: so that no request is the first to find it slow
-                await client.ping()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
-            self._failed(error)
-        else:
-            self._client = client
-        finally:
-            self._connecting = None
-            if self._client is not client:
-                await _end(client)
+        if self._exchanging is None and self._link.client is not None:
+            self._exchanging = asyncio.create_task(self._exchange(self._link.client))
 
     async def _exchange(self, client: Redis) -> None:
         """Exchanges everything that waits, newcomers included, until nothing is left or Redis has failed."""
@@ -138,16 +89,15 @@ class RedisStore:
                     values = await self._exchanged(client, list(lookups), keeps)
                 for (key, future), value in zip(lookups.items(), values, strict=True):
                     future.set_result(verify(key, value, self._secret) if isinstance(value, bytes) else None)
-                self._answered()
+                self._link.answered()
         except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
-            self._client = None
-            self._failed(error)
+            self._link.failed(error)
         finally:
             self._exchanging = None
-            if self._client is None:
+            if self._link.client is None:
                 self._give_up(lookups)
-        if self._client is None:
-            await _end(client)
+        if self._link.client is None:
+            await end(client)
 
     async def _exchanged(self, client: Redis, lookups: list[bytes], keeps: dict[bytes, bytes]) -> list[Any]:
         """The value of each look-up; raises RedisError, OSError or TimeoutError, or what a broken reply leads to."""
@@ -179,17 +129,6 @@ class RedisStore:
         self._keeps.clear()
         self._waiting_bytes = 0
 
-    def _failed(self, error: Exception) -> None:
-        if not self._pause:  # NOTE: its own words may have its address with the password in it
-            logger.warning("The shared answer cache fails (%s); requests are answered without it", type(error).__name__)
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause or FIRST_PAUSE)
-        self._ask_again_at = time.monotonic() + self._pause
-
-    def _answered(self) -> None:
-        if self._pause:
-            logger.warning("The shared answer cache answers again")
-        self._pause = 0.0
-
 
 def _name(key: bytes) -> str:
     return f"labeld:{key.hex()}"
@@ -198,9 +137,3 @@ def _name(key: bytes) -> str:
 def _take(waiting: dict[bytes, V]) -> dict[bytes, V]:
     """Removes and returns the oldest waiting entries, at most EXCHANGE_SIZE."""
     return {key: waiting.pop(key) for key in list(islice(waiting, EXCHANGE_SIZE))}
-
-
-async def _end(client: Redis) -> None:
-    with suppress(Exception):
-        async with asyncio.timeout(1.0):
-            await client.aclose()

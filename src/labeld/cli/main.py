@@ -14,14 +14,11 @@ from typing import Annotated, Any
 
 import typer
 
-from labeld.auth.database_url import locate
-from labeld.auth.errors import TokenStoreUnavailableError
-from labeld.auth.secret import open_secret
+from labeld.auth.any_made import any_made
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
 from labeld.config import settings
-from labeld.config.access import Access
 from labeld.config.hub import Hub
 from labeld.config.load import load, unknown_variables
 from labeld.errors import LabeldError, SettingsError
@@ -47,23 +44,6 @@ def run() -> None:
         cli()
     except LabeldError as error:
         sys.exit(f"labeld: {error.sentence(Interface.COMMAND_LINE)}")
-
-
-def _any_token(access: Access) -> bool:
-    """True when an access token was ever made, or when the database is unavailable: then the server lets nobody in."""
-    location = locate(access.tokens_db)
-    if not location.made():
-        return False
-    from labeld.auth.store import TokenStore  # noqa: PLC0415  # loads SQLAlchemy
-
-    store = TokenStore(location, open_secret(location, access.tokens_secret))
-    try:
-        snapshot = store.snapshot()
-    except TokenStoreUnavailableError:
-        return True
-    finally:
-        store.close()
-    return snapshot is None or snapshot.any_made
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the option's value
@@ -92,7 +72,11 @@ def serve(
     loaded by its first request. Each setting is a flag or an environment variable; the flag wins.
     """
     chosen = load({**flags, "models": models or None})
-    if not (chosen.listen.is_loopback or chosen.listen.allow_anonymous or _any_token(chosen.access)):
+    if not (
+        chosen.listen.is_loopback
+        or chosen.listen.allow_anonymous
+        or any_made(chosen.access.tokens_db, chosen.access.tokens_secret)
+    ):
         raise SettingsError(
             f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
             "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."

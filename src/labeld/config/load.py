@@ -6,7 +6,7 @@ variable, then the default. Settings that huggingface_hub has too are read from 
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -66,6 +66,26 @@ def load(
             _require_home(one.name, values.get(one.name, one.default))
         groups[name] = group(**values)
     return Settings(**groups)
+
+
+def given_by_environment(left_out: Container[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What the environment says of settings, but for the secrets and those left out: for processes elsewhere."""
+    environ = os.environ if environ is None else environ
+    named = (one for _, one, _ in every_setting() if one.name not in left_out and not one.metadata["secret"])
+    return {one.name: environ[variable(one.name)] for one in named if variable(one.name) in environ}
+
+
+def secret_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The part of the environment that has secrets: all that counts in a process whose settings were given to it."""
+    environ = os.environ if environ is None else environ
+    names = (variable(one.name) for _, one, _ in every_setting() if one.metadata["secret"])
+    return {name: environ[name] for name in names if name in environ}
+
+
+def proxy_timeout(environ: Mapping[str, str] | None = None) -> float | None:
+    """Seconds for which the HAProxy of Ray Serve waits for an answer; None where it waits without end."""
+    environ = os.environ if environ is None else environ
+    return float(environ.get("RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S") or 0) or None
 
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:

@@ -8,7 +8,7 @@ turns, and whatever changes the memory (loading, closing) happens inside a turn.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Generic
@@ -58,6 +58,21 @@ class Registry(Generic[M]):
             yield entry.model
         finally:
             self._release(entry)
+
+    async def preload(self, models: Sequence[ResolvedModel], *, some: bool) -> list[str]:
+        """Loads these models, one after another; the ids of those that could be, which with `some` need not be all.
+
+        Raises what a load raised: of the first that failed, or, with `some`, of the last where all have.
+        """
+        loaded: list[str] = []
+        for model in models:
+            try:
+                async with self.lease(model):
+                    loaded.append(model.model_id)
+            except LabeldError:
+                if not some or (model is models[-1] and not loaded):
+                    raise
+        return loaded
 
     def pin(self, model_id: str) -> None:
         """Exempts this model from eviction, also if it is loaded later."""

@@ -62,6 +62,7 @@ class Dispatcher:
         self._changed = threading.Condition()
         self._queues: list[ModelQueue] = []
         self._closed = False
+        self._computed = 0.0
         self._streams = [Stream() for _ in range(streams)]
         self._threads = [
             threading.Thread(target=self._feed, args=(stream,), name=f"stream-{number}-{index}", daemon=True)
@@ -111,6 +112,12 @@ class Dispatcher:
         """True when a batch has been running for longer than `batch_timeout`."""
         now, batches = time.monotonic(), [batch for stream in self._streams for batch in stream.in_flight]
         return any(now - batch.began > self._compute.batch_timeout for batch in batches)
+
+    def load(self) -> tuple[float, float]:
+        """Seconds of work in the queue that is fullest, and seconds for which the streams have computed, on average."""
+        with self._changed:
+            queued = max((queue.waiting_tokens / queue.rate for queue in self._queues), default=0.0)
+            return queued, self._computed / len(self._streams)
 
     def close(self, error: LabeldError | None = None) -> None:
         """Refuses new texts. With an error, every caller gets it now, also those whose batch is in flight."""
@@ -183,6 +190,7 @@ class Dispatcher:
             now = time.monotonic()
             seconds = now - max(batch.began, stream.ended)  # NOTE: concurrent batches share the stream's time
             stream.ended = now
+            self._computed += seconds
             stream.in_flight.remove(batch)
             if not stream.in_flight:
                 stream.queue = None  # which holds the engine

@@ -8,6 +8,7 @@ from typing import Any
 from labeld.config.settings import ConnectionLimits
 from labeld.error_reply import encode_error, request_id
 from labeld.errors import HeaderField, LabeldError, OverloadedError
+from labeld.server.errors import CLOSE
 from labeld.server.uvicorn_internals import STATUS_LINE
 from labeld.system.loopback import is_loopback
 
@@ -34,7 +35,7 @@ def no_request() -> Scope:
 def refusal_bytes(reply: Reply, default_headers: list[HeaderField]) -> bytes:
     """A refusal as it is written; it is the last reply of its connection."""
     status, headers, body = reply
-    fields = (*default_headers, *headers, (b"connection", b"close"))
+    fields = (*default_headers, *(one for one in headers if one != CLOSE), CLOSE)
     return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % field for field in fields) + b"\r\n" + body
 
 

@@ -4,7 +4,12 @@ Too many connections, or too many requests on one, are an OverloadedError. The b
 labeld/errors.py.
 """
 
-from labeld.errors import LabeldError
+from labeld.errors import HeaderField, LabeldError
+
+BODY_GRACE = 2.0
+"""Seconds before the rate of a body is looked at."""
+CLOSE: HeaderField = (b"connection", b"close")
+"""The reply is the last one of its connection."""
 
 
 class MalformedRequestError(LabeldError):
@@ -26,6 +31,20 @@ class SlowRequestError(LabeldError):
     """The head or the body of a request did not arrive within its time."""
 
     status = 408
+
+    def headers(self) -> list[HeaderField]:
+        """The rest of it is not waited for."""
+        return [CLOSE]
+
+
+def too_late(seconds: float) -> SlowRequestError:
+    """Of a body that did not arrive within its time."""
+    return SlowRequestError(f"The body did not arrive within {seconds:g} seconds (setting body_timeout).")
+
+
+def too_slow(rate: int) -> SlowRequestError:
+    """Of a body that arrives slower than it must."""
+    return SlowRequestError(f"The body arrives with less than {rate} bytes per second (setting min_body_rate).")
 
 
 class BodyFramingError(LabeldError):

@@ -23,17 +23,18 @@ from labeld.server.connection_state import (
     NEXT,
 )
 from labeld.server.errors import (
+    BODY_GRACE,
     BodyFramingError,
     HeaderTooLargeError,
     MalformedRequestError,
     ProtocolVersionError,
     SlowRequestError,
+    too_late,
+    too_slow,
 )
 from labeld.server.http_connection import BoundedConnection
 from labeld.server.uvicorn_internals import HIGH_WATER_LIMIT
 
-BODY_GRACE = 2.0
-"""Seconds before the rate of a body is looked at."""
 READ_BYTES = 256 * 1024
 """Bytes of one read, at most, of which some may belong to the request before."""
 MAX_PIPELINED = 64
@@ -252,12 +253,9 @@ class LimitedProtocol(BoundedConnection):
         elapsed = now - self._since
         rate = limits.min_body_rate
         if elapsed >= limits.body_timeout:
-            limit = limits.body_timeout
-            late = f"The body did not arrive within {limit:g} seconds (setting body_timeout)."
-            self._refuse_request(SlowRequestError(late))
+            self._refuse_request(too_late(limits.body_timeout))
         elif elapsed >= BODY_GRACE and self._body_bytes < rate * elapsed:
-            slow = f"The body arrives with less than {rate} bytes per second (setting min_body_rate)."
-            self._refuse_request(SlowRequestError(slow))
+            self._refuse_request(too_slow(rate))
         else:
             next_look = max(BODY_GRACE, self._body_bytes / rate if rate else limits.body_timeout, elapsed + 0.25)
             self._timer = self.loop.call_later(min(next_look, limits.body_timeout) - elapsed, self._check_body)

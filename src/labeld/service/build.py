@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
+from labeld.auth.rate_limit import SharedCounts
 from labeld.autotune.texts import read_evaluation_texts
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
@@ -88,15 +89,22 @@ def warn_of_unknown(resolver: Resolver, precisions: AskedPrecisions) -> None:
             logger.warning("precision names %s, which is not here yet: it counts once it is downloaded", name)
 
 
+def require_redis() -> None:
+    """Raises SettingsError where the package redis is not installed."""
+    try:
+        import redis.asyncio  # noqa: F401, PLC0415  # an extra
+    except ModuleNotFoundError:
+        raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
+
+
 async def open_cache(answers: Answers) -> AnswerCache:
     """The answer cache; connected to Redis if the settings name one. Raises SettingsError when it cannot be used."""
     memory = MemoryStore(answers.cache_bytes, answers.cache_ttl)
     if answers.cache is None:
         return AnswerCache(memory, per_token=answers.cache_scope == "token")
-    try:
-        from labeld.cache.redis import RedisStore  # noqa: PLC0415  # redis is an extra
-    except ModuleNotFoundError:
-        raise SettingsError("The setting cache needs the package redis: pip install 'labeld[redis]'.") from None
+    require_redis()
+    from labeld.cache.redis import RedisStore  # noqa: PLC0415  # redis is an extra
+
     shared = RedisStore(answers.cache, answers.cache_secret or "", answers.cache_ttl)
     await shared.open()
     return AnswerCache(memory, shared, per_token=answers.cache_scope == "token")
@@ -109,12 +117,27 @@ async def open_authenticator(settings: Settings) -> AsyncIterator[Authenticator]
     location = locate(access.tokens_db)
     for name in location.open_to_others():
         logger.warning("other users may read or write %s, a file of the access tokens: chmod 600 it", name)
-    authenticator = Authenticator(location, access.tokens_secret, settings.listen.workers)
+    counts = await _open_counts(settings.answers)
+    authenticator = Authenticator(location, access.tokens_secret, settings.listen.workers, shared=counts)
     try:
         await authenticator.open()
         yield authenticator
     finally:
         await authenticator.close()
+        if counts:
+            await counts.close()
+
+
+async def _open_counts(answers: Answers) -> SharedCounts | None:
+    """Where the servers of one cache count requests per minute together: its Redis."""
+    if answers.cache is None:
+        return None
+    require_redis()
+    from labeld.cache.redis_counts import RedisCounts  # noqa: PLC0415  # redis is an extra
+
+    counts = RedisCounts(answers.cache)
+    await counts.open()
+    return counts
 
 
 ENVIRONMENT = {

@@ -68,18 +68,16 @@ class Service:
         self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
 
-    async def preload(self) -> list[str]:
-        """Ids of the models named in the settings, now loaded and never to be evicted; raises what loading raises."""
+    async def preload(self, *, some: bool = False) -> list[str]:
+        """Ids of the models named in the settings, now loaded and never to be evicted; raises as `Registry.preload`."""
         models = [self._resolver.find(name) for name in self._preloaded]
         for model in (*models, *map(self._resolver.find, self._residency.pin)):
             self._registry.pin(model.model_id)
             if model.location is not None:
                 self._loader.forgive(model.location.folder)
-        for model in models:
-            async with self._registry.lease(model):
-                pass
+        loaded = await self._registry.preload(models, some=some)
         self.default_model = models[0].model_id
-        return [model.model_id for model in models]
+        return loaded
 
     async def check_others(self) -> None:
         """Logs a warning for each model of the operator's that is not loaded and whose files cannot be served."""
@@ -203,9 +201,8 @@ class Service:
 
     def usage(self) -> Usage:
         """The current load of this process."""
-        registry = self._registry
-        in_flight, cache = self.admission.count, self._cache.use()
-        return Usage(in_flight, registry.waiting, registry.loads(), registry.used(), registry.budget, cache)
+        pool, cache, load = self._registry, self._cache.use(), self._dispatcher.load()
+        return Usage(self.admission.count, pool.waiting, pool.loads(), pool.used(), pool.budget, cache, *load)
 
     def loaded_models(self) -> list[PoolEntry[LoadedModel]]:
         """The loaded models, the least recently used first."""

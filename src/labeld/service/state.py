@@ -33,6 +33,10 @@ class Usage:
     """Bytes that the process uses."""
     memory_budget: int
     cache: CacheUse
+    queued_seconds: float
+    """Seconds of work, at the measured speed, in the queue that is fullest."""
+    busy_seconds: float
+    """Seconds for which the streams have computed so far, on average."""
 
 
 def failed(error: Exception) -> ModelState:

@@ -63,7 +63,7 @@ class App:
         self._settings, self._hosting, self._metrics = settings, hosting, hosting.metrics
         self._origins = Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
-        self._bodies = BodyReader(settings.inputs)
+        self._bodies = BodyReader(settings.inputs, settings.connections if hosting.is_behind_proxy else None)
         self._site: Site  # set when the lifespan starts, before the first request
         self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
@@ -219,7 +219,10 @@ class App:
             asked = state.asked = parse_request(body, state.headers, query, limits)
             model = model or self._permitted_model(scope)
             lookup = service.look_up(model, asked, state.cache_scope)
-            reply = service.get_cached(lookup) or await cancel_on_disconnect(service.classify(model, lookup), request)
+            reply = service.get_cached(lookup)
+            if reply is None:
+                answer = service.classify(model, lookup)
+                reply = await cancel_on_disconnect(answer, request, self._hosting.answer_within)
         state.reply, body = reply, encode_reply(reply)
         return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 

@@ -42,6 +42,13 @@ class AppHosting:
     on_ready: OnReady = lambda *_: None
     workers_folder: Path | None = None
     """A folder that the workers of this server share, where there are several."""
+    is_behind_proxy: bool = False
+    """Whether another server has the connections: then how slowly a body may arrive is bounded here, and the address of
+    a request is a proxy's, which is nobody's share of anything."""
+    answer_within: float | None = None
+    """Seconds in which whoever is in front wants an answer: a request that takes longer gets one that says so."""
+    starts_without: bool = False
+    """Whether a server starts that could load only some of the models it was to start with."""
 
 
 @asynccontextmanager
@@ -64,7 +71,7 @@ async def open_site(
         workers = Workers(hosting.workers_folder, hosting.metrics, status, history)
         hosting.metrics.watch(status)
         await stack.enter_async_context(workers.answering())
-        preloaded = await service.preload()
+        preloaded = await service.preload(some=hosting.starts_without)
         if access.is_open and not settings.listen.is_loopback:
             logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
         works = (watch(service), service.check_others(), service.watch_files(), history.keep())

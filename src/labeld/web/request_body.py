@@ -1,6 +1,7 @@
 """The body of a request, and the disconnection of its client."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -8,10 +9,12 @@ from contextlib import suppress
 from starlette.requests import Request
 from starlette.types import Receive
 
-from labeld.config.settings import InputLimits
+from labeld.config.settings import ConnectionLimits, InputLimits
 from labeld.errors import BodyTooLargeError, OverloadedError, UnavailableError
+from labeld.server.errors import BODY_GRACE, too_late, too_slow
 from labeld.system.loopback import is_loopback
 from labeld.types import ClassifyReply
+from labeld.web.errors import TooSlowError
 from labeld.web.request_state import client_address, state_of
 
 SHARES = 4
@@ -24,9 +27,13 @@ class BodyReader:
     A body that arrives whole in one read is never refused for others, so bytes that crawl keep nobody else away.
     """
 
-    def __init__(self, limits: InputLimits) -> None:
-        self._limit = limits.max_partial_bytes
-        self._share = max(self._limit // SHARES, limits.max_body_bytes)
+    def __init__(self, limits: InputLimits, pace: ConnectionLimits | None = None) -> None:
+        """`pace` says how slowly a body may arrive, where the server in front does not see to that.
+
+        Then the addresses are those of a proxy, and have no share.
+        """
+        self._limit, self._pace = limits.max_partial_bytes, pace
+        self._share = self._limit if pace else max(self._limit // SHARES, limits.max_body_bytes)
         self._total = 0
         self._by_address: Counter[str] = Counter()
 
@@ -34,11 +41,11 @@ class BodyReader:
         """The request's body, of at most so many bytes.
 
         Raises BodyTooLargeError before it has read more, or OverloadedError when bodies that have arrived in part take
-        more than all of them, or those of one address, may (setting max_partial_bytes).
+        more than all of them, or those of one address, may (setting max_partial_bytes), or SlowRequestError.
         """
         if int(state_of(request.scope).headers.get("content-length", "0")) > max_bytes:
             raise BodyTooLargeError(max_bytes)
-        first, more = await _part(request, max_bytes, max_bytes)
+        first, more = await self._part(request, max_bytes, 0, max_bytes)
         if not more:  # NOTE: nearly always, so nothing is counted for it
             return first
         address, parts, size = client_address(request.scope), [first], len(first)
@@ -47,12 +54,26 @@ class BodyReader:
             while more:
                 held += len(parts[-1])
                 self._hold(address, len(parts[-1]))
-                part, more = await _part(request, max_bytes - size, max_bytes)
+                part, more = await self._part(request, max_bytes - size, size, max_bytes)
                 parts.append(part)
                 size += len(part)
             return b"".join(parts)
         finally:
             self._count(address, -held)
+
+    async def _part(self, request: Request, room: int, size: int, max_bytes: int) -> tuple[bytes, bool]:
+        """The next part of a body of which so many bytes have arrived; raises SlowRequestError, or as `_next_part`."""
+        if self._pace is None:
+            return await _next_part(request, room, max_bytes)
+        rate, limit = self._pace.min_body_rate, self._pace.body_timeout
+        allowed = max(BODY_GRACE, size / rate) if rate else limit
+        try:
+            async with asyncio.timeout(min(allowed, limit) - (time.perf_counter() - state_of(request.scope).began)):
+                return await _next_part(request, room, max_bytes)
+        except TimeoutError:
+            if allowed < limit:
+                raise too_slow(rate) from None
+            raise too_late(limit) from None
 
     def _hold(self, address: str, count: int) -> None:
         """Counts bytes that have arrived; raises OverloadedError when they are too many."""
@@ -77,7 +98,7 @@ class BodyReader:
             del self._by_address[address]
 
 
-async def _part(request: Request, room: int, max_bytes: int) -> tuple[bytes, bool]:
+async def _next_part(request: Request, room: int, max_bytes: int) -> tuple[bytes, bool]:
     """The next part of a body, and whether there are more; raises BodyTooLargeError, or UnavailableError."""
     message = await request.receive()
     if message["type"] == "http.disconnect":
@@ -88,8 +109,21 @@ async def _part(request: Request, room: int, max_bytes: int) -> tuple[bytes, boo
     return body, message["more_body"]
 
 
-async def cancel_on_disconnect(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
-    """The answer; cancelled when the client disconnects, so that its queued texts cost no engine time."""
+async def cancel_on_disconnect(
+    answer: Awaitable[ClassifyReply], request: Request, within: float | None = None
+) -> ClassifyReply:
+    """The answer; cancelled when the client disconnects, so that its queued texts cost no engine time.
+
+    Raises TooSlowError when it takes longer than `within` seconds.
+    """
+    try:
+        async with asyncio.timeout(within):
+            return await _until_disconnected(answer, request)
+    except TimeoutError:
+        raise TooSlowError(within or 0.0) from None
+
+
+async def _until_disconnected(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
     work = asyncio.ensure_future(answer)
     gone = asyncio.create_task(_disconnected(request.receive))
     gone.add_done_callback(lambda _: work.cancel())

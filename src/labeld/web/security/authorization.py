@@ -73,7 +73,7 @@ class Access:
             raise ForbiddenTokenError(
                 f"This access token has the role {access_token.role}, but here the role admin is needed."
             )
-        self.authenticator.admit(access_token)
+        await self.authenticator.admit(access_token)
         self.authenticator.used(access_token)
         return access_token
 
