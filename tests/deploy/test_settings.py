@@ -1,6 +1,7 @@
 """The files of deploy/ and the guide name settings, metrics and times that labeld really has."""
 
 import re
+import shlex
 from typing import Any
 
 import pytest
@@ -121,6 +122,15 @@ def test_every_node_of_ray_has_the_same_variables() -> None:
 
     assert taken[0][0] == {"configMapRef": {"name": config["metadata"]["name"]}}
     assert taken.count(taken[0]) == len(taken) == 2
+
+
+def test_ray_has_the_same_variables_with_and_without_kubernetes() -> None:
+    """Those of the ConfigMap are those of cluster.env, which also says the ports of HAProxy's own."""
+    config, _ = documents(DEPLOY / "ray/rayservice.yaml")
+    lines = shlex.split((DEPLOY / "ray/cluster.env").read_text(), comments=True)
+    own = dict(line.split("=", 1) for line in lines)
+
+    assert config["data"] == {name: value for name, value in own.items() if not name.endswith("_PORT")}
 
 
 def test_each_way_waits_for_the_drain() -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from labeld.ray_serve.application import ArgumentError, app, options
 from labeld.ray_serve.arguments import parse
 from labeld.ray_serve.replica import shares
+from tests.support.paths import ROOT
 from tests.support.postgres_process import Postgres
 
 OPEN = {"allow_anonymous": "true"}
@@ -106,6 +108,15 @@ def test_settings_come_from_the_arguments_then_from_the_environment(monkeypatch:
     )
     assert not settings.listen.is_loopback
     assert (None, "0f" * 32) == (settings.listen.uds, settings.access.tokens_secret)
+
+
+def test_the_serve_config_is_one_that_starts() -> None:
+    """The arguments of deploy/ray/serve.yaml are right, and it names the deployment by its name."""
+    [application] = yaml.safe_load((ROOT / "deploy/ray/serve.yaml").read_text())["applications"]
+
+    built = app(application["args"])
+
+    assert [built._bound_deployment.name] == [one["name"] for one in application["deployments"]]
 
 
 def test_a_replica_takes_its_share_of_the_node() -> None:
