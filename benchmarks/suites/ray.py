@@ -133,9 +133,7 @@ def _deploy(running: Cluster, **arguments: object) -> None:
     done = running.deploy({**ARGUMENTS, **arguments})
     if done.returncode:
         sys.exit(f"labeld could not be deployed: {done.stderr}")
-    running.wait_ready(2)
-    if not wait_until(lambda: all(_servers(one) >= 2 for one in running.nodes), WITHIN):
-        sys.exit("The proxies did not find both replicas.")
+    _until(lambda: _servers(running.nodes[0]) >= 2)
 
 
 def _servers(node: Node) -> int:
@@ -171,8 +169,7 @@ def _kill_node(running: Cluster) -> Outcome:
     with _clients(head) as seen:
         back = _until_back(running, other.kill)
     other.start()
-    other.wait_started()
-    _until(lambda: _servers(other) >= 2)
+    other.wait_started()  # NOTE: it has no proxy before it has a replica
     while not other.replicas():  # so that the next node to fail has one
         _until_back(running, lambda: kill(head.replicas()[:1]))
     return Outcome(seen, back)
@@ -214,6 +211,7 @@ def _kill_head() -> Seen:
         with cluster(cpus=2, RAY_REDIS_ADDRESS=address) as running:
             _deploy(running)
             head, other = running.nodes
+            _until(lambda: _servers(other) >= 2)
             with _clients(other) as seen:
                 head.kill()
                 time.sleep(HEAD_AWAY)

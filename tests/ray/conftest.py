@@ -105,7 +105,8 @@ def deployed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> It
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         (broken / name).write_bytes((bundled / name).read_bytes())
     (broken / "model.safetensors").write_bytes(b"no weights")
-    with redis_server(folder) as redis, cluster(cpus=2, LABELD_TOKENS_SECRET=SECRET) as running:
+    quick = {"RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1"}
+    with redis_server(folder) as redis, cluster(cpus=2, LABELD_TOKENS_SECRET=SECRET, **quick) as running:
         found = Deployed(running, postgres.database(), redis, folder, {})
         found.headers = found.token("tests")
         done = running.deploy(found.arguments)

@@ -1,5 +1,7 @@
 """What fails while clients ask, and what they notice of it: nothing."""
 
+from typing import Any
+
 import pytest
 import redis
 
@@ -75,11 +77,16 @@ def test_a_node_that_dies_is_noticed_by_nobody_and_replaced(deployed: Deployed, 
 def test_a_node_without_the_models_is_named_and_the_deployment_does_not_try_for_ever(deployed: Deployed) -> None:
     """The status has one sentence, with the node and the folder."""
     folder = str(deployed.folder / "gone")
+    status: list[dict[str, Any]] = []
     done = deployed.cluster.deploy({**deployed.arguments, "models_dir": folder})
     assert done.returncode == 0, done.stderr
 
-    assert wait_until(lambda: "DEPLOY_FAILED" == deployed.cluster.status()["status"], 120)
+    def failed() -> bool:
+        status.append(deployed.cluster.status())
+        return "DEPLOY_FAILED" == status[-1]["status"]
 
-    said = deployed.cluster.status()["deployment"]
+    assert wait_until(failed, 120)
+
+    said = status[-1]["deployment"]
     address = deployed.cluster.nodes[0].address
     assert f"The replica on the node {address} cannot start: models_dir is '{folder}', which cannot be read" in said
