@@ -1,7 +1,7 @@
 """labeld on Ray Serve: two nodes beside the plain server, and what clients notice of a failure.
 
-Replica, node, cable and head fail under clients that check every answer. Needs the extra `ray` and redis-server; the
-cable needs root, for networks of its own.
+Replica, node, cable and head fail under clients that check every answer. Needs the extra `ray` and redis-server; head
+and cable need root, for namespaces.
 """
 
 import json
@@ -38,6 +38,8 @@ WITHIN = 240.0
 """Seconds for a cluster to be whole again, before the run is given up."""
 CABLE_OUT, HEAD_AWAY = 30.0, 10.0
 """Seconds without a cable, and without a head."""
+OUT_OF_SIGHT = ("unshare", "--pid", "--fork", "--mount-proc")
+"""NOTE: a head does not start where it sees processes of a node that has its address already."""
 SCRIPT = """
 wrk.method, wrk.body = "POST", '%s'
 wrk.headers["Content-Type"], wrk.headers["X-Use-Cache"] = "application/json", "%s"
@@ -70,8 +72,10 @@ def measure(plan: Plan) -> list[Figure]:
         nodes = [_kill_node(running) for _ in plan.progress.track(range(runs), description="ray: nodes")]
         figures += [*_failure("a replica killed", replicas), *_failure("a node killed", nodes)]
         figures += _nothing_failed("a rolling redeploy", _redeploy(running))
+    if not possible():
+        return figures
     figures += _nothing_failed(f"the head killed, and back after {HEAD_AWAY:g} s", _kill_head())
-    return [*figures, *(_pull_cable() if possible() else [])]
+    return [*figures, *_pull_cable()]
 
 
 def _speed(plan: Plan, running: Cluster) -> list[Figure]:
@@ -215,6 +219,7 @@ def _kill_head() -> Seen:
             with _clients(other) as seen:
                 head.kill()
                 time.sleep(HEAD_AWAY)
+                head.inside = OUT_OF_SIGHT
                 head.start()
                 head.wait_started()
                 _until(lambda: _servers(head) >= 2)
