@@ -17,6 +17,7 @@ from labeld.lifecycle import folder_check, folder_reader
 from labeld.lifecycle.errors import DeadlyFolderError
 from labeld.lifecycle.folder_check import FolderCheck, is_plain
 from labeld.lifecycle.folder_reader import FolderReader
+from labeld.repository.folders import LISTING_AGE
 from labeld.server.worker_process import HUNG_AFTER
 from tests.support.server_process import serving
 
@@ -176,12 +177,13 @@ def test_a_folder_that_ends_the_reader_is_named(
 
 @pytest.mark.server
 def test_a_server_refuses_what_would_end_its_worker(models_dir: Path, tmp_path: Path) -> None:
-    """A folder named by a request whose small tokenizer takes 20 s to parse: the worker lives, and answers others."""
+    """A request names a folder whose small tokenizer takes many seconds: the worker lives, and answers others."""
     models = tmp_path / "models"
     copy(models_dir, models / "org/good", "org/distilbert")
     with serving(tmp_path, "org/good", "--models-dir", str(models), "--cache-bytes", "0") as server:
         before = server.get("/status").json()["pid"]
         give_patterns(copy(models_dir, models / "org/deadly"), 20_000)
+        time.sleep(1.5 * LISTING_AGE)
         with ThreadPoolExecutor(1) as pool:
             waits = {"x-wait-for-model": "true"}
             deadly = pool.submit(server.post, "/models/org/deadly", json={"inputs": "a"}, headers=waits)

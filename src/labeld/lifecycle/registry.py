@@ -250,10 +250,10 @@ class Registry(Generic[M]):
         else:
             del self._entries[entry.model_id]
         entry.stop_timer()
-        self.counts.evictions += 1
         closing = self._loader.close(entry.model)
         del entry.model  # the loader holds the last reference now
         await closing
+        self.counts.evictions += 1
         self._learn()
 
     def _grant(self, entry: PoolEntry[M]) -> None:

@@ -140,13 +140,6 @@ async def _open_counts(answers: Answers) -> SharedCounts | None:
     return counts
 
 
-ENVIRONMENT = {
-    "TOKENIZERS_PARALLELISM": "false",  # its own threads would take cores from the engine
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",  # of 1,024 kernels, which outlive their models (decision 24)
-}
-"""What libraries read from the environment when they are first used."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hosting:
     """The differences between a service in labeld's own process and one in another program."""
@@ -169,7 +162,7 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
     """
     observer = hosting.observer
     if hosting.owns_process:
-        os.environ |= ENVIRONMENT
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its own threads would take cores from the engine
         memory.map_large_blocks()
     streams, threads = streams_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, streams, observer, max(1, threads // streams))
