@@ -5,7 +5,8 @@ from tests.support.paths import PACKAGE, ROOT
 
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
-    "cli",
+    "cli ray",
+    "tables",
     "web classifier",
     "service",
     "lifecycle",
