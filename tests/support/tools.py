@@ -3,6 +3,7 @@
 import os
 import shutil
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import pytest
@@ -11,10 +12,10 @@ REQUIRED = "TESTS_REQUIRE_TOOLS"
 """Environment variable; 1, as .ci/run sets it, makes a failure of each test whose tool is missing."""
 
 
-def missing(sentence: str) -> NoReturn:
-    """Skips the test whose tool is missing, or fails it."""
-    if os.environ.get(REQUIRED) == "1":
-        pytest.fail(f"{sentence}, and {REQUIRED} is 1", pytrace=False)
+def missing(sentence: str, required: str = REQUIRED) -> NoReturn:
+    """Skips the test, or the file of tests, whose tool is missing, or fails it if the variable `required` is 1."""
+    if os.environ.get(required) == "1":
+        pytest.fail(f"{sentence}, and {required} is 1", pytrace=False)
     pytest.skip(sentence, allow_module_level=True)
 
 
@@ -26,7 +27,11 @@ def program(name: str) -> str:
 
 def package(name: str) -> Any:
     """An installed Python package, for a whole file of tests."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError:
-        missing(f"the package {name} is not installed")
+    installed(name, REQUIRED)
+    return import_module(name)
+
+
+def installed(name: str, required: str) -> None:
+    """Goes on where a Python package is installed, without importing it."""
+    if find_spec(name) is None:
+        missing(f"the package {name} is not installed", required)
