@@ -77,8 +77,13 @@ class InvalidTextError(InvalidRequestError):
     """An input of the Python API is no text; `index` is its position, and `what` the rest of the sentence."""
 
     def __init__(self, index: int, what: str) -> None:
-        super().__init__(f"Input {index} {what}")
+        super().__init__(index, what)
         self.index, self.what = index, what
+
+    def sentence(self, interface: Interface) -> str:
+        """Names the input; only Python has such."""
+        del interface
+        return f"Input {self.index} {self.what}"
 
 
 class UnsupportedEncodingError(LabeldError):

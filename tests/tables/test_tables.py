@@ -177,7 +177,7 @@ def test_impossible_options_are_refused_at_once(options: dict[str, Any], sentenc
 
 def test_a_model_that_is_not_there_is_named_by_its_first_batch(tmp_path: Path) -> None:
     """A copy of the error that comes from another process says the same."""
-    with pytest.raises(LabeldError, match="Model no/such is not on this server") as caught:
+    with pytest.raises(LabeldError, match="Model no/such is not on this machine") as caught:
         TableClassifier("no/such", offline=True, cache_dir=tmp_path)({"text": ["a"]})
 
     assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value)))

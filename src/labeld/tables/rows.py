@@ -4,15 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from labeld.classifier import Input
-from labeld.errors import (
-    InvalidRequestError,
-    InvalidTextError,
-    LabeldError,
-    NotFiniteError,
-    TextTooLongError,
-    TextTooManyCharactersError,
-    UnknownTokenIdError,
-)
+from labeld.errors import InvalidRequestError, InvalidTextError, LabeldError, NotFiniteError
+from labeld.tokenization.errors import TextTooLongError, TextTooManyCharactersError, UnknownTokenIdError
 
 Describe = Callable[[int], str]
 """Position of a row -> what is shown of it beside that, or nothing."""
