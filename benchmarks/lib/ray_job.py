@@ -131,7 +131,7 @@ def _run(job: Job, folder: str) -> float:
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = job.in_order
     if job.checkpoint:
-        context.checkpoint_config = CheckpointConfig(id_column="id", checkpoint_path=job.checkpoint)
+        context.checkpoint_config = CheckpointConfig("id", job.checkpoint, delete_checkpoint_on_success=False)
     began = time.perf_counter()
     texts = ray.data.read_json(job.texts)
     answered = texts.map_batches(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.ray
 
 
 def test_the_job_of_the_guide_runs_as_printed(tmp_path: Path, short_folder: str) -> None:
-    """In order, with progress on the terminal, and without a checkpoint at its end."""
+    """In order, and with progress on the terminal."""
     (tmp_path / "texts").mkdir()
     for name, texts in {"a": ["I love it", "What a waste"], "b": ["film " * 600, "Good"]}.items():
         lines = [json.dumps({"id": f"{name}{number}", "text": text}) for number, text in enumerate(texts)]
@@ -36,4 +36,3 @@ def test_the_job_of_the_guide_runs_as_printed(tmp_path: Path, short_folder: str)
     assert ["a0", "a1", "b0", "b1"] == list(found)
     assert ("POSITIVE", "NEGATIVE") == (found["a0"], found["a1"])
     assert "Classifier" in ran.stderr
-    assert not list((tmp_path / "checkpoint").glob("*"))
