@@ -1,6 +1,6 @@
 .PHONY: all environment lint quick check test figures docs
 
-QUICK = not (browser or container or minutes or node or postgres or ray or redis or server or slow)
+QUICK = not (browser or container or minutes or node or postgres or ray or redis or server or slow or spark)
 
 all: environment lint test
 

@@ -44,6 +44,7 @@ class Name(Enum):
     CHURN = "churn"
     COLD = "cold"
     RAY = "ray"
+    RAY_DATA = "ray-data"
     PARITY = "parity"
 
 
@@ -96,7 +97,7 @@ def figures(  # noqa: PLR0913  # one per flag
         plan.cache.mkdir(parents=True, exist_ok=True)
         for name in Name:
             if only is None or name in only:
-                found += import_module(f"benchmarks.suites.{name.value}").measure(plan)
+                found += import_module(f"benchmarks.suites.{name.name.lower()}").measure(plan)
     facts["load_at_end"] = machine.describe()["load"]
     facts["quick"], facts["data"] = quick, data is not None
     _show(facts, found, as_json=as_json)

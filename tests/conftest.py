@@ -1,6 +1,7 @@
 """Shared fixtures: a folder of small models, a server of them, and transformers' answers."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,13 @@ def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     arguments = ("org/bert", "--models-dir", str(models_dir), *NO_CACHE, *names)
     with serving(tmp_path_factory.mktemp("server"), *arguments) as running:
         yield running
+
+
+@pytest.fixture
+def short_folder() -> Iterator[str]:
+    """An empty folder with a short path, as sockets below it need."""
+    with tempfile.TemporaryDirectory(prefix="short-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 @pytest.fixture

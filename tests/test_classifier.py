@@ -224,6 +224,20 @@ def test_one_that_is_forgotten_ends_its_thread(models_dir: Path, tmp_path: Path)
     assert len(before) - len(after) == 1
 
 
+def test_one_that_is_left_open_ends_with_its_script(tmp_path: Path) -> None:
+    """Quietly, whether it computes or not."""
+    script = """
+from labeld import Classifier
+classifier = Classifier(threads=1)
+stream = classifier.stream("film " * 100 for _ in range(300))
+assert next(stream)
+"""
+    environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+
+    assert (0, "") == (ran.returncode, ran.stderr)
+
+
 @pytest.mark.parametrize(
     ("inputs", "sentence"),
     [

@@ -63,7 +63,7 @@ class Server:
 
         Pss counts a page that several processes have in equal parts, so that shared libraries count once.
         """
-        *others, worker = sorted((self._process.pid, *_children(self._process.pid)), key=peak)
+        *others, worker = sorted((self._process.pid, *descendants(self._process.pid)), key=peak)
         return {"worker": peak(worker), "others": sum(proportional(pid) for pid in others)}
 
     def status(self) -> dict[str, Any]:
@@ -120,12 +120,13 @@ def free_port() -> int:
     return port
 
 
-def _children(pid: int) -> list[int]:
-    """All descendants of a process."""
+def descendants(pid: int) -> list[int]:
+    """All processes below a process, parents first."""
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *_children(child)]
+    with contextlib.suppress(OSError):  # it may end meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *descendants(child)]
     return found
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labeld.classifier import Classifier
     from labeld.errors import LabeldError
+    from labeld.tables.classifier import TableClassifier
     from labeld.types import LabelScore
 
-__all__ = ["Classifier", "LabelScore", "LabeldError"]
+__all__ = ["Classifier", "LabelScore", "LabeldError", "TableClassifier"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from labeld.classifier import Classifier  # noqa: PLC0415
 
         return Classifier
+    if name == "TableClassifier":
+        from labeld.tables.classifier import TableClassifier  # noqa: PLC0415
+
+        return TableClassifier
     if name == "LabelScore":
         from labeld.types import LabelScore  # noqa: PLC0415
 

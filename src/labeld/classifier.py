@@ -17,7 +17,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from labeld.config.load import load
 from labeld.config.settings import Queue, Settings
-from labeld.errors import InvalidRequestError, UnavailableError
+from labeld.errors import InvalidRequestError, InvalidTextError, UnavailableError
 from labeld.protocol.request import read_parameters
 from labeld.service.in_process import InProcessService
 from labeld.types import FunctionName, Parameters, Precision, Ranking, Text, TruncationStrategy
@@ -278,16 +278,17 @@ def _chunks(inputs: Iterable[Input]) -> Iterator[tuple[int, list[Text]]]:
 def _text(position: int, one: object) -> Text:
     parts = one if isinstance(one, tuple) else (one,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(part, str) for part in parts):
-        raise InvalidRequestError(
-            f"Input {position} is {type(one).__name__} {str(one)[:40]!r}, but must be a text or a pair of texts: "
-            '"some text", or ("a text", "its pair").'
+        raise InvalidTextError(
+            position,
+            f"is {type(one).__name__} {str(one)[:40]!r}, but must be a text or a pair of texts: "
+            '"some text", or ("a text", "its pair").',
         )
     for part in parts:
         try:
             part.encode()
         except UnicodeEncodeError:
-            raise InvalidRequestError(
-                f"Input {position} has half of a surrogate pair, which is no character: read it as UTF-8 with "
-                'errors="replace".'
+            raise InvalidTextError(
+                position,
+                'has half of a surrogate pair, which is no character: read it as UTF-8 with errors="replace".',
             ) from None
     return Text(parts[0], (parts[1] or None) if len(parts) == 2 else None)

@@ -35,6 +35,10 @@ class LabeldError(Exception):
     def __str__(self) -> str:
         return self.sentence(Interface.PYTHON)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy by pickle has the same arguments and attributes; the constructor may take others."""
+        return _restored, (type(self), self.args), self.__dict__
+
     def headers(self) -> list[HeaderField]:
         """Header fields of the reply beside those that every error has."""
         return []
@@ -42,6 +46,10 @@ class LabeldError(Exception):
     def details(self) -> dict[str, Any]:
         """Members of the reply's JSON object beside `error`."""
         return {}
+
+
+def _restored(kind: type[LabeldError], args: tuple[Any, ...]) -> LabeldError:
+    return kind.__new__(kind, *args)
 
 
 class RetryLaterError(LabeldError):
@@ -63,6 +71,19 @@ class InvalidRequestError(LabeldError):
     """The request is wrong; the sentence names the field and its allowed values."""
 
     status = 400
+
+
+class InvalidTextError(InvalidRequestError):
+    """An input of the Python API is no text; `index` is its position, and `what` the rest of the sentence."""
+
+    def __init__(self, index: int, what: str) -> None:
+        super().__init__(index, what)
+        self.index, self.what = index, what
+
+    def sentence(self, interface: Interface) -> str:
+        """Names the input; only Python has such."""
+        del interface
+        return f"Input {self.index} {self.what}"
 
 
 class UnsupportedEncodingError(LabeldError):

@@ -5,7 +5,8 @@ from tests.support.paths import PACKAGE, ROOT
 
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
-    "cli ray_serve",
+    "cli ray ray_serve",
+    "tables",
     "web classifier",
     "service",
     "lifecycle",

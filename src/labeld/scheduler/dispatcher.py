@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -64,16 +65,17 @@ class Dispatcher:
         self._closed = False
         self._computed = 0.0
         self._streams = [Stream() for _ in range(streams)]
-        self._threads = [
-            threading.Thread(target=self._feed, args=(stream,), name=f"stream-{number}-{index}", daemon=True)
-            for number, stream in enumerate(self._streams)
-            for index in range(max_concurrent_batches + 1)
-        ]
+        self._ended: dict[threading.Thread, Future[None]] = {}
+        for number, stream in enumerate(self._streams):
+            for index in range(max_concurrent_batches + 1):
+                ended: Future[None] = Future()
+                name = f"stream-{number}-{index}"
+                self._ended[threading.Thread(target=self._feed, args=(stream, ended), name=name, daemon=True)] = ended
 
     def start(self) -> None:
         """Starts the threads. Call it on the event loop."""
         self._loop = asyncio.get_running_loop()
-        for thread in self._threads:
+        for thread in self._ended:
             thread.start()
 
     def attach(self, engine: Engine) -> ModelQueue:
@@ -136,8 +138,9 @@ class Dispatcher:
 
     async def join(self) -> None:
         """After `close`: waits until the threads have ended."""
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        for thread, ended in self._ended.items():
+            await asyncio.wrap_future(ended)  # NOTE: no executor, because none works while the interpreter exits
+            thread.join()
 
     def _admit(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[QueueEntry]:
         """Puts all texts into the queue, or raises and puts none."""
@@ -167,10 +170,13 @@ class Dispatcher:
             self._changed.notify_all()
         return entries
 
-    def _feed(self, stream: Stream) -> None:
+    def _feed(self, stream: Stream, ended: Future[None]) -> None:
         """Runs batches until the dispatcher is closed and nothing waits; the body of a stream's thread."""
-        while self._run_next(stream):
-            pass
+        try:
+            while self._run_next(stream):
+                pass
+        finally:
+            ended.set_result(None)
 
     def _run_next(self, stream: Stream) -> bool:
         """Takes a batch, runs and delivers it; False when there will be none. Between calls it holds no engine."""

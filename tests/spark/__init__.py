@@ -1,0 +1,1 @@
+"""Tests of the classifier of tables in Spark."""
