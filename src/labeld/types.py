@@ -1,6 +1,5 @@
 """Plain data that the packages exchange, with no behaviour beyond small properties."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -85,7 +84,7 @@ class Answer(NamedTuple):
 class ClassifyReply(NamedTuple):
     """The answer to a request, ready to be sent."""
 
-    encoded: Sequence[bytes]
+    encoded: tuple[bytes, ...]
     """The ranking of each text as JSON, in the order of the texts (`protocol.response.encode_ranking`)."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""

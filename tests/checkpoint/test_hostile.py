@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import labeld
+from labeld.checkpoint import torch_file  # noqa: F401  # imported before an import would be seen
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.errors import FolderError
 from tests.support.hostile_files import CANARY, STORAGE, archive, hostile_files, legacy, state, tensor

@@ -38,7 +38,17 @@ def test_truncation_cuts_long_texts(folders: tuple[str, ...]) -> None:
 
 def test_an_offline_machine_names_the_flag(tmp_path: Path) -> None:
     """A model that is not here is refused by the flag that keeps it away."""
-    ended = labeld("classify", "--model", "no/such", "--offline", "--cache-dir", str(tmp_path), "a text")
+    ended = labeld(
+        "classify",
+        "--model",
+        "no/such",
+        "--offline",
+        "--cache-dir",
+        str(tmp_path),
+        "a text",
+        LABELD_HUB="allowlist",
+        LABELD_HUB_ALLOW="no/*",
+    )
 
     assert (1, "") == (ended.returncode, ended.stdout)
     assert ended.stderr == (

@@ -198,7 +198,7 @@ def test_thirty_models_that_left_leave_nothing_behind(models_dir: Path, tmp_path
     with no_collector():
         asyncio.run(story())
     assert max(used[-5:]) - max(used[5:10]) < 12 * MIB
-    assert threads[-1] == threads[5]
+    assert threads[-1] <= threads[5] + 1  # the second thread that tokenises begins when the first is busy
 
 
 class Cycle:

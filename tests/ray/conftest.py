@@ -21,7 +21,7 @@ from tests.support.ray_cluster import Cluster, cluster
 from tests.support.redis_process import redis_server
 
 REQUIRED = "TESTS_REQUIRE_RAY"
-"""Environment variable; 1, as .ci/run sets it in the step that installs Ray, makes a failure of Ray's absence."""
+"""Environment variable; 1, as .ci/clusters sets it, makes a failure of Ray's absence."""
 SECRET = "0f" * 32
 MODEL = "labeld/sentiment-en"
 BROKEN = "org/broken"

@@ -252,6 +252,7 @@ HARMLESS = ("open", "mmap.__new__", "builtins.id")
 
 def _main(folder: Path) -> None:
     """Loads pytorch_model.bin of every folder in `folder`, in 1 GiB of memory, and prints what came of it."""
+    import labeld.checkpoint.torch_file  # noqa: F401  # NOTE: before the watch, which would see the import
     from labeld.checkpoint.checkpoint import open_checkpoint
     from labeld.errors import FolderError
 

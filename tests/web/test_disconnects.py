@@ -63,7 +63,7 @@ class PlainService:
         self.queue: ModelQueue
         self.left = 0
 
-    async def preload(self) -> list[str]:
+    async def preload(self, *, some: bool) -> list[str]:
         """Starts the only stream."""
         self._dispatcher.start()
         self.queue = self._dispatcher.attach(self._engine)

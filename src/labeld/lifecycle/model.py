@@ -29,6 +29,9 @@ from labeld.types import EncodedText, Parameters, Precision, Text
 
 logger = logging.getLogger(__name__)
 
+ID_GAP = 1000
+"""Ids without a token that are looked past for tokens beyond the embeddings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -107,7 +110,8 @@ class ModelFolder:
         yield from (f"config.json: {remark}" for remark in self.config.remarks)
         vocabulary, tokenizer = self.config.vocabulary, self._files.tokenizer
         # NOTE: not get_vocab(), which makes a dict of all tokens, 80 MB for XLM-R; and not every id, which takes 60 ms
-        suspects = {*tokenizer.get_added_tokens_decoder(), *range(vocabulary, tokenizer.get_vocab_size())}
+        last = max(vocabulary, tokenizer.get_vocab_size()) + ID_GAP
+        suspects = {*tokenizer.get_added_tokens_decoder(), *range(vocabulary, last)}
         if beyond := sum(one >= vocabulary and tokenizer.id_to_token(one) is not None for one in suspects):
             yield f"{beyond} tokens have ids beyond its {vocabulary} embeddings: a text that uses one is refused."
 

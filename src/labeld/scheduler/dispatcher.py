@@ -18,10 +18,10 @@ from itertools import islice
 
 from labeld.config.settings import Compute, Queue
 from labeld.engines.base import Engine
-from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError, OverloadedError, UnavailableError
+from labeld.errors import LabeldError, OverloadedError, UnavailableError
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
-from labeld.scheduler.queue import ModelQueue, QueueEntry
+from labeld.scheduler.queue import ModelQueue, QueueEntry, deliver, expire
 from labeld.types import EncodedText, Logits
 
 logger = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ class Dispatcher:
             if self._closed or any(one.waiting for one in self._queues):  # else waking threads would delay the delivery
                 self._changed.notify_all()
         self._observer.batch(tokens, seconds, [batch.began - entry.enqueued_at for entry in entries])
-        self._loop.call_soon_threadsafe(_deliver, queue, entries, rows)
+        self._loop.call_soon_threadsafe(deliver, queue, entries, rows)
         return True
 
     def _take(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
@@ -269,7 +269,7 @@ class Dispatcher:
         queue.waiting_tokens -= sum(head[index].tokens for index in gone)
         expired = [head[index] for index in plan.dropped if not head[index].abandoned]
         if expired:
-            self._loop.call_soon_threadsafe(_expire, expired, retry_after(queue.waiting_tokens / queue.rate))
+            self._loop.call_soon_threadsafe(expire, expired, retry_after(queue.waiting_tokens / queue.rate))
         batch = [head[index] for index in plan.batch]
         queue.service_tokens += sum(entry.tokens for entry in batch)
         return batch
@@ -278,26 +278,3 @@ class Dispatcher:
 def retry_after(seconds: float) -> float:
     """Whole seconds after which a refused caller may retry, 1 to 30, with jitter so that callers spread out."""
     return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets
-
-
-def _deliver(queue: ModelQueue, entries: list[QueueEntry], rows: Logits | None) -> None:
-    """Gives each entry its row of the logits, or all of them EngineFailedError; on the event loop."""
-    queue.ended.set()
-    for index, entry in enumerate(entries):
-        if entry.future.done():
-            continue
-        if rows is None:
-            entry.future.set_exception(EngineFailedError())
-        else:
-            entry.future.set_result(rows[index])
-
-
-def _expire(entries: list[QueueEntry], seconds: float) -> None:
-    """Gives each entry DeadlineExceededError; on the event loop."""
-    for entry in entries:
-        if not entry.future.done():
-            entry.future.set_exception(
-                DeadlineExceededError(
-                    "This text waited longer than its deadline (setting queue_timeout).", seconds, "queue_timeout"
-                )
-            )

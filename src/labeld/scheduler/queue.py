@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from labeld.engines.base import Engine
+from labeld.errors import DeadlineExceededError, EngineFailedError
 from labeld.types import EncodedText, Logits
 
 FIRST_GUESS = 2000.0
@@ -71,3 +72,26 @@ class ModelQueue:
         self.seconds += seconds
         self.recent_tokens = RATE_DECAY * self.recent_tokens + tokens
         self.recent_seconds = RATE_DECAY * self.recent_seconds + seconds
+
+
+def deliver(queue: ModelQueue, entries: list[QueueEntry], rows: Logits | None) -> None:
+    """Gives each entry its row of the logits, or all of them EngineFailedError; on the event loop."""
+    queue.ended.set()
+    for index, entry in enumerate(entries):
+        if entry.future.done():
+            continue
+        if rows is None:
+            entry.future.set_exception(EngineFailedError())
+        else:
+            entry.future.set_result(rows[index])
+
+
+def expire(entries: list[QueueEntry], seconds: float) -> None:
+    """Gives each entry DeadlineExceededError; on the event loop."""
+    for entry in entries:
+        if not entry.future.done():
+            entry.future.set_exception(
+                DeadlineExceededError(
+                    "This text waited longer than its deadline (setting queue_timeout).", seconds, "queue_timeout"
+                )
+            )

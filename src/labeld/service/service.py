@@ -114,7 +114,7 @@ class Service:
         self._observe(lookup)
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
-        encoded = [answer.encoded for answer in answers]
+        encoded = tuple(answer.encoded for answer in answers)
         return ClassifyReply(encoded, current.revision, seconds, request.characters, request.ignored)
 
     def get_cached(self, lookup: Lookup) -> ClassifyReply | None:

@@ -475,7 +475,8 @@ HERE = RequestOrigin()
 def scope_of(source: RequestOrigin = HERE, **headers: str) -> dict[str, Any]:
     """A request's scope, with the state that `Access` reads."""
     fields = [(name.encode(), value.encode()) for name, value in headers.items()]
-    state = RequestState(headers, "an-id", origin=source)
+    state = RequestState(headers, "an-id")
+    state.origin = source
     return {"headers": fields, "method": "POST", "http_version": "1.1", "state": state}
 
 
