@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from labeld.cache.redis_link import LIMIT, RedisLink, end
+from labeld.cache.redis_link import LIMIT, RedisLink
 from labeld.cache.signing import sign, verify
 from labeld.types import Answer
 
@@ -36,9 +36,10 @@ class RedisStore:
         """Raises SettingsError when the URL is not one of Redis."""
         self._link = RedisLink(url, "The shared answer cache")
         self._secret, self._milliseconds = secret.encode(), max(1, round(ttl * 1000))
-        self._exchanging: asyncio.Task[None] | None = None
         self._refuses = False
         self._lookups: dict[bytes, asyncio.Future[Answer | None]] = {}
+        self._asked: dict[bytes, asyncio.Future[Answer | None]] = {}
+        """Look-ups of the exchange that is going on."""
         self._keeps: dict[bytes, bytes] = {}
         self._waiting_bytes = 0
 
@@ -52,7 +53,7 @@ class RedisStore:
             return {}
         loop = asyncio.get_running_loop()
         asked = {key: self._lookups.setdefault(key, loop.create_future()) for key in keys}
-        self._exchange_soon()
+        self._link.exchange_soon(self._exchange, self._give_up)
         await asyncio.wait(asked.values(), timeout=LIMIT)
         return {key: answer for key, future in asked.items() if future.done() and (answer := future.result())}
 
@@ -65,39 +66,23 @@ class RedisStore:
             if key not in self._keeps and self._waiting_bytes + len(value) <= MOST_WAITING:
                 self._keeps[key] = value
                 self._waiting_bytes += len(value)
-        self._exchange_soon()
+        self._link.exchange_soon(self._exchange, self._give_up)
 
     async def close(self) -> None:
         """Ends the connection and what runs in the background."""
-        if self._exchanging:
-            self._exchanging.cancel()
-            await asyncio.wait([self._exchanging])
         await self._link.close()
 
-    def _exchange_soon(self) -> None:
-        if self._exchanging is None and self._link.client is not None:
-            self._exchanging = asyncio.create_task(self._exchange(self._link.client))
-
     async def _exchange(self, client: Redis) -> None:
-        """Exchanges everything that waits, newcomers included, until nothing is left or Redis has failed."""
-        lookups: dict[bytes, asyncio.Future[Answer | None]] = {}
-        try:
-            while self._lookups or self._keeps:
-                lookups, keeps = _take(self._lookups), _take(self._keeps)
-                self._waiting_bytes -= sum(map(len, keeps.values()))
-                async with asyncio.timeout(LIMIT):
-                    values = await self._exchanged(client, list(lookups), keeps)
-                for (key, future), value in zip(lookups.items(), values, strict=True):
-                    future.set_result(verify(key, value, self._secret) if isinstance(value, bytes) else None)
-                self._link.answered()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
-            self._link.failed(error)
-        finally:
-            self._exchanging = None
-            if self._link.client is None:
-                self._give_up(lookups)
-        if self._link.client is None:
-            await end(client)
+        """Exchanges everything that waits, newcomers included, until nothing is left."""
+        while self._lookups or self._keeps:
+            self._asked, keeps = _take(self._lookups), _take(self._keeps)
+            self._waiting_bytes -= sum(map(len, keeps.values()))
+            async with asyncio.timeout(LIMIT):
+                values = await self._exchanged(client, list(self._asked), keeps)
+            for (key, future), value in zip(self._asked.items(), values, strict=True):
+                future.set_result(verify(key, value, self._secret) if isinstance(value, bytes) else None)
+            self._asked.clear()
+            self._link.answered()
 
     async def _exchanged(self, client: Redis, lookups: list[bytes], keeps: dict[bytes, bytes]) -> list[Any]:
         """The value of each look-up; raises RedisError, OSError or TimeoutError, or what a broken reply leads to."""
@@ -120,11 +105,12 @@ class RedisStore:
             logger.warning("The shared answer cache keeps no answers: %s", refusal)
         self._refuses = refusal is not None
 
-    def _give_up(self, lookups: dict[bytes, "asyncio.Future[Answer | None]"]) -> None:
+    def _give_up(self) -> None:
         """Resolves look-ups without an answer, so that their requests go on."""
-        for future in (*lookups.values(), *self._lookups.values()):
+        for future in (*self._asked.values(), *self._lookups.values()):
             if not future.done():
                 future.set_result(None)
+        self._asked.clear()
         self._lookups.clear()
         self._keeps.clear()
         self._waiting_bytes = 0

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from labeld.cache.redis_link import RedisLink, end
+from labeld.cache.redis_link import RedisLink
 
 LIMIT = 0.25
 """Seconds for a count, longer than for a cached answer: without it a limit is more than it should be."""
@@ -26,8 +26,9 @@ class RedisCounts:
     def __init__(self, url: str) -> None:
         """Raises SettingsError when the URL is not one of Redis."""
         self._link = RedisLink(url, "The Redis in which requests per minute are counted", LIMIT)
-        self._exchanging: asyncio.Task[None] | None = None
         self._waiting: list[Waiting] = []
+        self._asked: list[Waiting] = []
+        """Those of the exchange that is going on."""
 
     async def open(self) -> None:
         """Connects; a Redis that is not there is only worth a warning."""
@@ -42,40 +43,32 @@ class RedisCounts:
             return None
         counted: asyncio.Future[tuple[int, float] | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, seconds, counted))
-        if self._exchanging is None and self._link.client is not None:
-            self._exchanging = asyncio.create_task(self._exchange(self._link.client))
+        self._link.exchange_soon(self._exchange, self._give_up)
         await asyncio.wait([counted], timeout=LIMIT)
         return counted.result() if counted.done() else None
 
     async def close(self) -> None:
         """Ends the connection."""
-        if self._exchanging:
-            self._exchanging.cancel()
-            await asyncio.wait([self._exchanging])
         await self._link.close()
 
     async def _exchange(self, client: Redis) -> None:
-        """Counts what waits, and what comes meanwhile; it is nobody's, so no caller who leaves breaks it off."""
-        taken: list[Waiting] = []
-        try:
-            while self._waiting:
-                taken, self._waiting = self._waiting, []
-                pipeline = client.pipeline(transaction=False)
-                for name, seconds, _ in taken:
-                    pipeline.eval(COUNT, 1, f"labeld:minute:{name}", round(seconds * 1000))
-                async with asyncio.timeout(LIMIT):
-                    replies: list[Any] = await pipeline.execute()
-                for (*_, counted), (count, milliseconds) in zip(taken, replies, strict=True):
-                    counted.set_result((count, milliseconds / 1000))
-                self._link.answered()
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
-            self._link.failed(error)
-        finally:
-            self._exchanging = None
-            if self._link.client is None:
-                for *_, counted in (*taken, *self._waiting):
-                    if not counted.done():
-                        counted.set_result(None)
-                self._waiting.clear()
-        if self._link.client is None:
-            await end(client)
+        """Counts what waits, newcomers included, until nothing is left."""
+        while self._waiting:
+            self._asked, self._waiting = self._waiting, []
+            pipeline = client.pipeline(transaction=False)
+            for name, seconds, _ in self._asked:
+                pipeline.eval(COUNT, 1, f"labeld:minute:{name}", round(seconds * 1000))
+            async with asyncio.timeout(LIMIT):
+                replies: list[Any] = await pipeline.execute()
+            for (*_, counted), (count, milliseconds) in zip(self._asked, replies, strict=True):
+                counted.set_result((count, milliseconds / 1000))
+            self._asked.clear()
+            self._link.answered()
+
+    def _give_up(self) -> None:
+        """Resolves those that wait without a count."""
+        for *_, counted in (*self._asked, *self._waiting):
+            if not counted.done():
+                counted.set_result(None)
+        self._asked.clear()
+        self._waiting.clear()

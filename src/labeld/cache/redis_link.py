@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from redis.asyncio import Redis
@@ -21,6 +22,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 """Seconds for which Redis is not asked after a failure, at first and at most; doubled by each failure in a row."""
 
 
+Exchange = Callable[[Redis], Awaitable[None]]
+"""Exchanges all that waits, also what comes meanwhile, and calls `answered` after each reply; raises whatever fails."""
+
+
 class RedisLink:
     """One connection, for one exchange at a time. Lives on one event loop; `open` before use."""
 
@@ -30,8 +35,9 @@ class RedisLink:
         Raises SettingsError when the URL is not one of Redis.
         """
         self._url, self._user, self._limit = url, user, limit
-        self.client: Redis | None = None
+        self._client: Redis | None = None
         """None in a pause."""
+        self._exchanging: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._pause, self._ask_again_at = 0.0, 0.0
         try:
@@ -47,32 +53,53 @@ class RedisLink:
 
     def reachable(self) -> bool:
         """Whether to ask Redis; after a failure, and once the pause is over, this sends one to look."""
-        if self.client is None and self._connecting is None and time.monotonic() >= self._ask_again_at:
+        if self._client is None and self._connecting is None and time.monotonic() >= self._ask_again_at:
             self._connecting = asyncio.create_task(self._connect())
-        return self.client is not None
+        return self._client is not None
+
+    def exchange_soon(self, exchange: Exchange, give_up: Callable[[], None]) -> None:
+        """Begins an exchange, unless one is going on or Redis is in a pause; after one that failed calls `give_up`.
+
+        It is nobody's, so no caller who leaves breaks it off.
+        """
+        if self._exchanging is None and self._client is not None:
+            self._exchanging = asyncio.create_task(self._run(self._client, exchange, give_up))
 
     def answered(self) -> None:
-        """An exchange went well."""
+        """Redis has replied: the next failure begins with a short pause again."""
         if self._pause:
             logger.warning("%s answers again", self._user)
         self._pause = 0.0
 
-    def failed(self, error: Exception) -> None:
-        """An exchange failed: the pause begins. Whoever used the client ends it with `end`."""
-        self.client = None
+    async def close(self) -> None:
+        """Ends the connection and what runs in the background."""
+        for task in (self._exchanging, self._connecting):
+            if task:
+                task.cancel()
+                await asyncio.wait([task])
+        if self._client:
+            await _end(self._client)
+            self._client = None
+
+    async def _run(self, client: Redis, exchange: Exchange, give_up: Callable[[], None]) -> None:
+        try:
+            await exchange(client)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
+            self._failed(error)
+        finally:
+            self._exchanging = None
+            if self._client is None:
+                give_up()
+        if self._client is None:
+            await _end(client)
+
+    def _failed(self, error: Exception) -> None:
+        """Begins a pause. Whoever used the client ends it with `_end`."""
+        self._client = None
         if not self._pause:  # NOTE: its own words may have its address with the password in it
             logger.warning("%s fails (%s); requests are answered without it", self._user, type(error).__name__)
         self._pause = min(LONGEST_PAUSE, 2 * self._pause or FIRST_PAUSE)
         self._ask_again_at = time.monotonic() + self._pause
-
-    async def close(self) -> None:
-        """Ends the connection."""
-        if self._connecting:
-            self._connecting.cancel()
-            await asyncio.wait([self._connecting])
-        if self.client:
-            await end(self.client)
-            self.client = None
 
     def _new_client(self) -> Redis:
         return Redis.from_url(
@@ -87,16 +114,16 @@ class RedisLink:
             async with asyncio.timeout(self._limit):  # NOTE: so that no request is the first to find it slow
                 await client.ping()
         except Exception as error:  # noqa: BLE001  # whatever is wrong with Redis, requests are answered
-            self.failed(error)
+            self._failed(error)
         else:
-            self.client = client
+            self._client = client
         finally:
             self._connecting = None
-            if self.client is not client:
-                await end(client)
+            if self._client is not client:
+                await _end(client)
 
 
-async def end(client: Redis) -> None:
+async def _end(client: Redis) -> None:
     """Closes a connection on which anything went wrong, or that nobody needs."""
     with suppress(Exception):
         async with asyncio.timeout(1.0):
