@@ -19,11 +19,11 @@ lint:
 quick:
 	.venv/bin/pytest -q -m "$(QUICK)"
 
-# before each commit, within a minute
+# before each commit
 check:
 	$(MAKE) --no-print-directory -j2 lint quick
 
-# before each push, within six minutes on two cores
+# before each push
 test:
 	.venv/bin/pytest
 

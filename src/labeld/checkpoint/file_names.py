@@ -2,10 +2,13 @@
 
 CONFIG = "config.json"
 
+SENTENCEPIECE = ("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "spm.model")
+"""The names of a sentencepiece file, of which a tokenizer's class says one."""
+
 TOKENIZER = (
     *("tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.txt", "vocab.json", "merges.txt"),
-    *("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "spm.model"),
+    *SENTENCEPIECE,
 )
 """The files from which tokenizers are made."""
 

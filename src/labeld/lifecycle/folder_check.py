@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from labeld.checkpoint.file_names import CONFIG, TOKENIZER
+from labeld.checkpoint.file_names import CONFIG, SENTENCEPIECE, TOKENIZER
 from labeld.checkpoint.plain_file import read_plain
 from labeld.errors import FolderError, UnavailableError
 from labeld.lifecycle.errors import DeadlyFolderError
@@ -23,7 +23,6 @@ PLAIN_BYTES = 6 * 1024 * 1024
 COSTLY = re.compile(rb'\\u|"(?:Regex|String)"\s*:|"vocab"\s*:\s*\[')
 """What a small tokenizer.json may take seconds or gigabytes for: patterns, which are compiled, and pieces, of which
 each byte may become a table. An escaped letter may hide one of them."""
-PIECE_FILES = ("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "spm.model")
 BROKEN_NAMED = 10
 """Folders that a warning is logged of, each; the others are counted."""
 
@@ -38,7 +37,7 @@ class FolderCheck:
 
     def __init__(self, cache_dir: Path, stopping: threading.Event, *, serves: bool) -> None:
         """`stopping` ends readings early. A process that does not serve reads by itself: it holds up nobody else."""
-        self._marks, self._known = LoadMarks(cache_dir), KnownFolders(cache_dir)
+        self.marks, self._known = LoadMarks(cache_dir), KnownFolders(cache_dir)
         self._stopping, self._serves = stopping, serves
 
     def require_harmless(self, folder: Path) -> None:
@@ -46,17 +45,16 @@ class FolderCheck:
 
         Raises FolderError where it may not, UnavailableError when the process stops.
         """
-        state = digest(folder)
-        if self._may_harm(folder, state):
+        if (state := self._doubtful(folder)) is not None:
             self._read_apart(folder, weights=True)
             self._known.add(state)
 
     def check_without_weights(self, folder: Path) -> None:
         """Reads config and tokenizer of a folder whose weights are still to come; raises FolderError."""
-        if self._may_harm(folder, digest(folder)):
+        if self._doubtful(folder) is not None:
             self._read_apart(folder, weights=False)
         else:
-            self._marks.guarded(check_without_weights)(folder)
+            self.marks.guarded(check_without_weights)(folder)
 
     async def warn_of_broken(self, folders: Mapping[str, Path]) -> None:
         """Logs a warning for each model of the operator's whose files cannot be served."""
@@ -72,11 +70,15 @@ class FolderCheck:
                 "%d other models cannot be served either: labeld models check ID says why", broken - BROKEN_NAMED
             )
 
-    def _may_harm(self, folder: Path, state: str) -> bool:
-        return self._serves and not is_plain(folder) and state not in self._known
+    def _doubtful(self, folder: Path) -> str | None:
+        """The state of a folder that may do harm and is not known; None of all others, and where nobody is held up."""
+        if not self._serves or is_plain(folder):
+            return None
+        state = digest(folder)
+        return None if state in self._known else state
 
     def _read_apart(self, folder: Path, *, weights: bool) -> None:
-        with self._marks.reading(folder), FolderReader(self._stopping) as reader:
+        with self.marks.reading(folder), FolderReader(self._stopping) as reader:
             reader.read(folder, weights=weights)
 
     async def _broken(self, folders: Mapping[str, Path]) -> AsyncIterator[tuple[str, str]]:
@@ -107,7 +109,7 @@ def is_plain(folder: Path) -> bool:
         path = folder / name
         if path.is_file():
             size += path.stat().st_size
-            if name in PIECE_FILES or size > PLAIN_BYTES:
+            if name in SENTENCEPIECE or size > PLAIN_BYTES:
                 return False
     tokenizer = folder / "tokenizer.json"
     return not tokenizer.is_file() or COSTLY.search(read_plain(tokenizer, PLAIN_BYTES)) is None

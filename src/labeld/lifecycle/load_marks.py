@@ -35,7 +35,7 @@ class LoadMarks:
         self._folder = cache_dir / MARKS
 
     def guarded(self, function: Callable[[Path], R]) -> Callable[[Path], R]:
-        """The function, which reads a model folder, between `begin` and `end` of that folder."""
+        """The function, which reads a model folder, as one that marks the folder meanwhile."""
 
         def read(folder: Path) -> R:
             with self.reading(folder):
@@ -55,8 +55,9 @@ class LoadMarks:
             yield
             return
         try:
-            deaths = self._deaths(handle, folder)
-            _write(handle, {"state": digest(folder), "deaths": deaths, "at": time.time(), "reading": True})
+            state = digest(folder)
+            deaths = self._deaths(handle, state)
+            _write(handle, {"state": state, "deaths": deaths, "at": time.time(), "reading": True})
             yield
             _forget(path)
         except _NotYetError:
@@ -79,10 +80,10 @@ class LoadMarks:
             _forget(path)
             os.close(handle)
 
-    def _deaths(self, handle: int, folder: Path) -> int:
-        """Crashes so far while the folder was read in its present state; raises FolderError during the pause."""
+    def _deaths(self, handle: int, state: str) -> int:
+        """Crashes so far while the folder was read in this state; raises FolderError during the pause."""
         mark = _read(handle)
-        if mark.get("state") != digest(folder):
+        if mark.get("state") != state:
             return 0
         deaths, at, why = int(mark["deaths"]), float(mark["at"]), mark["why"]
         if mark["reading"]:

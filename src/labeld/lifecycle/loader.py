@@ -13,7 +13,6 @@ from typing import TypeVar
 from labeld.config.precision import Asked
 from labeld.errors import FolderError, ModelBrokenError, UnavailableError
 from labeld.lifecycle.folder_check import FolderCheck
-from labeld.lifecycle.load_marks import LoadMarks
 from labeld.lifecycle.load_times import LoadTimes
 from labeld.lifecycle.model import LoadOptions, Model, load_model, weight_bytes
 from labeld.repository.resolver import ModelLocation, ResolvedModel, Resolver
@@ -54,7 +53,7 @@ class ModelLoader:
         self._downloads = ThreadPoolExecutor(DOWNLOADS, "download")
         self._history = LoadTimes(options.cache_dir)
         self._weight_bytes: dict[str, int] = {}
-        self._marks, self.check = LoadMarks(options.cache_dir), check
+        self.check, self._marks = check, check.marks
 
     async def prepare(self, model: ResolvedModel) -> int:
         """Gets the files; bytes that loading will need. Raises ModelBrokenError, or what `Resolver.open` raises."""

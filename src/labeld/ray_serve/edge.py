@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from labeld.config.settings import ConnectionLimits, InputLimits
 from labeld.error_reply import encode_error, request_id
 from labeld.errors import BodyTooLargeError, LabeldError
-from labeld.server.errors import HeaderTooLargeError
+from labeld.server.errors import head_too_large, too_many_fields
 
 ID, TRACE_ID = b"x-request-id", b"x-amzn-trace-id"
 COMMANDS = (b"x-request-timeout-seconds", b"x-request-disconnect-disabled")
@@ -79,14 +79,10 @@ def _refusal(scope: Scope, sent: dict[bytes, bytes]) -> LabeldError | None:
     """Why the request is refused by its head alone, before a client that waits for `100 Continue` sends its body."""
     limits, most = Limits.connections, Limits.inputs.max_body_bytes
     if len(scope["headers"]) > limits.max_header_fields:
-        return HeaderTooLargeError(
-            f"The request has more than {limits.max_header_fields} header fields (setting max_header_fields)."
-        )
+        return too_many_fields(limits.max_header_fields)
     target = len(scope["raw_path"]) + len(scope["query_string"])
     if target + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > limits.max_header_bytes:
-        return HeaderTooLargeError(
-            f"The request line and headers exceed {limits.max_header_bytes} bytes (setting max_header_bytes)."
-        )
+        return head_too_large(limits.max_header_bytes)
     is_expecting = sent.get(b"expect", b"").lower() == b"100-continue"
     return BodyTooLargeError(most) if is_expecting and int(sent.get(b"content-length", b"0")) > most else None
 

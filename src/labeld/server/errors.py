@@ -57,3 +57,13 @@ class HeaderTooLargeError(LabeldError):
     """A request has more bytes before its body, or more header fields, than allowed."""
 
     status = 431
+
+
+def head_too_large(limit: int) -> HeaderTooLargeError:
+    """Of a request line and header fields with more bytes than this."""
+    return HeaderTooLargeError(f"The request line and headers exceed {limit} bytes (setting max_header_bytes).")
+
+
+def too_many_fields(limit: int) -> HeaderTooLargeError:
+    """Of a request with more header fields than this."""
+    return HeaderTooLargeError(f"The request has more than {limit} header fields (setting max_header_fields).")

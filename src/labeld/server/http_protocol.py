@@ -25,11 +25,12 @@ from labeld.server.connection_state import (
 from labeld.server.errors import (
     BODY_GRACE,
     BodyFramingError,
-    HeaderTooLargeError,
     MalformedRequestError,
     ProtocolVersionError,
     SlowRequestError,
+    head_too_large,
     too_late,
+    too_many_fields,
     too_slow,
 )
 from labeld.server.http_connection import BoundedConnection
@@ -102,13 +103,13 @@ class LimitedProtocol(BoundedConnection):
     def _after_part(self) -> None:
         """A read ended within a request: look at its size and start its clock."""
         if self._state is HEAD and len(self.headers) > self._max_fields:
-            self._refuse_request(self._too_many_fields())
+            self._refuse_request(too_many_fields(self._max_fields))
             return
         if self._state is HEAD and self._fed > self._max_head:
             if self._begun > 1:
                 self._fed = self._head_bytes()
             if self._fed > self._max_head:
-                self._refuse_request(self._head_too_large())
+                self._refuse_request(head_too_large(self._max_head))
                 return
         elif self._fed - self._body_bytes > 2 * self._max_head + 32 * self._chunks + READ_BYTES:
             self._refuse_request(
@@ -138,7 +139,7 @@ class LimitedProtocol(BoundedConnection):
         if self._state is not HEAD:  # a trailer, which nobody reads
             self._trailers += 1
             if self._trailers > self._max_fields:
-                raise self._too_many_fields()
+                raise too_many_fields(self._max_fields)
             return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
@@ -148,9 +149,9 @@ class LimitedProtocol(BoundedConnection):
     def on_headers_complete(self) -> None:
         """httptools: the head is complete."""
         if self._fed > self._max_head and self._head_bytes() > self._max_head:
-            raise self._head_too_large()
+            raise head_too_large(self._max_head)
         if len(self.headers) > self._max_fields:
-            raise self._too_many_fields()
+            raise too_many_fields(self._max_fields)
         if self.parser.get_http_version() not in {"1.1", "1.0"} or self._is_foreign():
             raise ProtocolVersionError
         if self.parser.should_upgrade():
@@ -215,14 +216,6 @@ class LimitedProtocol(BoundedConnection):
         """Bytes of the head as far as it was parsed, counted as `name: value` lines."""
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
         return len(self.parser.get_method()) + 1 + len(self.url) + len(" HTTP/1.1\r\n") + fields + 2
-
-    def _head_too_large(self) -> HeaderTooLargeError:
-        limit = self._max_head
-        return HeaderTooLargeError(f"The request line and headers exceed {limit} bytes (setting max_header_bytes).")
-
-    def _too_many_fields(self) -> HeaderTooLargeError:
-        limit = self._max_fields
-        return HeaderTooLargeError(f"The request has more than {limit} header fields (setting max_header_fields).")
 
     def _refuse_request(self, refused: LabeldError) -> None:
         """Refuse the request that is being read, of which the fields count that have arrived whole."""

@@ -64,18 +64,18 @@ class TableClassifier:
         The other options are those of `Classifier` and of calling it, with the same meaning.
         Raises LabeldError for an impossible value.
         """
-        if unknown := options.keys() - Options.__annotations__.keys() - RankingParameters.__annotations__.keys():
+        if unknown := options.keys() - Options.__annotations__.keys():
             raise TypeError(f"a classifier of tables has no option {', '.join(sorted(unknown))}")
         columns = (text_column, pair_column, label_column, score_column, ranking_column)
         named = [name for name in columns if name is not None]
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise SettingsError(f"The column {twice[0]!r} is named twice: give each column a name of its own.")
         given: dict[str, Any] = {name: options.get(name) for name in RankingParameters.__annotations__}
+        asked = read_parameters(given)
         if not ranking_column:
-            if read_parameters(given).top_k not in {None, 1}:
+            if asked.top_k not in {None, 1}:
                 raise SettingsError("top_k is the length of rankings: name a column for them in ranking_column.")
             given["top_k"] = 1
-        read_parameters(given)
         self._model, self._skip_nulls = model, skip_nulls
         self._parameters = given
         self._options = {name: value for name, value in options.items() if name not in given}
