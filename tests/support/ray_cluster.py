@@ -150,7 +150,8 @@ class Cluster:
         )
         done = self.python(script, self.address)
         assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        [line] = [line for line in done.stdout.splitlines() if line.startswith("{")]  # Ray adds warnings of its own
+        found: dict[str, Any] = json.loads(line)
         return found
 
     def python(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
