@@ -231,7 +231,8 @@ def test_a_precision_for_a_model_that_is_not_there_is_a_warning(models_dir: Path
 
 def test_models_check_tells_all_as_json_and_remembers_it(models_dir: Path, tmp_path: Path) -> None:
     """Of a bundled model by its id; what it found is what a server then uses without a trial."""
-    done = labeld("models", "check", "labeld/language-20", "--json", LABELD_CACHE_DIR=str(tmp_path))
+    # in a process of its own, whose memory grows with each precision
+    done = run_labeld("models", "check", "labeld/language-20", "--json", LABELD_CACHE_DIR=str(tmp_path))
     found = json.loads(done.stdout)
     later = run_labeld(
         "classify",
