@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from labeld.auth.token_format import new_token
 from tests.support.access_tokens import AccessTokens, some_access_tokens
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, serving, wait_until
 
 IMPORTS = {
     "@huggingface/inference": "/node_modules/@huggingface/inference/dist/esm/index.js",
@@ -106,9 +106,15 @@ def unnamed(chromium: Browser, site: int) -> Iterator[Page]:
 
 
 def statuses(server: Server) -> list[tuple[str, int]]:
-    """Method and status of each request so far."""
+    """Method and status of each request that is written down so far, which a reply does not wait for."""
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     return [(line["method"], line["status"]) for line in lines if line["message"] == "request"]
+
+
+def new_statuses(server: Server, seen: int) -> list[tuple[str, int]]:
+    """Those after the first `seen`, once the log has the line of a request that must have come."""
+    assert wait_until(lambda: statuses(server)[seen:])
+    return statuses(server)[seen:]
 
 
 def test_a_page_of_a_named_site_asks_with_a_token(guarded: Server, access_tokens: AccessTokens, named: Page) -> None:
@@ -118,7 +124,7 @@ def test_a_page_of_a_named_site_asks_with_a_token(guarded: Server, access_tokens
 
     assert (200, ["x-compute-type", "x-request-id", "x-sha"]) == (reply["status"], reply["headers"])
     assert {"POSITIVE", "NEGATIVE"} == {one["label"] for one in reply["body"][0]}
-    assert [("OPTIONS", 204), ("POST", 200)] == statuses(guarded)[seen:]
+    assert wait_until(lambda: [("OPTIONS", 204), ("POST", 200)] == statuses(guarded)[seen:])
 
 
 def test_a_page_of_a_named_site_reads_that_its_token_does_not_count(guarded: Server, named: Page) -> None:
@@ -138,7 +144,7 @@ def test_a_page_of_any_other_site_gets_nothing(
     reply = unnamed.evaluate(FETCH, [guarded.url, access_tokens.tokens["user"], options])
 
     assert "Failed to fetch" in reply.get("error", "") or (0, None) == (reply["status"], reply["body"])
-    assert {403} == {status for _, status in statuses(guarded)[seen:]}
+    assert {403} == {status for _, status in new_statuses(guarded, seen)}
 
 
 def test_an_open_server_is_not_open_to_pages_of_other_sites(tmp_path: Path, unnamed: Page) -> None:
@@ -146,7 +152,7 @@ def test_an_open_server_is_not_open_to_pages_of_other_sites(tmp_path: Path, unna
     with serving(tmp_path, "--log-format", "json") as server:
         reply = unnamed.evaluate(FETCH, [server.url, None, {"mode": "no-cors"}])
         assert 0 == reply["status"]
-        assert [("POST", 403)] == statuses(server)
+        assert [("POST", 403)] == new_statuses(server, 0)
 
 
 def test_the_javascript_client_in_a_page(
