@@ -18,7 +18,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 from labeld.config.load import load
 from labeld.config.settings import Queue, Settings
 from labeld.errors import InvalidRequestError, InvalidTextError, UnavailableError
-from labeld.protocol.request import read_parameters
+from labeld.protocol.parameters import read_parameters
 from labeld.service.in_process import InProcessService
 from labeld.types import FunctionName, Parameters, Precision, Ranking, Text, TruncationStrategy
 

@@ -1,22 +1,35 @@
 """Rankings from logits, in float32 arithmetic as transformers' text-classification pipeline computes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from labeld.types import FunctionName, LabelScore, Logits, Ranking
+from labeld.types import Aggregate, FunctionName, LabelScore, Logits, Ranking, Threshold
 
 
-def rank(logits: Logits, labels: Sequence[str], function: FunctionName, top_k: int | None) -> Ranking:
-    """The ranking of one text from its logits, float32 [labels], best label first.
+def rank(
+    scores: Logits, labels: Sequence[str], top_k: int | None = None, threshold: Threshold | None = None
+) -> Ranking:
+    """The ranking of one text from its scores, float32 [labels] and finite, best label first.
 
-    Equal scores keep the order of the label ids. `top_k` None gives all labels. The scores must be finite.
+    Equal scores keep the order of the label ids. `top_k` None gives all labels that reach the threshold.
     """
-    scores = apply(logits, function)
-    order = np.argsort(-scores, kind="stable")[:top_k]
-    return [
+    order = np.argsort(-scores, kind="stable")
+    ranking = [
         LabelScore(labels[index], score) for index, score in zip(order.tolist(), scores[order].tolist(), strict=True)
     ]
+    if threshold is not None:
+        least: Mapping[str, float] = (
+            dict(threshold) if isinstance(threshold, tuple) else dict.fromkeys(labels, threshold)
+        )
+        ranking = [one for one in ranking if one.score >= least.get(one.label, one.score)]
+    return ranking[:top_k]
+
+
+def aggregate(scores: Logits, how: Aggregate | None) -> Logits:
+    """The scores of a whole text, float32 [labels], from those of its windows, float32 [windows, labels]."""
+    result: Logits = scores.mean(axis=0) if how == "mean" else scores.max(axis=0)
+    return result
 
 
 def apply(logits: Logits, function: FunctionName) -> Logits:

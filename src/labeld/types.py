@@ -15,6 +15,15 @@ Precision = Literal["float32", "bfloat16", "int8"]
 TruncationStrategy = Literal["longest_first", "only_first", "only_second"]
 """The text of a pair that is shortened, by the names of transformers' tokenizers."""
 
+Side = Literal["left", "right"]
+"""The side of a text: its beginning or its end."""
+
+Aggregate = Literal["max", "mean"]
+"""Names of the functions from a label's scores in the windows of a text to its score in the whole text."""
+
+Threshold = float | tuple[tuple[str, float], ...]
+"""The least score that a ranking keeps: one for all labels, or one for each of some labels."""
+
 
 class Text(NamedTuple):
     """One input: a string, or a pair of strings. A `pair` of `""` was already made `None` (contract section 5)."""
@@ -45,7 +54,17 @@ class Parameters:
     truncation: TruncationStrategy | None = None
     """`None` = a text that is too long is an error."""
     max_length: int | None = None
-    """Tokens to keep when truncating, special tokens included; `None` = as many as the model takes."""
+    """Tokens of a text that is truncated, or of a window, special tokens included; `None` = as the model takes."""
+    truncation_side: Side | None = None
+    """The side of a text that truncation cuts off; `None` = the tokenizer's own."""
+    stride: int | None = None
+    """Tokens that two neighbouring windows of a text share; `None` = a text is not read in windows."""
+    aggregate: Aggregate | None = None
+    """The score of a label from its scores in the windows; `None` = the best."""
+    return_windows: bool = False
+    """True when the ranking of each window is wanted, too."""
+    threshold: Threshold | None = None
+    """Labels of a lower score are left out; `None` = none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +91,61 @@ class ClassifyRequest(NamedTuple):
         return sum(len(text.text) + len(text.pair or "") for text in self.texts)
 
 
+class WindowRanking(NamedTuple):
+    """The ranking of one window of a text."""
+
+    start: int
+    """Its first character's position in the text; of a pair, in the text that is read in windows."""
+    end: int
+    """The position after its last character."""
+    ranking: Ranking
+
+
+class ScoredText(NamedTuple):
+    """One text's ranking, and what the model has read for it."""
+
+    ranking: Ranking
+    windows: tuple[WindowRanking, ...]
+    """Empty where they were not asked for."""
+    tokens: int
+    """Tokens of all windows, special tokens included."""
+    window_count: int
+    cut_characters: int
+    """Characters that truncation left out."""
+
+
 class Answer(NamedTuple):
     """One text's finished answer, as it is cached."""
 
     encoded: bytes
-    """Its ranking as JSON (`protocol.response.encode_ranking`)."""
+    """Its ranking as JSON (`protocol.response.encode_answer`)."""
     seconds: float
     """Seconds that the request which computed it took."""
+    tokens: int = 0
+    """Tokens that the model has read, special tokens included."""
+    window_count: int = 1
+    """Windows in which the text was read."""
+    cut_characters: int = 0
+    """Characters that truncation left out."""
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds of a request's steps, of several texts those of the slowest; 0 for what another request had begun."""
+
+    tokenization: float = 0.0
+    queue: float = 0.0
+    """From the end of tokenization to the start of the batch."""
+    inference: float = 0.0
+    total: float = 0.0
+    """From when the head of the request had arrived."""
 
 
 class ClassifyReply(NamedTuple):
     """The answer to a request, ready to be sent."""
 
-    encoded: tuple[bytes, ...]
-    """The ranking of each text as JSON, in the order of the texts (`protocol.response.encode_ranking`)."""
+    answers: tuple[Answer, ...]
+    """In the order of the texts."""
     revision: str
     """40 hex digits of the model's revision (`x-sha`)."""
     compute_seconds: float
@@ -93,6 +153,8 @@ class ClassifyReply(NamedTuple):
     characters: int
     ignored: tuple[str, ...] = ()
     compute_type: Literal["cpu", "gpu", "cache"] = "cpu"
+    timings: Timings | None = None
+    """None for a reply from the cache."""
 
 
 Logits = NDArray[np.float32]
@@ -104,3 +166,13 @@ class EncodedText(NamedTuple):
 
     ids: NDArray[np.int32]
     type_ids: NDArray[np.int32]
+
+
+class EncodedInput(NamedTuple):
+    """One input of a request as the model reads it: in one piece, or in overlapping windows."""
+
+    windows: tuple[EncodedText, ...]
+    spans: tuple[tuple[int, int], ...] = ()
+    """First character of each window, and the one after its last; empty where windows were not asked for."""
+    cut_characters: int = 0
+    """Characters that truncation left out."""

@@ -10,7 +10,7 @@ from transformers import BertConfig, TextClassificationPipeline
 
 from labeld.checkpoint.config import read_config
 from labeld.errors import FolderError
-from labeld.scoring import rank
+from labeld.scoring import apply, rank
 
 CLASSIFIER = {"model_type": "bert", "architectures": ["BertForSequenceClassification"]}
 
@@ -85,7 +85,7 @@ def test_another_problem_type_says_nothing(tmp_path: Path, problem_type: object,
     config = read_config(tmp_path)
 
     assert expected == pytest.approx(
-        [one.score for one in rank(logits[0].numpy(), config.labels, config.default_function, None)], abs=1e-7
+        [one.score for one in rank(apply(logits[0].numpy(), config.default_function), config.labels)], abs=1e-7
     )
 
 

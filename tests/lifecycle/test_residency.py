@@ -133,9 +133,9 @@ def test_eight_clients_ask_twelve_models_at_random(models_dir: Path, tmp_path: P
     async def client(service: Service) -> None:
         for _ in range(5):
             model_id = dice.choice(ids)
-            (ranking,) = (await classify(service, model_id, REQUEST)).encoded
+            (answer,) = (await classify(service, model_id, REQUEST)).answers
             assert {f"LABEL_{label}": score for label, score in enumerate(known[model_id])} == pytest.approx(
-                {one["label"]: one["score"] for one in json.loads(ranking)}, abs=1e-5
+                {one["label"]: one["score"] for one in json.loads(answer.encoded)}, abs=1e-5
             )
             assert sum(one.bytes for one in service.loaded_models()) <= 4 * size
 
@@ -166,7 +166,7 @@ def test_a_remembered_answer_does_not_wake_an_evicted_model(models_dir: Path, tm
             again = [await classify(service, model_id, REQUEST) for model_id in ids]
 
             assert (["cpu"] * 2, ["cache"] * 2) == tuple([one.compute_type for one in some] for some in (first, again))
-            assert [one.encoded for one in first] == [one.encoded for one in again]
+            assert [one.answers for one in first] == [one.answers for one in again]
             assert (2, 1) == (service.counts.loads, service.counts.evictions)
 
     asyncio.run(story())
@@ -219,7 +219,7 @@ def test_python_s_garbage_refuses_no_model(models_dir: Path, tmp_path: Path) -> 
             _,
         ):
             garbage.append(weakref.ref(Cycle()))
-            assert 1 == len((await classify(service, "org/bert", REQUEST)).encoded)
+            assert 1 == len((await classify(service, "org/bert", REQUEST)).answers)
             assert garbage[0]() is None
 
     with no_collector():
@@ -301,7 +301,7 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
 
     async def ask(service: Service, model_id: str) -> int:
         with service.admission:
-            return len((await classify(service, model_id, REQUEST)).encoded)
+            return len((await classify(service, model_id, REQUEST)).answers)
 
     async def story() -> None:
         async with opened(models_dir, tmp_path, max_in_flight=1, max_waiting=2) as (service, loader):

@@ -11,7 +11,8 @@ from labeld.config.load import every_setting, variable
 from labeld.config.load import flag as flag_of
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
-from labeld.protocol.request import BODY_OPTIONS, PARAMETERS
+from labeld.protocol.parameters import PARAMETERS
+from labeld.protocol.request import BODY_OPTIONS
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
 from labeld.web.openapi import PARAMETERS as DESCRIBED

@@ -18,7 +18,7 @@ from labeld.protocol.request import parse_request
 from labeld.repository import errors as repository_errors
 from labeld.server import errors as server_errors
 from labeld.tokenization import errors as tokenization_errors
-from labeld.types import ClassifyReply, LabelScore
+from labeld.types import Answer, ClassifyReply, LabelScore, Timings
 from labeld.web import errors as web_errors
 
 CONTRACT = Path(__file__).with_name("contract")
@@ -30,8 +30,8 @@ SCHEME = 'Bearer realm="Authentication required", charset="UTF-8"'
 
 def reply(rankings: list[Any], **facts: Any) -> ClassifyReply:
     """A reply with these rankings, given as lists."""
-    encoded = [response.encode_ranking([LabelScore(*one) for one in ranking]) for ranking in rankings]
-    return ClassifyReply(encoded, REVISION, compute_seconds=0.0213, characters=22)._replace(**facts)
+    answers = [Answer(response.encode_ranking([LabelScore(*one) for one in ranking]), 0.0213) for ranking in rankings]
+    return ClassifyReply(tuple(answers), REVISION, compute_seconds=0.0213, characters=22)._replace(**facts)
 
 
 def encoded(error: Exception) -> tuple[int, dict[str, str], str]:
@@ -72,7 +72,7 @@ def test_scores_that_are_no_numbers_are_never_sent(score: float) -> None:
 
 
 def test_headers_of_a_computed_reply() -> None:
-    """The headers are those of the recordings, the time in seconds with three decimals."""
+    """Those of the recordings, the time in seconds with three decimals; and milliseconds by the names of TEI."""
     assert [
         (b"content-type", b"application/json"),
         (b"content-length", b"103"),
@@ -81,7 +81,26 @@ def test_headers_of_a_computed_reply() -> None:
         (b"x-sha", REVISION.encode()),
         (b"x-request-id", b"an-id"),
         (b"x-compute-characters", b"22"),
-    ] == response.reply_headers(reply([]), "an-id", 103)
+        (b"x-compute-tokens", b"0"),
+        (b"x-total-time", b"25"),
+        (b"x-tokenization-time", b"1"),
+        (b"x-queue-time", b"0"),
+        (b"x-inference-time", b"22"),
+    ] == response.reply_headers(reply([], timings=Timings(0.0013, 0.0002, 0.0215, 0.0249)), "an-id", 103)
+
+
+def test_headers_say_what_was_read_in_windows_and_what_was_cut() -> None:
+    """Of all texts together, cached or not; a reply to whole texts says nothing of either."""
+    whole, windows, cut = Answer(b"[]", 0.1, 9), Answer(b"[]", 0.1, 90, 5), Answer(b"[]", 0.1, 9, 1, 70)
+    names = ("x-windows", "x-truncated-texts", "x-truncated-characters")
+
+    def pieces(*answers: Answer) -> list[str | None]:
+        headers = dict(response.reply_headers(reply([])._replace(answers=answers), "an-id", 2))
+        return [headers.get(name.encode(), b"").decode() or None for name in names]
+
+    assert [None, None, None] == pieces(whole, whole)
+    assert ["6", None, None] == pieces(whole, windows)
+    assert ["7", "2", "140"] == pieces(windows, cut, cut)
 
 
 def test_a_cached_reply_says_so_and_not_how_many_characters() -> None:

@@ -12,7 +12,7 @@ from transformers.pipelines.text_classification import sigmoid, softmax
 
 from labeld.errors import FolderError, InvalidRequestError
 from labeld.repository.folders import BUNDLED
-from labeld.scoring import rank
+from labeld.scoring import apply, rank
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.errors import (
     TextTooLongError,
@@ -266,19 +266,19 @@ def test_scores_are_those_of_transformers_bit_for_bit(logits: list[float]) -> No
         expected = {"softmax": softmax(row[None])[0], "sigmoid": sigmoid(row), "none": row}
 
     for function, scores in expected.items():
-        assert sorted(scores.tolist(), reverse=True) == [one.score for one in rank(row, labels, function, None)]
+        assert sorted(scores.tolist(), reverse=True) == [one.score for one in rank(apply(row, function), labels)]
 
 
 def test_the_best_label_comes_first_and_ties_keep_the_label_order() -> None:
     """As Python's stable sort does in transformers."""
     row = np.array([1.0, 2.0, 1.0, 2.0], np.float32)
 
-    assert ["b", "d", "a", "c"] == [one.label for one in rank(row, "abcd", "none", None)]
+    assert ["b", "d", "a", "c"] == [one.label for one in rank(row, "abcd")]
 
 
 def test_top_k_cuts_the_ranking() -> None:
     """More than there are gives all."""
     row = np.array([1.0, 2.0], np.float32)
 
-    assert [LabelScore("b", 2.0)] == rank(row, "ab", "none", 1)
-    assert 2 == len(rank(row, "ab", "none", 5))
+    assert [LabelScore("b", 2.0)] == rank(row, "ab", 1)
+    assert 2 == len(rank(row, "ab", 5))

@@ -1,13 +1,15 @@
 """Text and parameters -> cache key: a hash of everything that decides the answer. Pure."""
 
 import hashlib
+import json
+from dataclasses import fields
 from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
 
 from labeld.types import ClassifyRequest, Parameters
 
-WRITER = f"labeld {version('labeld')}, keys 1"
+WRITER = f"labeld {version('labeld')}, keys 2"
 """The first field of every key: another release may compute another answer."""
 
 
@@ -40,8 +42,9 @@ def answer_keys(identity: Identity, request: ClassifyRequest, scope: str) -> lis
 @lru_cache
 def _common(identity: Identity, scope: str, asked: Parameters) -> "hashlib._Hash":
     """The hash of what all texts of such a request have in common; only ever copied."""
-    parameters = (asked.top_k, asked.function_to_apply, asked.truncation, asked.max_length)
-    return hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters)]))
+    parameters = [getattr(asked, one.name) for one in fields(asked) if one.name != "threshold"]
+    threshold = json.dumps(asked.threshold)
+    return hashlib.sha256(b"".join([_field(one) for one in (WRITER, *identity, scope, *parameters, threshold)]))
 
 
 def _field(value: str | int | None) -> bytes:

@@ -26,7 +26,7 @@ from labeld.lifecycle.loader import named
 from labeld.lifecycle.model import LoadOptions, Model, load_model
 from labeld.repository.resolver import ModelLocation, Resolver
 from labeld.repository.resolver import Progress as OnBytes
-from labeld.scoring import rank
+from labeld.scoring import apply, rank
 from labeld.service.build import load_options, open_resolver
 
 Outcome = Literal["PASS", "FAIL", "NOT REACHED"]
@@ -154,7 +154,7 @@ def _scores(model: Model, answer: ReferenceScore) -> dict[str, float]:
     """Our score by lower-cased label, since the case of labels has changed in published configs."""
     (logits,) = model.engine.run(model.encoder.encode([answer.text], answer.parameters))
     function = answer.parameters.function_to_apply or model.config.default_function
-    return {label.casefold(): score for label, score in rank(logits, model.config.labels, function, None)}
+    return {label.casefold(): score for label, score in rank(apply(logits, function), model.config.labels)}
 
 
 def _rows(answer: ReferenceScore, scores: dict[str, float], without: Outcome) -> list[Comparison]:

@@ -176,6 +176,9 @@ class InputLimits:
     max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4)
     max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", minimum=16)
     max_inputs: int = setting(1000, "Texts in one request; beyond that 400.", minimum=1)
+    max_windows: int = setting(
+        2000, "Windows of all texts in one request (parameters.stride); beyond that 400.", minimum=1
+    )
     max_tokens_per_text: int = setting(
         4096,
         "Tokens of one text, if the model takes as many; beyond that 400. Memory grows with the square: 4096 tokens "

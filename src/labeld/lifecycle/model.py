@@ -67,6 +67,7 @@ class LoadOptions:
     tolerances: Precisions = field(default_factory=Precisions)
     evaluation_texts: tuple[Text, ...] | None = None
     """The operator's texts; by default those that come with labeld."""
+    max_windows: int = sys.maxsize
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process stops: a trial of precisions, which may take a minute, then ends."""
 
@@ -103,6 +104,7 @@ class ModelFolder:
             cut_at=self._files.max_length,
             vocabulary=self.config.vocabulary,
             type_count=self.config.token_types or sys.maxsize,
+            max_windows=self._options.max_windows,
         )
 
     def remarks(self) -> Iterator[str]:

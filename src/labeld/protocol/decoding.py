@@ -126,8 +126,10 @@ def _form(text: str, limits: InputLimits) -> dict[str, Any]:
     return {"inputs": texts if is_list else texts[0], "parameters": {name: literal(value) for name, value in others}}
 
 
-def literal(value: str) -> int | bool | str:
+def literal(value: str) -> float | bool | str:
     """The value of a query parameter or a form's field as era B reads it: a number, true or false, or itself."""
     if re.fullmatch(r"-?[0-9]{1,18}", value):
         return int(value)
+    if re.fullmatch(r"-?[0-9]{1,18}\.[0-9]{1,18}", value):
+        return float(value)
     return {"true": True, "false": False}.get(value.lower(), value)

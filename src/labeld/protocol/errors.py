@@ -1,5 +1,6 @@
 """Failures of reading a request's values. The base class and general failures are in labeld/errors.py."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from labeld.errors import InvalidRequestError
@@ -7,6 +8,8 @@ from labeld.interface import Interface
 
 SHOWN_CHARACTERS = 60
 """Characters of a wrong value that a sentence shows, at most; of a string 40."""
+
+SHOWN_LABELS = 20
 
 _KINDS = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
@@ -25,6 +28,22 @@ class InvalidParameterError(InvalidRequestError):
         """Names the parameter, its possible values, and the one that was given."""
         value = repr(self.value)[:SHOWN_CHARACTERS] if interface is Interface.PYTHON else shown(self.value)
         return f"{interface.parameter(self.name)} must be {interface.values(self.allowed)}, but is {value}."
+
+
+class UnknownLabelError(InvalidRequestError):
+    """A parameter names a label that the model does not have."""
+
+    def __init__(self, name: str, label: str, labels: Sequence[str]) -> None:
+        super().__init__(name, label, tuple(labels))
+        self.name, self.label, self.labels = name, label, tuple(labels)
+
+    def sentence(self, interface: Interface) -> str:
+        """Names the parameter, the label, and the first labels of the model."""
+        more = f" and {len(self.labels) - SHOWN_LABELS} more" if len(self.labels) > SHOWN_LABELS else ""
+        return (
+            f"{interface.parameter(self.name)} names the label {self.label[:40]!r}, but this model has "
+            f"{', '.join(label[:40] for label in self.labels[:SHOWN_LABELS])}{more}."
+        )
 
 
 def shown(value: Any) -> str:

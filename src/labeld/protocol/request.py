@@ -5,17 +5,15 @@ is not a request. Every sentence names the field, what is allowed there, and the
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast, get_args
+from typing import Any
 from urllib.parse import parse_qsl
 
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.decoding import literal, read_value, unpacked
-from labeld.protocol.errors import InvalidParameterError, kind, shown
-from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text, TruncationStrategy
-
-PARAMETERS = ("top_k", "function_to_apply", "truncation", "max_length", "return_all_scores")
-"""Parameters that mean something here; all others are ignored, with a warning (contract section 3.3)."""
+from labeld.protocol.errors import kind, shown
+from labeld.protocol.parameters import PARAMETERS, read_parameters
+from labeld.types import ClassifyRequest, Options, Parameters, Text
 
 HEADER_OPTIONS = {"x-use-cache": "use_cache", "x-wait-for-model": "wait_for_model", "x-load-model": "load_model"}
 """Header -> field of Options (contract section 3.3)."""
@@ -27,17 +25,8 @@ BODY_OPTIONS = {
 }
 """Key of `options` -> field of Options, and what the field becomes when the key is true (contract section 3.3)."""
 
-TRUNCATIONS: dict[bool | str, TruncationStrategy | None] = {
-    True: "longest_first",
-    False: None,
-    "do_not_truncate": None,
-    **{strategy: strategy for strategy in get_args(TruncationStrategy)},
-}
-"""Value of `parameters.truncation` -> strategy, as transformers' tokenizers read it (contract section 3.3)."""
-
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _PAIR = '{"text": "...", "text_pair": "..."}'
-_BIGGEST = 2**31 - 1  # tokens and labels are counted in 32 bits further down
 _DEFAULT_PARAMETERS = Parameters()
 _DEFAULT_OPTIONS = Options()
 
@@ -139,54 +128,6 @@ def _queried(query: str) -> dict[str, Any]:
         if name in PARAMETERS:
             given[name] = literal(value)
     return given
-
-
-def read_parameters(given: dict[str, Any]) -> Parameters:
-    """The parameters of a request; null is the same as not given (contract section 3.3).
-
-    Raises InvalidRequestError naming the parameter that is wrong.
-    """
-    top_k = _positive(given, "top_k", "{null} for all labels")
-    return_all_scores = given.get("return_all_scores")
-    if return_all_scores is not None and not isinstance(return_all_scores, bool):
-        raise InvalidParameterError("return_all_scores", "{true} or {false}", return_all_scores)
-    if return_all_scores is False and "top_k" not in given:
-        top_k = 1
-    max_length = _positive(given, "max_length", "{null} for as many as the model takes")
-    truncation = _truncation(given.get("truncation"), max_length)
-    return Parameters(top_k, _function(given.get("function_to_apply")), truncation, max_length if truncation else None)
-
-
-def _positive(given: dict[str, Any], name: str, null: str) -> int | None:
-    """A whole number from 1, or None where it is not given."""
-    value = given.get(name)
-    if value is None:
-        return None
-    if type(value) is float and value.is_integer():  # as JSON libraries of languages without whole numbers write it
-        value = int(value)
-    if type(value) is not int or value < 1:  # NOTE: type, because True is an int
-        raise InvalidParameterError(name, f"a whole number from 1, or {null}", value)
-    return min(value, _BIGGEST)
-
-
-def _function(value: Any) -> FunctionName | None:
-    """The name of a function, whatever its case."""
-    if value is None:
-        return None
-    if not isinstance(value, str) or value.lower() not in get_args(FunctionName):
-        allowed = "sigmoid, softmax, none, or {null} for the model's own default"
-        raise InvalidParameterError("function_to_apply", allowed, value)
-    return cast("FunctionName", value.lower())
-
-
-def _truncation(value: Any, max_length: int | None) -> TruncationStrategy | None:
-    """The strategy; as in transformers, `max_length` alone enables truncation, and an explicit false disables it."""
-    if value is None:
-        return "longest_first" if max_length else None
-    if not isinstance(value, bool | str) or value not in TRUNCATIONS:
-        allowed = "{true}, {false}, longest_first, only_first, only_second or do_not_truncate"
-        raise InvalidParameterError("truncation", allowed, value)
-    return TRUNCATIONS[value]
 
 
 def _options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Options:

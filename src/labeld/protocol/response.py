@@ -5,9 +5,11 @@ Requests are read by request.py, failures are written by labeld/error_reply.py.
 
 import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from labeld.errors import HeaderField
-from labeld.types import ClassifyReply, Ranking
+from labeld.types import Answer, ClassifyReply, Ranking, ScoredText, Timings
 
 WARNED_NAMES, WARNED_NAME_CHARACTERS = 10, 40
 
@@ -20,14 +22,30 @@ def encode_ranking(ranking: Ranking) -> bytes:
 
     Raises ValueError when a score is not a finite number, which the engine should have reported.
     """
-    labels = [{"label": label, "score": score} for label, score in ranking]
+    return encode_json(_labels(ranking))
+
+
+def encode_answer(text: ScoredText) -> bytes:
+    """One text's ranking, or where its windows were asked for an object of it and of theirs; raises ValueError."""
+    if not text.windows:
+        return encode_ranking(text.ranking)
+    windows = [{"start": one.start, "end": one.end, "labels": _labels(one.ranking)} for one in text.windows]
+    return encode_json({"labels": _labels(text.ranking), "windows": windows})
+
+
+def encode_json(value: Any) -> bytes:
+    """Compact JSON in UTF-8; raises ValueError when a number in it is not finite."""
     # NOTE: a label may hold half a surrogate pair (config.json can); backslashreplace writes it as JSON's own \ud800
-    return _JSON.encode(labels).encode("utf-8", "backslashreplace")
+    return _JSON.encode(value).encode("utf-8", "backslashreplace")
+
+
+def _labels(ranking: Ranking) -> list[dict[str, str | float]]:
+    return [{"label": label, "score": score} for label, score in ranking]
 
 
 def encode_reply(reply: ClassifyReply) -> bytes:
     """One ranking per text (contract section 3.2)."""
-    return b"[" + b",".join(reply.encoded) + b"]"
+    return b"[" + b",".join([answer.encoded for answer in reply.answers]) + b"]"
 
 
 def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> list[HeaderField]:
@@ -40,10 +58,35 @@ def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> li
         (b"x-sha", reply.revision.encode()),
         (b"x-request-id", request_id.encode()),
     ]
-    if reply.compute_type != "cache":  # as recorded: a cache hit does not say
+    if reply.timings:  # as recorded: a cache hit does not say
         headers.append((b"x-compute-characters", b"%d" % reply.characters))
+        headers += _timings(reply.answers, reply.timings)
+    for answer in reply.answers:
+        if answer.window_count > 1 or answer.cut_characters:
+            headers += _pieces(reply.answers)
+            break
     if reply.ignored:
         headers.append((b"x-hf-warning", _warning(reply.ignored)))
+    return headers
+
+
+def _timings(answers: Sequence[Answer], timings: Timings) -> list[HeaderField]:
+    """Tokens, and milliseconds of each step, by the names of text-embeddings-inference."""
+    seconds = (timings.total, timings.tokenization, timings.queue, timings.inference)
+    names = (b"x-total-time", b"x-tokenization-time", b"x-queue-time", b"x-inference-time")
+    tokens = sum([answer.tokens for answer in answers])
+    times = [(name, b"%d" % round(1000 * one)) for name, one in zip(names, seconds, strict=True)]
+    return [(b"x-compute-tokens", b"%d" % tokens), *times]
+
+
+def _pieces(answers: Sequence[Answer]) -> list[HeaderField]:
+    """Windows of all texts; and texts that were truncated, with the characters that nobody has read."""
+    headers = []
+    windows = sum([answer.window_count for answer in answers])
+    if windows > len(answers):
+        headers.append((b"x-windows", b"%d" % windows))
+    if cut := [answer.cut_characters for answer in answers if answer.cut_characters]:
+        headers += [(b"x-truncated-texts", b"%d" % len(cut)), (b"x-truncated-characters", b"%d" % sum(cut))]
     return headers
 
 

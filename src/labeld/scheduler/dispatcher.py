@@ -22,7 +22,7 @@ from labeld.errors import LabeldError, OverloadedError, UnavailableError
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
 from labeld.scheduler.queue import ModelQueue, QueueEntry, deliver, expire
-from labeld.types import EncodedText, Logits
+from labeld.types import EncodedText, Logits, Timings
 
 logger = logging.getLogger(__name__)
 
@@ -96,15 +96,22 @@ class Dispatcher:
             queue.ended.clear()
             await queue.ended.wait()
 
-    async def run(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[Logits]:
+    async def run(
+        self, queue: ModelQueue, texts: Sequence[EncodedText], timings: Timings | None = None
+    ) -> list[Logits]:
         """Logits of each text, in their order. Texts that still wait when the caller is cancelled are never run.
 
-        Raises OverloadedError when the queue is full, DeadlineExceededError when a text waited too long,
-        EngineFailedError when the engine raised, UnavailableError when the server is stopping.
+        Adds the seconds of the text that waited longest, and of the longest batch, to `timings`. Raises
+        OverloadedError when the queue is full, DeadlineExceededError when a text waited too long, EngineFailedError
+        when the engine raised, UnavailableError when the server is stopping.
         """
         entries = self._admit(queue, texts)
         try:
-            return [await entry.future for entry in entries]
+            rows = [await entry.future for entry in entries]
+            if timings and entries:
+                timings.queue += max([entry.queue_seconds for entry in entries])
+                timings.inference += max([entry.batch_seconds for entry in entries])
+            return rows
         finally:
             for entry in entries:
                 if not entry.future.cancel() and not entry.future.cancelled():
@@ -208,7 +215,9 @@ class Dispatcher:
             queue.tokens += tokens
             if self._closed or any(one.waiting for one in self._queues):  # else waking threads would delay the delivery
                 self._changed.notify_all()
-        self._observer.batch(tokens, seconds, [batch.began - entry.enqueued_at for entry in entries])
+        for entry in entries:
+            entry.queue_seconds, entry.batch_seconds = batch.began - entry.enqueued_at, seconds
+        self._observer.batch(tokens, seconds, [entry.queue_seconds for entry in entries])
         self._loop.call_soon_threadsafe(deliver, queue, entries, rows)
         return True
 

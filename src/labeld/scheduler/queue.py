@@ -26,6 +26,10 @@ class QueueEntry:
     """Resolved on the event loop."""
     enqueued_at: float
     """Time of its arrival, on the monotonic clock."""
+    queue_seconds: float = 0.0
+    """Seconds for which it waited for its batch, once that has run."""
+    batch_seconds: float = 0.0
+    """Seconds that its batch took."""
 
     @property
     def tokens(self) -> int:

@@ -72,6 +72,7 @@ def load_options(settings: Settings) -> LoadOptions:
         parse_precisions(settings.precisions.precision),
         settings.precisions,
         None if evaluation_texts is None else read_evaluation_texts(evaluation_texts.expanduser()),
+        settings.inputs.max_windows,
     )
 
 

@@ -50,7 +50,7 @@ class InProcessService:
         """The rankings of texts; `positions` in the caller's list are named by errors."""
         assert self._serving is not None
         service, loaded = self._serving
-        return await service.rankings(loaded, texts, asked, positions)
+        return [one.ranking for one in await service.score(loaded, texts, asked, positions)]
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))

@@ -8,15 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from labeld.cache.answers import AnswerCache, Lookup
 from labeld.config.settings import Settings
 from labeld.errors import (
     ModelLoadingError,
     ModelNotLoadedError,
     ModelTooBusyError,
-    NotFiniteError,
     UnavailableError,
 )
 from labeld.lifecycle.identity import ModelIdentities
@@ -25,16 +22,16 @@ from labeld.lifecycle.pool_entry import Counts, PoolEntry
 from labeld.lifecycle.registry import Registry
 from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
-from labeld.protocol.response import encode_ranking
+from labeld.protocol.response import encode_answer
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
-from labeld.scoring import apply, rank
 from labeld.service.admission import Admission
+from labeld.service.scored import scored_text
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
-from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, Text
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, ScoredText, Text, Timings
 
 DEFAULT_OPTIONS = Options()
 
@@ -110,12 +107,14 @@ class Service:
                 await self._cache.read_shared(lookup)
                 if reply := self.get_cached(lookup):
                     return reply
-            answers = await self._cache.complete(lookup, partial(self._compute, loaded, request))
+            timings = Timings()
+            answers = await self._cache.complete(lookup, partial(self._compute, loaded, request, timings))
         self._observe(lookup)
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
-        encoded = tuple(answer.encoded for answer in answers)
-        return ClassifyReply(encoded, current.revision, seconds, request.characters, request.ignored)
+        return ClassifyReply(
+            tuple(answers), current.revision, seconds, request.characters, request.ignored, timings=timings
+        )
 
     def get_cached(self, lookup: Lookup) -> ClassifyReply | None:
         """The reply if the look-up has every answer, with the time of the slowest one (contract section 8)."""
@@ -123,8 +122,9 @@ class Service:
         if identity is None or not lookup.complete:
             return None
         self._observe(lookup)
-        encoded, seconds = zip(*filter(None, lookup.answers), strict=True)
-        return ClassifyReply(encoded, identity.revision, max(seconds), request.characters, request.ignored, "cache")
+        answers = tuple(filter(None, lookup.answers))
+        seconds = max([answer.seconds for answer in answers])
+        return ClassifyReply(answers, identity.revision, seconds, request.characters, request.ignored, "cache")
 
     def _observe(self, lookup: Lookup) -> None:
         """Counts hits and misses of a request that reads the cache; called once per request."""
@@ -133,33 +133,41 @@ class Service:
             here = len(lookup.answers) - missed - lookup.from_shared
             self._observer.looked_up(here, lookup.from_shared, missed)
 
-    async def _compute(self, loaded: LoadedModel, request: ClassifyRequest, positions: Sequence[int]) -> list[Answer]:
+    async def _compute(
+        self, loaded: LoadedModel, request: ClassifyRequest, timings: Timings, positions: Sequence[int]
+    ) -> list[Answer]:
         """The answers to the texts at these positions of a request, encoded once, for this reply and for the cache."""
         began = time.perf_counter()
         texts = [request.texts[index] for index in positions]
-        rankings = await self.rankings(loaded, texts, request.parameters, positions)
+        scored = await self.score(loaded, texts, request.parameters, positions, timings)
         seconds = time.perf_counter() - began
-        return [Answer(encode_ranking(ranking), seconds) for ranking in rankings]
+        return [Answer(encode_answer(one), seconds, one.tokens, one.window_count, one.cut_characters) for one in scored]
 
-    async def rankings(
-        self, loaded: LoadedModel, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int]
-    ) -> list[Ranking]:
-        """The rankings of texts by a leased model, past any cache; `positions` is where errors say that they stand.
+    async def score(  # the model, what is asked of it, and what comes back beside
+        self,
+        loaded: LoadedModel,
+        texts: Sequence[Text],
+        parameters: Parameters,
+        positions: Sequence[int],
+        timings: Timings | None = None,
+    ) -> list[ScoredText]:
+        """Texts scored by a leased model, past any cache; `positions` is where errors say that they stand.
 
-        Raises the LabeldError of the first text that is wrong. A caller that is cancelled costs no engine time.
+        Adds its times to `timings`. Raises the LabeldError of the first text that is wrong. A caller that is cancelled
+        costs no engine time.
         """
-        model = loaded.model
-        encoded = await asyncio.get_running_loop().run_in_executor(
-            self._tokenisers, model.encoder.encode, texts, parameters, positions
+        model, timings = loaded.model, timings or Timings()
+        began = time.perf_counter()
+        inputs = await asyncio.get_running_loop().run_in_executor(
+            self._tokenisers, model.encoder.read, texts, parameters, positions
         )
-        rows = await self._dispatcher.run(loaded.queue, encoded)
-        function = parameters.function_to_apply or model.config.default_function
-        rankings = []
-        for index, row in zip(positions, rows, strict=True):
-            if not np.isfinite(row).all() and not np.isfinite(apply(row, function)).all():
-                raise NotFiniteError(index)  # a bias of -inf makes a logit of -inf, which is a good score of 0
-            rankings.append(rank(row, model.config.labels, function, parameters.top_k))
-        return rankings
+        timings.tokenization += time.perf_counter() - began
+        rows = iter(await self._dispatcher.run(loaded.queue, [text for one in inputs for text in one.windows], timings))
+        config = model.config
+        return [
+            scored_text(index, one, [next(rows) for _ in one.windows], config, parameters)
+            for index, one in zip(positions, inputs, strict=True)
+        ]
 
     def resolve(self, name: str | None) -> ResolvedModel:
         """The model of this name or `id@revision`, None being the default; raises what `Resolver.find` raises."""

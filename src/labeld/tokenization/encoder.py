@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
@@ -19,13 +19,16 @@ from labeld.tokenization.errors import (
     UnknownTokenIdError,
 )
 from labeld.tokenization.guard import failures_as
-from labeld.types import EncodedText, Parameters, Text, TruncationStrategy
+from labeld.tokenization.windows import WindowReader
+from labeld.types import EncodedInput, EncodedText, Parameters, Side, Text, TruncationStrategy
 
 CHARACTERS_PER_TOKEN = 250
 """A text of more characters per token the model takes is not tokenised: a tokenizer's time grows with them."""
 
 WORDS_AT_A_CUT = 2
 """Words before a cut through a text whose tokens the cut may change: the last one, and one that looks ahead."""
+PARTS_PER_PAIR = 1.5
+"""Different texts for each pair, at most, where each is tokenised once: with more, tokenising pairs is faster."""
 CHARACTERS_AT_A_CUT = 64
 """Characters before a cut whose normalisation it may change, beside those of the longest added token."""
 
@@ -39,7 +42,7 @@ class TextEncoder:
     """Tokens of a text, special tokens included."""
     max_characters: int
     """Characters of a text, unless it is to be truncated; then it is tokenised until enough tokens are certain."""
-    truncation_side: Literal["left", "right"] = "right"
+    truncation_side: Side = "right"
     token_types: bool = True
     """True when the model gets the tokenizer's token types; else they are all 0."""
     cut_at: int | None = None
@@ -48,53 +51,95 @@ class TextEncoder:
     """Number of the model's word embeddings; token ids must be below it."""
     type_count: int = sys.maxsize
     """Number of the model's token type embeddings; token types must be below it."""
+    max_windows: int = sys.maxsize
+    """Windows of all texts of a request, at most."""
 
     def encode(
         self, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int] | None = None
     ) -> list[EncodedText]:
-        """Token ids of each text; `positions` in the request are named by errors, by default from 0 on.
+        """Token ids of each text, of one that is read in windows those of the first; see `read`."""
+        return [one.windows[0] for one in self.read(texts, parameters, positions)]
 
-        Raises the failures of tokenization/errors.py.
+    def read(
+        self, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int] | None = None
+    ) -> list[EncodedInput]:
+        """Each text as the model reads it; `positions` in the request are named by errors, by default from 0 on.
+
+        A text that several pairs have in common is tokenised once. Raises the failures of tokenization/errors.py.
         """
         positions = positions or range(len(texts))
+        numbered = list(zip(positions, texts, strict=True))
+        keep = min(parameters.max_length or self.cut_at or self.max_tokens, self.max_tokens)
+        if parameters.stride is not None:
+            windows = WindowReader(self.tokenizer, keep, parameters, self.max_windows)
+            return [windows.read(index, text, partial(self._encoded, index)) for index, text in numbered]
         if parameters.truncation is not None:
-            keep = min(parameters.max_length or self.cut_at or self.max_tokens, self.max_tokens)
-            return [
-                self._encoded(index, self._truncated(text, parameters.truncation, keep))
-                for index, text in zip(positions, texts, strict=True)
-            ]
-        for index, text in zip(positions, texts, strict=True):
+            known: dict[str, Encoding] = {}
+            return [self._truncated(index, text, parameters, keep, known) for index, text in numbered]
+        for index, text in numbered:
             longest = max(len(text.text), len(text.pair or ""))
             if longest > self.max_characters:
                 raise TextTooManyCharactersError(index, longest, self.max_characters)
-        with failures_as(TokenizerFailedError):
-            encodings = self.tokenizer.encode_batch_fast(
-                [text.text if text.pair is None else (text.text, text.pair) for text in texts]
-            )
+        encodings = self._whole(texts)
         for index, encoding in zip(positions, encodings, strict=True):
             if len(encoding) > self.max_tokens:
                 raise TextTooLongError(index, len(encoding), self.max_tokens)
-        return [self._encoded(index, encoding) for index, encoding in zip(positions, encodings, strict=True)]
+        return [
+            EncodedInput((self._encoded(index, encoding),))
+            for index, encoding in zip(positions, encodings, strict=True)
+        ]
 
-    def _truncated(self, text: Text, strategy: TruncationStrategy, keep: int) -> Encoding:
-        """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it."""
+    def _whole(self, texts: Sequence[Text]) -> list[Encoding]:
+        """The tokens of each text with special tokens."""
+        parts = list(dict.fromkeys(part for text in texts for part in text if part is not None))
+        with failures_as(TokenizerFailedError):
+            if any(text.pair is None for text in texts) or len(parts) > PARTS_PER_PAIR * len(texts):
+                return self.tokenizer.encode_batch_fast(
+                    [text.text if text.pair is None else (text.text, text.pair) for text in texts]
+                )
+            encoded = self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)
+            by_part = dict(zip(parts, encoded, strict=True))
+            return [
+                self.tokenizer.post_process(by_part[text], by_part[pair]) for text, pair in texts if pair is not None
+            ]
+
+    def _truncated(
+        self, index: int, text: Text, parameters: Parameters, keep: int, known: dict[str, Encoding]
+    ) -> EncodedInput:
+        """The text cut to `keep` tokens, special tokens included, as transformers' fast tokenizers cut it.
+
+        `known` has the tokens of pairs' first texts that were tokenised before, and gets this one's.
+        """
+        assert parameters.truncation is not None
         room = keep - self.tokenizer.num_special_tokens_to_add(text.pair is not None)
         if room < 0:
             raise MaxLengthTooSmallError(keep, keep - room)
-        parts = [self._tokens(part, None if text.pair else room) for part in text if part is not None]
-        lengths = _shortened([len(part) for part in parts], strategy, room)
+        side = parameters.truncation_side or self.truncation_side
+        if text.pair is None:
+            parts = [self._tokens(text.text, room, side)]
+        else:
+            first = known.get(text.text)
+            if first is None:
+                first = known[text.text] = self._without_special_tokens(text.text)
+            parts = [first, self._without_special_tokens(text.pair)]
+        lengths = _shortened([len(part) for part in parts], parameters.truncation, room)
+        cut = 0
         with failures_as(TokenizerFailedError):
-            for part, length in zip(parts, lengths, strict=True):
-                part.truncate(length, direction=self.truncation_side)
-            return self.tokenizer.post_process(parts[0], parts[1] if len(parts) == 2 else None)
+            for number, (part, length, whole) in enumerate(zip(parts, lengths, text, strict=False)):
+                if length < len(part):
+                    kept = parts[number] = Encoding.merge([part], growing_offsets=False)  # others have `part` as well
+                    kept.truncate(length, direction=side)
+                    cut += _characters_cut(kept, len(whole or ""), side)
+            encoding = self.tokenizer.post_process(parts[0], parts[1] if len(parts) == 2 else None)
+        return EncodedInput((self._encoded(index, encoding),), cut_characters=cut)
 
-    def _tokens(self, text: str, first: int | None) -> Encoding:
+    def _tokens(self, text: str, first: int, side: Side) -> Encoding:
         """The tokens of a text, or those of a beginning that is long enough for its `first` tokens to be certain.
 
         From the other side, or without `first`, all of the text is tokenised: words are found from the left.
         """
         size = self.max_characters
-        while first and size < len(text) and self.truncation_side == "right":
+        while first and size < len(text) and side == "right":
             encoding = self._without_special_tokens(text[:size])
             if self._certain(encoding, first, size):
                 return encoding
@@ -125,6 +170,13 @@ class TextEncoder:
         if types.max() >= self.type_count:
             raise PairNotSupportedError(index, int(types.max()), self.type_count)
         return EncodedText(ids, types)
+
+
+def _characters_cut(kept: Encoding, characters: int, side: Side) -> int:
+    """Characters of a text that are in no token of its rest."""
+    if not len(kept):
+        return characters
+    return characters - kept.offsets[-1][1] if side == "right" else kept.offsets[0][0]
 
 
 def _shortened(lengths: list[int], strategy: TruncationStrategy, room: int) -> list[int]:

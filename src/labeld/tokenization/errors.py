@@ -81,6 +81,38 @@ class MaxLengthTooSmallError(InvalidRequestError):
         )
 
 
+class StrideTooLargeError(InvalidRequestError):
+    """Windows that share so many tokens would not move on through the text."""
+
+    def __init__(self, index: int, stride: int, room: int, length: int) -> None:
+        super().__init__(index, stride, room, length)
+        self.index, self.stride, self.room, self.length = index, stride, room, length
+
+    def sentence(self, interface: Interface) -> str:
+        """The numbers, and both ways out."""
+        return (
+            f"{interface.parameter('stride')} is {self.stride}, but a window of {self.length} tokens has room for "
+            f"{max(0, self.room)} of {interface.text(self.index)} beside the special tokens and the rest of its pair: "
+            f"ask for less, or for a larger {interface.parameter('max_length')}."
+        )
+
+
+class TooManyWindowsError(InvalidRequestError):
+    """The texts of a request have more windows than are read."""
+
+    def __init__(self, index: int, limit: int) -> None:
+        super().__init__(index, limit)
+        self.index, self.limit = index, limit
+
+    def sentence(self, interface: Interface) -> str:
+        """The limit, and the ways out."""
+        return (
+            f"With {interface.text(self.index)} the request has more windows than the limit of {self.limit} (setting "
+            f"{interface.setting('max_windows')}): ask for a smaller {interface.parameter('stride')} or a larger "
+            f"{interface.parameter('max_length')}, or send less text at a time."
+        )
+
+
 class TruncationFailedError(InvalidRequestError):
     """A strategy that shortens one text of a pair cannot make the pair short enough."""
 

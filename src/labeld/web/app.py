@@ -223,6 +223,8 @@ class App:
             if reply is None:
                 answer = service.classify(model, lookup)
                 reply = await cancel_on_disconnect(answer, request, self._hosting.answer_within)
+        if reply.timings:
+            reply.timings.total = time.perf_counter() - state.began
         state.reply, body = reply, encode_reply(reply)
         return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
 

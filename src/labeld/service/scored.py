@@ -1,0 +1,38 @@
+"""Logits of a text's windows -> the ranking of the text, by a model's labels and a request's parameters. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from labeld.checkpoint.config import ModelConfig
+from labeld.errors import NotFiniteError
+from labeld.protocol.errors import UnknownLabelError
+from labeld.scoring import aggregate, apply, rank
+from labeld.types import EncodedInput, Logits, Parameters, Ranking, ScoredText, WindowRanking
+
+
+def scored_text(
+    index: int, text: EncodedInput, rows: Sequence[Logits], config: ModelConfig, parameters: Parameters
+) -> ScoredText:
+    """The text at this position of a request from the logits of its windows, each float32 [labels].
+
+    Raises NotFiniteError, and UnknownLabelError where a threshold names a label that the model does not have.
+    """
+    function = parameters.function_to_apply or config.default_function
+    if isinstance(parameters.threshold, tuple):
+        for label, _ in parameters.threshold:
+            if label not in config.labels:
+                raise UnknownLabelError("threshold", label, config.labels)
+    scores = np.stack([apply(row, function) for row in rows])
+    if not np.isfinite(scores).all():  # a bias of -inf makes a logit of -inf, which is a good score of 0
+        raise NotFiniteError(index)
+
+    def ranked(row: Logits) -> Ranking:
+        return rank(row, config.labels, parameters.top_k, parameters.threshold)
+
+    ranking = ranked(scores[0] if len(rows) == 1 else aggregate(scores, parameters.aggregate))
+    windows: tuple[WindowRanking, ...] = ()
+    if parameters.return_windows:
+        windows = tuple(WindowRanking(*span, ranked(row)) for span, row in zip(text.spans, scores, strict=True))
+    tokens = sum(len(window.ids) for window in text.windows)
+    return ScoredText(ranking, windows, tokens, len(rows), text.cut_characters)

@@ -1,0 +1,136 @@
+"""Long texts in overlapping windows, against transformers; and texts that pairs have in common."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from labeld.tokenization.encoder import TextEncoder
+from labeld.tokenization.errors import StrideTooLargeError, TooManyWindowsError
+from labeld.tokenization.loader import read_tokenizer
+from labeld.types import EncodedInput, Parameters, Text
+from tests.support.tokenizer_classes import folder_of
+
+LONG = " ".join(f"word{number} naïve, {number * 7} 日本 cafés…" for number in range(60))
+PLAIN = " ".join(f"word{number} on page {number * 7}," for number in range(60))
+SHORT = "Is it there?"
+KINDS = {"BertTokenizer": "WordPiece", "RobertaTokenizer": "BPE", "DebertaV2Tokenizer": "Unigram"}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tokenizer of each way to join a pair."""
+    folder = tmp_path_factory.mktemp("tokenizer") / "model"
+    return folder_of(folder, KINDS[request.param], {"tokenizer_class": request.param}, {})
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of transformers."""
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def read(folder: Path, texts: list[Text], limit: int = 10_000, **parameters: Any) -> list[EncodedInput]:
+    """The texts as a model of 512 tokens reads them."""
+    files = read_tokenizer(folder)
+    encoder = TextEncoder(files.tokenizer, 512, 100_000, token_types=files.token_types, max_windows=limit)
+    return encoder.read(texts, Parameters(**parameters))
+
+
+def expected(
+    reference: PreTrainedTokenizerBase, text: Text, strategy: bool | str, **lengths: int
+) -> list[tuple[list[int], tuple[int, int]]]:
+    """Token ids and characters of each window by transformers."""
+    pair = () if text.pair is None else (text.pair,)
+    found = reference(
+        text.text, *pair, truncation=strategy, return_overflowing_tokens=True, return_offsets_mapping=True, **lengths
+    )
+    number = 1 if strategy == "only_second" else 0
+    windows = []
+    for ids, offsets, encoding in zip(found["input_ids"], found["offset_mapping"], found.encodings, strict=True):
+        own = [place for place, of in zip(offsets, encoding.sequence_ids, strict=True) if of == number]
+        windows.append((ids, (own[0][0], own[-1][1])))
+    return windows
+
+
+@pytest.mark.parametrize(("length", "stride"), [(64, 16), (64, 0), (33, 30), (512, 100)])
+@pytest.mark.parametrize(
+    ("text", "strategy"),
+    [
+        (Text(LONG), True),
+        (Text(LONG, SHORT), "only_first"),
+        (Text(SHORT, LONG), "only_second"),
+        (Text(SHORT), True),
+    ],
+)
+def test_windows_are_those_of_transformers(  # noqa: PLR0917  # two fixtures, and what is asked
+    folder: Path, reference: PreTrainedTokenizerBase, text: Text, strategy: bool | str, length: int, stride: int
+) -> None:
+    """Token ids and characters of each window; of a pair by the strategy, or the longer text where none is named."""
+    stride = min(stride, 12) if text.pair and length == 33 else stride
+    wanted = expected(reference, text, strategy, max_length=length, stride=stride)
+    for truncation in (None, strategy if isinstance(strategy, str) else "longest_first"):
+        (found,) = read(folder, [text], max_length=length, stride=stride, truncation=truncation)
+        got = [(one.ids.tolist(), span) for one, span in zip(found.windows, found.spans, strict=True)]
+
+        assert [ids for ids, _ in wanted] == [ids for ids, _ in got]
+        if len(wanted) > 1:
+            assert wanted == got
+        else:
+            assert [(0, len(max(text.text, text.pair or "", key=len)))] == list(found.spans)
+
+
+def test_no_character_of_a_text_is_missed(folder: Path) -> None:
+    """Each window begins before the one before it has ended, and the last one ends with the text."""
+    (found,) = read(folder, [Text(LONG)], max_length=40, stride=8)
+    begins, ends = zip(*found.spans, strict=True)
+
+    assert (0, len(LONG)) == (begins[0], ends[-1])
+    assert all(begin < end for begin, end in zip(begins[1:], ends[:-1], strict=True))
+
+
+def test_windows_that_would_not_move_on_are_refused(folder: Path) -> None:
+    """Also where the other text of a pair leaves no room; the sentence has both numbers and the ways out."""
+    for text, stride in ((Text(LONG), 40), (Text(LONG, SHORT + LONG), 5)):
+        with pytest.raises(StrideTooLargeError, match=r"`stride` is \d+, but a window of 40 tokens has room for"):
+            read(folder, [text], max_length=40, stride=stride)
+
+
+def test_more_windows_than_the_limit_are_refused_before_they_are_made(folder: Path) -> None:
+    """Those of all texts of a request count."""
+    (one,) = read(folder, [Text(LONG)], max_length=40, stride=8)
+    count = len(one.windows)
+
+    assert 2 == len(read(folder, [Text(LONG)] * 2, limit=2 * count, max_length=40, stride=8))
+    with pytest.raises(
+        TooManyWindowsError, match=f"text 1 of `inputs` the request has more .* limit of {2 * count - 1}"
+    ):
+        read(folder, [Text(LONG)] * 2, limit=2 * count - 1, max_length=40, stride=8)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"truncation": "only_second", "max_length": 30}])
+def test_a_text_that_many_pairs_share_gives_each_its_own_tokens(
+    folder: Path, reference: PreTrainedTokenizerBase, parameters: dict[str, Any]
+) -> None:
+    """As transformers encodes each pair, whichever of the texts they have in common."""
+    documents = [LONG[:number] for number in range(3, 400, 40)]
+    pairs = [*[Text(SHORT, one) for one in documents], *[Text(SHORT, documents[-1])] * 3]
+    wanted = reference([list(pair) for pair in pairs], **parameters)["input_ids"]
+
+    assert wanted == [one.windows[0].ids.tolist() for one in read(folder, pairs, **parameters)]
+
+
+def test_truncation_counts_the_characters_that_nobody_reads(folder: Path) -> None:
+    """From either side, and of both texts of a pair."""
+    (whole,) = read(folder, [Text(SHORT)], truncation="longest_first")
+    (right,) = read(folder, [Text(PLAIN)], max_length=40, truncation="longest_first")
+    (left,) = read(folder, [Text(PLAIN)], max_length=40, truncation="longest_first", truncation_side="left")
+    (pair,) = read(folder, [Text(PLAIN, PLAIN)], max_length=40, truncation="longest_first")
+    (first,) = read(folder, [Text(PLAIN)], max_length=40, stride=0)
+    (last,) = read(folder, [Text(PLAIN[left.cut_characters :])], truncation="longest_first")
+
+    assert 0 == whole.cut_characters
+    assert len(PLAIN) - first.spans[0][1] == right.cut_characters
+    assert 40 == len(last.windows[0].ids) == len(left.windows[0].ids)
+    assert right.cut_characters < pair.cut_characters < 2 * len(PLAIN)
