@@ -6,6 +6,8 @@ The application and the connection both answer with it, so a client sees one for
 import json
 import re
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 from labeld.errors import HeaderField, LabeldError
 from labeld.interface import Interface
@@ -21,14 +23,21 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:;=-]{1,128}")
 
 
-def encode_error(error: Exception, request_id: str) -> tuple[int, list[HeaderField], bytes]:
+ErrorShape = Callable[[LabeldError, str], tuple[int, Any]]
+"""An error and its sentence -> status and the value of the reply's JSON, in the dialect of another server."""
+
+
+def encode_error(
+    error: Exception, request_id: str, shape: ErrorShape | None = None
+) -> tuple[int, list[HeaderField], bytes]:
     """Status, header fields and body of the reply to a failure.
 
     An exception that is not a LabeldError becomes 500 with a fixed sentence: its own text is never shown.
     """
     shown = error if isinstance(error, LabeldError) else LabeldError(INTERNAL_ERROR)
     sentence = _printable(shown.sentence(Interface.HTTP), SENTENCE_CHARACTERS)
-    body = _JSON.encode({"error": sentence, **shown.details()}).encode()
+    status, value = shape(shown, sentence) if shape else (shown.status, {"error": sentence, **shown.details()})
+    body = _JSON.encode(value).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
@@ -36,7 +45,7 @@ def encode_error(error: Exception, request_id: str) -> tuple[int, list[HeaderFie
         (b"x-request-id", request_id.encode()),
         *shown.headers(),
     ]
-    return shown.status, headers, body
+    return status, headers, body
 
 
 def request_id(*sent: str | None) -> str:

@@ -55,6 +55,8 @@ class Parameters:
     """`None` = a text that is too long is an error."""
     max_length: int | None = None
     """Tokens of a text that is truncated, or of a window, special tokens included; `None` = as the model takes."""
+    max_pair_tokens: int | None = None
+    """Tokens of a pair's second text that truncation keeps, at most; `None` = as many as there is room for."""
     truncation_side: Side | None = None
     """The side of a text that truncation cuts off; `None` = the tokenizer's own."""
     stride: int | None = None

@@ -84,13 +84,13 @@ def test_help_names_every_setting_and_its_variable() -> None:
 
 
 def test_the_http_page_names_every_route() -> None:
-    """With its path as it is routed."""
+    """With its path as it is routed, or the page of dialects does."""
 
     def never(_: object) -> None:
         raise AssertionError
 
     app = App(Settings(), AppHosting(never, never, Metrics()))  # type: ignore[arg-type]  # nothing is opened
-    page = (ROOT / "docs/reference/http-api.md").read_text()
+    page = "".join((ROOT / "docs/reference" / name).read_text() for name in ("http-api.md", "dialects.md"))
 
     paths = {route.path.replace("{model_id:path}", "{id}") for route in app.routes}
     assert [] == sorted(path for path in paths if f"`{path}`" not in page)

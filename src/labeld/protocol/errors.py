@@ -56,3 +56,10 @@ def shown(value: Any) -> str:
 def kind(value: Any) -> str:
     """The kind of a JSON value, in words."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else _KINDS.get(type(value), "")
+
+
+def wrong_value(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRequestError:
+    """The error for a wrong value at `place`; `...` stands for no value at all."""
+    is_missing = value is ...
+    sentence = f"`{place}` is missing" if is_missing else f"`{place}` must be {allowed}, but is {shown(value)}"
+    return InvalidRequestError(f"{sentence}: {way_out}." if way_out else f"{sentence}.")

@@ -49,15 +49,15 @@ def read_parameters(given: dict[str, Any]) -> Parameters:
     stride = _positive(given, "stride", "{null} for no windows", minimum=0)
     truncation = _truncation(given.get("truncation"), max_length)
     return Parameters(
-        top_k,
-        _function(given.get("function_to_apply")),
-        truncation,
-        max_length if truncation or stride is not None else None,
-        _one_of(given, "truncation_side", get_args(Side)),
-        stride,
-        _one_of(given, "aggregate", get_args(Aggregate)),
-        bool(_switched_on(given, "return_windows")) and stride is not None,
-        _threshold(given.get("threshold")),
+        top_k=top_k,
+        function_to_apply=_function(given.get("function_to_apply")),
+        truncation=truncation,
+        max_length=max_length if truncation or stride is not None else None,
+        truncation_side=_one_of(given, "truncation_side", get_args(Side)),
+        stride=stride,
+        aggregate=_one_of(given, "aggregate", get_args(Aggregate)),
+        return_windows=bool(_switched_on(given, "return_windows")) and stride is not None,
+        threshold=_threshold(given.get("threshold")),
     )
 
 

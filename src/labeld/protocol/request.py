@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.decoding import literal, read_value, unpacked
-from labeld.protocol.errors import kind, shown
+from labeld.protocol.errors import kind, wrong_value
 from labeld.protocol.parameters import PARAMETERS, read_parameters
 from labeld.types import ClassifyRequest, Options, Parameters, Text
 
@@ -37,15 +37,24 @@ def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: I
     `headers` has lower-cased names; `query` is the raw query string. Raises InvalidRequestError,
     UnsupportedEncodingError or BodyTooLargeError, and nothing else.
     """
+    return request_of(read_body(body, headers, limits), headers, query, limits)
+
+
+def read_body(body: bytes, headers: Mapping[str, str], limits: InputLimits) -> Any:
+    """The value of a body: JSON, the fields of a form, or raw text; raises as `parse_request`."""
     body = unpacked(body, headers.get("content-encoding", ""), limits)
-    value = read_value(body, headers.get("content-type", ""), limits)
+    return read_value(body, headers.get("content-type", ""), limits)
+
+
+def request_of(value: Any, headers: Mapping[str, str], query: str, limits: InputLimits) -> ClassifyRequest:
+    """The request that the value of a body is; raises InvalidRequestError."""
     envelope = value if isinstance(value, dict) else {"inputs": _bare_input(value)}
     ignored: list[str] = []
     texts = _texts(envelope, limits, ignored)
     given = _given_parameters(envelope, query, ignored)
     parameters = read_parameters(given) if given else _DEFAULT_PARAMETERS
     ignored += [name for name in given if name not in PARAMETERS]
-    options = _options(headers, _given_options(envelope, ignored))
+    options = read_options(headers, _given_options(envelope, ignored))
     return ClassifyRequest(texts, parameters, options, tuple(dict.fromkeys(ignored)))
 
 
@@ -78,15 +87,15 @@ def _text(item: Any, place: str, ignored: list[str]) -> Text:
     if isinstance(item, dict):
         text, pair = item.get("text"), item.get("text_pair")
         if not isinstance(text, str):
-            raise _wrong(f"{place}.text", "a string", item.get("text", ...), f"send {_PAIR} for each input")
+            raise wrong_value(f"{place}.text", "a string", item.get("text", ...), f"send {_PAIR} for each input")
         if pair is not None and not isinstance(pair, str):
-            raise _wrong(f"{place}.text_pair", "a string", pair, f"send {_PAIR} for each input")
+            raise wrong_value(f"{place}.text_pair", "a string", pair, f"send {_PAIR} for each input")
         if len(item) > (2 if "text_pair" in item else 1):
             ignored += [f"inputs.{name}" for name in item if name not in ("text", "text_pair")]
         return Text(text, pair or None)
     if isinstance(item, list):
         raise InvalidRequestError(f"`{place}` is a list, and no text: send {_PAIR} for a pair of texts.")
-    raise _wrong(place, "a string", item, f'send "some text", or {_PAIR} for a pair of texts')
+    raise wrong_value(place, "a string", item, f'send "some text", or {_PAIR} for a pair of texts')
 
 
 def _given_parameters(envelope: dict[str, Any], query: str, ignored: list[str]) -> dict[str, Any]:
@@ -130,7 +139,7 @@ def _queried(query: str) -> dict[str, Any]:
     return given
 
 
-def _options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Options:
+def read_options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Options:
     """The options; a header wins over the body, and unknown keys mean nothing (contract section 3.3)."""
     chosen: dict[str, bool] = {}
     for key, (name, meaning) in BODY_OPTIONS.items() if body_options else ():
@@ -146,7 +155,7 @@ def _switch(value: Any, place: str) -> bool:
     """true, false, 1 or 0, however it is spelled."""
     found = _SWITCH.get(str(value).strip().lower())
     if found is None:
-        raise _wrong(place, "true, false, 1 or 0", value)
+        raise wrong_value(place, "true, false, 1 or 0", value)
     return found
 
 
@@ -156,12 +165,5 @@ def _object(envelope: dict[str, Any], name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _wrong(name, "an object", value)
+        raise wrong_value(name, "an object", value)
     return value
-
-
-def _wrong(place: str, allowed: str, value: Any, way_out: str = "") -> InvalidRequestError:
-    """The error for a wrong value at `place`; `...` stands for no value at all."""
-    is_missing = value is ...
-    sentence = f"`{place}` is missing" if is_missing else f"`{place}` must be {allowed}, but is {shown(value)}"
-    return InvalidRequestError(f"{sentence}: {way_out}." if way_out else f"{sentence}.")

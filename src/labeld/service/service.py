@@ -56,6 +56,7 @@ class Service:
         self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
         self._cache, self._identities = cache, ModelIdentities()
         self._residency = settings.residency
+        self._roles: dict[str, str] = {}
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
@@ -168,6 +169,15 @@ class Service:
             scored_text(index, one, [next(rows) for _ in one.windows], config, parameters)
             for index, one in zip(positions, inputs, strict=True)
         ]
+
+    async def labels(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> tuple[str, ...]:
+        """A model's labels in the order of their ids; raises as `lease`."""
+        async with self.lease(model, options) as loaded:
+            return loaded.model.config.labels
+
+    def model_of(self, role: str) -> str | None:
+        """The name of the model that plays a part where a request names none; None for the default one."""
+        return self._roles.get(role)
 
     def resolve(self, name: str | None) -> ResolvedModel:
         """The model of this name or `id@revision`, None being the default; raises what `Resolver.find` raises."""

@@ -122,7 +122,10 @@ class TextEncoder:
             if first is None:
                 first = known[text.text] = self._without_special_tokens(text.text)
             parts = [first, self._without_special_tokens(text.pair)]
-        lengths = _shortened([len(part) for part in parts], parameters.truncation, room)
+        whole_lengths = [len(part) for part in parts]
+        if text.pair is not None and parameters.max_pair_tokens:
+            whole_lengths[1] = min(whole_lengths[1], parameters.max_pair_tokens)
+        lengths = _shortened(whole_lengths, parameters.truncation, room)
         cut = 0
         with failures_as(TokenizerFailedError):
             for number, (part, length, whole) in enumerate(zip(parts, lengths, text, strict=False)):

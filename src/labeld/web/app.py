@@ -18,31 +18,30 @@ from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
 from labeld.error_reply import encode_error
 from labeld.errors import (
-    InvalidRequestError,
     LabeldError,
     MethodNotAllowedError,
     OverloadedError,
     RouteNotFoundError,
     UnavailableError,
 )
-from labeld.protocol.request import parse_request
-from labeld.protocol.response import encode_reply, reply_headers
-from labeld.repository.resolver import ResolvedModel
 from labeld.server.connection_limits import Reply
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
+from labeld.web.dialects import DIALECTS
 from labeld.web.hosting import AppHosting, open_site
 from labeld.web.hub_api import LOOK_UPS, LookUp
+from labeld.web.inference import Inference
 from labeld.web.openapi import openapi
 from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.paths import Paths
-from labeld.web.request_body import BodyReader, cancel_on_disconnect
+from labeld.web.raw_response import RawResponse
+from labeld.web.request_body import BodyReader
 from labeld.web.request_state import begin_request, state_of
-from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, require_model
+from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy
 from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
@@ -51,7 +50,7 @@ from labeld.web.starting import StartRouter
 
 logger = logging.getLogger(__name__)
 
-TASK = "text-classification"
+TASK_PATHS = ("/pipeline/{task}/{model_id:path}", "/hf-inference/models/{model_id:path}/pipeline/{task}")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -64,6 +63,7 @@ class App:
         self._origins = Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._bodies = BodyReader(settings.inputs, settings.connections if hosting.is_behind_proxy else None)
+        self._inference = Inference(settings, hosting, self._bodies)
         self._site: Site  # set when the lifespan starts, before the first request
         self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
@@ -88,7 +88,7 @@ class App:
             state.origin = self._origins.request_origin(scope, state.headers)
             send = state.origin.replying(send)
             if (allowed := preflight(scope, state.headers, state.origin)) is not None:
-                await self._finish(_Raw(204, allowed, b""), scope, receive, send)
+                await self._finish(RawResponse(204, allowed, b""), scope, receive, send)
                 return
             await self._router(scope, receive, send)
         except HTTPException:
@@ -127,7 +127,7 @@ class App:
         """Logs an error if need be, answers with it, and drops its tracebacks."""
         drop_tracebacks(error)
         state = state_of(scope)
-        response: Response = _Raw(*encode_error(error, state.request_id))
+        response: Response = RawResponse(*encode_error(error, state.request_id, state.error_shape))
         is_page = scope["method"] in {"GET", "HEAD"} or state.is_page
         if is_page and wants_html(state.headers.get("accept")):
             must_sign_in = isinstance(error, AnonymousError) and state.is_page
@@ -155,19 +155,23 @@ class App:
         aliases.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
         return [
             # NOTE: asked most, so first; a path that has another method below is still found there
-            self._route("/models/{model_id:path}", self._classify, INFERENCE, "POST"),
-            self._route("/", self._classify, INFERENCE, "POST"),
+            self._route("/models/{model_id:path}", self._inference.classify, INFERENCE, "POST"),
+            self._route("/", self._inference.classify, INFERENCE, "POST"),
             self._route("/info", self._info, INFERENCE),
             self._route("/health", self._health, PUBLIC),
             self._route("/ready", self._ready, PUBLIC),
             self._route("/openapi.json", self._describe, PUBLIC),
             self._route("/metrics", self._expose, INFERENCE),
-            self._route("/pipeline/{task}/{model_id:path}", self._classify, INFERENCE, "POST"),
-            self._route("/hf-inference/models/{model_id:path}/pipeline/{task}", self._classify, INFERENCE, "POST"),
+            *(
+                self._route(path, self._inference.ask(dialect), INFERENCE, "POST")
+                for dialect in DIALECTS
+                for path in dialect.paths
+            ),
+            *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in TASK_PATHS),
             self._route("/models/{model_id:path}/info", self._info, INFERENCE),
             self._route("/models/{model_id:path}/health", self._health_of_model, INFERENCE),
             *(self._route(one.path, self._look_up(one.answer), one.policy) for one in LOOK_UPS),
-            *(self._route(path, self._classify, INFERENCE, "POST") for path in aliases),
+            *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in aliases),
             *(self._route(page.path, self._page(page), page.policy, page.method) for page in PAGES),
         ]
 
@@ -202,46 +206,13 @@ class App:
 
         return answer
 
-    async def _classify(self, request: Request) -> Response:
-        scope = request.scope
-        task = scope["path_params"].get("task", TASK)
-        if task != TASK:
-            raise InvalidRequestError(f"The task {task!r} is not served here: use {TASK}.")
-        service, limits = self._service, self._settings.inputs
-        state = state_of(scope)
-        state.classifies = True
-        service.admission.require_room()
-        is_early = self._log or (state.access_token and state.access_token.models)
-        model = self._permitted_model(scope) if is_early else None
-        body = await self._bodies.read(request, limits.max_body_bytes)
-        with service.admission:  # NOTE: not before, so that a body that crawls takes nobody's place
-            query = scope["query_string"].decode("latin-1")
-            asked = state.asked = parse_request(body, state.headers, query, limits)
-            model = model or self._permitted_model(scope)
-            lookup = service.look_up(model, asked, state.cache_scope)
-            reply = service.get_cached(lookup)
-            if reply is None:
-                answer = service.classify(model, lookup)
-                reply = await cancel_on_disconnect(answer, request, self._hosting.answer_within)
-        if reply.timings:
-            reply.timings.total = time.perf_counter() - state.began
-        state.reply, body = reply, encode_reply(reply)
-        return _Raw(200, reply_headers(reply, state.request_id, len(body)), body)
-
-    def _permitted_model(self, scope: Scope) -> ResolvedModel:
-        """The model that the request names; raises ForbiddenTokenError when the caller's token may not use it."""
-        state, model = state_of(scope), self._service.resolve(scope["path_params"].get("model_id"))
-        state.model = model.model_id
-        require_model(state.access_token, model.model_id)
-        return model
-
     async def _info(self, request: Request) -> Response:
         with self._service.admission:
-            return json_response(await self._service.info(self._permitted_model(request.scope)))
+            return json_response(await self._service.info(self._inference.permitted_model(request.scope)))
 
     async def _health_of_model(self, request: Request) -> Response:
         with self._service.admission:
-            async with self._service.lease(self._permitted_model(request.scope)):
+            async with self._service.lease(self._inference.permitted_model(request.scope)):
                 return json_response({"status": "ok"})
 
     async def _health(self, _: Request) -> Response:
@@ -284,13 +255,7 @@ class App:
 
     def _take(self, service: Service) -> None:
         self._service, self._stop_loading = service, service.stop_loading
-
-
-class _Raw(Response):
-    """A response of ready-made header bytes, all of them from protocol/ or error_reply."""
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
+        self._inference.service = service
 
 
 def _has_path(route: Route, scope: Scope) -> bool:

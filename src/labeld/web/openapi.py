@@ -5,6 +5,8 @@ from importlib.metadata import version
 from typing import Any
 
 from labeld.config.settings import InputLimits
+from labeld.protocol.dialects.base import Dialect
+from labeld.web.dialects import DIALECTS
 
 CLASSIFY_OPERATIONS = {
     "/models/{model_id}": "classify",
@@ -61,6 +63,36 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "nullable": True,
         "description": "Of transformers 4: false is top_k 1, true and null are all labels; top_k wins. Use top_k.",
     },
+    "truncation_side": {
+        "type": "string",
+        "enum": ["left", "right"],
+        "nullable": True,
+        "description": "The side of a text that truncation cuts off. Default and null: the tokenizer's own.",
+    },
+    "stride": {
+        "type": "integer",
+        "minimum": 0,
+        "nullable": True,
+        "description": "Tokens that neighbouring windows share: a text longer than max_length, or than the model takes, "
+        "is read to its end in windows. Default and null: no windows.",
+    },
+    "aggregate": {
+        "type": "string",
+        "enum": ["max", "mean"],
+        "nullable": True,
+        "description": "A label's score in the text from those in its windows. Default and null: max.",
+    },
+    "return_windows": {
+        "type": "boolean",
+        "nullable": True,
+        "description": "With stride: each text is answered with an object of its labels and of its windows, each with "
+        "start and end in characters.",
+    },
+    "threshold": {
+        "oneOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}],
+        "nullable": True,
+        "description": "Labels of a lower score are left out: one number for all, or one for each of some labels.",
+    },
 }
 """The members of `parameters` in the body."""
 
@@ -78,8 +110,20 @@ REPLY_HEADERS = {
     "x-sha": "The model's revision, 40 hex digits.",
     "x-request-id": "The request's own, or a new one.",
     "x-hf-warning": "Names the parameters that mean nothing here and were ignored.",
+    "x-compute-tokens": "Tokens that the model has read; not with cache.",
+    "x-total-time": "Milliseconds from when the request's head had arrived; not with cache.",
+    "x-tokenization-time": "Milliseconds of turning the texts into tokens; not with cache.",
+    "x-queue-time": "Milliseconds that the slowest text waited for the engine; not with cache.",
+    "x-inference-time": "Milliseconds of the longest batch; not with cache.",
+    "x-windows": "Windows in which the texts were read, where any was read in several.",
+    "x-truncated-texts": "Texts that were cut, where any was.",
+    "x-truncated-characters": "Characters that were cut from them and that nobody has read.",
 }
 
+COUNTS = (
+    *("x-compute-characters", "x-compute-tokens", "x-total-time", "x-tokenization-time", "x-queue-time"),
+    *("x-inference-time", "x-windows", "x-truncated-texts", "x-truncated-characters"),
+)
 _NUMBER, _TEXT = {"type": "number", "minimum": 0}, {"type": "string"}
 _SWITCH = {"type": "string", "enum": ["true", "false", "1", "0"]}
 HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
@@ -89,9 +133,9 @@ HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
     "x-request-id": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:;=-]+$"},
     "x-compute-time": _NUMBER,
     "x-compute-type": {"type": "string", "enum": ["cpu", "cache"]},
-    "x-compute-characters": {"type": "integer", "minimum": 0},
     "x-sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
     "x-hf-warning": _TEXT,
+    **dict.fromkeys(COUNTS, {"type": "integer", "minimum": 0}),
 }
 """The values of these headers."""
 
@@ -137,6 +181,7 @@ ERRORS = {
     "503": "The model is loading (with estimated_time), or the server is stopping; Retry-After says when to come back.",
     "507": "The disk or the store of downloaded models is full, or cannot be written to.",
 }
+DIALECT_ERRORS = {"422": "The request is wrong, where text-embeddings-inference says so."}
 _CONNECTION_ERRORS = ("400", "403", "408", "429", "431", "500")
 """Errors of every route: of its connection, its Host and its Origin, and our own."""
 _MODEL_ERRORS = ("404", "502", "503", "507")
@@ -156,6 +201,9 @@ def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
     paths: dict[str, Any] = {"/": {"post": {"operationId": "classify_with_default", **classify}}}
     for path, operation in CLASSIFY_OPERATIONS.items():
         paths[path] = {"post": {"operationId": operation, **classify}}
+    for dialect in DIALECTS:
+        for path in dialect.paths:
+            paths[path.replace(":path}", "}")] = {"post": _ask(dialect, path)}
     gets: dict[str, tuple[str, dict[str, Any]]] = {
         "/models/{model_id}/info": ("What the model is.", _OBJECT),
         "/models/{model_id}/health": ("200 when the model answers.", _OBJECT),
@@ -206,6 +254,22 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
                 "headers": _headers(*REPLY_HEADERS),
             },
             **{status: _content(sentence, _ERROR) for status, sentence in ERRORS.items()},
+        },
+    }
+
+
+def _ask(dialect: Dialect, path: str) -> dict[str, Any]:
+    words = re.findall(r"[a-z0-9]+", path.replace("{model_id:path}", "model"))
+    reply = {**_content("The reply in the shape of that dialect.", {}), "headers": _headers(*REPLY_HEADERS)}
+    error = _ERROR if dialect.error is None else _OBJECT
+    return {
+        "operationId": "_".join(["ask", *words]),
+        "summary": dialect.description,
+        "security": _SECURITY,
+        "requestBody": {"required": True, "content": {_JSON: {"schema": _OBJECT}}},
+        "responses": {
+            "200": reply,
+            **{status: _content(sentence, error) for status, sentence in {**ERRORS, **DIALECT_ERRORS}.items()},
         },
     }
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.types import Receive
@@ -13,9 +14,10 @@ from labeld.config.settings import ConnectionLimits, InputLimits
 from labeld.errors import BodyTooLargeError, OverloadedError, UnavailableError
 from labeld.server.errors import BODY_GRACE, too_late, too_slow
 from labeld.system.loopback import is_loopback
-from labeld.types import ClassifyReply
 from labeld.web.errors import TooSlowError
 from labeld.web.request_state import client_address, state_of
+
+T = TypeVar("T")
 
 SHARES = 4
 """Divisor of `max_partial_bytes`: the share of it that one address may have is a quarter."""
@@ -109,9 +111,7 @@ async def _next_part(request: Request, room: int, max_bytes: int) -> tuple[bytes
     return body, message["more_body"]
 
 
-async def cancel_on_disconnect(
-    answer: Awaitable[ClassifyReply], request: Request, within: float | None = None
-) -> ClassifyReply:
+async def cancel_on_disconnect(answer: Awaitable[T], request: Request, within: float | None = None) -> T:
     """The answer; cancelled when the client disconnects, so that its queued texts cost no engine time.
 
     Raises TooSlowError when it takes longer than `within` seconds.
@@ -123,7 +123,7 @@ async def cancel_on_disconnect(
         raise TooSlowError(within or 0.0) from None
 
 
-async def _until_disconnected(answer: Awaitable[ClassifyReply], request: Request) -> ClassifyReply:
+async def _until_disconnected(answer: Awaitable[T], request: Request) -> T:
     work = asyncio.ensure_future(answer)
     gone = asyncio.create_task(_disconnected(request.receive))
     gone.add_done_callback(lambda _: work.cancel())

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Scope
 
 from labeld.auth.records import AccessToken
-from labeld.error_reply import request_id
+from labeld.error_reply import ErrorShape, request_id
 from labeld.types import ClassifyReply, ClassifyRequest
 from labeld.web.security.cors import RequestOrigin
 
@@ -43,6 +43,8 @@ class RequestState:
     """Fields of the form that was sent to a page, by name; there from when it was read."""
     asked: ClassifyRequest | None = field(default=None, init=False)
     reply: ClassifyReply | None = field(default=None, init=False)
+    error_shape: ErrorShape | None = field(default=None, init=False)
+    """The dialect in which errors are written; None for the hosted API's."""
 
     @property
     def cache_scope(self) -> str:

@@ -1,0 +1,80 @@
+"""The interface of a dialect: a body is parsed into a question, which becomes a request, and then a reply's value."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from labeld.config.settings import InputLimits
+from labeld.error_reply import ErrorShape
+from labeld.types import ClassifyRequest, Options
+
+
+class Call(NamedTuple):
+    """One HTTP call, as a dialect reads it."""
+
+    value: Any
+    """The value of the body (`protocol.request.read_body`); None where there is none."""
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    model: str | None
+    """The model that the path names."""
+    limits: InputLimits
+    options: Options
+    """Those of the headers."""
+    request_id: str
+    created: int
+    """Unix time in seconds."""
+
+
+class Answered(NamedTuple):
+    """The answers to the texts of a question's request."""
+
+    texts: Sequence[Any]
+    """For each text its ranking as a list of `{"label", "score"}`, or `{"labels", "windows"}`, decoded from JSON."""
+    labels: Sequence[str]
+    """The model's, in the order of their ids."""
+    model: str
+    """The name that was asked for, or the id of the model that answers by default."""
+    tokens: int
+    """Tokens that the model has read for these answers, now or when they were computed."""
+
+
+class Question(Protocol):
+    """One parsed body."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that it names."""
+        ...
+
+    @property
+    def role(self) -> "Role":
+        """The part that a model plays which no name was given for."""
+        ...
+
+    def request(self, labels: Sequence[str]) -> ClassifyRequest:
+        """The texts to classify by a model with these labels; raises InvalidRequestError, WrongTaskError."""
+        ...
+
+    def reply(self, answered: Answered) -> Any:
+        """The value of the reply's JSON."""
+        ...
+
+
+Role = str
+"""`default`, or the name of a setting that names a model: `reranker`, `zero_shot`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One shape of requests and replies."""
+
+    name: str
+    paths: tuple[str, ...]
+    """Templates of the paths of its POST route, as Starlette reads them; `{model_id:path}` is a model's name."""
+    parse: Callable[[Call], Question]
+    """Raises InvalidRequestError naming the field that is wrong."""
+    error: ErrorShape | None = None
+    """None for the hosted API's `{"error": …}`."""
+    description: str = field(default="", kw_only=True)
+    """One sentence for the API's description."""

@@ -1,0 +1,62 @@
+"""Failures of questions that only dialects ask, and the shapes in which other servers write errors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from labeld.errors import InvalidRequestError, LabeldError, OverloadedError, RetryLaterError
+
+SHOWN = 10
+
+
+class EmptyInputError(InvalidRequestError):
+    """A text, or a list of texts, that a question needs is empty."""
+
+
+class WrongTaskError(InvalidRequestError):
+    """The model cannot answer a question of this task."""
+
+    def __init__(self, task: str, labels: Sequence[str], needs: str) -> None:
+        """`needs` says which models can, and the way out."""
+        shown = ", ".join(label[:40] for label in labels[:SHOWN]) + (", …" if len(labels) > SHOWN else "")
+        super().__init__(f"This model does not serve {task}, but {tasks_of(labels)}: its labels are {shown}; {needs}.")
+
+
+def tasks_of(labels: Sequence[str]) -> str:
+    """The tasks of a model with these labels, in words."""
+    tasks = ["text-classification"]
+    if entailment(labels) is not None:
+        tasks.append("zero-shot-classification")
+    if len(labels) == 1 or entailment(labels) is not None:
+        tasks.append("text-ranking")
+    return " and ".join([", ".join(tasks[:-1]), tasks[-1]]) if len(tasks) > 1 else tasks[0]
+
+
+def entailment(labels: Sequence[str]) -> int | None:
+    """The id of an NLI model's label of entailment, by its name (transformers, ZeroShotClassificationPipeline)."""
+    return next((number for number, label in enumerate(labels) if label.lower().startswith("entail")), None)
+
+
+def tei_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
+    """The shape of text-embeddings-inference, with its status: empty 400, validation 422, overloaded 429."""
+    status, kind = error.status, "Backend"
+    if isinstance(error, EmptyInputError):
+        kind = "Empty"
+    elif status in {400, 413}:  # a body, a field or a text that is not accepted
+        status, kind = (422, "Validation") if status == 400 else (413, "Validation")
+    elif isinstance(error, OverloadedError):
+        kind = "Overloaded"
+    elif isinstance(error, RetryLaterError):
+        kind = "Unhealthy"
+    return status, {"error": sentence, "error_type": kind}
+
+
+def openai_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
+    """The shape of OpenAI, which vLLM and Infinity have too."""
+    kinds = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+    kind = kinds.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    return error.status, {"error": {"message": sentence, "type": kind, "param": None, "code": str(error.status)}}
+
+
+def message_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
+    """The shape of Cohere, and of Jina and Voyage, which call it `detail`."""
+    return error.status, {"message": sentence, "detail": sentence}

@@ -1,0 +1,106 @@
+"""The members of a JSON object that a dialect reads, each checked, with errors that name the member."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from labeld.config.settings import InputLimits
+from labeld.errors import InvalidRequestError
+from labeld.protocol.dialects.errors import EmptyInputError
+from labeld.protocol.errors import wrong_value
+
+MOST = 2**31 - 1
+
+
+class Fields:
+    """A JSON object. Its methods raise InvalidRequestError."""
+
+    def __init__(self, value: Any, example: str, place: str = "") -> None:
+        """`example` is a body that works; `place` is where the object stands in the body."""
+        if not isinstance(value, dict):
+            raise wrong_value(place or "the body", "an object", value, f"send {example}")
+        self.value: dict[str, Any] = value
+        self._example, self._place = example, f"{place}." if place else ""
+
+    def __contains__(self, name: str) -> bool:
+        return self.value.get(name) is not None
+
+    def text(self, name: str, *, default: str | None = None) -> str:
+        """A string; without a default one that has to be there, and with more than white space in it."""
+        value = self.value.get(name, ... if default is None else default)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str):
+            raise self._wrong(name, "a string", value)
+        if default is None and not value.strip():
+            raise EmptyInputError(f"`{self._place}{name}` is empty: send {self._example}.")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """A string, or None where there is none."""
+        return self.text(name, default="") or None
+
+    def texts(self, name: str, limits: InputLimits, *, members: Sequence[str] = ()) -> list[str]:
+        """A list of strings; with `members` an item may be an object that has its string in one of them."""
+        value = self.value.get(name, ...)
+        if not isinstance(value, list):
+            raise self._wrong(name, "a list of strings", value)
+        if not value:
+            raise EmptyInputError(f"`{self._place}{name}` is empty: send {self._example}.")
+        require_room(f"{self._place}{name}", len(value), limits)
+        return [self._item(f"{name}[{index}]", one, members) for index, one in enumerate(value)]
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """True or false."""
+        value = self.value.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false", value)
+        return value
+
+    def number(self, name: str, *, minimum: int = 1) -> int | None:
+        """A whole number, or None where there is none."""
+        value = self.value.get(name)
+        if value is None:
+            return None
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int or value < minimum:
+            raise self._wrong(name, f"a whole number from {minimum}", value)
+        return min(value, MOST)
+
+    def one_of(self, name: str, allowed: Sequence[str]) -> str | None:
+        """One of these words, in any case, or None where there is none."""
+        value = self.value.get(name)
+        if value is None:
+            return None
+        found = {word.lower(): word for word in allowed}.get(value.lower()) if isinstance(value, str) else None
+        if found is None:
+            raise self._wrong(name, " or ".join(allowed), value)
+        return found
+
+    def first_of(self, names: Sequence[str]) -> str:
+        """The first of these members that is there, or the first of all where none is."""
+        return next((name for name in names if name in self), names[0])
+
+    def _item(self, place: str, value: Any, members: Sequence[str]) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, dict) and members:
+            for name in members:
+                if isinstance(value.get(name), str):
+                    return str(value[name])
+            raise self._wrong(f"{place}.{members[0]}", "a string", value.get(members[0], ...))
+        raise self._wrong(place, "a string", value)
+
+    def _wrong(self, name: str, allowed: str, value: Any) -> InvalidRequestError:
+        return wrong_value(f"{self._place}{name}", allowed, value, f"send {self._example}")
+
+
+def require_room(place: str, count: int, limits: InputLimits) -> None:
+    """Raises InvalidRequestError where a list has more texts than a request may have."""
+    if count > limits.max_inputs:
+        raise InvalidRequestError(
+            f"`{place}` has {count} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
+            "several requests."
+        )

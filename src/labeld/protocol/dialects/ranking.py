@@ -1,0 +1,67 @@
+"""Ranking texts by a query: the question that every rerank dialect asks, and its scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from labeld.protocol.dialects.base import Answered, Role
+from labeld.protocol.dialects.errors import WrongTaskError, entailment
+from labeld.protocol.errors import UnknownLabelError
+from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text
+
+TASK = "text-ranking"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Pairs of a query and a document, which a model scores.
+
+    The score is that of a model's only label, by the sigmoid, or of one label of several, by the softmax; without a
+    function the logit. Several labels need `label`, but for an NLI model, whose entailment counts.
+    """
+
+    model: str | None
+    pairs: tuple[Text, ...]
+    options: Options
+    raw: bool = False
+    """True where logits are wanted."""
+    label: str | None = None
+    """The label whose score ranks the documents."""
+    parameters: Parameters = field(default_factory=Parameters)
+    """How long texts are read."""
+
+    @property
+    def role(self) -> Role:
+        """A reranker."""
+        return "reranker"
+
+    def request(self, labels: Sequence[str]) -> ClassifyRequest:
+        """The pairs to classify; raises WrongTaskError, or UnknownLabelError."""
+        self._number(labels)
+        function: FunctionName = "none" if self.raw else "sigmoid" if len(labels) == 1 else "softmax"
+        return ClassifyRequest(self.pairs, replace(self.parameters, function_to_apply=function), self.options)
+
+    def ranked(self, answered: Answered) -> list[tuple[int, float]]:
+        """Index and score of each document, best score first; equal scores keep their order."""
+        label = answered.labels[self._number(answered.labels)]
+        scores = (score_of(one, label) for one in answered.texts)
+        return sorted(enumerate(scores), key=lambda one: -one[1])
+
+    def _number(self, labels: Sequence[str]) -> int:
+        """The id of the label that counts."""
+        if self.label is not None:
+            if self.label not in labels:
+                raise UnknownLabelError("label", self.label, labels)
+            return list(labels).index(self.label)
+        number = 0 if len(labels) == 1 else entailment(labels)
+        if number is None:
+            raise WrongTaskError(
+                TASK, labels, 'send "label" with the one to rank by, or use a model with one label, a reranker'
+            )
+        return number
+
+
+def score_of(answer: Any, label: str) -> float:
+    """The score of a label in the answer to one text."""
+    ranking = answer["labels"] if isinstance(answer, dict) else answer
+    return float(next(one["score"] for one in ranking if one["label"] == label))

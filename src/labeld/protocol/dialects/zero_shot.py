@@ -1,0 +1,205 @@
+"""Zero-shot classification by an NLI model, as transformers' ZeroShotClassificationPipeline computes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from labeld.errors import InvalidRequestError
+from labeld.protocol.dialects.base import Answered, Call, Dialect, Question, Role
+from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
+from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.errors import wrong_value
+from labeld.types import ClassifyRequest, Options, Parameters, Text
+
+TASK = "zero-shot-classification"
+TEMPLATE = "This example is {}."
+EXAMPLE = '{"inputs": "some text", "parameters": {"candidate_labels": ["a label", "another one"]}}'
+NAMES = ("candidate_labels", "candidateLabels")
+CUT = Parameters(function_to_apply="none", truncation="only_first")
+"""As the pipeline reads: the text is cut where it is too long, never the label. A header says how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShot:
+    """Texts, each with a hypothesis for every candidate label."""
+
+    model: str | None
+    texts: tuple[str, ...]
+    candidates: tuple[str, ...]
+    options: Options
+    template: str = TEMPLATE
+    multi_label: bool = False
+    parameters: Parameters = CUT
+
+    @property
+    def role(self) -> Role:
+        """An NLI model."""
+        return "zero_shot"
+
+    def request(self, labels: Sequence[str]) -> ClassifyRequest:
+        """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
+        if entailment(labels) is None or len(labels) == 1:
+            raise WrongTaskError(TASK, labels, "use an NLI model, which has a label entailment")
+        hypotheses = [self.template.replace("{}", one) for one in self.candidates]
+        pairs = tuple([Text(text, one) for text in self.texts for one in hypotheses])
+        return ClassifyRequest(pairs, self.parameters, self.options)
+
+    def scored(self, answered: Answered) -> list[list[tuple[str, float]]]:
+        """Each text's labels with their scores, best first."""
+        entailed = entailment(answered.labels)
+        assert entailed is not None
+        contradicted = len(answered.labels) - 1 if entailed == 0 else 0  # as the pipeline chooses it
+        names = (answered.labels[contradicted], answered.labels[entailed])
+        count, found = len(self.candidates), []
+        for first in range(0, len(answered.texts), count):
+            windows = _logits(answered.texts[first : first + count], names)
+            scores = self._scores(windows)
+            whole = scores.mean(axis=0) if self.parameters.aggregate == "mean" else scores.max(axis=0)
+            order = np.argsort(-whole, kind="stable").tolist()
+            found.append([(self.candidates[number], float(whole[number])) for number in order])
+        return found
+
+    def _scores(self, logits: "np.ndarray[Any, np.dtype[np.float32]]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+        """float32 [windows, labels] from the logits of contradiction and entailment, [windows, labels, 2]."""
+        if self.multi_label or len(self.candidates) == 1:
+            both = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            return np.asarray((both / both.sum(axis=-1, keepdims=True))[..., 1])
+        entailed = logits[..., 1]
+        each = np.exp(entailed - entailed.max(axis=-1, keepdims=True))
+        return np.asarray(each / each.sum(axis=-1, keepdims=True))
+
+
+def _logits(answers: Sequence[Any], names: tuple[str, str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    """The logits of two labels, float32 [windows, candidates, 2]. The windows of a text are those of each label.
+
+    NOTE: labels of different lengths leave different room, so a label may have a window less: its last one counts on.
+    """
+    rows = []
+    for answer in answers:
+        rankings = [one["labels"] for one in answer["windows"]] if isinstance(answer, dict) else [answer]
+        by_label = [{one["label"]: one["score"] for one in ranking} for ranking in rankings]
+        rows.append([[one[name] for name in names] for one in by_label])
+    most = max(len(row) for row in rows)
+    return np.array([row + row[-1:] * (most - len(row)) for row in rows], np.float32).transpose(1, 0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosted(ZeroShot):
+    is_list: bool = False
+    is_old: bool = False
+    """True for huggingface_hub before 1.0, which reads `{"sequence", "labels", "scores"}`."""
+
+    def reply(self, answered: Answered) -> Any:
+        """A list of labels and scores for a text, or those of each of several texts."""
+        replies: list[Any] = []
+        for text, found in zip(self.texts, self.scored(answered), strict=True):
+            if self.is_old:
+                names, scores = zip(*found, strict=True)
+                replies.append({"sequence": text, "labels": names, "scores": scores})
+            else:
+                replies.append([{"label": label, "score": score} for label, score in found])
+        return replies if self.is_list else replies[0]
+
+
+def asks_for_labels(value: Any) -> bool:
+    """True where the body of the hosted API asks for zero-shot classification."""
+    if not isinstance(value, dict):
+        return False
+    parameters = value.get("parameters")
+    return any(name in value or (isinstance(parameters, dict) and name in parameters) for name in NAMES)
+
+
+def parse_hosted(call: Call) -> Question:
+    """`{"inputs": text or list, "parameters": {"candidate_labels", "hypothesis_template", "multi_label"}}`."""
+    body = Fields(call.value, EXAMPLE)
+    parameters = Fields({**body.value, **(body.value.get("parameters") or {})}, EXAMPLE, "parameters")
+    texts, is_list = _texts(body.value.get("inputs", ...), call)
+    candidates = candidate_labels(parameters.value.get(parameters.first_of(NAMES), ...), f"parameters.{NAMES[0]}")
+    require_room("inputs", len(texts) * len(candidates), call.limits)
+    return _Hosted(
+        call.model,
+        texts,
+        candidates,
+        call.options,
+        template(parameters),
+        parameters.flag(parameters.first_of(("multi_label", "multiLabel"))),
+        reading(parameters),
+        is_list,
+        is_old_client(call.headers),
+    )
+
+
+def _texts(inputs: Any, call: Call) -> tuple[tuple[str, ...], bool]:
+    """The texts, and whether they came as a list; `{"text"}` and `{"sequences"}` are the forms of older clients."""
+    if isinstance(inputs, dict):
+        inputs = inputs.get("text", inputs.get("sequences", ...))
+    if isinstance(inputs, str):
+        inputs, is_list = [inputs], False
+    else:
+        is_list = True
+    texts = Fields({"inputs": inputs} if inputs is not ... else {}, EXAMPLE).texts("inputs", call.limits)
+    for index, text in enumerate(texts):
+        if not text.strip():
+            raise EmptyInputError(f"`inputs[{index}]` is empty: send {EXAMPLE}.")
+    return tuple(texts), is_list
+
+
+def candidate_labels(value: Any, place: str) -> tuple[str, ...]:
+    """The labels of a list, or of a string with commas, as the pipeline reads it; each once."""
+    if isinstance(value, str):
+        value = [one.strip() for one in value.split(",") if one.strip()]
+    if not isinstance(value, list):
+        raise wrong_value(place, 'a list of strings, or "a, b"', value, f"send {EXAMPLE}")
+    for index, one in enumerate(value):
+        if not isinstance(one, str):
+            raise wrong_value(f"{place}[{index}]", "a string", one, f"send {EXAMPLE}")
+        if not one.strip():
+            raise EmptyInputError(f"`{place}[{index}]` is empty: send {EXAMPLE}.")
+    if not value:
+        raise EmptyInputError(f"`{place}` is empty: send {EXAMPLE}.")
+    return tuple(value)
+
+
+def template(parameters: Fields) -> str:
+    """The hypothesis template, which must have a place for the label and no other."""
+    found = parameters.text(parameters.first_of(("hypothesis_template", "hypothesisTemplate")), default=TEMPLATE)
+    if found.count("{}") != 1:
+        raise InvalidRequestError(
+            f"`parameters.hypothesis_template` is {found[:60]!r}, but must have {{}} once, where the label goes: "
+            f"send {TEMPLATE!r}, or leave it out."
+        )
+    return found
+
+
+def reading(parameters: Fields) -> Parameters:
+    """How long texts are read: cut, or in windows where a stride is given."""
+    stride, length = parameters.number("stride", minimum=0), parameters.number("max_length")
+    aggregate = parameters.one_of("aggregate", ("max", "mean"))
+    return Parameters(
+        function_to_apply="none",
+        truncation="only_first",
+        max_length=length,
+        stride=stride,
+        aggregate="mean" if aggregate == "mean" else None,
+        return_windows=stride is not None,
+    )
+
+
+def is_old_client(headers: Mapping[str, str]) -> bool:
+    """True for huggingface_hub before 1.0, by its User-Agent."""
+    return "hf_hub/0." in headers.get("user-agent", "")
+
+
+DIALECTS = (
+    Dialect(
+        "zero_shot",
+        (
+            "/pipeline/zero-shot-classification/{model_id:path}",
+            "/hf-inference/models/{model_id:path}/pipeline/zero-shot-classification",
+        ),
+        parse_hosted,
+        description="Scores candidate labels by an NLI model, as the Hub's task zero-shot-classification.",
+    ),
+)

@@ -1,0 +1,113 @@
+"""Requests that a model answers: the hosted API's, and those of other dialects. All take one way to the service."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from labeld.config.settings import Settings
+from labeld.errors import InvalidRequestError
+from labeld.protocol.dialects import zero_shot
+from labeld.protocol.dialects.base import Answered, Call, Dialect
+from labeld.protocol.request import read_body, read_options, request_of
+from labeld.protocol.response import encode_json, encode_reply, reply_headers
+from labeld.repository.resolver import ResolvedModel
+from labeld.service.service import Service
+from labeld.types import ClassifyReply, ClassifyRequest
+from labeld.web.hosting import AppHosting
+from labeld.web.raw_response import RawResponse
+from labeld.web.request_body import BodyReader, cancel_on_disconnect
+from labeld.web.request_state import state_of
+from labeld.web.security.authorization import require_model
+
+TASK = "text-classification"
+TASKS = (TASK, zero_shot.TASK, "text-ranking")
+(ZERO_SHOT,) = zero_shot.DIALECTS
+
+
+class Inference:
+    """Answers requests by a model. `service` is set before the first one."""
+
+    service: Service
+
+    def __init__(self, settings: Settings, hosting: AppHosting, bodies: BodyReader) -> None:
+        self._limits, self._hosting, self._bodies = settings.inputs, hosting, bodies
+        self._logs_models = settings.logs.log_format == "json"
+
+    async def classify(self, request: Request) -> Response:
+        """The hosted API's text-classification; with candidate labels its zero-shot-classification."""
+        scope, state = request.scope, state_of(request.scope)
+        task = scope["path_params"].get("task", TASK)
+        if task != TASK:
+            raise InvalidRequestError(f"The task {task!r} is not served here: use {', '.join(TASKS)}.")
+        state.classifies = True
+        self.service.admission.require_room()
+        is_early = self._logs_models or (state.access_token and state.access_token.models)
+        model = self.permitted_model(scope) if is_early else None
+        body = await self._bodies.read(request, self._limits.max_body_bytes)
+        with self.service.admission:  # NOTE: not before, so that a body that crawls takes nobody's place
+            value = read_body(body, state.headers, self._limits)
+            if zero_shot.asks_for_labels(value):
+                return await self._answer(request, ZERO_SHOT, value)
+            query = scope["query_string"].decode("latin-1")
+            asked = request_of(value, state.headers, query, self._limits)
+            reply = await self._reply(request, model or self.permitted_model(scope), asked)
+        return self._response(scope, reply, encode_reply(reply))
+
+    def ask(self, dialect: Dialect) -> Callable[[Request], Awaitable[Response]]:
+        """The handler of a dialect's route."""
+
+        async def answer(request: Request) -> Response:
+            state = state_of(request.scope)
+            state.classifies, state.error_shape = True, dialect.error
+            self.service.admission.require_room()
+            body = await self._bodies.read(request, self._limits.max_body_bytes)
+            with self.service.admission:
+                return await self._answer(request, dialect, read_body(body, state.headers, self._limits))
+
+        return answer
+
+    def permitted_model(self, scope: Scope, name: str | None = None) -> ResolvedModel:
+        """The model of this name, or that the path names; raises ForbiddenTokenError where the token may not use it."""
+        state, model = state_of(scope), self.service.resolve(name or scope["path_params"].get("model_id"))
+        state.model = model.model_id
+        require_model(state.access_token, model.model_id)
+        return model
+
+    async def _answer(self, request: Request, dialect: Dialect, value: Any) -> Response:
+        """The response to the value of a body in a dialect."""
+        scope, state = request.scope, state_of(request.scope)
+        path_model, options = scope["path_params"].get("model_id"), read_options(state.headers, {})
+        call = Call(value, state.headers, path_model, self._limits, options, state.request_id, int(time.time()))
+        question = dialect.parse(call)
+        name = question.model or self.service.model_of(question.role)
+        model = self.permitted_model(scope, name)
+        labels = await cancel_on_disconnect(self.service.labels(model, options), request, self._hosting.answer_within)
+        reply = await self._reply(request, model, question.request(labels))
+        texts = json.loads(encode_reply(reply))
+        tokens = sum([answer.tokens for answer in reply.answers])
+        answered = Answered(texts, labels, question.model or model.model_id, tokens)
+        return self._response(scope, reply, encode_json(question.reply(answered)))
+
+    async def _reply(self, request: Request, model: ResolvedModel, asked: ClassifyRequest) -> ClassifyReply:
+        """The answers to a request, from the cache or by the model."""
+        state, service = state_of(request.scope), self.service
+        state.asked = asked
+        lookup = service.look_up(model, asked, state.cache_scope)
+        reply = service.get_cached(lookup)
+        if reply is None:
+            answer = service.classify(model, lookup)
+            reply = await cancel_on_disconnect(answer, request, self._hosting.answer_within)
+        state.reply = reply
+        return reply
+
+    @staticmethod
+    def _response(scope: Scope, reply: ClassifyReply, body: bytes) -> Response:
+        state = state_of(scope)
+        if reply.timings:
+            reply.timings.total = time.perf_counter() - state.began
+        return RawResponse(200, reply_headers(reply, state.request_id, len(body)), body)
