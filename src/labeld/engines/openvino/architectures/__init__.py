@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from labeld.checkpoint.checkpoint import Checkpoint
 from labeld.checkpoint.config import ModelConfig
+from labeld.engines.openvino.architectures.bart import build_bart
 from labeld.engines.openvino.architectures.bert import build_bert, build_distilbert
 from labeld.engines.openvino.architectures.deberta_v2 import build_deberta
 from labeld.engines.openvino.architectures.electra import build_electra
@@ -21,6 +22,7 @@ BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "electra": build_electra,
     "modernbert": build_modernbert,
     "deberta-v2": build_deberta,
+    "bart": build_bart,
 }
 """Builders by the model_type of config.json."""
 
