@@ -73,7 +73,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "eos_token_id": 2,
         "decoder_start_token_id": 2,
         "tie_word_embeddings": True,
-        "is_causal": True,
     },
     "modernbert": {
         "vocab_size": 50368,

@@ -34,6 +34,9 @@ def build(config: ModelConfig, checkpoint: Checkpoint) -> PackedGraph:
 
 
 def require_supported(config: ModelConfig) -> None:
-    """Raises UnsupportedArchitectureError naming the model_type when no packed graph computes it."""
+    """Raises UnsupportedArchitectureError naming the model_type, or a key, when no packed graph computes it."""
     if config.model_type not in BUILDERS:
         raise UnsupportedArchitectureError(f"model_type {config.model_type!r}")
+    causal = config.raw.get("is_causal")  # transformers masks other tokens than its architecture says where this is set
+    if causal or (causal is not None and config.model_type == "bart"):
+        raise UnsupportedArchitectureError(f"{config.model_type} with is_causal")

@@ -52,8 +52,6 @@ def build_bart(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedGrap
 
     The logits of a text without an end token are NaN, since transformers has none for it either.
     """
-    if not config.flag("is_causal"):
-        raise UnsupportedArchitectureError("bart with is_causal false")
     hidden, rows = config.integer("d_model"), config.integer("max_position_embeddings")
     vocabulary, end = config.integer("vocab_size"), _token(config, "eos_token_id")
     weights = layers.Weights(checkpoint)
