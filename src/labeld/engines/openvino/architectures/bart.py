@@ -59,12 +59,12 @@ def build_bart(config: ModelConfig, checkpoint: Checkpoint) -> layers.PackedGrap
     start = layers.constant(table[_token(config, "decoder_start_token_id")][None, None])
     sequence_ids, positions = layers.row_input("sequence_ids"), layers.row_input("positions")
     ends = layers.texts_input("ends")
-    blocks = _Blocks(config, weights, hidden)
+    mask, blocks = layers.block_mask(sequence_ids), _Blocks(config, weights, hidden)
 
     x = blocks.embed(words, positions, "model.encoder.", rows)
-    states = blocks.encode(x, layers.block_mask(sequence_ids))
+    states = blocks.encode(x, mask)
     y = blocks.embed(one_token_late(words, start, positions), positions, "model.decoder.", rows)
-    y = blocks.decode(y, states, layers.block_mask(sequence_ids), positions, ends)
+    y = blocks.decode(y, states, mask, positions, ends)
     y = op.tanh(weights.linear(y, "classification_head.dense", hidden, hidden))
     y = weights.linear(y, "classification_head.out_proj", hidden, len(config.labels))
     has_none = op.equal(op.unsqueeze(ends, layers.integers(0, 2)), op.constant(np.int32(NO_END)))
@@ -178,9 +178,8 @@ def _word_embeddings(config: ModelConfig, checkpoint: Checkpoint, rows: int, siz
     """
     *own, shared = (f"model.{one}.weight" for one in ("encoder.embed_tokens", "decoder.embed_tokens", "shared"))
     there = [name for name in (*own, shared) if name in checkpoint]
-    used = there[:2] if config.flag("tie_word_embeddings") else own
-    first, second = used[0] if used else shared, used[-1] if used else shared
-    if not checkpoint.unify(first, second, rows, size):
+    first, *others = (there[:2] or [shared]) if config.flag("tie_word_embeddings") else own
+    if not all(checkpoint.unify(first, other, rows, size) for other in others):
         raise UnsupportedArchitectureError("bart whose encoder and decoder have different word embeddings")
     if shared in there:
         checkpoint.unify(first, shared, rows, size)
