@@ -55,7 +55,8 @@ def _network(place: Path, texts: list[str]) -> Any:
     network = transformers.AutoModelForSequenceClassification.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         _randomise(network.named_parameters())
-        head = getattr(network.classifier, "out_proj", network.classifier)
+        head = network.classification_head if config.model_type == "bart" else network.classifier
+        head = getattr(head, "out_proj", head)
         head.bias.zero_()
         logits = torch.cat([network(input_ids=row).logits for row in rows])
         for factor in (1.1**step for step in range(60)):

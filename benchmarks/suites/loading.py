@@ -27,7 +27,6 @@ def measure(plan: Plan) -> list[Figure]:
     for model, precision in plan.progress.track(cases, description="loading: every synthetic model, every precision"):
         folder = model_folders.folder(plan, model)
         runs = [_run(folder, precision, plan.cache) for _ in range(2 if plan.quick else 4)][1:]
-        layers = model.config.get("n_layers") or model.config["num_hidden_layers"]
         in_float32 = precision == "float32"
         found.append(
             Figure(
@@ -35,7 +34,7 @@ def measure(plan: Plan) -> list[Figure]:
                 f"{model.name} {precision}: folder to first answer",
                 median(run["seconds"] for run in runs),
                 "s",
-                SECONDS[layers] if in_float32 else None,
+                SECONDS[model.num_layers] if in_float32 else None,
                 detail={"all": summary([run["seconds"] for run in runs])},
             )
         )

@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    BartConfig,
+    BartForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
     CamembertConfig,
@@ -26,8 +28,9 @@ from labeld.service.build import open_service
 from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import read_tokenizer
 from labeld.types import Parameters, Text
+from tests.support.graph_models import BART
 from tests.support.tiny_models import BERT, NAMES, TEXTS, VOCABULARY, VOCABULARY_ONLY, save, seeded
-from tests.support.tokenizer_folders import fairseq
+from tests.support.tokenizer_folders import byte_bpe, fairseq
 
 Edit = Callable[[Path], object]
 TOLERANCE = 1e-5
@@ -152,6 +155,41 @@ def test_camemberts_own_three_tokens_are_no_obstacle(tmp_path: Path) -> None:
     reference = pipeline("text-classification", str(folder), device="cpu")
 
     require_same(reference, tmp_path / "models", ["a", "it was good", "bad"])
+
+
+def bart(folder: Path) -> Path:
+    """A small BART as facebook/bart-large-mnli is published: its labels, and a tokenizer without a class."""
+    folder.parent.mkdir()
+    byte_bpe(folder, "bart", model_max_length=128)
+    tokens = read_tokenizer(folder).tokenizer.get_vocab_size()
+    sizes = BART | {"vocab_size": tokens, "max_position_embeddings": 128, "num_labels": 3}
+    labels = {0: "contradiction", 1: "neutral", 2: "entailment"}
+    seeded(BartForSequenceClassification, BartConfig(**sizes, id2label=labels)).save_pretrained(folder)
+    return folder
+
+
+def test_bart_answers_texts_and_pairs_as_the_pipeline_does(tmp_path: Path) -> None:
+    """Together, though they have different numbers of end tokens, one of them written in a text; long ones are cut."""
+    folder = bart(tmp_path / "models/model")
+    reference = pipeline("text-classification", str(folder), device="cpu")
+    pairs = [("I have a problem with my phone", "This example is urgent."), ("a </s> b", "c"), ("", "d </s>")]
+    expected = [in_order(reference({"text": text, "text_pair": pair}, top_k=None)) for text, pair in pairs]
+
+    require_same(reference, tmp_path / "models", ["a", "", "it was </s> good", "</s>", " many words" * 9])
+    require_same(reference, tmp_path / "models", ["many words </s> " * 90, "short"], truncation="longest_first")
+    for ours, theirs in zip(answered(tmp_path / "models", [Text(*pair) for pair in pairs]), expected, strict=True):
+        assert [one["score"] for one in theirs] == pytest.approx([one["score"] for one in ours], abs=TOLERANCE)
+
+
+def test_a_tokenizer_that_ends_no_text_is_no_tokenizer_of_bart(tmp_path: Path) -> None:
+    """Where transformers' pipeline fails on each text, the load says why."""
+    folder = bart(tmp_path / "models/model")
+    tokenizer_config(tokenizer_class="GPT2Tokenizer")(folder)
+    with pytest.raises(ValueError, match="at least one <eos> token"):
+        pipeline("text-classification", str(folder), device="cpu")("a")
+
+    with pytest.raises(LabeldError, match="gives a text no token 2, which is the eos_token_id of config"):
+        answered(tmp_path / "models", ["a"])
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,18 @@ SLIDING, FULL = "sliding_attention", "full_attention"
 BIASES = {"norm_bias": True, "attention_bias": True, "mlp_bias": True, "classifier_bias": True}
 ROPE = {FULL: {"rope_type": "default", "rope_theta": 500.0}, SLIDING: {"rope_type": "default", "rope_theta": 70.0}}
 
+BART = {
+    "d_model": 64,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 96,
+    "decoder_ffn_dim": 96,
+    "vocab_size": VOCABULARY,
+    "num_labels": 3,
+}
+
 BERT_CONFIG, DISTILBERT_CONFIG = transformers.BertConfig, transformers.DistilBertConfig
 VARIANTS: dict[str, transformers.PreTrainedConfig] = {
     "bert": BERT_CONFIG(**SIZES),
@@ -71,6 +83,21 @@ VARIANTS: dict[str, transformers.PreTrainedConfig] = {
         **MODERNBERT, layer_types=[FULL] * 4, rope_parameters=ROPE, hidden_activation="gelu_new", norm_eps=1e-3
     ),
     "modernbert-old-keys": transformers.ModernBertConfig(**MODERNBERT),
+    "bart": transformers.BartConfig(**BART),
+    "bart-scaled-uneven": transformers.BartConfig(
+        **BART | {"encoder_layers": 3, "decoder_layers": 1, "decoder_attention_heads": 8, "decoder_ffn_dim": 80},
+        max_position_embeddings=600,
+        scale_embedding=True,
+        activation_function="relu",
+    ),
+    "bart-other-tokens": transformers.BartConfig(
+        **BART | {"encoder_layers": 1, "decoder_layers": 3, "encoder_ffn_dim": 48, "num_labels": 1},
+        eos_token_id=5,
+        decoder_start_token_id=7,
+        pad_token_id=0,
+        activation_function="gelu_new",
+        is_decoder=True,
+    ),
 }
 OLD_KEYS = {"global_attn_every_n_layers": 2, "global_rope_theta": 900.0, "local_rope_theta": 40.0}
 """ModernBERT's keys before transformers 5, in place of `layer_types` and `rope_parameters`."""
@@ -107,7 +134,8 @@ def save(config: transformers.PreTrainedConfig, folder: Path) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.15)
-        last = getattr(model.classifier, "out_proj", model.classifier)
+        head = model.classification_head if config.model_type == "bart" else model.classifier
+        last = getattr(head, "out_proj", head)
         logits = torch.from_numpy(reference(model, some_texts(config)))
         scale = 2.5 / logits.std(0)
         last.weight.mul_(scale[:, None])
@@ -128,17 +156,20 @@ def token_types(config: transformers.PreTrainedConfig) -> int:
 
 
 def some_texts(config: transformers.PreTrainedConfig, lengths: Sequence[int] = LENGTHS) -> list[EncodedText]:
-    """Seeded texts of each length; with token types, also as a pair that they tell apart."""
+    """Seeded texts of each length; with token types, also as a pair that they tell apart.
+
+    Those for BART end with its end token, and have its default in the middle, as a pair has.
+    """
     rng = np.random.default_rng(3)
     types = token_types(config) - 1
-    return [
-        EncodedText(
-            rng.integers(10, VOCABULARY, length).astype(np.int32),
-            (np.arange(length) >= length / 2).astype(np.int32) * second,
-        )
-        for length in lengths
-        for second in sorted({0, types})
-    ]
+    texts = []
+    for length in lengths:
+        for second in sorted({0, types}):
+            ids = rng.integers(10, VOCABULARY, length).astype(np.int32)
+            if config.model_type == "bart":
+                ids[[length // 2, -1]] = 2, config.eos_token_id
+            texts.append(EncodedText(ids, (np.arange(length) >= length / 2).astype(np.int32) * second))
+    return texts
 
 
 def reference(model: transformers.PreTrainedModel, texts: Sequence[EncodedText]) -> Logits:

@@ -129,8 +129,8 @@ def _byte_bpe() -> tuple[bytes, bytes]:
         return (Path(folder) / "vocab.json").read_bytes(), (Path(folder) / "merges.txt").read_bytes()
 
 
-def byte_bpe(folder: Path, **config: Any) -> Path:
-    """vocab.json and merges.txt in RoBERTa's layout, and its special_tokens_map.json."""
+def byte_bpe(folder: Path, model_type: str = "roberta", **config: Any) -> Path:
+    """vocab.json and merges.txt in RoBERTa's layout, which is BART's too, and its special_tokens_map.json."""
     words, merges = _byte_bpe()
     vocabulary = json.loads(words)
     vocabulary["<mask>"] = len(vocabulary)
@@ -139,7 +139,7 @@ def byte_bpe(folder: Path, **config: Any) -> Path:
         folder,
         vocab_json=vocabulary,
         merges_txt=merges,
-        config_json={"model_type": "roberta"},
+        config_json={"model_type": model_type},
         special_tokens_map_json={"bos_token": "<s>", "mask_token": mask},
         tokenizer_config_json=config,
     )

@@ -48,12 +48,18 @@ LIKE_TRANSFORMERS: dict[str, Callable[[Path], Path]] = {
     "vocab.txt, ELECTRA": partial(word_piece, model_type="electra", strip_accents=False, cls_token=CLS_TOKEN),
     "vocab.json": byte_bpe,
     "vocab.json, prefix space": partial(byte_bpe, add_prefix_space=True, additional_special_tokens=["NEWTOKEN"]),
+    "vocab.json, BART": partial(byte_bpe, model_type="bart", model_max_length=1024),
+    "vocab.json, BART by its class": partial(byte_bpe, model_type="bart", tokenizer_class="BartTokenizer"),
     "tokenizer.json, BERT": partial(saved, word_piece),
     "tokenizer.json, BERT, cased in the config": partial(saved, word_piece, do_lower_case=False),
     "tokenizer.json, BERT, as it is": partial(saved, word_piece, do_lower_case=False, **AS_IT_IS),
     "tokenizer.json, BERT, no types": partial(saved, word_piece, model_input_names=["input_ids"]),
     "tokenizer.json, BERT, added": partial(saved, word_piece, added_tokens_decoder={"9999": NEW_TOKEN}),
     "tokenizer.json, RoBERTa": partial(saved, byte_bpe),
+    "tokenizer.json, BART": partial(saved, partial(byte_bpe, model_type="bart")),
+    "tokenizer.json, BART of version 4": partial(
+        saved, partial(byte_bpe, model_type="bart"), tokenizer_class="BartTokenizerFast", add_prefix_space=True
+    ),
     "tokenizer.json, XLM-RoBERTa": partial(saved, XLM_ROBERTA),
     "tokenizer.json, XLM-RoBERTa, no class": partial(saved, XLM_ROBERTA, tokenizer_class=None),
     "tokenizer.json, XLM-RoBERTa, types": partial(

@@ -83,6 +83,7 @@ CONFIGS: list[dict[str, Any]] = [
 MODEL_TYPES = [
     "bert",
     "roberta",
+    "bart",
     "modernbert",
     "qwen2",
     "llama",

@@ -24,7 +24,7 @@ BASE_MODELS = ("bert.", "distilbert.", "roberta.", "deberta.", "electra.", "mode
 """Prefixes that transformers adds to a tensor's name, or takes off, where that makes it one that it needs:
 `base_model_prefix` of the architectures (`rename_source_key` in its core_model_loading.py)."""
 
-HARMLESS = re.compile(r"(^|\.)(position_ids|token_type_ids)$")
+HARMLESS = re.compile(r"(^|\.)(position_ids|token_type_ids|(encoder|decoder)\.version)$")
 """Matches names of tensors that old versions of transformers stored and no model reads."""
 
 NAMED_EXTRAS = 5
@@ -65,8 +65,19 @@ class Checkpoint:
 
     @property
     def numel(self) -> int:
-        """Numbers in all tensors together."""
-        return sum(math.prod(tensor.shape) for tensor in self._tensors.values())
+        """Numbers in all tensors together; one that has several names counts once."""
+        return sum(math.prod(tensor.shape) for tensor in set(self._tensors.values()))
+
+    def unify(self, name: str, other: str, *shape: int) -> bool:
+        """Whether two tensors have the same numbers; both names then stand for the first one.
+
+        Raises FolderError as `take`.
+        """
+        kept, second = self._find(name, shape), self._find(other, shape)
+        if kept != second and not np.array_equal(kept.as_stored(), second.as_stored()):
+            return False
+        self._tensors |= {one: kept for one, tensor in self._tensors.items() if tensor == second}
+        return True
 
     def take_matrix(self, name: str, *shape: int) -> WeightArray:
         """The tensor as stored, or in float32 in the spill file, if there is one, where it is stored in 16 bits."""
@@ -86,6 +97,9 @@ class Checkpoint:
             self._spill = SpillFile(folder)
         except OSError as error:
             _log.warning("the cache folder cannot be written, so widened weights stay in memory: %s", error.strerror)
+
+    def __contains__(self, name: str) -> bool:
+        return self._stored_name(name) is not None
 
     def unused(self) -> list[str]:
         """Names of the tensors that were never taken, sorted."""

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labeld.checkpoint.config_defaults import completed
+from labeld.checkpoint.config_defaults import LABEL_COUNTS, completed
 from labeld.checkpoint.plain_file import TEXT_LIMIT, read_plain
 from labeld.errors import FolderError
 from labeld.types import FunctionName
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 """The values of problem_type that transformers knows."""
+
+READS_AT_END = frozenset({"bart", "bigbird_pegasus", "mbart", "mt5", "mvp", "plbart", "t5", "umt5"})
+"""model_type of the classifiers that read their answer at the last end token, and fail on a text without one."""
 
 LABEL_LIMIT = 100_000
 """Labels of a model, at most; more is a broken or hostile file."""
@@ -44,6 +47,12 @@ class ModelConfig:
         """Number of token types; None where the model has none. Raises FolderError as `integer`."""
         count = self.raw.get("type_vocab_size")
         return count if type(count) is int and count > 0 else None
+
+    @property
+    def end_token(self) -> int | None:
+        """Id of the token that every text must have, since the model reads its answer there; None where it does not."""
+        end = self.raw.get("eos_token_id") if self.model_type in READS_AT_END else None
+        return end if type(end) is int else None
 
     def integer(self, *names: str) -> int:
         """The first of these keys that is there, as a positive int; raises FolderError naming the key."""
@@ -101,22 +110,22 @@ def read_config(folder: Path) -> ModelConfig:
             f"config.json: architectures is {architectures!r}, but labeld serves text classifiers, whose architecture "
             "ends in ForSequenceClassification."
         )
-    labels = _labels(stated)
+    labels = _labels(stated, LABEL_COUNTS.get(model_type, 2))
     function = _default_function(stated, len(labels))
     return ModelConfig(
         model_type, architecture, labels, function, completed(model_type, stated), tuple(_remarks(stated))
     )
 
 
-def _labels(stated: dict[str, Any]) -> tuple[str, ...]:
+def _labels(stated: dict[str, Any], usual: int) -> tuple[str, ...]:
     """Labels in id order (contract section 5).
 
     They are `LABEL_0`, `LABEL_1`, … where there is no id2label, or where it has not as many as num_labels says: then
-    transformers drops it. num_labels is 2 where there is neither.
+    transformers drops it. There are `usual` many where there is neither.
     """
     id2label = stated.get("id2label")
     named = None if id2label is None else _by_id(id2label)
-    count = stated.get("num_labels", 2 if named is None else len(named))
+    count = stated.get("num_labels", usual if named is None else len(named))
     if named is not None and count == len(named) > 0:
         if sorted(named) != list(range(len(named))):
             raise FolderError(f"config.json: the keys of id2label are not 0 to {len(named) - 1}.")

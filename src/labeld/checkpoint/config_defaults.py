@@ -58,6 +58,22 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "conv_groups": 1,
         "conv_act": "tanh",
     },
+    "bart": {
+        "vocab_size": 50265,
+        "max_position_embeddings": 1024,
+        "d_model": 1024,
+        "encoder_layers": 12,
+        "encoder_ffn_dim": 4096,
+        "encoder_attention_heads": 16,
+        "decoder_layers": 12,
+        "decoder_ffn_dim": 4096,
+        "decoder_attention_heads": 16,
+        "activation_function": "gelu",
+        "scale_embedding": False,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 2,
+        "tie_word_embeddings": True,
+    },
     "modernbert": {
         "vocab_size": 50368,
         "hidden_size": 768,
@@ -84,9 +100,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 """model_type -> key -> its value where config.json has none."""
 
 OTHER_NAMES: dict[str, dict[str, str]] = {
+    "bart": {
+        "hidden_size": "d_model",
+        "num_attention_heads": "encoder_attention_heads",
+        "num_hidden_layers": "encoder_layers",
+    },
     "distilbert": {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"},
 }
 """model_type -> another name of a key -> the key (`attribute_map`)."""
+
+LABEL_COUNTS = {"bart": 3}
+"""model_type -> number of labels where config.json has neither id2label nor num_labels; 2 for all others."""
 
 
 def completed(model_type: str, stated: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tokenizers import Encoding
+
 from labeld.autotune.results import ChoiceFile
 from labeld.autotune.texts import digest, shipped_evaluation_texts
 from labeld.autotune.trial import PrecisionChoice, Step, TrialTarget, try_precisions
@@ -24,7 +26,7 @@ from labeld.errors import FolderError, UnavailableError
 from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenization.errors import UnknownTokenIdError
-from labeld.tokenization.loader import read_tokenizer
+from labeld.tokenization.loader import TokenizerFiles, read_tokenizer
 from labeld.types import EncodedText, Parameters, Precision, Text
 
 logger = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class ModelFolder:
         self._options = options
         self.state = _state(folder)
         self.config = read_config(folder)
-        self._files = read_tokenizer(folder)
+        self._files = _read_tokenizer(folder, self.config)
         self.revision = commit or folder_revision(folder, options.cache_dir)
         self._evaluation_texts = options.evaluation_texts or shipped_evaluation_texts(len(self.config.labels))
         self._folder = folder
@@ -206,5 +208,18 @@ def check_folder(folder: Path) -> None:
 
 def check_without_weights(folder: Path) -> None:
     """Reads config and tokenizer of a folder whose weights are still to come; raises FolderError."""
-    require_engine(read_config(folder))
-    read_tokenizer(folder)
+    config = read_config(folder)
+    require_engine(config)
+    _read_tokenizer(folder, config)
+
+
+def _read_tokenizer(folder: Path, config: ModelConfig) -> TokenizerFiles:
+    """The tokenizer; raises FolderError where its texts lack the token at which the model reads its answer."""
+    files, end = read_tokenizer(folder), config.end_token
+    for empty in ((Encoding(),), (Encoding(), Encoding())):
+        if end is not None and end not in files.tokenizer.post_process(*empty).ids:
+            raise FolderError(
+                f"The tokenizer gives a text no token {end}, which is the eos_token_id of config.json and where a "
+                f"{config.model_type} classifier reads its answer: save the tokenizer of this model with transformers."
+            )
+    return files

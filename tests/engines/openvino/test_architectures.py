@@ -84,6 +84,7 @@ def test_modernbert_turns_by_the_right_angle_thousands_of_tokens_on(made: Callab
         ("bert", 512),
         ("electra", 512),
         ("modernbert", 2048),
+        ("bart", 1024),
     ],
 )
 def test_the_longest_text_is_what_positions_are_left_for(made: Callable[[str], Case], name: str, expected: int) -> None:
@@ -91,14 +92,14 @@ def test_the_longest_text_is_what_positions_are_left_for(made: Callable[[str], C
     assert expected == made(name).open().max_tokens
 
 
-@pytest.mark.parametrize("name", ["roberta", "electra", "modernbert"])
+@pytest.mark.parametrize("name", ["roberta", "electra", "modernbert", "bart"])
 def test_weights_without_the_base_models_prefix_are_found(
     made: Callable[[str], Case], tmp_path: Path, name: str
 ) -> None:
     """Some folders name the encoder's tensors as the bare encoder does."""
     case = made(name)
     shutil.copytree(case.folder, tmp_path, dirs_exist_ok=True)
-    prefix = "model." if name == "modernbert" else f"{name}."
+    prefix = "model." if name in ("modernbert", "bart") else f"{name}."
     tensors = load_file(case.folder / "model.safetensors")
     save_file({key.removeprefix(prefix): tensor for key, tensor in tensors.items()}, tmp_path / "model.safetensors")
     bare = case._replace(folder=tmp_path)

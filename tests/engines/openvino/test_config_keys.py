@@ -52,6 +52,21 @@ DEBERTA = BERT | {
     "pooler_hidden_act": "relu",
     "max_relative_positions": 40,
 }
+BART = {
+    "vocab_size": 300,
+    "num_labels": 3,
+    "d_model": 48,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "activation_function": "relu",
+    "scale_embedding": True,
+    "eos_token_id": 5,
+    "decoder_start_token_id": 7,
+}
 CONFIGS: dict[str, transformers.PreTrainedConfig] = {
     "bert": transformers.BertConfig(**BERT),
     "distilbert": transformers.DistilBertConfig(**DISTILBERT, vocab_size=300, num_labels=3),
@@ -61,6 +76,7 @@ CONFIGS: dict[str, transformers.PreTrainedConfig] = {
     "electra": transformers.ElectraConfig(**BERT | {"hidden_size": 24, "num_attention_heads": 2}),
     "deberta-v2": transformers.DebertaV2Config(**DEBERTA),
     "modernbert": transformers.ModernBertConfig(**MODERNBERT),
+    "bart": transformers.BartConfig(**BART),
 }
 """One of each type, with other values than the defaults wherever the tensors have the same shapes for both."""
 

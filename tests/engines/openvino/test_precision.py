@@ -143,7 +143,11 @@ def test_in_int8_a_text_does_not_see_its_neighbours(model: str) -> None:
 
 @needs_int8
 @pytest.mark.parametrize(
-    "name", ["distilbert", "roberta", "electra", "modernbert", "modernbert-mean-biases", "deberta"]
+    "name",
+    [
+        *("distilbert", "roberta", "electra", "modernbert", "modernbert-mean-biases", "deberta"),
+        *("bart", "bart-scaled-uneven"),
+    ],
 )
 def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
     """Near float32 but not it, and in a batch of the default size independent of neighbours and place."""
@@ -159,6 +163,18 @@ def test_int8_works_in_every_architecture(tmp_path: Path, name: str) -> None:
     assert sum(len(text.ids) for text in batch) <= Compute().batch_tokens
     assert 1e-3 < np.abs(packed - exact).mean() < 0.2 * exact.std()
     np.testing.assert_allclose(packed, single, rtol=0, atol=SINGLE_OR_PACKED)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("name", ["bart", "bart-scaled-uneven"])
+def test_bfloat16_works_in_an_encoder_and_decoder(tmp_path: Path, name: str) -> None:
+    """Near float32 but not it, alone and packed."""
+    _, batch, exact = graph_models.make(name, tmp_path)
+    ours = engine(tmp_path, "bfloat16")
+    packed, single = ours.run(batch), np.concatenate([ours.run([one]) for one in batch])
+
+    for logits in (packed, single):
+        assert 1e-3 < np.abs(logits - exact).mean() < 0.1 * exact.std()
 
 
 @pytest.mark.parametrize(

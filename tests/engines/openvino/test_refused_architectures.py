@@ -81,6 +81,27 @@ ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
         ("modernbert", {"num_attention_heads": 64}, "head_dim is 1, but must be even"),
         ("modernbert", {"norm_bias": "yes"}, "norm_bias is 'yes', but must be true or false"),
         ("modernbert", {"mlp_bias": True}, "has no tensor model.layers.0.mlp.Wi.bias"),
+        ("bart", {"eos_token_id": [2]}, "eos_token_id is [2], but must be a whole number"),
+        ("bart", {"eos_token_id": None}, "eos_token_id is None, but must be a whole number"),
+        ("bart", {"eos_token_id": 300}, "eos_token_id is 300, but must be a token id from 0 to 299"),
+        ("bart", {"decoder_start_token_id": -1}, "decoder_start_token_id is -1, but must be a token id from 0 to 299"),
+        ("bart", {"decoder_start_token_id": None}, "decoder_start_token_id is None, but must be a whole number"),
+        ("bart", {"encoder_attention_heads": 5}, "5 attention heads do not divide a width of 64"),
+        ("bart", {"decoder_attention_heads": 6}, "6 attention heads do not divide a width of 64"),
+        ("bart", {"decoder_layers": 0}, "decoder_layers is 0, but must be a positive whole number"),
+        ("bart", {"decoder_layers": 3}, "has no tensor model.decoder.layers.2.self_attn.q_proj.weight"),
+        ("bart", {"encoder_ffn_dim": 80}, "layers.0.fc1.weight has shape [96, 64], but [80, 64] is needed"),
+        ("bart", {"max_position_embeddings": 512}, "has shape [1026, 64], but [514, 64] is needed"),
+        ("bart", {"scale_embedding": "yes"}, "scale_embedding is 'yes', but must be true or false"),
+        ("bart", {"activation_function": "xielu"}, "the activation 'xielu' needs the torch engine"),
+        ("bart", {"is_causal": False}, "bart with is_causal needs the torch engine"),
+        ("bart", {"is_causal": True}, "bart with is_causal needs the torch engine"),
+        ("electra", {"is_causal": True}, "electra with is_causal needs the torch engine"),
+        ("modernbert", {"is_causal": True}, "modernbert with is_causal needs the torch engine"),
+        ("bart", {"tie_word_embeddings": False}, "has no tensor model.encoder.embed_tokens.weight"),
+        ("bart", {"id2label": {"0": "no", "1": "yes"}}, "out_proj.weight has shape [3, 64], but [2, 64] is needed"),
+        ("bart", {"model_type": "mbart"}, "model_type 'mbart' needs the torch engine"),
+        ("bart", {"model_type": "plbart"}, "model_type 'plbart' needs the torch engine"),
         ("modernbert", {"classifier_activation": "xielu"}, "the activation 'xielu' needs the torch engine"),
     ],
 )
@@ -102,7 +123,7 @@ def test_a_config_that_asks_for_something_else_is_refused(
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model of each of these types."""
     root = tmp_path_factory.mktemp("refused")
-    names = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert")
+    names = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert", "bart")
     for name in names:
         save(VARIANTS[name], root / name)
     return {name: root / name for name in names}

@@ -49,7 +49,7 @@ BART = WORDS | {
 }
 ARCHITECTURES: dict[str, PreTrainedConfig] = {
     "albert": transformers.AlbertConfig(**BERT, embedding_size=16),
-    "bart": transformers.BartConfig(**BART),
+    "mbart": transformers.MBartConfig(**BART),
     "big-bird": transformers.BigBirdConfig(
         **BERT | {"max_position_embeddings": 128}, block_size=4, num_random_blocks=1, attention_type="block_sparse"
     ),
@@ -163,7 +163,7 @@ def test_logits_are_those_of_transformers_alone_and_together(folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "tokens"), [("albert", 66), ("mpnet", 64), ("gpt2", 66), ("bart", 66), ("bloom", sys.maxsize)]
+    ("name", "tokens"), [("albert", 66), ("mpnet", 64), ("gpt2", 66), ("mbart", 66), ("bloom", sys.maxsize)]
 )
 def test_the_longest_text_uses_every_position(name: str, tokens: int, tmp_path: Path) -> None:
     """And no more than there are: MPNet counts from its padding_idx, Bloom has no limit but ours."""

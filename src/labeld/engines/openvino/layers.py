@@ -152,9 +152,9 @@ def row_input(name: str) -> Node:
     return _named(op.parameter(PartialShape([1, -1]), Type.i32), name)
 
 
-def sequence_starts_input() -> Node:
-    """The int32 input [texts]: index of each text's first token in the row."""
-    return _named(op.parameter(PartialShape([-1]), Type.i32), "sequence_starts")
+def texts_input(name: str) -> Node:
+    """An int32 input [texts] of the graph: an index in the row for each text, such as that of its first token."""
+    return _named(op.parameter(PartialShape([-1]), Type.i32), name)
 
 
 def _named(node: Node, name: str) -> Node:

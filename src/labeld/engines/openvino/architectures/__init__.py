@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from labeld.checkpoint.checkpoint import Checkpoint
 from labeld.checkpoint.config import ModelConfig
+from labeld.engines.openvino.architectures.bart import build_bart
 from labeld.engines.openvino.architectures.bert import build_bert, build_distilbert
 from labeld.engines.openvino.architectures.deberta_v2 import build_deberta
 from labeld.engines.openvino.architectures.electra import build_electra
@@ -21,6 +22,7 @@ BUILDERS: dict[str, Callable[[ModelConfig, Checkpoint], PackedGraph]] = {
     "electra": build_electra,
     "modernbert": build_modernbert,
     "deberta-v2": build_deberta,
+    "bart": build_bart,
 }
 """Builders by the model_type of config.json."""
 
@@ -32,6 +34,9 @@ def build(config: ModelConfig, checkpoint: Checkpoint) -> PackedGraph:
 
 
 def require_supported(config: ModelConfig) -> None:
-    """Raises UnsupportedArchitectureError naming the model_type when no packed graph computes it."""
+    """Raises UnsupportedArchitectureError naming the model_type, or a key, when no packed graph computes it."""
     if config.model_type not in BUILDERS:
         raise UnsupportedArchitectureError(f"model_type {config.model_type!r}")
+    causal = config.raw.get("is_causal")  # transformers masks other tokens than its architecture says where this is set
+    if causal or (causal is not None and config.model_type == "bart"):
+        raise UnsupportedArchitectureError(f"{config.model_type} with is_causal")

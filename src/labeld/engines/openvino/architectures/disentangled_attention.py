@@ -45,7 +45,7 @@ class PackedSequence:
         self.types, self.positions, self._sequence_ids, self._rows = (
             layers.row_input(name) for name in ("types", "positions", "sequence_ids", "rows")
         )
-        self.sequence_starts = layers.sequence_starts_input()
+        self.sequence_starts = layers.texts_input("sequence_starts")
         self.window = op.parameter(PartialShape([2]), Type.i32)
         bounds = op.parameter(PartialShape([CHUNKS, 4]), Type.i32)
         counted = distances.counted

@@ -89,7 +89,7 @@ class Layout:
             typed,
             layers.row_input("sequence_ids"),
             layers.row_input("positions"),
-            layers.sequence_starts_input(),
+            layers.texts_input("sequence_starts"),
         )
 
     def finish(
