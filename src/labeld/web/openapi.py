@@ -73,8 +73,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "type": "integer",
         "minimum": 0,
         "nullable": True,
-        "description": "Tokens that neighbouring windows share: a text longer than max_length, or than the model takes, "
-        "is read to its end in windows. Default and null: no windows.",
+        "description": "Tokens that neighbouring windows share: a text longer than max_length, or than the model "
+        "takes, is read to its end in windows. Default and null: no windows.",
     },
     "aggregate": {
         "type": "string",
@@ -135,7 +135,7 @@ HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
     "x-compute-type": {"type": "string", "enum": ["cpu", "cache"]},
     "x-sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
     "x-hf-warning": _TEXT,
-    **dict.fromkeys(COUNTS, {"type": "integer", "minimum": 0}),
+    **{name: {"type": "integer", "minimum": 0} for name in COUNTS},
 }
 """The values of these headers."""
 
