@@ -229,7 +229,7 @@ def test_one_that_is_left_open_ends_with_its_script(tmp_path: Path) -> None:
     script = """
 from labeld import Classifier
 classifier = Classifier(threads=1)
-stream = classifier.stream("film " * 100 for _ in range(300))
+stream = classifier.stream("film " * 50 for _ in range(300))
 assert next(stream)
 """
     environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path)}

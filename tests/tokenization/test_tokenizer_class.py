@@ -139,7 +139,8 @@ def agrees(folder: Path, where: tuple[str, ...]) -> bool:
         return False
     files = read_tokenizer(folder)
     ours = TextEncoder(files.tokenizer, 10**6, 10**6, files.truncation_side, files.token_types)
-    texts = [Text(text, pair) for text in TEXTS for pair in (None, "the <mask> [SEP] world")]
+    # what a pair has of its own stands between its texts and around them, and not in them: some pairs show it
+    texts = [*(Text(text, None) for text in TEXTS), *(Text(text, "the <mask> [SEP] world") for text in TEXTS[::5])]
     with_ids = [(text, one) for text, one in zip(texts, expected(texts), strict=True) if one[0]]
     encoded = ours.encode([text for text, _ in with_ids], Parameters())
     found = [
