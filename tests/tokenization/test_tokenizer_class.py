@@ -96,6 +96,7 @@ MODEL_TYPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", MODEL_TYPES)
 @pytest.mark.parametrize("byte_level", [False, True])
 def test_the_class_is_the_one_that_transformers_takes(
@@ -150,6 +151,7 @@ def agrees(folder: Path, where: tuple[str, ...]) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES)
 def test_ids_and_types_are_those_of_transformers_whatever_the_switches_say(name: str, tmp_path: Path) -> None:
     """For files whose normalizer, pre-tokenizer and post-processor are those of no class."""
@@ -162,6 +164,7 @@ def test_ids_and_types_are_those_of_transformers_whatever_the_switches_say(name:
     assert compared > len(SWITCHES) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CLASSES if name in RECIPES and RECIPES[name].files != "none"])
 def test_bare_files_give_the_ids_of_transformers_whatever_the_switches_say(name: str, tmp_path: Path) -> None:
     """vocab.txt, or vocab.json and merges.txt."""
