@@ -1,11 +1,14 @@
 """Shared fixtures: a folder of small models, a server of them, and transformers' answers."""
 
+import gc
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 
@@ -23,6 +26,14 @@ __all__ = ["chromium", "inference_package", "node", "old_python", "visitor"]
 """Fixtures from elsewhere."""
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models: threads that wait for each other are slower than one
+
+# Where bytecode is not kept, each process compiles labeld anew, and each worker every test: that is minutes in all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# how fast examples are made and tried is the machine's affair
+hypothesis.settings.register_profile("labeld", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("labeld")
 
 NEEDS = {
     "chromium": "browser",
@@ -52,15 +63,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(marker)
 
 
+def pytest_collection_finish() -> None:
+    """What is imported and collected is no garbage: tests that look for some need not look through all of it."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than there are cores, since tests that start processes wait for them a third of their time.
 
-    Tests that are chosen by their markers start none. One file or one test runs in this process, which has started
-    sooner than workers have.
+    Those without the marker `server` start none. One file or one test runs in this process, which has started sooner
+    than workers have.
     """
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
-    return len(os.sched_getaffinity(0)) + (not config.option.markexpr)
+    return len(os.sched_getaffinity(0)) + ("server" not in config.option.markexpr)
 
 
 @pytest.fixture(scope="session", autouse=True)

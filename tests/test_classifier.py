@@ -189,6 +189,7 @@ def test_a_closed_one_says_so(models_dir: Path, tmp_path: Path) -> None:
         opened("a film")
 
 
+@pytest.mark.slow
 def test_it_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     """No environment variable, signal handler, log handler or importable module changes, and no thread is left."""
     script = """
@@ -224,12 +225,13 @@ def test_one_that_is_forgotten_ends_its_thread(models_dir: Path, tmp_path: Path)
     assert len(before) - len(after) == 1
 
 
+@pytest.mark.slow
 def test_one_that_is_left_open_ends_with_its_script(tmp_path: Path) -> None:
     """Quietly, whether it computes or not."""
     script = """
 from labeld import Classifier
 classifier = Classifier(threads=1)
-stream = classifier.stream("film " * 100 for _ in range(300))
+stream = classifier.stream("film " * 50 for _ in range(300))
 assert next(stream)
 """
     environment = {**os.environ, "LABELD_CACHE_DIR": str(tmp_path)}

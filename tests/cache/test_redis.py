@@ -156,7 +156,9 @@ def test_nobody_gets_another_ones_answer(redis_url: str) -> None:
         async with proxy_before(redis_url) as (proxy, address):
             store = await opened(address)
             await kept(store, *range(50))
-            for turn in range(40):
+            for turn in range(400):
+                if turn >= 40 and right > 50:  # a busy machine makes Redis late by itself
+                    break
                 proxy.mode = random.Random(turn).choice(["pass"] * 6 + ["late", "half"])
                 tasks = [asyncio.create_task(ask(store, number)) for number in range(50)]
                 await asyncio.sleep(random.random() / 200)

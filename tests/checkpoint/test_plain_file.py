@@ -82,6 +82,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", STRANGE, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", [CONFIG, *TOKENIZER, *WEIGHTS])
 def test_nothing_waits_for_what_is_no_file(

@@ -87,7 +87,7 @@ def test_what_is_no_weight_does_no_harm(tmp_path: Path, zipped: bool) -> None:
 
 
 @BOTH
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     order=st.randoms(use_true_random=False),

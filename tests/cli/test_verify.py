@@ -233,6 +233,7 @@ def test_the_shipped_answers_can_be_read() -> None:
     assert [1, 1] == [round(sum(one.scores.values()), 4) for one in shipped if len(one.scores) == 3]
 
 
+@pytest.mark.slow
 def test_check_finds_models_of_the_store_and_of_the_hub(real_hub: LocalHub, closed_port: str, tmp_path: Path) -> None:
     """Downloaded the first time, from the store without a Hub the second; its revision is the commit."""
     variables = {"LABELD_STORE_DIR": str(tmp_path / "store")}

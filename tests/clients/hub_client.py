@@ -1,7 +1,8 @@
 """Asks through huggingface_hub's client, of whatever release runs this.
 
 argv: names and values of its arguments, such as `model` or `base_url`.
-Standard input: JSON lines `{"text": …, …options}`; standard output: JSON lines of rankings, or of the error's text.
+Standard input: JSON lines `{"text": …, …options}`, with `client` for those that a client with other arguments asks;
+standard output: JSON lines of rankings, or of the error's text.
 """
 
 import json
@@ -9,9 +10,10 @@ import sys
 
 from huggingface_hub import InferenceClient
 
-client = InferenceClient(**dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True)))
+arguments = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
 for line in sys.stdin:
     asked = json.loads(line)
+    client = InferenceClient(**asked.pop("client", arguments))
     try:
         ranking = client.text_classification(asked.pop("text"), **asked)
         print(json.dumps([{"label": one.label, "score": one.score} for one in ranking]))

@@ -82,8 +82,8 @@ def test_the_newest_hub_clients_by_host_alone(server: Server, expected: Ask, nam
 @pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
 def test_the_newest_hub_clients_read_our_errors(server: Server, name: str) -> None:
     """A wrong parameter and an unknown model arrive as the client's own exceptions, with our sentence."""
-    wrong = ask(script(name, "model", server.url + MODEL), [{"text": "a", "top_k": 0}])[0]
-    unknown = ask(script(name, "model", f"{server.url}/models/org/none"), [{"text": "a"}])[0]
+    questions = [{"text": "a", "top_k": 0}, {"text": "a", "client": {"model": f"{server.url}/models/org/none"}}]
+    wrong, unknown = ask(script(name, "model", server.url + MODEL), questions)
 
     assert "BadRequestError" == wrong["type"]
     assert "`parameters.top_k` must be a whole number from 1" in wrong["text"]
@@ -91,19 +91,20 @@ def test_the_newest_hub_clients_read_our_errors(server: Server, name: str) -> No
     assert "Model org/none does not exist" in unknown["text"]
 
 
-@pytest.mark.parametrize("options", [[], ["provider", "hf-inference"], ["provider", "hf-inference", "token", "hf_any"]])
 @pytest.mark.parametrize("name", ["hub_client.py", "hub_async_client.py"])
-def test_the_newest_hub_clients_by_id(
-    hub_at_home: dict[str, str], expected: Ask, name: str, options: list[str]
-) -> None:
+def test_the_newest_hub_clients_by_id(hub_at_home: dict[str, str], expected: Ask, name: str) -> None:
     """With HF_ENDPOINT at the server and the router's name leading here: look-ups and answers, with a token or none."""
-    questions = [{"text": text} for text in TEXTS]
-    by_id = ask(script(name, "model", "org/bert", *options), questions, **hub_at_home)
-    unknown = ask(script(name, "model", "org/none", *options), questions[:1], **hub_at_home)[0]
+    clients = [{}, {"provider": "hf-inference"}, {"provider": "hf-inference", "token": "hf_any"}]
+    questions = [
+        *({"text": text, "client": {"model": "org/bert", **client}} for client in clients for text in TEXTS),
+        *({"text": "a", "client": {"model": "org/none", **client}} for client in clients),
+    ]
+    answers = ask(script(name), questions, **hub_at_home)
 
-    same(by_id, expected("org/bert", TEXTS))
-    assert "RepositoryNotFoundError" == unknown["type"]
-    assert "Model org/none does not exist" in unknown["text"]
+    same(answers[: -len(clients)], expected("org/bert", TEXTS) * len(clients))
+    for unknown in answers[-len(clients) :]:
+        assert "RepositoryNotFoundError" == unknown["type"]
+        assert "Model org/none does not exist" in unknown["text"]
 
 
 def test_the_newest_hub_client_takes_the_servers_default(hub_at_home: dict[str, str], expected: Ask) -> None:
@@ -193,21 +194,18 @@ def test_what_the_hub_client_of_2024_asks(server: Server, old_python: Path, tmp_
 
 def test_the_hub_client_of_2024(server: Server, expected: Ask, old_python: Path) -> None:
     """By URL, and by the id with HF_INFERENCE_ENDPOINT pointed here, as its users did."""
-    questions = [{"text": text} for text in TEXTS]
-    by_url = ask(script("hub_client.py", "model", server.url + MODEL, python=old_python), questions)
-    by_id = ask(
-        script("hub_client.py", "model", "org/bert", python=old_python), questions, HF_INFERENCE_ENDPOINT=server.url
-    )
+    models = (server.url + MODEL, "org/bert")
+    questions = [{"text": text, "client": {"model": model}} for model in models for text in TEXTS]
+    answers = ask(script("hub_client.py", python=old_python), questions, HF_INFERENCE_ENDPOINT=server.url)
 
-    same(by_url, expected("org/bert", TEXTS))
-    same(by_id, expected("org/bert", TEXTS))
+    same(answers, expected("org/bert", TEXTS) * len(models))
 
 
 def test_the_hub_client_of_2024_reads_our_errors(server: Server, old_python: Path) -> None:
     """An unknown model and a wrong text, with our sentence."""
+    questions = [{"text": "a"}, {"text": 1, "client": {"model": server.url + MODEL}}]
     command = script("hub_client.py", "model", "org/none", python=old_python)
-    unknown = ask(command, [{"text": "a"}], HF_INFERENCE_ENDPOINT=server.url)[0]
-    wrong = ask(script("hub_client.py", "model", server.url + MODEL, python=old_python), [{"text": 1}])[0]
+    unknown, wrong = ask(command, questions, HF_INFERENCE_ENDPOINT=server.url)
 
     assert "404" in unknown["text"]
     assert "Model org/none does not exist" in unknown["text"]
@@ -273,10 +271,13 @@ def test_the_newest_hub_clients_send_their_token(
     guarded: Server, expected: Ask, access_tokens: AccessTokens, name: str
 ) -> None:
     """As `token`; without one or with a wrong one our sentence is in the client's own exception."""
-    command = script(name, "model", guarded.url + MODEL)
-    answers = ask([*command, "token", access_tokens.tokens["user"]], [{"text": text} for text in TEXTS])
-    [none] = ask(command, [{"text": "a"}], HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
-    [wrong] = ask([*command, "token", access_tokens.dead["unknown"]], [{"text": "a"}])
+    model = {"model": guarded.url + MODEL}
+    good, bad = (model | {"token": token} for token in (access_tokens.tokens["user"], access_tokens.dead["unknown"]))
+    questions = [
+        *({"text": text, "client": good} for text in TEXTS),
+        *({"text": "a", "client": one} for one in (model, bad)),
+    ]
+    *answers, none, wrong = ask(script(name), questions, HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
 
     same(answers, expected("org/bert", TEXTS))
     assert ("HfHubHTTPError", "HfHubHTTPError") == (none["type"], wrong["type"])
@@ -290,9 +291,8 @@ def test_the_newest_hub_client_reads_that_a_token_may_not_use_a_model(
 ) -> None:
     """It shows of a 403 what x-error-message says, and of a 429 when to come back."""
     limited, slow = access_tokens.make("limited", models=("org/distilbert",)), access_tokens.make("slow", per_minute=1)
-    command = script("hub_client.py", "model", guarded.url + MODEL)
-    [refused] = ask([*command, "token", limited], [{"text": "a"}])
-    _, late = ask([*command, "token", slow], [{"text": "a"}] * 2)
+    clients = [{"model": guarded.url + MODEL, "token": token} for token in (limited, slow, slow)]
+    refused, _, late = ask(script("hub_client.py"), [{"text": "a", "client": client} for client in clients])
 
     assert "may not use the model org/bert, only org/distilbert" in refused["text"]
     assert "429" in late["text"]

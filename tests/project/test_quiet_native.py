@@ -50,7 +50,7 @@ def ask_all(server: Server) -> None:
 
 def test_a_server_has_only_its_listener_and_its_workers(tmp_path: Path) -> None:
     """Its processes are the supervisor and the worker; its only socket beyond those of callers listens."""
-    with serving(tmp_path) as server:
+    with serving(tmp_path, anew=True) as server:
         ask_all(server)
         pids, port = server.processes(), server.address[1]
         commands = [(Path("/proc") / str(pid) / "cmdline").read_text().split("\0") for pid in pids]

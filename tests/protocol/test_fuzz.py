@@ -42,7 +42,7 @@ headers = st.dictionaries(
 queries = st.just("") | st.text(max_size=30) | st.sampled_from(["top_k=1", "top_k=%ff&a", "truncation=&&=;"])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(bodies, headers, queries)
 def test_only_requests_and_errors_below_500_come_out(body: bytes, fields: dict[str, str], query: str) -> None:
     """Random JSON, random bytes and random headers never bring a 500, and what is read keeps to the limits."""
@@ -64,7 +64,7 @@ texts = st.text(max_size=40)
 inputs = st.lists(texts | st.tuples(texts, texts.filter(bool)), max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(inputs, st.booleans(), st.randoms(use_true_random=False))
 def test_texts_arrive_as_they_were_sent(sent: list[Any], ascii_only: bool, chance: random.Random) -> None:
     """Every text, escaped or not, single or pair, in whatever order of keys, is read unchanged."""

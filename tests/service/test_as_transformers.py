@@ -134,6 +134,7 @@ def require_same(reference: Pipeline, models_dir: Path, inputs: list[str], **par
         assert [one["score"] for one in theirs] == pytest.approx([one["score"] for one in ours], abs=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", EDITS)
 def test_the_answers_are_those_of_the_pipeline(models_dir: Path, tmp_path: Path, case: str) -> None:
     """Of texts that use nothing the model lacks, longer ones than model_max_length among them."""

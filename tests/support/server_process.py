@@ -7,7 +7,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +17,10 @@ from typing import Any
 
 import requests
 
-LABELD = str(Path(sys.executable).with_name("labeld"))
+from tests.support.labeld_forks import LABELD, Forked, start
+
+__all__ = ["LABELD", "NO_CACHE", "Server", "run_labeld", "serving", "wait_until"]
+
 READY = re.compile(r"answers at ((?:http://|unix:)\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
@@ -30,7 +32,7 @@ NO_CACHE = ("--cache-bytes", "0")
 class Server:
     """A running server."""
 
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | Forked"
     log: Path
     """Its output on stderr so far."""
     url: str = ""
@@ -106,27 +108,22 @@ class Server:
 
 
 @contextmanager
-def serving(tmp_path: Path, *arguments: str, **variables: str) -> Iterator[Server]:
+def serving(tmp_path: Path, *arguments: str, anew: bool = False, **variables: str) -> Iterator[Server]:
     """`labeld serve` with these arguments on a free port, which leaves no process behind.
 
-    If it still runs at the end it is stopped, and must end with exit code 0.
+    If it still runs at the end it is stopped, and must end with exit code 0. With `anew` it is a process from its
+    beginning: what tests need that look at the process itself.
     """
     log = tmp_path / "stderr"
     places = {
         "LABELD_CACHE_DIR": str(tmp_path / "cache"),
         "LABELD_TOKENS_DB": str(tmp_path / "tokens" / "tokens.sqlite3"),
+        "LABELD_LOAD_GRACE": "60",  # a busy machine takes its time, and a 503 is what few tests are about
     }
     environment = {**os.environ, **places, "LABELD_HUB": "off", **variables}
     with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [LABELD, "serve", "--port", "0", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=0,
-            env=environment,
-            cwd=tmp_path,
-            start_new_session=True,  # a process group of its own: nobody of it can be lost
-        )
+        # in a process group of its own: nobody of it can be lost
+        process = start(["serve", "--port", "0", *arguments], environment, tmp_path, stderr.fileno(), anew=anew)
     server = Server(process, log)
     try:
         server.wait_ready()

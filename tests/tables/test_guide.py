@@ -12,6 +12,7 @@ package("pandas"), package("polars")
 EXAMPLES = examples("tables")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_prints_what_the_page_says(name: str) -> None:
     """To the letter, and not a word more."""

@@ -199,6 +199,7 @@ CLASSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_a_text_of_any_length_is_truncated_as_transformers_does(name: str, side: str, tmp_path: Path) -> None:

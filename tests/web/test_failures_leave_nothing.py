@@ -121,6 +121,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_collection")
 @pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("failure", FAILURES)

@@ -270,7 +270,8 @@ def test_a_hub_that_is_silent(its_hub: LocalHub, hub_server: Server) -> None:
         asking = [stack.enter_context(socket.create_connection(hub_server.address)) for _ in range(70)]
         for index, one in enumerate(asking):
             one.sendall(b"GET /api/models/slow/m%d HTTP/1.1\r\nhost: localhost\r\n\r\n" % index)
-        wait_until(lambda: len(select.select(asking, [], [], 0)[0]) == 6)
+        assert wait_until(lambda: len(select.select(asking, [], [], 0)[0]) == 6)
+        assert wait_until(lambda: len(its_hub.asked("/api/models/slow/")) == 4)
         refused = select.select(asking, [], [], 0)[0]
         here = [hub_server.get(path).status_code for path in ("/api/models/labeld/sentiment-en", "/api/models")]
         classified = hub_server.classify("a", "labeld/sentiment-en")

@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,17 +123,34 @@ def named(text: EncodedText) -> list[tuple[str, np.ndarray]]:
     return [("input_ids", text.ids), ("token_type_ids", text.type_ids)]
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """Every variant."""
-    return make(tmp_path_factory.mktemp("models") / request.param, VARIANTS[request.param])
+class Cases(dict[str, Case]):
+    """The variants by their names, each made when it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def __missing__(self, name: str) -> Case:
+        self[name] = make(self._root / name, VARIANTS[name])
+        return self[name]
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
-    """The variants that are given seeded faults."""
-    root = tmp_path_factory.mktemp("models")
-    return {name: make(root / name, VARIANTS[name]) for name in ("v3", "v2-xlarge", "unshared", "v3-one-label")}
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
+    """All variants."""
+    return Cases(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(params=VARIANTS)
+def case(request: pytest.FixtureRequest, cases: Cases) -> Case:
+    """Every variant."""
+    return cases[request.param]
+
+
+@pytest.fixture(scope="module")
+def engines(cases: Cases) -> Callable[[str], OpenVinoEngine]:
+    """The engine of each variant, compiled once for tests that change nothing in it."""
+    return cache(lambda name: engine(cases[name].folder))
 
 
 def probabilities(logits: Logits, config: ModelConfig) -> np.ndarray:
@@ -164,16 +183,16 @@ def test_answers_are_those_of_transformers_alone_and_packed(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
-def test_small_batches_of_all_kinds(cases: dict[str, Case], name: str) -> None:
+def test_small_batches_of_all_kinds(cases: Cases, engines: Callable[[str], OpenVinoEngine], name: str) -> None:
     """Each text beside its two neighbours: rows of one chunk and of several, and of several numbers of distances."""
     case = cases[name]
-    ours = engine(case.folder)
+    ours = engines(name)
     triples = [ours.run(case.texts[at : at + 3]) for at in range(len(case.texts) - 2)]
 
     assert agree(np.concatenate([triples[0], *(rows[2:] for rows in triples[1:])]), case)
 
 
-def test_transformers_says_the_same_of_padded_texts(cases: dict[str, Case]) -> None:
+def test_transformers_says_the_same_of_padded_texts(cases: Cases, engines: Callable[[str], OpenVinoEngine]) -> None:
     """The convolution too reads no padding, so the reference for a text is its answer by itself."""
     case = cases["v2-xlarge"]
     model = DebertaV2ForSequenceClassification.from_pretrained(case.folder, dtype=torch.float32).eval()
@@ -183,7 +202,7 @@ def test_transformers_says_the_same_of_padded_texts(cases: dict[str, Case]) -> N
     with torch.no_grad():
         padded = model(input_ids=ids, attention_mask=mask).logits.numpy()
 
-    np.testing.assert_allclose(engine(case.folder).run(case.texts[: len(LENGTHS)]), padded, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(engines("v2-xlarge").run(case.texts[: len(LENGTHS)]), padded, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +248,7 @@ CONFIG_DEFECTS = [
 
 
 @pytest.mark.parametrize(("name", "change"), CONFIG_DEFECTS)
-def test_a_seeded_config_fault_is_noticed(cases: dict[str, Case], name: str, change: dict[str, object]) -> None:
+def test_a_seeded_config_fault_is_noticed(cases: Cases, name: str, change: dict[str, object]) -> None:
     """Each key matters to the answers."""
     assert not agree(engine(cases[name].folder, **change).run(cases[name].texts), cases[name])
 
@@ -242,7 +261,7 @@ def floored(self: Distances, distance: np.ndarray) -> np.ndarray:
     return np.where(far <= middle, distance, np.sign(distance) * (steps.astype(np.int64) + middle))
 
 
-def test_a_seeded_fault_of_the_buckets_is_noticed(cases: dict[str, Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seeded_fault_of_the_buckets_is_noticed(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row more or less for far distances is seen."""
     monkeypatch.setattr(Distances, "bucket", floored)
 
@@ -250,9 +269,7 @@ def test_a_seeded_fault_of_the_buckets_is_noticed(cases: dict[str, Case], monkey
 
 
 @pytest.mark.parametrize("name", ["v3", "v3-one-label"])
-def test_a_seeded_fault_of_the_scale_is_noticed(
-    cases: dict[str, Case], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seeded_fault_of_the_scale_is_noticed(cases: Cases, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores divided as if there were no distances."""
     real = Distances.of
     monkeypatch.setattr(Distances, "of", lambda config: replace(real(config), scale_factor=1))
@@ -283,11 +300,14 @@ def cut_texts(inputs: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("name", ["v3", "v2-xlarge"])
 @pytest.mark.parametrize("fault", [no_mask, next_distance, second_tokens, cut_texts])
 def test_a_seeded_layout_fault_is_noticed(
-    cases: dict[str, Case], name: str, fault: Callable[[dict[str, np.ndarray]], None]
+    cases: Cases,
+    engines: Callable[[str], OpenVinoEngine],
+    name: str,
+    fault: Callable[[dict[str, np.ndarray]], None],
 ) -> None:
     """A wrong mask, distance, first token or chunk does not pass."""
     case = cases[name]
-    ours = engine(case.folder)
+    ours = copy(engines(name))
     pack = ours._graph.pack
 
     def spoiled(texts: Sequence[EncodedText], short_multiple: int) -> list[np.ndarray]:
@@ -303,7 +323,7 @@ def test_a_seeded_layout_fault_is_noticed(
         )
         return inputs
 
-    object.__setattr__(ours._graph, "pack", spoiled)
+    ours._graph = replace(ours._graph, pack=spoiled)
 
     assert not agree(ours.run(case.texts), case)
 
@@ -331,9 +351,7 @@ def test_a_seeded_layout_fault_is_noticed(
         ({"embedding_size": 20}, r"word_embeddings\.weight has shape \[120, 48\], but \[120, 20\] is needed"),
     ],
 )
-def test_what_cannot_be_computed_exactly_is_refused(
-    cases: dict[str, Case], change: dict[str, object], expected: str
-) -> None:
+def test_what_cannot_be_computed_exactly_is_refused(cases: Cases, change: dict[str, object], expected: str) -> None:
     """One sentence names the key or the tensor."""
     with pytest.raises(FolderError, match=expected):
         engine(cases["v3"].folder, **change)
@@ -352,9 +370,7 @@ def test_every_tensor_is_used(case: Case) -> None:
     assert not (counted and checkpoint.unused())
 
 
-def test_a_text_is_as_long_as_the_positions_or_else_as_the_setting_allows(
-    cases: dict[str, Case], tmp_path: Path
-) -> None:
+def test_a_text_is_as_long_as_the_positions_or_else_as_the_setting_allows(cases: Cases, tmp_path: Path) -> None:
     """Where no position table limits it, `max_tokens_per_text` does, and it can also lower a model's limit."""
     folder = BUNDLED / "labeld/sentiment-en"
     limits = [load_model("m", folder, LoadOptions(1, 1, 1000, most, tmp_path)).encoder.max_tokens for most in (9, 4096)]
@@ -363,7 +379,7 @@ def test_a_text_is_as_long_as_the_positions_or_else_as_the_setting_allows(
     assert limits[0] == 9 < limits[1] < 4096
 
 
-def test_what_config_leaves_out_is_as_in_transformers(cases: dict[str, Case], tmp_path: Path) -> None:
+def test_what_config_leaves_out_is_as_in_transformers(cases: Cases, tmp_path: Path) -> None:
     """Keys that DebertaV2Config has defaults for may be missing, as in configs of 2021."""
     case = cases["v3"]
     (tmp_path / "model.safetensors").symlink_to(case.folder / "model.safetensors")
