@@ -7,8 +7,8 @@ from textwrap import wrap
 from typer.testing import CliRunner
 
 from labeld.cli.main import cli
-from labeld.config.load import every_setting, variable
-from labeld.config.load import flag as flag_of
+from labeld.config.names import every_setting, variable
+from labeld.config.names import flag as flag_of
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.parameters import PARAMETERS

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from labeld.config.fields import ByteSize
-from labeld.config.load import every_setting, variable
+from labeld.config.names import every_setting, variable
 
 ARGUMENT_SETTINGS = {"models"}
 """Settings that are not flags because a command takes them as arguments."""

@@ -1,7 +1,6 @@
 """Model name -> location: in folders, the store, the Hugging Face cache, or on the Hub."""
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from labeld.errors import (
     SettingsError,
     format_bytes,
 )
-from labeld.model_id import valid_id
+from labeld.model_id import valid_id, valid_name
 from labeld.repository.errors import DownloadTooLargeError, HubFailedError, NotDownloadedError
 from labeld.repository.files import ModelFile
 from labeld.repository.folders import LISTING_AGE, Folders
@@ -30,9 +29,6 @@ from labeld.repository.manifest import Manifest
 from labeld.repository.store import Store
 
 logger = logging.getLogger(__name__)
-
-REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9_-])?")
-"""A branch, a tag, `refs/pr/1`, or a commit."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes downloaded so far, and the bytes in all."""
@@ -263,9 +259,9 @@ class Resolver:
 
 def split(name: str) -> tuple[str, str]:
     """Id and revision of `id` or `id@revision`; raises ModelNotFoundError for any other form."""
-    model_id, at, revision = name.partition("@")
-    if not valid_id(model_id) or (at and not (REVISION.fullmatch(revision) and ".." not in revision)):
+    if not valid_name(name):
         raise ModelNotFoundError(name)
+    model_id, _, revision = name.partition("@")
     return model_id, revision or DEFAULT_REVISION
 
 
