@@ -8,7 +8,7 @@ variable, then the file, then the default. Settings that huggingface_hub has too
 import difflib
 import os
 from collections.abc import Callable, Container, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -43,6 +43,8 @@ def load(
                 values[one.name] = file.settings[one.name]
             _require_home(one.name, values.get(one.name, one.default))
         groups[name] = group(**values)
+    pinned = tuple(alias for alias, entry in file.models.models.items() if entry.pin)
+    groups["residency"] = replace(groups["residency"], pin=(*groups["residency"].pin, *pinned))
     return Settings(**groups, file=file.models)
 
 

@@ -231,8 +231,8 @@ class App:
     def _permitted_model(self, scope: Scope) -> ResolvedModel:
         """The model that the request names; raises ForbiddenTokenError when the caller's token may not use it."""
         state, model = state_of(scope), self._service.resolve(scope["path_params"].get("model_id"))
-        state.model = model.model_id
-        require_model(state.access_token, model.model_id)
+        state.model = model.public_id
+        require_model(state.access_token, model.public_id)
         return model
 
     async def _info(self, request: Request) -> Response:
