@@ -180,6 +180,7 @@ policy: {}
             "models: {a: {model: b, rename: {x: z, y: z}, thresholds: {x: 1}}}",
             ["1:39: models.a.rename.y is 'z', as x is", "1:59: models.a.thresholds.x is a label that is called 'z'"],
         ),
+        ("models: {a: {model: b, windows: {stride: 9, max_length: 9}}}", ["1:34: models.a.windows.stride is 9, but"]),
         ("settings: {zero_shot: a}\nzero_shot: a\n", ["1:12: settings.zero_shot is there twice"]),
     ],
 )

@@ -51,7 +51,8 @@ def test_an_alias_answers_wherever_an_id_does(running: Server) -> None:
 
     assert by_id == running.classify("good", "sentiment")
     assert by_id != running.classify("good", "fast")
-    assert "labeld/sentiment-en" == running.get("/models/sentiment/info").json()["model_id"]
+    info = running.get("/models/sentiment/info").json()
+    assert ("sentiment", "labeld/sentiment-en") == (info["model_id"], info["alias_of"])
     assert "int8" == running.get("/models/fast/info").json()["model_dtype"]
     assert 200 == running.get("/models/sentiment/health").status_code
     assert "Loaded" == running.get("/status/sentiment").json()["state"]

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args, get_origin
 from labeld.config.fields import ByteSize, validate
 from labeld.config.mistakes import ConfigFileError, Mistake, Place, shortened
 from labeld.config.models_file import (
-    Aggregate,
     ModelEntry,
     ModelsFile,
     Policy,
@@ -41,6 +40,7 @@ from labeld.config.shapes import (
 from labeld.config.yaml_nodes import Node, Scalar, Sequence, UnreadableError, read_nodes
 from labeld.errors import SettingsError
 from labeld.model_id import MODEL_ID, valid_id, valid_name
+from labeld.types import Aggregate
 
 MOST_BYTES = 128 * 1024
 """Bytes of a configuration file, at most; they are read in two seconds."""
@@ -206,6 +206,10 @@ def _compare(said: dict[str, Any], reading: Reading) -> None:
         if entry.model.partition("@")[0] in models:
             sentence = f"is {entry.model!r}, which is an alias: name the model itself, by its id."
             reading.wrong(reading.places[*path, "model"], (*path, "model"), sentence)
+        stride, length = entry.windows.stride, entry.windows.max_length
+        if stride is not None and length is not None and stride >= length:
+            its = (*path, "windows", "stride")
+            reading.wrong(reading.places[its], its, f"is {stride}, but must be less than max_length, {length}.")
         for part in ("shadow", "split"):
             other = getattr(entry, part)
             if other is not None and other.model in {alias, entry.model}:

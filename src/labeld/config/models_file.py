@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from labeld.config.mistakes import Place
 from labeld.config.precision import Asked
-
-Aggregate = Literal["max", "mean"]
-"""How the scores of a long text's windows become one."""
+from labeld.types import Aggregate
 
 Thresholds = float | Mapping[str, float]
 """The least score that an answer keeps: of every label, or by label; a label that is not named is kept."""
