@@ -1,5 +1,6 @@
-"""The documents say what is true. `python -m tests.project.test_docs` writes the generated ones anew: in
-docs/reference settings.md and labeld.schema.json.
+"""The documents say what is true. `python -m tests.project.test_docs` writes the generated ones anew.
+
+They are docs/reference/settings.md and docs/reference/labeld.schema.json.
 """
 
 import json
