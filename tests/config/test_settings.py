@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from labeld.config.load import every_setting, load, variable
+from labeld.config.load import load
+from labeld.config.names import every_setting, variable
 from labeld.config.settings import Listen, Settings
 from labeld.errors import SettingsError
 

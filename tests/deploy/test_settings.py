@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from labeld.config.load import every_setting, flag, load, variable
+from labeld.config.load import load
+from labeld.config.names import every_setting, flag, variable
 from labeld.config.settings import Settings
 from labeld.server.supervisor import KILL_GRACE
 from tests.support.deployment import (

@@ -1,5 +1,9 @@
-"""The documents say what is true. `python -m tests.project.test_docs` writes docs/reference/settings.md anew."""
+"""The documents say what is true. `python -m tests.project.test_docs` writes the generated ones anew.
 
+They are docs/reference/settings.md and docs/reference/labeld.schema.json.
+"""
+
+import json
 import re
 from pathlib import Path
 from textwrap import wrap
@@ -7,8 +11,9 @@ from textwrap import wrap
 from typer.testing import CliRunner
 
 from labeld.cli.main import cli
-from labeld.config.load import every_setting, variable
-from labeld.config.load import flag as flag_of
+from labeld.config.names import every_setting, variable
+from labeld.config.names import flag as flag_of
+from labeld.config.schema import file_schema
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.parameters import PARAMETERS
@@ -37,7 +42,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "A flag of `labeld serve` wins over the environment variable, and that over the default.",
+        "A flag of `labeld serve` wins over the environment variable, that over the configuration file,",
+        "and that over the default.",
         "Written by `python -m tests.project.test_docs` from `src/labeld/config/settings.py`.",
     ]
     group = None
@@ -191,3 +197,4 @@ def test_prose_has_short_lines() -> None:
 
 if __name__ == "__main__":
     (ROOT / "docs/reference/settings.md").write_text(settings_page())
+    (ROOT / "docs/reference/labeld.schema.json").write_text(f"{json.dumps(file_schema(), indent=2)}\n")

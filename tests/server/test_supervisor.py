@@ -201,6 +201,35 @@ def test_rolling_restart_that_fails(tmp_path):
         assert "the old one stays" in server.end()[1]
 
 
+def test_rolling_restart_with_new_options():
+    """SIGHUP gives every worker the new options, and those that replace them later too."""
+    with probe(listen={"workers": 2}, reload="slow 0") as server:
+        server.wait_ready()
+        server.process.send_signal(signal.SIGHUP)
+        new = {server.wait_ready(), server.wait_ready()}
+        os.kill(min(new), signal.SIGKILL)
+        server.wait_ready()
+
+        assert {json.loads(server.ask(request()).body)["start"] for _ in range(40)} == {"slow 0"}
+
+
+def test_rolling_restart_that_fails_half_way(tmp_path):
+    """When the second worker does not start with the new options, the first one gets its old ones back."""
+    file = tmp_path / "start"
+    file.write_text("once")
+    with probe(listen={"workers": 2}, reload=str(file)) as server:
+        workers = {server.worker, server.wait_ready()}
+        server.process.send_signal(signal.SIGHUP)
+        first, back = server.wait_ready(), server.wait_ready()
+        assert wait_until(lambda: not alive(first), 5)
+
+        said = [json.loads(server.ask(request()).body) for _ in range(60)]
+        assert {one["start"] for one in said} == {""}
+        assert {one["pid"] for one in said} <= {back, *workers}
+        assert len({one["pid"] for one in said}) == 2
+        assert "the old one stays" in server.end()[1]
+
+
 def test_port_in_use():
     """A port that is taken stops the start with one sentence."""
     with probe() as first:

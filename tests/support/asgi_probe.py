@@ -1,6 +1,7 @@
 """A small ASGI application served by labeld's own server processes, and the client side that tests need for it.
 
-As a script it serves: `python asgi_probe.py '{"listen": {…}, "connections": {…}, "process": {…}, "start": "fail"}'`.
+As a script it serves: `python asgi_probe.py '{"listen": {…}, "connections": {…}, "process": {…}, "start": "fail"}'`,
+and `"reload": "…"` is the start of the workers after SIGHUP.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +61,7 @@ async def lifespan(address, start, receive, send):
     await send({"type": "lifespan.shutdown.complete"})
 
 
-async def answer(scope, receive, send, file):
+async def answer(scope, receive, send, file, start):
     """The routes; each path is a behaviour."""
     if scope["path"] == "/too-large":  # as an application does that looks at Content-Length only
         await reply(send, 413, {"error": "too large"}, [(b"connection", b"close")])
@@ -85,7 +87,8 @@ async def answer(scope, receive, send, file):
         await reply(send, 200, "x" * 8_000_000)
         return
     names = [name.decode() for name, _ in scope["headers"]]
-    await reply(send, 200, {"bytes": len(body), "path": scope["path"], "pid": os.getpid(), "headers": names})
+    said = {"bytes": len(body), "path": scope["path"], "pid": os.getpid(), "headers": names, "start": start}
+    await reply(send, 200, said)
 
 
 def make_app(start, address):
@@ -93,6 +96,8 @@ def make_app(start, address):
     file = Path(start)
     if file.is_absolute():
         start = (file.read_text() or "raise") if file.exists() else ""
+    if start == "once":  # the next worker fails
+        file.write_text("fail")
     if start == "raise":
         raise RuntimeError("broken application")
     if start == "exit":
@@ -102,7 +107,7 @@ def make_app(start, address):
         if scope["type"] == "lifespan":
             await lifespan(address, start, receive, send)
         else:
-            await answer(scope, receive, send, file)
+            await answer(scope, receive, send, file, start)
 
     app.leave = LEAVING.set
     return app
@@ -236,6 +241,7 @@ def main():
             Listen(**{"port": 0, **options.get("listen", {})}),
             ConnectionLimits(**options.get("connections", {})),
             ProcessOptions(**{"drain_timeout": 5.0, **options.get("process", {})}),
+            lambda old: replace(old, app_factory=partial(make_app, options.get("reload", options.get("start", "")))),
         )
     )
 

@@ -1,31 +1,20 @@
 """The command line: argv -> settings -> call."""
 
-import logging
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from labeld.auth.any_made import any_made
+from labeld.cli.config import config
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.hub import Hub
-from labeld.config.load import load, unknown_variables
-from labeld.errors import LabeldError, SettingsError
+from labeld.config.load import load
+from labeld.errors import LabeldError
 from labeld.interface import Interface
-from labeld.repository.url_policy import require_other_address
-
-logger = logging.getLogger("labeld")
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",
@@ -36,6 +25,7 @@ cli = typer.Typer(
 )
 cli.add_typer(models, name="models")
 cli.add_typer(tokens, name="tokens")
+cli.add_typer(config, name="config")
 
 
 def run() -> None:
@@ -69,54 +59,12 @@ def serve(
     """Answer the Inference API: POST /models/{id}, until Ctrl-C or SIGTERM.
 
     Without MODEL the bundled labeld/sentiment-en is loaded at start and answers POST / too; every other model is
-    loaded by its first request. Each setting is a flag or an environment variable; the flag wins.
+    loaded by its first request. Each setting is a flag, an environment variable, or in the file of --config;
+    the flag wins, then the variable.
     """
-    chosen = load({**flags, "models": models or None})
-    if not (
-        chosen.listen.is_loopback
-        or chosen.listen.allow_anonymous
-        or any_made(chosen.access.tokens_db, chosen.access.tokens_secret)
-    ):
-        raise SettingsError(
-            f"host is {chosen.listen.host}, where others reach it, and there is no access token yet: make one with "
-            "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
-        )
-    chosen.hub_policy()
-    if not chosen.listen.uds:
-        require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
-    from labeld.server import logs  # noqa: PLC0415
-    from labeld.server.run import serve as run_server  # noqa: PLC0415
-    from labeld.server.worker import ProcessOptions  # noqa: PLC0415
-    from labeld.web.factory import application  # noqa: PLC0415  # other commands need no server
+    from labeld.cli.serve import serve_until_stopped  # noqa: PLC0415  # other commands need no server
 
-    logs.configure(chosen.logs.log_format)
-    for sentence in unknown_variables():
-        logger.warning(sentence)
-    with _workers_folder(chosen.listen.workers) as folder:
-        code = run_server(
-            partial(application, chosen, get_context("fork").Semaphore(1), folder),
-            chosen.listen,
-            chosen.connections,
-            ProcessOptions(
-                chosen.queue.drain_timeout,
-                chosen.queue.drain_delay,
-                chosen.logs.log_format,
-            ),
-        )
-    sys.exit(code)
-
-
-@contextmanager
-def _workers_folder(workers: int) -> Iterator[Path | None]:
-    """A folder that several workers share until the server ends; None for a single worker."""
-    if workers == 1:
-        yield None
-        return
-    folder = tempfile.mkdtemp(prefix="labeld-")
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(serve_until_stopped({**flags, "models": models or None}))
 
 
 @cli.command()

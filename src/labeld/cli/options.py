@@ -7,20 +7,21 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from labeld.config.fields import ByteSize
-from labeld.config.load import every_setting, variable
+from labeld.config.names import every_setting, variable
+from labeld.config.roles import Source
 
 ARGUMENT_SETTINGS = {"models"}
 """Settings that are not flags because a command takes them as arguments."""
 
 
 def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command one flag for each setting of these groups, passed to it as keyword arguments or None."""
+    """Gives a command one flag for each setting of these groups, and --config: keyword arguments or None."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command)
         parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
         for group, one, kind in every_setting():
-            if group not in groups or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:
+            if group not in {*groups, Source} or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:
                 continue
             flag = f"--{one.name.replace('_', '-')}"
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]

@@ -1,60 +1,36 @@
-"""Settings from flags and the environment. No other module reads the environment.
+"""Settings from flags, the environment and the configuration file. No other module reads the environment.
 
 A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
-variable, then the default. Settings that huggingface_hub has too are read from its variables (`HF_VARIABLES`).
+variable, then the file, then the default. Settings that huggingface_hub has too are read from its variables
+(`HF_VARIABLES`).
 """
 
 import difflib
 import os
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import Field, fields
+from collections.abc import Callable, Container, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from labeld.config.fields import validate
+from labeld.config.file import NO_FILE, read_file
+from labeld.config.names import HF_VARIABLES, PREFIX, every_setting, flag, variable
 from labeld.config.settings import GROUPS, Settings
 from labeld.errors import SettingsError
-
-PREFIX = "LABELD_"
-
-HF_VARIABLES = {
-    "hf_endpoint": "HF_ENDPOINT",
-    "hf_token": "HF_TOKEN",
-    "offline": "HF_HUB_OFFLINE",
-    "hf_home": "HF_HOME",
-    "hf_hub_cache": "HF_HUB_CACHE",
-}
-"""Settings that are read from huggingface_hub's variables."""
-
-
-def every_setting() -> Iterator[tuple[type[Any], Field[Any], Any]]:
-    """Each setting's group, its field (name, default, `metadata["help"]`) and its type."""
-    for group in GROUPS.values():
-        hints = get_type_hints(group)
-        for one in fields(group):
-            yield group, one, hints[one.name]
-
-
-def variable(name: str) -> str:
-    """Name of a setting's environment variable."""
-    return HF_VARIABLES.get(name, f"{PREFIX}{name.upper()}")
-
-
-def flag(name: str) -> str:
-    """Name of a setting's command-line flag."""
-    return f"--{name.replace('_', '-')}"
 
 
 def load(
     given: Mapping[str, Any], environ: Mapping[str, str] | None = None, name_of: Callable[[str], str] = flag
 ) -> Settings:
-    """Settings from the given values that are not None, then the environment, then the defaults.
+    """Settings from the given values that are not None, then the environment, the configuration file, the defaults.
 
     `name_of` gives the caller's name of a given setting: its flag, or a parameter. Raises SettingsError naming the
-    first value that is impossible.
+    first value that is impossible, and ConfigFileError with all mistakes of the file.
     """
     environ = os.environ if environ is None else environ
-    groups = {}
+    path = given.get("config") or environ.get(variable("config"))
+    file = read_file(Path(path)) if path else NO_FILE
+    groups: dict[str, Any] = {}
     for name, group in GROUPS.items():
         hints = get_type_hints(group)
         values = {}
@@ -63,9 +39,13 @@ def load(
                 values[one.name] = validate(one, name_of(one.name), given[one.name], hints[one.name])
             elif variable(one.name) in environ:
                 values[one.name] = validate(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+            elif one.name in file.settings:
+                values[one.name] = file.settings[one.name]
             _require_home(one.name, values.get(one.name, one.default))
         groups[name] = group(**values)
-    return Settings(**groups)
+    pinned = tuple(alias for alias, entry in file.models.models.items() if entry.pin)
+    groups["residency"] = replace(groups["residency"], pin=(*groups["residency"].pin, *pinned))
+    return Settings(**groups, file=file.models)
 
 
 def given_by_environment(left_out: Container[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -11,6 +11,8 @@ from typing import Any, Literal, get_type_hints
 from labeld.config.access import Access, Sites
 from labeld.config.fields import ByteSize, setting
 from labeld.config.hub import Hub, Policy
+from labeld.config.models_file import ModelsFile
+from labeld.config.roles import Roles, Source
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
@@ -213,10 +215,12 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, by group."""
+    """All settings, by group, and what the configuration file says beside them."""
 
+    source: Source = field(default_factory=Source)
     listen: Listen = field(default_factory=Listen)
     folders: Folders = field(default_factory=Folders)
+    roles: Roles = field(default_factory=Roles)
     hub: Hub = field(default_factory=Hub)
     residency: Residency = field(default_factory=Residency)
     compute: Compute = field(default_factory=Compute)
@@ -228,6 +232,8 @@ class Settings:
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     logs: Logs = field(default_factory=Logs)
+    file: ModelsFile = field(default_factory=ModelsFile)
+    """Models by alias, and policies."""
 
     def hub_policy(self) -> Policy:
         """The policy of a server that listens on this address; raises SettingsError when it would not be safe."""
@@ -247,4 +253,6 @@ class Settings:
         return (self.hub.store_dir or self.folders.cache_dir / "models").expanduser()
 
 
-GROUPS: dict[str, type[Any]] = {group.name: get_type_hints(Settings)[group.name] for group in fields(Settings)}
+GROUPS: dict[str, type[Any]] = {
+    group.name: get_type_hints(Settings)[group.name] for group in fields(Settings) if group.name != "file"
+}

@@ -49,11 +49,14 @@ class Model:
     """State of its folder when it was loaded."""
     choice: PrecisionChoice | None
     """The result of the precision trial, where `auto` was requested."""
+    renamed: str = ""
+    """As JSON the names that an alias gives the labels, which `config` then has; empty for a model by its id."""
 
     @property
     def identity(self) -> Identity:
         """Its identity in the answer cache."""
-        return Identity(self.revision, self.engine.precision, self.encoder.max_tokens, self.encoder.max_characters)
+        encoder, precision = self.encoder, self.engine.precision
+        return Identity(self.revision, precision, encoder.max_tokens, encoder.max_characters, self.renamed)
 
 
 @dataclass(frozen=True, slots=True)

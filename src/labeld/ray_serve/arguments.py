@@ -9,7 +9,8 @@ from labeld.auth.any_made import any_made
 from labeld.auth.database_url import locate
 from labeld.auth.secret import open_secret
 from labeld.config.fields import validate
-from labeld.config.load import every_setting, given_by_environment, load, secret_variables, variable
+from labeld.config.load import given_by_environment, load, secret_variables
+from labeld.config.names import every_setting, variable
 from labeld.config.ray import Replicas
 from labeld.config.settings import Settings
 from labeld.errors import FolderError, LabeldError, SettingsError

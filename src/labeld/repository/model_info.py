@@ -26,6 +26,7 @@ class ModelInfo:
     """A model as far as it is known without loading it."""
 
     model_id: str
+    """Its public id: of an alias, the alias."""
     is_classifier: bool
     """True when its config, or the Hub for a model that is not on this machine, describes a text classifier."""
     config: ModelConfig | None = None
@@ -70,7 +71,7 @@ class Listing:
         if model.location is None:
             return None
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, _on_disk, model.model_id, model.location)
+        return await loop.run_in_executor(self._reading, _on_disk, model.public_id, model.location)
 
     def shutdown(self) -> None:
         """Ends the threads after the running look-ups."""
@@ -87,7 +88,7 @@ class Listing:
             snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._resolver.ask_hub, model)
         finally:
             self._questions -= 1
-        return ModelInfo(model.model_id, snapshot.is_classifier, commit=snapshot.commit)
+        return ModelInfo(model.public_id, snapshot.is_classifier, commit=snapshot.commit)
 
     def _all_on_disk(self) -> list[ModelInfo]:
         return [_on_disk(model_id, location) for model_id, location in sorted(self._resolver.local().items())]

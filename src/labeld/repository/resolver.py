@@ -1,10 +1,10 @@
 """Model name -> location: in folders, the store, the Hugging Face cache, or on the Hub."""
 
 import logging
-import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from labeld.config.hub import Hub as HubSettings
 from labeld.config.hub import Policy
+from labeld.config.models_file import ModelEntry
 from labeld.errors import (
     FolderError,
     LabeldError,
@@ -27,12 +28,10 @@ from labeld.repository.folders import LISTING_AGE, Folders
 from labeld.repository.hf_cache import HfCache
 from labeld.repository.hub_client import DEFAULT_REVISION, Hub, Snapshot
 from labeld.repository.manifest import Manifest
+from labeld.repository.revisions import split
 from labeld.repository.store import Store
 
 logger = logging.getLogger(__name__)
-
-REVISION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9_-])?")
-"""A branch, a tag, `refs/pr/1`, or a commit."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes downloaded so far, and the bytes in all."""
@@ -57,16 +56,35 @@ class ResolvedModel(NamedTuple):
     name: str
     """The name as the caller spelled it, for sentences to that caller."""
     model_id: str
-    """`org/name`, or `org/name@revision` where another revision than the default was asked for."""
+    """What it is loaded as: `org/name`, `org/name@revision` where another revision than the default was asked for, or
+    an alias that has a precision of its own."""
     location: ModelLocation | None
     """Not verified; None when the model must be downloaded first."""
+    alias: ModelEntry | None = None
+    """The alias that was asked for, if it was one."""
+
+    @property
+    def public_id(self) -> str:
+        """The id by which callers know it, which access tokens name: the alias, or the model's own id."""
+        return self.alias.alias if self.alias else self.model_id
+
+    @property
+    def source(self) -> str:
+        """`org/name` or `org/name@revision` of its files, also where it is loaded as an alias of its own."""
+        return self.alias.model if self.alias else self.model_id
 
 
 class Resolver:
     """Finds models, and downloads those that the settings allow. Thread-safe."""
 
-    def __init__(
-        self, folders: Folders, store: Store, settings: HubSettings, policy: Policy, check: Callable[[Path], None]
+    def __init__(  # noqa: PLR0913, PLR0917  # the places that it looks in
+        self,
+        folders: Folders,
+        store: Store,
+        settings: HubSettings,
+        policy: Policy,
+        check: Callable[[Path], None],
+        aliases: Mapping[str, ModelEntry] = {},
     ) -> None:
         """`check` is given a folder without its weights, and raises FolderError when that can never be served.
 
@@ -75,7 +93,7 @@ class Resolver:
         for pattern in settings.hub_allow:
             if not valid_id(pattern.replace("*", "x")):
                 raise SettingsError(f"hub_allow has {pattern!r}, but must have ids like org/name, or org/*.")
-        self.folders, self.store = folders, store
+        self.folders, self.store, self._aliases = folders, store, aliases
         self._settings, self._policy, self._check = settings, policy, check
         self._hub = Hub(settings)
         self._hf_cache = HfCache(settings.hf_cache, store.verifier)
@@ -84,12 +102,20 @@ class Resolver:
         self._seen: dict[tuple[str, str], tuple[float, Path]] = {}
 
     def find(self, name: str) -> ResolvedModel:
-        """The model of this name: an id, `id@revision`, or the name of a local model without its organisation.
+        """The model of this name: an alias, an id, `id@revision`, or a local model's name without its organisation.
 
         Takes microseconds and connects to nobody; a request needs it once. Raises AmbiguousModelError,
         ModelNotFoundError, or NotDownloadedError when the model is not here and may not be downloaded.
         """
         name = name.strip("/")
+        alias = self._aliases.get(name)
+        if alias is None:
+            return self._find(name)
+        found = self._find(alias.model)
+        return ResolvedModel(name, found.model_id if alias.precision is None else name, found.location, alias)
+
+    def _find(self, name: str) -> ResolvedModel:
+        """As `find`, for what is no alias."""
         try:
             found, local = self.folders.match(name)
             return ResolvedModel(name, found, ModelLocation(local, None))
@@ -110,7 +136,10 @@ class Resolver:
         return ResolvedModel(name, model_id if revision == DEFAULT_REVISION else f"{model_id}@{revision}", location)
 
     def local(self) -> dict[str, ModelLocation]:
-        """Location of each model that needs no download, by id, unverified, in its default revision. Reads the disk."""
+        """Location of each model that needs no download, by id, unverified, in its default revision. Reads the disk.
+
+        Aliases of such models are among them.
+        """
         cached = {
             model_id: ModelLocation(folder, folder.name, "hf-cache")
             for model_id, folder in self._hf_cache.classifiers(DEFAULT_REVISION)
@@ -122,7 +151,12 @@ class Resolver:
             if DEFAULT_REVISION in one.revisions
         }
         own = {model_id: ModelLocation(folder, None) for model_id, folder in self.folders.by_id().items()}
-        return cached | stored | own
+        aliases = {}
+        for alias in self._aliases:
+            with suppress(LabeldError):
+                if location := self.find(alias).location:
+                    aliases[alias] = location
+        return cached | stored | own | aliases
 
     def _found(self, folder: Path) -> ModelLocation:
         """The location of a commit's folder, in the store or in the Hugging Face cache."""
@@ -130,7 +164,7 @@ class Resolver:
 
     def ask_hub(self, model: ResolvedModel) -> Snapshot:
         """The Hub's description of a model; downloads nothing. Raises what `Hub.snapshot` raises."""
-        return self._hub.snapshot(*split(model.model_id))
+        return self._hub.snapshot(*split(model.source))
 
     def fetch(self, name: str, progress: Progress = unwatched) -> ModelLocation:
         """Finds and opens the model of this name; raises what `find` and `open` raise."""
@@ -145,7 +179,7 @@ class Resolver:
         """
         if model.location is not None and model.location.commit is None:
             return model.location
-        model_id, revision = split(model.model_id)
+        model_id, revision = split(model.source)
         if found := self.store.open(model_id, revision):
             return ModelLocation(*found, "store")
         self._require_allowed(model_id)
@@ -259,14 +293,6 @@ class Resolver:
             if not resumed:
                 raise HubFailedError(model_id, f"sends a {file.name} that is not what its hash says")
             resumed = False  # what an earlier call has left may be what was wrong
-
-
-def split(name: str) -> tuple[str, str]:
-    """Id and revision of `id` or `id@revision`; raises ModelNotFoundError for any other form."""
-    model_id, at, revision = name.partition("@")
-    if not valid_id(model_id) or (at and not (REVISION.fullmatch(revision) and ".." not in revision)):
-        raise ModelNotFoundError(name)
-    return model_id, revision or DEFAULT_REVISION
 
 
 def _add(progress: Progress, done: int, total: int, have: int) -> None:

@@ -10,7 +10,7 @@ import socket
 from labeld.config.settings import ConnectionLimits, Listen
 from labeld.server import logs, unix_socket
 from labeld.server.native_stderr import NativeStderr
-from labeld.server.supervisor import Supervisor
+from labeld.server.supervisor import Reload, Supervisor
 from labeld.server.worker import BACKLOG, Address, AppFactory, ProcessOptions, WorkerOptions
 
 OTHER_FILES = 256
@@ -24,10 +24,12 @@ def serve(
     listen: Listen,
     connections: ConnectionLimits,
     process: ProcessOptions,
+    reload: Reload | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends everything at once.
 
-    SIGHUP replaces the workers; with a controlling terminal it is what closing the terminal sends, and drains.
+    SIGHUP replaces the workers, whose options `reload` then gives; with a controlling terminal it is what closing the
+    terminal sends, and drains.
 
     Returns the exit code: 0 after an orderly end; 1 if the port cannot be had, the application does not start, or a
     worker had to be killed after its drain (the log says which). A second signal does not return: the process
@@ -42,12 +44,12 @@ def serve(
             why = unix_socket.why_not(listen.uds, error) if listen.uds else _why_not(listen, error)
             logger.error("%s", why)  # noqa: TRY400  # its sentence says all
             return 1
-        _allow_files(connections.max_connections + OTHER_FILES)
+        allow_connections(connections)
         port = 0 if listen.uds else listener.getsockname()[1]
         address = Address(listen.host, port, listen.uds)
         stderr = NativeStderr() if process.log_format == "json" else None
         options = WorkerOptions(app_factory, address, connections, process, stderr)
-        return Supervisor(options, listener, listen.workers).run()
+        return Supervisor(options, listener, listen.workers, reload or (lambda options: options)).run()
 
 
 def _open_standard_streams() -> None:
@@ -85,8 +87,9 @@ def _why_not(listen: Listen, error: OSError) -> str:
     return f"Cannot listen on {where}: {error.strerror}."
 
 
-def _allow_files(count: int) -> None:
+def allow_connections(connections: ConnectionLimits) -> None:
     """Raise this process's own limit of open files, which the workers inherit, as far as the system lets it."""
+    count = connections.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import connection
 from types import FrameType
 
@@ -35,13 +36,17 @@ SAME_SIGNAL = 0.2
 
 logger = logging.getLogger("labeld")
 
+Reload = Callable[[WorkerOptions], WorkerOptions | None]
+"""Called on SIGHUP with the options of the workers: the new ones, or None where everything stays as it is."""
+
 
 class Supervisor:
     """Keeps so many workers alive on `listener`, until a signal ends it all."""
 
-    def __init__(self, options: WorkerOptions, listener: socket.socket, workers: int) -> None:
-        self._options, self._listener, self._count = options, listener, workers
-        self._drain_limit = options.process.drain_timeout + KILL_GRACE
+    def __init__(
+        self, options: WorkerOptions, listener: socket.socket, workers: int, reload: Reload = lambda options: options
+    ) -> None:
+        self._options, self._listener, self._count, self._reload = options, listener, workers, reload
         self._workers: list[WorkerProcess] = []
         self._retired: list[tuple[WorkerProcess, float]] = []
         """Workers that drain after their successor has taken over, and when they must have ended."""
@@ -91,6 +96,10 @@ class Supervisor:
     def _on_restart(self, sig: int, frame: FrameType | None) -> None:
         del sig, frame
         self._restart = True
+
+    @property
+    def _drain_limit(self) -> float:
+        return self._options.process.drain_timeout + KILL_GRACE
 
     def _everyone(self) -> list[WorkerProcess]:
         return [*self._workers, *(worker for worker, _ in self._retired)]
@@ -152,18 +161,34 @@ class Supervisor:
         logger.warning("worker %s %s after %.1f s; a new one starts %s", worker.pid, how, lived, when)
 
     def _restart_all(self) -> None:
-        """Replace each worker by one that is already serving; the old one drains meanwhile."""
-        for index in range(len(self._workers)):
+        """Replace each worker by one with the options of now, which is already serving; the old one drains meanwhile.
+
+        Without an effect where there are no such options. Where a new worker does not become ready, those that were
+        replaced before it get their old options back: all workers have the same ones.
+        """
+        before, options = self._options, self._reload(self._options)
+        if options is None:
+            return
+        self._options = options
+        replaced = self._replace(len(self._workers))
+        if replaced < len(self._workers) and not self._should_exit.is_set():
+            logger.error("the new worker did not become ready: the old one stays, the restart ends here")
+            self._options = before
+            if options is not before:
+                self._replace(replaced)
+
+    def _replace(self, count: int) -> int:
+        """Replaces so many workers, one after the other, up to the first that does not become ready; their number."""
+        for index in range(count):
             new = self._start()
             if not self._becomes_ready(new):
                 new.kill()
-                if not self._should_exit.is_set():
-                    logger.error("the new worker did not become ready: the old one stays, the restart ends here")
-                return
+                return index
             old, self._workers[index] = self._workers[index], new
             if old.replace_at is None:
                 old.drain()
                 self._retired.append((old, time.monotonic() + self._drain_limit))
+        return count
 
     def _becomes_ready(self, new: WorkerProcess) -> bool:
         """True when a new worker becomes ready in time; the others are supervised meanwhile."""

@@ -14,6 +14,7 @@ from labeld.autotune.texts import read_evaluation_texts
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
 from labeld.config.hub import Policy
+from labeld.config.models_file import ModelsFile
 from labeld.config.precision import AskedPrecisions, parse_precisions
 from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
@@ -56,7 +57,9 @@ def open_resolver(
 ) -> Resolver:
     """The resolver of models in folders, the store and the Hub. Raises SettingsError naming the setting."""
     folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
-    return Resolver(folders, store, settings.hub, policy, check)
+    for alias in settings.file.models.keys() & folders.by_id():
+        raise SettingsError(f"{settings.file.where('models', alias)}: {alias} is a model's own id: take another alias.")
+    return Resolver(folders, store, settings.hub, policy, check, settings.file.models)
 
 
 def load_options(settings: Settings) -> LoadOptions:
@@ -69,11 +72,28 @@ def load_options(settings: Settings) -> LoadOptions:
         settings.inputs.max_text_characters,
         settings.inputs.max_tokens_per_text,
         settings.folders.cache_dir.expanduser(),
-        parse_precisions(settings.precisions.precision),
+        _precisions(settings),
         settings.precisions,
         None if evaluation_texts is None else read_evaluation_texts(evaluation_texts.expanduser()),
         settings.inputs.max_windows,
     )
+
+
+def _precisions(settings: Settings) -> AskedPrecisions:
+    """Those of the setting, and those that aliases have of their own."""
+    asked = parse_precisions(settings.precisions.precision)
+    own = {alias: entry.precision for alias, entry in settings.file.models.items() if entry.precision is not None}
+    return AskedPrecisions(asked.default, asked.by_model | own)
+
+
+def warn_of_aliases(resolver: Resolver, file: ModelsFile) -> None:
+    """Logs a warning for each alias that no request can use, with its line."""
+    for alias in file.models:
+        try:
+            resolver.find(alias)
+        except LabeldError as error:
+            where = file.where("models", alias, "model")
+            logger.warning("%s: the alias %s cannot be answered: %s", where, alias, str(error).rstrip("."))
 
 
 def warn_of_unknown(resolver: Resolver, precisions: AskedPrecisions) -> None:
@@ -170,7 +190,8 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
     options = load_options(settings)
     check = FolderCheck(options.cache_dir, options.stopping, serves=hosting.owns_process)
     resolver = open_resolver(settings, settings.hub_policy(), check.check_without_weights)
-    warn_of_unknown(resolver, options.precisions)
+    warn_of_unknown(resolver, parse_precisions(settings.precisions.precision))
+    warn_of_aliases(resolver, settings.file)
     cache = await open_cache(settings.answers)
     loader = ModelLoader(resolver, dispatcher, options, check)
     service = Service(resolver, dispatcher, loader, cache, settings, observer=observer)

@@ -5,8 +5,10 @@ import threading
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
 from labeld.lifecycle.loader import LoadedModel
+from labeld.service.aliases import with_defaults
 from labeld.service.build import LIBRARY, open_service
 from labeld.service.service import Service
 from labeld.types import Parameters, Precision, Ranking, Text
@@ -30,7 +32,7 @@ class InProcessService:
         self._settings = settings
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="labeld-classifier", daemon=True)
-        self._serving: tuple[Service, LoadedModel] | None = None
+        self._serving: tuple[Service, LoadedModel, ModelEntry | None] | None = None
         self._stack = AsyncExitStack()
 
     def start(self) -> OpenModel:
@@ -49,14 +51,16 @@ class InProcessService:
     async def rankings(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking]:
         """The rankings of texts; `positions` in the caller's list are named by errors."""
         assert self._serving is not None
-        service, loaded = self._serving
+        service, loaded, alias = self._serving
+        asked = with_defaults(asked, alias)
         return [one.ranking for one in await service.score(loaded, texts, asked, positions)]
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
         await service.preload()
-        loaded = await self._stack.enter_async_context(service.lease(service.resolve(None)))
-        self._serving = service, loaded
+        resolved = service.resolve(None)
+        loaded = await self._stack.enter_async_context(service.lease(resolved))
+        self._serving = service, loaded, resolved.alias
         model = loaded.model
         encoder, engine = model.encoder, model.engine
         return OpenModel(model.model_id, model.config.labels, model.revision, engine.precision, encoder.max_tokens)

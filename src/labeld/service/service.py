@@ -22,12 +22,14 @@ from labeld.lifecycle.pool_entry import Counts, PoolEntry
 from labeld.lifecycle.registry import Registry
 from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
+from labeld.protocol.dialects.base import Role
 from labeld.protocol.response import encode_answer
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.admission import Admission
+from labeld.service.aliases import renaming, with_defaults, with_labels
 from labeld.service.scored import scored_text
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
@@ -55,8 +57,8 @@ class Service:
         self.listing, self._observer = Listing(resolver), observer
         self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
         self._cache, self._identities = cache, ModelIdentities()
-        self._residency = settings.residency
-        self._roles: dict[str, str] = {}
+        self._residency, self._file = settings.residency, settings.file
+        self._roles = settings.roles
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
@@ -74,7 +76,11 @@ class Service:
             if model.location is not None:
                 self._loader.forgive(model.location.folder)
         loaded = await self._registry.preload(models, some=some)
-        self.default_model = models[0].model_id
+        self.default_model = models[0].public_id
+        for model in models:
+            if model.alias and self._registry.is_loaded(model.model_id):
+                async with self.lease(model):  # raises where the file names labels that it does not have
+                    pass
         return loaded
 
     async def check_others(self) -> None:
@@ -92,6 +98,9 @@ class Service:
         `scope` is the id of the caller's access token, or empty: with cache_scope=token answers are shared within it.
         """
         identity = self._identities.identity(model.model_id, model.location and model.location.folder)
+        if model.alias is not None:
+            identity = identity and identity._replace(renamed=renaming(model.alias))
+            request = request._replace(parameters=with_defaults(request.parameters, model.alias))
         return self._cache.look_up(identity, request, scope)
 
     async def classify(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply:
@@ -103,7 +112,7 @@ class Service:
         async with self.lease(model, request.options) as loaded:
             current = loaded.model
             if current.identity != lookup.identity:  # its first request, or its files have changed since the look-up
-                self._identities.record(current.model_id, current.identity, current.files)
+                self._identities.record(current.model_id, current.identity._replace(renamed=""), current.files)
                 lookup = self._cache.look_up(current.identity, request, lookup.scope)
                 await self._cache.read_shared(lookup)
                 if reply := self.get_cached(lookup):
@@ -175,9 +184,9 @@ class Service:
         async with self.lease(model, options) as loaded:
             return loaded.model.config.labels
 
-    def model_of(self, role: str) -> str | None:
+    def model_of(self, role: Role) -> str | None:
         """The name of the model that plays a part where a request names none; None for the default one."""
-        return self._roles.get(role)
+        return {"reranker": self._roles.reranker, "zero_shot": self._roles.zero_shot}.get(role)
 
     def resolve(self, name: str | None) -> ResolvedModel:
         """The model of this name or `id@revision`, None being the default; raises what `Resolver.find` raises."""
@@ -187,8 +196,9 @@ class Service:
     async def lease(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> AsyncIterator[LoadedModel]:
         """A lease of the loaded model for the duration of the context.
 
-        A model that is not loaded yet is waited for as the options say (contract section 8). Raises ModelLoadingError,
-        ModelTooBusyError, ModelNotLoadedError, or what loading raised.
+        Asked for by an alias, its labels have the alias's names. A model that is not loaded yet is waited for as the
+        options say (contract section 8). Raises ModelLoadingError, ModelTooBusyError, ModelNotLoadedError,
+        ModelBrokenError where the alias names labels that it does not have, or what loading raised.
         """
         if not options.load_model and not self._registry.is_loaded(model.model_id):
             raise ModelNotLoadedError(model.name)
@@ -200,7 +210,7 @@ class Service:
                 if options.wait_for_model:
                     raise ModelTooBusyError(wait) from None
                 raise ModelLoadingError(model.name, self._estimated_time(model.model_id)) from None
-            yield loaded
+            yield loaded if model.alias is None else with_labels(loaded, model.alias, self._file)
 
     def state(self, model: ResolvedModel) -> ModelState:
         """The state of a model."""
@@ -246,7 +256,8 @@ class Service:
     async def info(self, model: ResolvedModel) -> dict[str, Any]:
         """The model's ids, labels and limits, for `/info`."""
         async with self.lease(model) as loaded:
-            return describe(loaded.model)
+            alias_of = {"alias_of": model.source} if model.alias else {}
+            return {**describe(loaded.model), "model_id": model.public_id, **alias_of}
 
     def ready(self) -> bool:
         """True when requests are admitted and answered: the service is not stopping, and no engine hangs."""

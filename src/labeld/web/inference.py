@@ -74,8 +74,8 @@ class Inference:
     def permitted_model(self, scope: Scope, name: str | None = None) -> ResolvedModel:
         """The model of this name, or that the path names; raises ForbiddenTokenError where the token may not use it."""
         state, model = state_of(scope), self.service.resolve(name or scope["path_params"].get("model_id"))
-        state.model = model.model_id
-        require_model(state.access_token, model.model_id)
+        state.model = model.public_id
+        require_model(state.access_token, model.public_id)
         return model
 
     async def _answer(self, request: Request, dialect: Dialect, value: Any) -> Response:
@@ -90,7 +90,7 @@ class Inference:
         reply = await self._reply(request, model, question.request(labels))
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
-        answered = Answered(texts, labels, question.model or model.model_id, tokens)
+        answered = Answered(texts, labels, question.model or model.public_id, tokens)
         return self._response(scope, reply, encode_json(question.reply(answered)))
 
     async def _reply(self, request: Request, model: ResolvedModel, asked: ClassifyRequest) -> ClassifyReply:

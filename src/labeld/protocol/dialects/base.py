@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from labeld.config.settings import InputLimits
 from labeld.error_reply import ErrorShape
@@ -61,8 +61,8 @@ class Question(Protocol):
         ...
 
 
-Role = str
-"""`default`, or the name of a setting that names a model: `reranker`, `zero_shot`."""
+Role = Literal["default", "reranker", "zero_shot"]
+"""The part of a model: the default one, or that of the setting of this name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,12 @@ def _values(schema: dict[str, Any]) -> str:
         return ", ".join(_values(one) for one in schema["oneOf"]) + null
     if "enum" in schema:
         return ", ".join(schema["enum"]) + null
-    words = {"integer": f"whole number from {schema.get('minimum')}", "boolean": "true, false"}
+    words = {
+        "integer": f"whole number from {schema.get('minimum')}",
+        "boolean": "true, false",
+        "number": "number",
+        "object": "a number for each label",
+    }
     return words[schema["type"]] + null
 
 

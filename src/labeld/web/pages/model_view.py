@@ -3,15 +3,19 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from labeld.autotune.trial import PrecisionChoice
+from labeld.config.labels import renamed
+from labeld.config.models_file import ModelEntry
 from labeld.errors import LabeldError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.lifecycle.pool_entry import PoolEntry
 from labeld.repository.model_info import ModelInfo
+from labeld.repository.resolver import ResolvedModel
 from labeld.service.service import Service
 from labeld.types import Text
 from labeld.web.pages.recommended_models import KNOWN
@@ -51,11 +55,14 @@ class ModelView:
     """Seconds until it answers, if it is on this machine and not loaded."""
     last_used: float | None
     """Seconds since the epoch."""
+    alias: ModelEntry | None = None
+    """What the configuration file says of it, where the id is an alias."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels in id order; none when the model is not on this machine."""
-        return self.info.config.labels if self.info and self.info.config else ()
+        """The labels in id order, as answers have them; none when the model is not on this machine."""
+        labels = self.info.config.labels if self.info and self.info.config else ()
+        return renamed(self.alias, labels) if self.alias else labels
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -116,6 +123,7 @@ class ModelView:
         config = self.info.config if self.info else None
         return {
             "model_id": self.model_id,
+            "alias_of": self.alias and self.alias.model,
             "state": self.state,
             "error": self.problem,
             "estimated_time": self.estimated_time,
@@ -155,28 +163,33 @@ async def of_all(service: Service) -> list[ModelView]:
 async def of_one(service: Service, name: str) -> ModelView:
     """The view of the model that `name` resolves to; raises as resolving it does, unless the model is known."""
     try:
-        info = await service.listing.here(service.resolve(name))
+        model = service.resolve(name)
+        name, info = model.public_id, await service.listing.here(model)
     except LabeldError:
         if name not in KNOWN:
             raise
         info = None
-    return _view(service, info.model_id if info else name, info)
+    return _view(service, name, info)
 
 
 def _view(service: Service, name: str, info: ModelInfo | None) -> ModelView:
-    entry = next((one for one in service.loaded_models() if one.model_id == name), None)
-    state, problem, estimate = _state(service, name, info)
-    return ModelView(name, state, info, entry, problem, estimate, _last_used(entry, info))
+    model: ResolvedModel | None = None
+    with suppress(LabeldError):
+        model = service.resolve(name)
+    entry = next((one for one in service.loaded_models() if model and one.model_id == model.model_id), None)
+    state, problem, estimate = _state(service, model, info)
+    return ModelView(name, state, info, entry, problem, estimate, _last_used(entry, info), model and model.alias)
 
 
-def _state(service: Service, name: str, info: ModelInfo | None) -> tuple[State, str | None, float | None]:
-    """State, problem and estimated time of a model."""
+def _state(
+    service: Service, model: ResolvedModel | None, info: ModelInfo | None
+) -> tuple[State, str | None, float | None]:
+    """State, problem and estimated time of a model; None for one that requests cannot have."""
     if info and info.problem:
         return "unsupported", info.problem, None
-    try:
-        found = service.state(service.resolve(name))
-    except LabeldError:
+    if model is None:
         return "absent", None, None
+    found = service.state(model)
     if found.state in {"Loaded", "Loading"}:
         return ("loaded", None, None) if found.state == "Loaded" else ("loading", None, found.estimated_time)
     if found.error:

@@ -113,7 +113,8 @@ def bearer_token(authorization: str | None) -> str | None:
 def require_model(access_token: AccessToken | None, found: str) -> None:
     """Raises ForbiddenTokenError when the access token may not use this model.
 
-    `found` is its id as the server has found it, with or without a revision, and never as the client spells it.
+    `found` is its id as the server has found it, with or without a revision, and never as the client spells it. An
+    alias is its own id here: a token that names the alias does not allow its model by the model's id, nor the reverse.
     """
     if access_token is not None and not access_token.allows(found.partition("@")[0]):
         raise ForbiddenTokenError(

@@ -1,0 +1,31 @@
+"""What an alias says of labels, compared with the labels of its model."""
+
+from collections.abc import Iterator, Sequence
+
+from labeld.config.models_file import ModelEntry
+
+MOST_NAMED = 12
+"""Labels that a sentence names, at most."""
+
+
+def renamed(entry: ModelEntry, labels: Sequence[str]) -> tuple[str, ...]:
+    """The names in answers of a model's labels, in their order."""
+    return tuple(entry.rename.get(label, label) for label in labels)
+
+
+def label_mistakes(entry: ModelEntry, labels: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Path in the entry and sentence of each label that the model does not have, and of names given twice."""
+    for label in entry.rename:
+        if label not in labels:
+            yield ("rename", label), f"The model of {entry.alias} has no label {label!r}, only {_named(labels)}."
+    names = renamed(entry, labels)
+    for label, name in entry.rename.items():
+        if names.count(name) > 1:
+            yield ("rename", label), f"The model of {entry.alias} has another label called {name!r}."
+    for name in entry.thresholds if isinstance(entry.thresholds, dict) else ():
+        if name not in names:
+            yield ("thresholds", name), f"The answers of {entry.alias} have no label {name!r}, only {_named(names)}."
+
+
+def _named(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:MOST_NAMED]) + (", …" if len(labels) > MOST_NAMED else "")

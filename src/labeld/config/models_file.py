@@ -1,0 +1,100 @@
+"""What a configuration file says beside settings: models by alias, and policies. Read by file.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labeld.config.mistakes import Place
+from labeld.config.precision import Asked
+from labeld.types import Aggregate
+
+Thresholds = float | Mapping[str, float]
+"""The least score that an answer keeps: of every label, or by label; a label that is not named is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Defaults for requests that say nothing of how long texts are read; None leaves the server's own default."""
+
+    stride: int | None = None
+    """Tokens that two windows of a text share."""
+    aggregate: Aggregate | None = None
+    max_length: int | None = None
+    """Tokens of a window, special tokens included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A model that is asked beside the alias's own, and whose answers nobody gets."""
+
+    model: str
+    """An alias, or `id` or `id@revision`."""
+    share: float = 1.0
+    """Share of the requests, above 0 up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A model that answers a share of the alias's requests."""
+
+    model: str
+    """An alias, or `id` or `id@revision`."""
+    share: float
+    """Share of the requests, above 0 up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyModel:
+    """The part of one model in a policy."""
+
+    threshold: Thresholds
+    """The score from which a label counts."""
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Category of each label; a label that is not named is its own category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Models that texts are checked with, by alias or id."""
+
+    models: Mapping[str, PolicyModel]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model by alias, with the defaults of requests that ask for it."""
+
+    alias: str
+    model: str
+    """`id` or `id@revision`; never an alias."""
+    precision: Asked | None = None
+    """None: that of the setting `precision`."""
+    pin: bool = False
+    """True for a model that is never evicted once loaded."""
+    windows: Windows = field(default_factory=Windows)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Name in answers of each label of the model that is to be called otherwise."""
+    thresholds: Thresholds | None = None
+    """By the names in answers; None keeps every label."""
+    shadow: Shadow | None = None
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsFile:
+    """The models and policies of a configuration file; without one there are none."""
+
+    path: Path | None = None
+    """The file, as it was named."""
+    models: Mapping[str, ModelEntry] = field(default_factory=dict)
+    """By alias, in the order of the file."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    places: Mapping[tuple[str, ...], Place] = field(default_factory=dict, repr=False)
+    """Position of each value in the file, by the names on its way, such as `("models", "sentiment", "pin")`."""
+
+    def where(self, *path: str) -> str:
+        """`file:line:column` of a value, or of the nearest mapping around it that the file has."""
+        while path and path not in self.places:
+            path = path[:-1]
+        place = self.places.get(path, Place(1, 1))
+        return f"{self.path}:{place.line}:{place.column}"

@@ -1,0 +1,53 @@
+"""Aliases of the configuration file, applied: their labels to a loaded model, their defaults to a request."""
+
+import json
+import logging
+from dataclasses import replace
+
+from labeld.config.labels import label_mistakes, renamed
+from labeld.config.models_file import ModelEntry, ModelsFile
+from labeld.errors import ModelBrokenError
+from labeld.lifecycle.loader import LoadedModel
+from labeld.types import Parameters
+
+logger = logging.getLogger(__name__)
+
+
+def with_labels(loaded: LoadedModel, alias: ModelEntry, file: ModelsFile) -> LoadedModel:
+    """The model with the alias's names of its labels, of which the answer cache has answers of their own.
+
+    Raises ModelBrokenError, and logs the line, where the file names a label that the model does not have.
+    """
+    model = loaded.model
+    for path, sentence in label_mistakes(alias, model.config.labels):
+        logger.error("%s: %s", file.where("models", alias.alias, *path), sentence)
+        raise ModelBrokenError(alias.alias, f"in the configuration of this server, {sentence}")
+    if not alias.rename:
+        return loaded
+    config = replace(model.config, labels=renamed(alias, model.config.labels))
+    return replace(loaded, model=replace(model, config=config, renamed=renaming(alias)))
+
+
+def renaming(alias: ModelEntry | None) -> str:
+    """The alias's names of labels as one text, for cache keys; empty where labels have their own names."""
+    return json.dumps(dict(alias.rename), sort_keys=True) if alias and alias.rename else ""
+
+
+def with_defaults(asked: Parameters, alias: ModelEntry | None) -> Parameters:
+    """The parameters of a request with the alias's defaults for what it leaves open.
+
+    A request that asks for truncation, or for a stride of its own, is not read in the alias's windows.
+    """
+    if alias is None:
+        return asked
+    windows, thresholds = alias.windows, alias.thresholds
+    if asked.threshold is None and thresholds is not None:
+        default = thresholds if isinstance(thresholds, float) else tuple(sorted(thresholds.items()))
+        asked = replace(asked, threshold=default)
+    if asked.stride is None and asked.truncation is None and windows.stride is not None:
+        asked = replace(asked, stride=windows.stride)
+    if asked.stride is None:
+        return asked
+    return replace(
+        asked, max_length=asked.max_length or windows.max_length, aggregate=asked.aggregate or windows.aggregate
+    )

@@ -1,0 +1,122 @@
+"""The configuration file of a running server: aliases that answer, and SIGHUP, which takes all of it or nothing."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.server_process import Server, run_labeld, serving, wait_until
+
+BEFORE = """\
+settings: {cache_bytes: 0}
+models:
+  sentiment: {model: labeld/sentiment-en, pin: true}
+  fast: {model: labeld/sentiment-en, precision: int8}
+"""
+WAIT = {"x-wait-for-model": "true"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The configuration file of a server."""
+    path = tmp_path / "labeld.yaml"
+    path.write_text(BEFORE)
+    return path
+
+
+@pytest.fixture
+def running(tmp_path: Path, file: Path) -> Iterator[Server]:
+    """A server with that file."""
+    with serving(tmp_path, "--config", str(file)) as server:
+        yield server
+
+
+def status(server: Server, model: str) -> int:
+    """The status of one request on a connection of its own."""
+    reply = requests.post(f"{server.url}/models/{model}", json={"inputs": "good"}, headers=WAIT, timeout=60)
+    return reply.status_code
+
+
+def hang_up(server: Server, file: Path, text: str) -> None:
+    """The file has this text, and the server is told so."""
+    file.write_text(text)
+    server.process.send_signal(signal.SIGHUP)
+
+
+def test_an_alias_answers_wherever_an_id_does(running: Server) -> None:
+    """As its model, which is loaded once for both; with a precision of its own it is a model of its own."""
+    by_id = running.classify("good", "labeld/sentiment-en")
+
+    assert by_id == running.classify("good", "sentiment")
+    assert by_id != running.classify("good", "fast")
+    info = running.get("/models/sentiment/info").json()
+    assert ("sentiment", "labeld/sentiment-en") == (info["model_id"], info["alias_of"])
+    assert "int8" == running.get("/models/fast/info").json()["model_dtype"]
+    assert 200 == running.get("/models/sentiment/health").status_code
+    assert "Loaded" == running.get("/status/sentiment").json()["state"]
+    assert {"sentiment", "fast"} < {one["id"] for one in running.get("/api/models").json()}
+    page = running.get("/models/sentiment").json()
+    assert ("sentiment", "labeld/sentiment-en", "loaded") == (page["model_id"], page["alias_of"], page["state"])
+    assert 2 == len(running.get("/status").json()["models"])
+
+
+def test_a_good_file_is_taken_over(running: Server, file: Path) -> None:
+    """New aliases answer, old ones are gone, and what needs a restart is logged and stays."""
+    hang_up(running, file, "settings: {workers: 2}\nmodels: {language: {model: labeld/language-20}}\n")
+    running.wait_ready()
+
+    assert wait_until(lambda: (200, 404) == (status(running, "language"), status(running, "sentiment")))
+    assert wait_until(lambda: "workers counts after a restart" in running.log.read_text())
+
+
+@pytest.mark.parametrize(
+    ("text", "logged"),
+    [
+        ("models:\n  new: {model: labeld/language-20}\n  old: {modle: x}\n", "labeld.yaml:3:9: models.old.modle is"),
+        ("settings: {port: x}\nmodels: {new: {model: labeld/language-20}}\n", "labeld.yaml:1:18: settings.port is"),
+        ("models: {new: {model: labeld/language-20}}\nsettings: {hub: any, host: 192.0.2.1}\n", "192.0.2.1"),
+        (
+            "models: {new: {model: labeld/language-20}}\nsettings: {models: [org/none]}\n",
+            "the old one stays, the restart ends here",
+        ),
+    ],
+)
+def test_a_wrong_file_changes_nothing(running: Server, file: Path, text: str, logged: str) -> None:
+    """The log has its mistakes, and the old aliases go on in the old worker."""
+    hang_up(running, file, text)
+    assert wait_until(lambda: logged in running.log.read_text(), 30)
+
+    assert (200, 404) == (status(running, "sentiment"), status(running, "new"))
+    assert "Traceback" not in running.log.read_text()
+    hang_up(running, file, BEFORE.replace("sentiment:", "third:"))
+    running.wait_ready()
+    assert wait_until(lambda: (200, 404) == (status(running, "third"), status(running, "sentiment")))
+
+
+def test_a_token_counts_for_the_name_that_is_asked(tmp_path: Path, file: Path) -> None:
+    """One for an alias opens only the alias, and one for the model only its id."""
+    database = {"LABELD_TOKENS_DB": str(tmp_path / "tokens" / "tokens.sqlite3")}
+    (tmp_path / "tokens").mkdir()
+    tokens = [
+        run_labeld("tokens", "create", name, "--model", name, **database).stdout.split()[-1]
+        for name in ("sentiment", "labeld/sentiment-en")
+    ]
+    with serving(tmp_path, "--config", str(file)) as server:
+        found = [
+            server.post(f"/models/{name}", json={"inputs": "good"}, headers={"authorization": f"Bearer {token}"})
+            for token in tokens
+            for name in ("sentiment", "labeld/sentiment-en")
+        ]
+
+    assert [200, 403, 403, 200] == [reply.status_code for reply in found], [reply.text for reply in found]
+
+
+def test_an_alias_that_cannot_answer_is_logged_with_its_line(tmp_path: Path, file: Path) -> None:
+    """The server starts without it."""
+    file.write_text("models:\n  gone: {model: org/none}\n")
+    with serving(tmp_path, "--config", str(file)) as server:
+        assert 404 == status(server, "gone")
+
+        assert "labeld.yaml:2:10: the alias gone cannot be answered: Model org/none does not" in server.log.read_text()

@@ -1,0 +1,93 @@
+"""Aliases of a configuration file: their labels, thresholds and windows in answers, with and without a server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labeld import Classifier
+from labeld.errors import ModelBrokenError
+from tests.support.server_process import Server, serving
+
+FILE = """\
+settings: {models: [named]}
+models:
+  named: {model: labeld/sentiment-en, rename: {NEGATIVE: no, POSITIVE: yes}}
+  strict: {model: labeld/sentiment-en, rename: {NEGATIVE: no}, thresholds: {no: 0.5, POSITIVE: 0.999}}
+  half: {model: labeld/sentiment-en, thresholds: 0.5}
+  long: {model: labeld/sentiment-en, windows: {stride: 4, aggregate: mean, max_length: 16}}
+  wrong: {model: labeld/sentiment-en, rename: {LABEL_0: bad}}
+"""
+PLAIN = "labeld/sentiment-en"
+LONG = "I love this film. " * 3 + "It was bad and I hate it. " * 12
+
+
+@pytest.fixture(scope="module")
+def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with these aliases, and with its answer cache."""
+    folder = tmp_path_factory.mktemp("aliases")
+    (folder / "labeld.yaml").write_text(FILE)
+    with serving(folder, "--config", str(folder / "labeld.yaml")) as server:
+        yield server
+
+
+def test_labels_are_called_as_the_file_says(aliased: Server) -> None:
+    """In every alias by its own names, whoever asked first, and with the scores of the model."""
+    first = {model: aliased.classify("good", model) for model in ("named", PLAIN, "half")}
+    again = {model: aliased.classify("good", model) for model in ("half", PLAIN, "named")}
+
+    assert first == again
+    names = {"POSITIVE": "yes", "NEGATIVE": "no"}
+    assert [[{**one, "label": names[one["label"]]} for one in first[PLAIN][0]]] == first["named"]
+    assert [["POSITIVE"]] == [[one["label"] for one in ranking] for ranking in first["half"]]
+
+
+def test_a_server_answers_at_its_root_by_the_alias_of_its_first_model(aliased: Server) -> None:
+    """As it was asked to load it."""
+    assert "yes" == aliased.post("/", json={"inputs": "good"}).json()[0][0]["label"]
+
+
+def test_thresholds_of_an_alias_are_defaults(aliased: Server) -> None:
+    """By the names in answers; a request's own threshold takes their place."""
+    assert [[]] == aliased.classify("good", "strict")
+    assert ["no"] == [one["label"] for one in aliased.classify("bad", "strict")[0]]
+    assert ["POSITIVE", "no"] == [one["label"] for one in aliased.classify("good", "strict", threshold=0)[0]]
+
+
+def test_windows_of_an_alias_are_defaults(aliased: Server) -> None:
+    """As a request that asks for them; one that asks for truncation gets that."""
+    asked = aliased.classify(LONG, PLAIN, stride=4, aggregate="mean", max_length=16)
+    assert asked == aliased.classify(LONG, "long")
+    assert asked != aliased.classify(LONG, PLAIN)
+
+    assert aliased.classify(LONG, PLAIN, max_length=8) == aliased.classify(LONG, "long", max_length=8)
+    assert aliased.classify(LONG, PLAIN, stride=2, aggregate="max", max_length=12) == (
+        aliased.classify(LONG, "long", stride=2, aggregate="max", max_length=12)
+    )
+
+
+def test_an_alias_describes_itself_by_its_names(aliased: Server) -> None:
+    """In /info and on its page."""
+    info, page = aliased.get("/models/named/info").json(), aliased.get("/models/named").json()
+
+    assert {"0": "no", "1": "yes"} == info["model_type"]["classifier"]["id2label"] == page["id2label"]
+
+
+def test_a_label_that_the_model_does_not_have_is_an_error(aliased: Server) -> None:
+    """The client's sentence has the labels, the log has the line."""
+    reply = aliased.post("/models/wrong", json={"inputs": "good"})
+
+    assert 500 == reply.status_code
+    assert "has no label 'LABEL_0', only NEGATIVE, POSITIVE" in reply.json()["error"]
+    assert "yaml" not in reply.json()["error"]
+    assert "labeld.yaml:7:48: " in aliased.log.read_text()
+
+
+def test_an_alias_is_a_model_of_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the file that LABELD_CONFIG names."""
+    (tmp_path / "labeld.yaml").write_text(FILE)
+    monkeypatch.setenv("LABELD_CONFIG", str(tmp_path / "labeld.yaml"))
+    with Classifier("strict") as classifier:
+        assert [[], ["no"]] == [[one.label for one in ranking] for ranking in classifier(["good", "bad"])]
+    with pytest.raises(ModelBrokenError, match="no label 'LABEL_0'"):
+        Classifier("wrong")
