@@ -1,6 +1,6 @@
-"""Evictions: models that leave after each answer, with rows of all lengths. What outlives them would add up.
+"""Evictions: models that leave after each answer, with words and rows of all kinds. What outlives them would add up.
 
-`cycles` finds what one load leaves behind; this finds what libraries keep of each model and of each length of a row.
+`cycles` finds what one load leaves behind; this finds what libraries keep of each model, word and length of a row.
 """
 
 import random
@@ -22,7 +22,7 @@ EVICTIONS = 2000
 WINDOW = 100
 """Evictions over which memory is read, at the beginning and at the end."""
 TEXTS, WORDS = 16, 100
-"""The most texts of a request, and the most words of one: each request makes rows of other lengths."""
+"""The most texts of a request, and the most words of one: each request has other words, and rows of other lengths."""
 BAR = 1.05
 PINNED, MODELS = "org/pinned", ("org/one", "org/two", "org/three")
 SOURCE = BUNDLED / "labeld/language-20"
@@ -59,13 +59,18 @@ def _sizes(plan: Plan, connection: Connection, server: Server, count: int) -> li
     dice, pid, sizes = random.Random(1), server.status()["pid"], []
     rounds = range(-len(MODELS), count)
     for number in plan.progress.track(rounds, description="evictions: load, answer, evict"):
-        texts = ["word " * dice.randint(1, WORDS) for _ in range(dice.randint(1, TEXTS))]
+        texts = [_text(dice) for _ in range(dice.randint(1, TEXTS))]
         status, body = connection.ask(post(f"/models/{MODELS[number % len(MODELS)]}", texts, wait=True))
         if status != 200:
             raise RuntimeError(f"{status}: {body.decode()}")
         _wait_for_eviction(server, number + len(MODELS) + 1)
         sizes.append(unshared(pid))
     return sizes[len(MODELS) :]
+
+
+def _text(dice: random.Random) -> str:
+    """Words that hardly any other text has, since a tokenizer may remember them; 350 tokens at most."""
+    return " ".join(str(dice.randrange(10_000)) for _ in range(dice.randint(1, WORDS)))
 
 
 def _wait_for_eviction(server: Server, number: int) -> None:

@@ -26,6 +26,11 @@ class AskedPrecisions:
         """The requested precision of this model."""
         return self.by_model.get(model_id, self.default)
 
+    @property
+    def only_float32(self) -> bool:
+        """True when no model is asked for in another precision."""
+        return {self.default, *self.by_model.values()} == {"float32"}
+
 
 def parse_precisions(setting: str) -> AskedPrecisions:
     """Reads `auto`, or `auto,org/name=float32`: a precision for all models, and others by model id.

@@ -188,6 +188,9 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
     streams, threads = streams_and_threads(settings.compute)
     dispatcher = Dispatcher(settings.compute, settings.queue, streams, observer, max(1, threads // streams))
     options = load_options(settings)
+    if hosting.owns_process and streams == 1 and options.precisions.only_float32:
+        # NOTE: oneDNN keeps the kernels of models that have left, and no streams are there to share them (decision 24)
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
     check = FolderCheck(options.cache_dir, options.stopping, serves=hosting.owns_process)
     resolver = open_resolver(settings, settings.hub_policy(), check.check_without_weights)
     warn_of_unknown(resolver, parse_precisions(settings.precisions.precision))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from labeld.checkpoint.plain_file import read_plain
 from labeld.errors import FolderError
@@ -44,6 +45,9 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     tokenizer, settings = _read(folder, config, class_name)
     tokenizer.no_truncation()  # contract section 5: lengths and padding of the file are not used
     tokenizer.no_padding()
+    if isinstance(tokenizer.model, BPE):
+        # NOTE: from 0.23 on each thread keeps the words that it has met for as long as it lives, not the tokenizer
+        tokenizer.model._resize_cache(0)  # noqa: SLF001  # the only way, of a tokenizer.json
     tokenizer.encode_special_tokens = bool(config.get("split_special_tokens", False))
     length = config.get("model_max_length", config.get("max_len"))
     max_length = int(length) if isinstance(length, int | float) and 0 < length <= SANE_LENGTH else None
