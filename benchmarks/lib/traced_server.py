@@ -26,8 +26,8 @@ from labeld.scheduler.dispatcher import Dispatcher
 from labeld.server.worker import Address
 from labeld.service import service
 from labeld.tokenization.encoder import TextEncoder
-from labeld.types import EncodedText
-from labeld.web import app as web_app
+from labeld.types import EncodedInput, EncodedText
+from labeld.web import inference as web_inference
 
 PATH = "/stages"
 PARSE, LOOK_UP, TOKENISE, QUEUE = "parse", "look up", "tokenise", "queue"
@@ -57,25 +57,28 @@ class _Watches:
         self._stream = threading.local()
         self.inference = 0.0
         """CPU seconds of the streams' threads within the engine, but for packing."""
-        for name, stage in (("parse_request", PARSE), ("encode_reply", WRITE), ("reply_headers", WRITE)):
-            setattr(web_app, name, _watched(getattr(web_app, name), stage))
+        for name, stage in (
+            *(("read_body", PARSE), ("request_of", PARSE)),
+            *(("encode_reply", WRITE), ("reply_headers", WRITE)),
+        ):
+            setattr(web_inference, name, _watched(getattr(web_inference, name), stage))
         for name in ("look_up", "get_cached"):
             setattr(service.Service, name, _watched(getattr(service.Service, name), LOOK_UP))
-        for name in ("rank", "encode_ranking"):
+        for name in ("scored_text", "encode_answer"):
             setattr(service, name, _watched(getattr(service, name), RANK))
         AnswerCache.read_shared = _awaited(AnswerCache.read_shared, LOOK_UP)  # type: ignore[method-assign]
-        TextEncoder.encode = self._encode(TextEncoder.encode)  # type: ignore[method-assign]
+        TextEncoder.read = self._encode(TextEncoder.read)  # type: ignore[method-assign]
         PackedGraph.inputs = self._pack(PackedGraph.inputs)  # type: ignore[method-assign]
         for name in ("run", "run_concurrently"):
             setattr(OpenVinoEngine, name, self._run(getattr(OpenVinoEngine, name)))
         Dispatcher.run = self._dispatch(Dispatcher.run)  # type: ignore[method-assign]
 
-    def _encode(self, encode: Callable[..., list[EncodedText]]) -> Any:
-        def watched(encoder: TextEncoder, *arguments: Any) -> list[EncodedText]:
+    def _encode(self, read: Callable[..., list[EncodedInput]]) -> Any:
+        def watched(encoder: TextEncoder, *arguments: Any) -> list[EncodedInput]:
             began = time.perf_counter()
-            texts = encode(encoder, *arguments)
-            self._encoded[id(texts)] = time.perf_counter() - began
-            return texts
+            inputs = read(encoder, *arguments)
+            self._encoded[id(inputs[0].windows[0])] = time.perf_counter() - began
+            return inputs
 
         return watched
 
@@ -100,10 +103,10 @@ class _Watches:
         return watched
 
     def _dispatch(self, dispatch: Callable[..., Any]) -> Any:
-        async def watched(dispatcher: Dispatcher, queue: Any, texts: Sequence[EncodedText]) -> Any:
+        async def watched(dispatcher: Dispatcher, queue: Any, texts: Sequence[EncodedText], *timings: Any) -> Any:
             stages, queued_at = _stages.get(), time.perf_counter()
-            rows = await dispatch(dispatcher, queue, texts)
-            stages[TOKENISE] += self._encoded.pop(id(texts))
+            rows = await dispatch(dispatcher, queue, texts, *timings)
+            stages[TOKENISE] += self._encoded.pop(id(texts[0]))
             times = [self._batches.pop(id(text)) for text in texts]
             began, packed, ended = times[-1]
             stages[QUEUE] += began - queued_at

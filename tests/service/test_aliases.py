@@ -7,7 +7,7 @@ import pytest
 
 from labeld import Classifier
 from labeld.errors import ModelBrokenError
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, serving, wait_until
 
 FILE = """\
 settings: {models: [named]}
@@ -80,7 +80,7 @@ def test_a_label_that_the_model_does_not_have_is_an_error(aliased: Server) -> No
     assert 500 == reply.status_code
     assert "has no label 'LABEL_0', only NEGATIVE, POSITIVE" in reply.json()["error"]
     assert "yaml" not in reply.json()["error"]
-    assert "labeld.yaml:7:48: " in aliased.log.read_text()
+    assert wait_until(lambda: "labeld.yaml:7:48: " in aliased.log.read_text())
 
 
 def test_an_alias_is_a_model_of_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """Requests that a model answers: the hosted API's, and those of other dialects. All take one way to the service."""
 
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -27,6 +29,8 @@ from labeld.web.security.authorization import require_model
 TASK = "text-classification"
 TASKS = (TASK, zero_shot.TASK, "text-ranking")
 (ZERO_SHOT,) = zero_shot.DIALECTS
+ALL_SCORES = -math.inf
+"""A threshold that every score reaches."""
 
 
 class Inference:
@@ -87,7 +91,10 @@ class Inference:
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)
         labels = await cancel_on_disconnect(self.service.labels(model, options), request, self._hosting.answer_within)
-        reply = await self._reply(request, model, question.request(labels))
+        asked = question.request(labels)
+        if asked.parameters.threshold is None:  # an alias's thresholds are for rankings, and a dialect needs all scores
+            asked = asked._replace(parameters=replace(asked.parameters, threshold=ALL_SCORES))
+        reply = await self._reply(request, model, asked)
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
         answered = Answered(texts, labels, question.model or model.public_id, tokens)
