@@ -54,6 +54,21 @@ def test_thresholds_of_an_alias_are_defaults(aliased: Server) -> None:
     assert ["POSITIVE", "no"] == [one["label"] for one in aliased.classify("good", "strict", threshold=0)[0]]
 
 
+def test_a_dialect_reads_in_the_windows_of_an_alias(aliased: Server) -> None:
+    """Where it would cut else; and it gets the scores of all labels, whatever the alias's thresholds are."""
+    question = {"query": "is it bad?", "documents": ["good " * 40, LONG], "label": "POSITIVE"}
+    windows = {"stride": 4, "aggregate": "mean", "max_length": 16}
+    by_alias = aliased.post("/v1/rerank", json={**question, "model": "long"})
+    asked = aliased.post("/v1/rerank", json={**question, "model": PLAIN, **windows})
+    cut = aliased.post("/v1/rerank", json={**question, "model": PLAIN, "max_length": 16})
+    strict = aliased.post("/v1/rerank", json={**question, "model": "strict", "label": "no"})
+
+    assert asked.json()["results"] == by_alias.json()["results"] != cut.json()["results"]
+    assert 2 < int(by_alias.headers["x-windows"]) == int(asked.headers["x-windows"])
+    assert ("2", False) == (cut.headers["x-truncated-texts"], "x-truncated-texts" in by_alias.headers)
+    assert 2 == len(strict.json()["results"])
+
+
 def test_windows_of_an_alias_are_defaults(aliased: Server) -> None:
     """As a request that asks for them; one that asks for truncation gets that."""
     asked = aliased.classify(LONG, PLAIN, stride=4, aggregate="mean", max_length=16)

@@ -15,6 +15,8 @@ from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects import zero_shot
 from labeld.protocol.dialects.base import Answered, Call, Dialect
+from labeld.protocol.dialects.ranking import Ranking
+from labeld.protocol.dialects.zero_shot import ZeroShot
 from labeld.protocol.request import read_body, read_options, request_of
 from labeld.protocol.response import encode_json, encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
@@ -91,6 +93,8 @@ class Inference:
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)
         labels = await cancel_on_disconnect(self.service.labels(model, options), request, self._hosting.answer_within)
+        if model.alias and isinstance(question, Ranking | ZeroShot):
+            question = question.windowed(model.alias.windows)
         asked = question.request(labels)
         if asked.parameters.threshold is None:  # an alias's thresholds are for rankings, and a dialect needs all scores
             asked = asked._replace(parameters=replace(asked.parameters, threshold=ALL_SCORES))

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
+from labeld.config.models_file import Windows
 from labeld.protocol.dialects.base import Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
 from labeld.protocol.errors import UnknownLabelError
 from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text
 
 TASK = "text-ranking"
+CUT = Parameters(truncation="longest_first")
+"""How dialects read that cut long texts unless they are told not to; a header says how much was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,18 @@ class Ranking:
     def role(self) -> Role:
         """A reranker."""
         return "reranker"
+
+    def windowed(self, windows: Windows) -> Self:
+        """The question as an alias with windows reads it, where it would only be cut for want of another wish."""
+        if self.parameters != CUT or windows.stride is None:
+            return self
+        read = Parameters(
+            truncation="only_second",
+            stride=windows.stride,
+            max_length=windows.max_length,
+            aggregate=windows.aggregate,
+        )
+        return replace(self, parameters=read)
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """The pairs to classify; raises WrongTaskError, or UnknownLabelError."""

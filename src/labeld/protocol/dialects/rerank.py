@@ -8,7 +8,7 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
 from labeld.protocol.dialects.errors import EmptyInputError, message_error, openai_error, tei_error
 from labeld.protocol.dialects.fields import Fields, require_room
-from labeld.protocol.dialects.ranking import Ranking
+from labeld.protocol.dialects.ranking import CUT, Ranking
 from labeld.protocol.errors import wrong_value
 from labeld.types import Parameters, Side, Text
 
@@ -17,8 +17,6 @@ _COHERE = '{"model": "org/name", "query": "a question", "documents": ["a text", 
 _HOSTED = '{"inputs": {"query": "a question", "texts": ["a text", "another one"]}}'
 _SCORE = '{"model": "org/name", "queries": "a question", "documents": ["a text", "another one"]}'
 _NIM = '{"model": "org/name", "query": {"text": "a question"}, "passages": [{"text": "a text"}]}'
-CUT = Parameters(truncation="longest_first")
-"""How dialects read that cut long texts unless they are told not to; a header says how much was cut."""
 
 
 def pairs(query: str, documents: Sequence[str]) -> tuple[Text, ...]:

@@ -1,17 +1,18 @@
 """Zero-shot classification by an NLI model, as transformers' ZeroShotClassificationPipeline computes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
+from labeld.config.models_file import Windows
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields, require_room
 from labeld.protocol.errors import wrong_value
-from labeld.types import ClassifyRequest, Options, Parameters, Text
+from labeld.types import Aggregate, ClassifyRequest, Options, Parameters, Text
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -37,6 +38,12 @@ class ZeroShot:
     def role(self) -> Role:
         """An NLI model."""
         return "zero_shot"
+
+    def windowed(self, windows: Windows) -> Self:
+        """The question as an alias with windows reads it, where it says nothing of long texts itself."""
+        if self.parameters != CUT or windows.stride is None:
+            return self
+        return replace(self, parameters=reading(windows.stride, windows.max_length, windows.aggregate))
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
@@ -125,7 +132,7 @@ def parse_hosted(call: Call) -> Question:
         call.options,
         template(parameters),
         parameters.flag(parameters.first_of(("multi_label", "multiLabel"))),
-        reading(parameters),
+        reading_of(parameters),
         is_list,
         is_old_client(call.headers),
     )
@@ -173,18 +180,16 @@ def template(parameters: Fields) -> str:
     return found
 
 
-def reading(parameters: Fields) -> Parameters:
-    """How long texts are read: cut, or in windows where a stride is given."""
-    stride, length = parameters.number("stride", minimum=0), parameters.number("max_length")
+def reading_of(parameters: Fields) -> Parameters:
+    """How long texts are read by the members of a request."""
     aggregate = parameters.one_of("aggregate", ("max", "mean"))
-    return Parameters(
-        function_to_apply="none",
-        truncation="only_first",
-        max_length=length,
-        stride=stride,
-        aggregate="mean" if aggregate == "mean" else None,
-        return_windows=stride is not None,
-    )
+    length = parameters.number("max_length")
+    return reading(parameters.number("stride", minimum=0), length, "mean" if aggregate == "mean" else None)
+
+
+def reading(stride: int | None, max_length: int | None, aggregate: Aggregate | None) -> Parameters:
+    """The parameters of pairs that are cut, or with a stride read in windows."""
+    return replace(CUT, stride=stride, max_length=max_length, aggregate=aggregate, return_windows=stride is not None)
 
 
 def is_old_client(headers: Mapping[str, str]) -> bool:

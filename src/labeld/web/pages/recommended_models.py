@@ -112,6 +112,12 @@ USE_CASES = (
 
 KNOWN = {
     **{one.model_id: one for one in RECOMMENDED},
+    "facebook/bart-large-mnli": Recommended(
+        "facebook/bart-large-mnli",
+        "Whether a second text follows from the first; zero-shot classification takes it by default.",
+        ("en",),
+        (USE_CASES[1].example,),
+    ),
     "FacebookAI/roberta-large-mnli": Recommended(
         "FacebookAI/roberta-large-mnli",
         "Whether a second text follows from the first, contradicts it, or neither.",
