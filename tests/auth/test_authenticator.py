@@ -267,7 +267,7 @@ async def survives(location: Location, harm: Callable[[], Callable[[], None]], l
             await authenticator.refresh()
             began = time.monotonic()
             assert await found(authenticator, new_token()) == "away"
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 1.5  # who waited for the store would wait 2 seconds
             assert await found(authenticator, "hf_***") == "unknown"
             for seconds in (0.0, TRUSTED_SECONDS - 1):
                 ticks.now += seconds

@@ -17,7 +17,7 @@ from tests.support.local_hub import LocalHub
 
 def labeld(hub: LocalHub, tmp_path: Path, *arguments: str) -> Any:
     """The result of `labeld models …`."""
-    variables = {"HF_ENDPOINT": hub.url, "LABELD_STORE_DIR": str(tmp_path / "store"), "LABELD_HUB_TIMEOUT": "0.3"}
+    variables = {"HF_ENDPOINT": hub.url, "LABELD_STORE_DIR": str(tmp_path / "store"), "LABELD_HUB_TIMEOUT": "30"}
     return CliRunner().invoke(cli, ["models", *arguments], env=variables)
 
 

@@ -279,7 +279,7 @@ def test_no_fault_of_the_hub_is_ever_served_and_the_next_call_after_it_succeeds(
     with local_hub() as other:
         fault.headers = {name: value.format(port=other.url.rpartition(":")[2]) for name, value in fault.headers.items()}
         hub.fault = fault
-        found = resolver(hub, tmp_path)
+        found = resolver(hub, tmp_path, hub_timeout=0.5 if fault.kind in {"slow", "silent"} else 30)
 
         with pytest.raises(HubFailedError) as failed:
             found.fetch("org/model")

@@ -224,7 +224,7 @@ def test_a_client_that_leaves_is_a_line(logged: Server, access_tokens: AccessTok
             logged.url + "/",
             json={"inputs": ["a b c d e f g"] * 250},
             headers={"authorization": f"Bearer {access_tokens.tokens['user']}"},
-            timeout=0.02,
+            timeout=(60, 0.02),
         )
     [line] = requests_in(logged, 1)
 

