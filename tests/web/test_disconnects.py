@@ -26,7 +26,7 @@ from labeld.server.http_protocol import limited_protocol
 from labeld.service.admission import Admission
 from labeld.service.build import open_authenticator
 from labeld.service.state import Usage
-from labeld.types import ClassifyReply, ClassifyRequest, EncodedText, LabelScore
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, EncodedText, LabelScore
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
 from tests.support.server_process import wait_until
@@ -88,8 +88,8 @@ class PlainService:
         except asyncio.CancelledError:
             self.left += 1
             raise
-        rankings = [encode_ranking([LabelScore("length", float(row[0]))]) for row in rows]
-        return ClassifyReply(rankings, "0" * 40, 0.0, 0)
+        answers = tuple(Answer(encode_ranking([LabelScore("length", float(row[0]))]), 0.0) for row in rows)
+        return ClassifyReply(answers, "0" * 40, 0.0, 0)
 
     def resolve(self, _: str | None) -> ResolvedModel:
         """The only model."""

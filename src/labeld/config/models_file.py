@@ -47,9 +47,9 @@ class Split:
 class PolicyModel:
     """The part of one model in a policy."""
 
-    threshold: Thresholds
+    threshold: Thresholds = field(hash=False)
     """The score from which a label counts."""
-    categories: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Category of each label; a label that is not named is its own category."""
 
 
@@ -57,7 +57,7 @@ class PolicyModel:
 class Policy:
     """Models that texts are checked with, by alias or id."""
 
-    models: Mapping[str, PolicyModel]
+    models: Mapping[str, PolicyModel] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class ModelEntry:
     pin: bool = False
     """True for a model that is never evicted once loaded."""
     windows: Windows = field(default_factory=Windows)
-    rename: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Name in answers of each label of the model that is to be called otherwise."""
-    thresholds: Thresholds | None = None
+    thresholds: Thresholds | None = field(default=None, hash=False)
     """By the names in answers; None keeps every label."""
     shadow: Shadow | None = None
     split: Split | None = None
@@ -86,10 +86,10 @@ class ModelsFile:
 
     path: Path | None = None
     """The file, as it was named."""
-    models: Mapping[str, ModelEntry] = field(default_factory=dict)
+    models: Mapping[str, ModelEntry] = field(default_factory=dict, hash=False)
     """By alias, in the order of the file."""
-    policies: Mapping[str, Policy] = field(default_factory=dict)
-    places: Mapping[tuple[str, ...], Place] = field(default_factory=dict, repr=False)
+    policies: Mapping[str, Policy] = field(default_factory=dict, hash=False)
+    places: Mapping[tuple[str, ...], Place] = field(default_factory=dict, repr=False, hash=False)
     """Position of each value in the file, by the names on its way, such as `("models", "sentiment", "pin")`."""
 
     def where(self, *path: str) -> str:
