@@ -17,7 +17,7 @@ from labeld.protocol.dialects import zero_shot
 from labeld.protocol.dialects.base import Answered, Call, Dialect
 from labeld.protocol.dialects.ranking import Ranking
 from labeld.protocol.dialects.zero_shot import ZeroShot
-from labeld.protocol.request import read_body, read_options, request_of
+from labeld.protocol.request import options_of, read_body, request_of
 from labeld.protocol.response import encode_json, encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
 from labeld.service.service import Service
@@ -73,7 +73,7 @@ class Inference:
             self.service.admission.require_room()
             body = await self._bodies.read(request, self._limits.max_body_bytes)
             with self.service.admission:
-                return await self._answer(request, dialect, read_body(body, state.headers, self._limits))
+                return await self._answer(request, dialect, dialect.read(body, state.headers, self._limits))
 
         return answer
 
@@ -87,8 +87,9 @@ class Inference:
     async def _answer(self, request: Request, dialect: Dialect, value: Any) -> Response:
         """The response to the value of a body in a dialect."""
         scope, state = request.scope, state_of(request.scope)
-        path_model, options = scope["path_params"].get("model_id"), read_options(state.headers, {})
-        call = Call(value, state.headers, path_model, self._limits, options, state.request_id, int(time.time()))
+        options, named = options_of(value, state.headers), scope["path_params"].get
+        model_id, version, now = named("model_id"), named("version"), int(time.time())
+        call = Call(value, state.headers, model_id, version, self._limits, options, state.request_id, now)
         question = dialect.parse(call)
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from labeld.config.settings import InputLimits
 from labeld.error_reply import ErrorShape
+from labeld.protocol.request import read_body
 from labeld.types import ClassifyRequest, Options
 
 
@@ -18,9 +19,11 @@ class Call(NamedTuple):
     """By lower-case name."""
     model: str | None
     """The model that the path names."""
+    version: str | None
+    """Its version that the path names."""
     limits: InputLimits
     options: Options
-    """Those of the headers."""
+    """Those of the headers, and of `options` in the body."""
     request_id: str
     created: int
     """Unix time in seconds."""
@@ -76,5 +79,7 @@ class Dialect:
     """Raises InvalidRequestError naming the field that is wrong."""
     error: ErrorShape | None = None
     """None for the hosted API's `{"error": …}`."""
+    read: Callable[[bytes, Mapping[str, str], InputLimits], Any] = field(default=read_body, kw_only=True)
+    """The value of a body with these headers; raises as `protocol.request.read_body`."""
     description: str = field(default="", kw_only=True)
     """One sentence for the API's description."""

@@ -7,12 +7,11 @@ from typing import Any, Self
 from labeld.config.models_file import Windows
 from labeld.protocol.dialects.base import Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
+from labeld.protocol.dialects.lengths import CUT
 from labeld.protocol.errors import UnknownLabelError
 from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text
 
 TASK = "text-ranking"
-CUT = Parameters(truncation="longest_first")
-"""How dialects read that cut long texts unless they are told not to; a header says how much was cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.lengths import windows
 from labeld.protocol.errors import wrong_value
-from labeld.types import Aggregate, ClassifyRequest, Options, Parameters, Text
+from labeld.types import ClassifyRequest, Options, Parameters, Text
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -39,11 +40,12 @@ class ZeroShot:
         """An NLI model."""
         return "zero_shot"
 
-    def windowed(self, windows: Windows) -> Self:
+    def windowed(self, of_alias: Windows) -> Self:
         """The question as an alias with windows reads it, where it says nothing of long texts itself."""
-        if self.parameters != CUT or windows.stride is None:
+        if self.parameters != CUT or of_alias.stride is None:
             return self
-        return replace(self, parameters=reading(windows.stride, windows.max_length, windows.aggregate))
+        read = replace(CUT, stride=of_alias.stride, max_length=of_alias.max_length, aggregate=of_alias.aggregate)
+        return replace(self, parameters=replace(read, return_windows=True))
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
@@ -61,8 +63,7 @@ class ZeroShot:
         names = (answered.labels[contradicted], answered.labels[entailed])
         count, found = len(self.candidates), []
         for first in range(0, len(answered.texts), count):
-            windows = _logits(answered.texts[first : first + count], names)
-            scores = self._scores(windows)
+            scores = self._scores(_logits(answered.texts[first : first + count], names))
             whole = scores.mean(axis=0) if self.parameters.aggregate == "mean" else scores.max(axis=0)
             order = np.argsort(-whole, kind="stable").tolist()
             found.append([(self.candidates[number], float(whole[number])) for number in order])
@@ -93,7 +94,9 @@ def _logits(answers: Sequence[Any], names: tuple[str, str]) -> "np.ndarray[Any, 
 
 
 @dataclass(frozen=True, slots=True)
-class _Hosted(ZeroShot):
+class Hosted(ZeroShot):
+    """Texts as the hosted API and huggingface_hub ask."""
+
     is_list: bool = False
     is_old: bool = False
     """True for huggingface_hub before 1.0, which reads `{"sequence", "labels", "scores"}`."""
@@ -118,54 +121,54 @@ def asks_for_labels(value: Any) -> bool:
     return any(name in value or (isinstance(parameters, dict) and name in parameters) for name in NAMES)
 
 
-def parse_hosted(call: Call) -> Question:
+def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Question:
     """`{"inputs": text or list, "parameters": {"candidate_labels", "hypothesis_template", "multi_label"}}`."""
     body = Fields(call.value, EXAMPLE)
-    parameters = Fields({**body.value, **(body.value.get("parameters") or {})}, EXAMPLE, "parameters")
-    texts, is_list = _texts(body.value.get("inputs", ...), call)
-    candidates = candidate_labels(parameters.value.get(parameters.first_of(NAMES), ...), f"parameters.{NAMES[0]}")
-    require_room("inputs", len(texts) * len(candidates), call.limits)
-    return _Hosted(
+    given = Fields(body.value.get("parameters") or {}, EXAMPLE, "parameters")
+    parameters = Fields({**body.value, **given.value}, EXAMPLE, "parameters")
+    texts, is_list = _texts(body.value.get(place, ...), place, call)
+    labels = parameters.value.get(parameters.first_of(NAMES), ...)
+    candidates = candidate_labels(labels, f"parameters.{NAMES[0]}")
+    require_room(place, len(texts) * len(candidates), call.limits)
+    return kind(
         call.model,
         texts,
         candidates,
         call.options,
         template(parameters),
         parameters.flag(parameters.first_of(("multi_label", "multiLabel"))),
-        reading_of(parameters),
+        reading(parameters),
         is_list,
         is_old_client(call.headers),
     )
 
 
-def _texts(inputs: Any, call: Call) -> tuple[tuple[str, ...], bool]:
+def _texts(inputs: Any, place: str, call: Call) -> tuple[tuple[str, ...], bool]:
     """The texts, and whether they came as a list; `{"text"}` and `{"sequences"}` are the forms of older clients."""
     if isinstance(inputs, dict):
         inputs = inputs.get("text", inputs.get("sequences", ...))
-    if isinstance(inputs, str):
-        inputs, is_list = [inputs], False
-    else:
-        is_list = True
-    texts = Fields({"inputs": inputs} if inputs is not ... else {}, EXAMPLE).texts("inputs", call.limits)
+    is_list = not isinstance(inputs, str)
+    found = Fields({place: inputs} if inputs is not ... else {}, EXAMPLE)
+    texts = found.one_or_more(place, call.limits)
     for index, text in enumerate(texts):
         if not text.strip():
-            raise EmptyInputError(f"`inputs[{index}]` is empty: send {EXAMPLE}.")
+            raise EmptyInputError(f"`{place}[{index}]` is empty: send {EXAMPLE}.")
     return tuple(texts), is_list
 
 
-def candidate_labels(value: Any, place: str) -> tuple[str, ...]:
-    """The labels of a list, or of a string with commas, as the pipeline reads it; each once."""
+def candidate_labels(value: Any, place: str, example: str = EXAMPLE) -> tuple[str, ...]:
+    """The labels of a list, or of a string with commas, as the pipeline reads it."""
     if isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     if not isinstance(value, list):
-        raise wrong_value(place, 'a list of strings, or "a, b"', value, f"send {EXAMPLE}")
+        raise wrong_value(place, 'a list of strings, or "a, b"', value, f"send {example}")
     for index, one in enumerate(value):
         if not isinstance(one, str):
-            raise wrong_value(f"{place}[{index}]", "a string", one, f"send {EXAMPLE}")
+            raise wrong_value(f"{place}[{index}]", "a string", one, f"send {example}")
         if not one.strip():
-            raise EmptyInputError(f"`{place}[{index}]` is empty: send {EXAMPLE}.")
+            raise EmptyInputError(f"`{place}[{index}]` is empty: send {example}.")
     if not value:
-        raise EmptyInputError(f"`{place}` is empty: send {EXAMPLE}.")
+        raise EmptyInputError(f"`{place}` is empty: send {example}.")
     return tuple(value)
 
 
@@ -180,16 +183,10 @@ def template(parameters: Fields) -> str:
     return found
 
 
-def reading_of(parameters: Fields) -> Parameters:
+def reading(parameters: Fields) -> Parameters:
     """How long texts are read by the members of a request."""
-    aggregate = parameters.one_of("aggregate", ("max", "mean"))
-    length = parameters.number("max_length")
-    return reading(parameters.number("stride", minimum=0), length, "mean" if aggregate == "mean" else None)
-
-
-def reading(stride: int | None, max_length: int | None, aggregate: Aggregate | None) -> Parameters:
-    """The parameters of pairs that are cut, or with a stride read in windows."""
-    return replace(CUT, stride=stride, max_length=max_length, aggregate=aggregate, return_windows=stride is not None)
+    read = windows(parameters, CUT, of="only_first")
+    return replace(read, return_windows=read.stride is not None)
 
 
 def is_old_client(headers: Mapping[str, str]) -> bool:
