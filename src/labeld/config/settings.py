@@ -13,6 +13,7 @@ from labeld.config.fields import ByteSize, setting
 from labeld.config.hub import Hub, Policy
 from labeld.config.models_file import ModelsFile
 from labeld.config.roles import Roles, Source
+from labeld.config.tracing import Tracing
 from labeld.errors import SettingsError
 
 MIB = 1024 * 1024
@@ -232,6 +233,7 @@ class Settings:
     inputs: InputLimits = field(default_factory=InputLimits)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     logs: Logs = field(default_factory=Logs)
+    tracing: Tracing = field(default_factory=Tracing)
     file: ModelsFile = field(default_factory=ModelsFile)
     """Models by alias, and policies."""
 

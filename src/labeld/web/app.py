@@ -31,7 +31,7 @@ from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
 from labeld.web.dialects import DIALECTS, LIVE, OF_MODEL, READY, Describe
-from labeld.web.hosting import AppHosting, open_site
+from labeld.web.hosting import AppHosting, open_site, open_tracer
 from labeld.web.hub_api import LOOK_UPS, LookUp
 from labeld.web.inference import Inference
 from labeld.web.openapi import openapi
@@ -64,6 +64,7 @@ class App:
         self._settings, self._hosting, self._metrics = settings, hosting, hosting.metrics
         self._origins = Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
+        self._tracer = open_tracer(settings.tracing)
         self._bodies = BodyReader(settings.inputs, settings.connections if hosting.is_behind_proxy else None)
         self._inference = Inference(settings, hosting, self._bodies)
         self._site: Site  # set when the lifespan starts, before the first request
@@ -148,6 +149,8 @@ class App:
         if state.classifies:
             texts = len(state.asked.texts) if state.asked else 0
             self._metrics.totals.classified(texts, response.status_code, seconds)
+            if self._tracer:
+                self._tracer.record(scope["method"], state, response.status_code, seconds)
         if self._log:
             self._log.answered(scope["method"], state, response.status_code, seconds)
         await response(scope, receive, send)
@@ -245,6 +248,8 @@ class App:
         """Opens everything before the first request, and closes it after the last."""
         await receive()
         async with AsyncExitStack() as stack:
+            if self._tracer:
+                stack.push_async_callback(self._tracer.close)
             stack.callback(self._end)
             try:
                 self._site = await stack.enter_async_context(open_site(self._settings, self._hosting, self._take))

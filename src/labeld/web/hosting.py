@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labeld.auth.authenticator import Authenticator
 from labeld.config.settings import Settings
+from labeld.config.tracing import Tracing
+from labeld.errors import SettingsError
 from labeld.metrics.prometheus import Metrics
 from labeld.service.service import Service
 from labeld.web.monitoring.history import History
@@ -18,6 +21,9 @@ from labeld.web.monitoring.workers import Workers
 from labeld.web.pages.context import Site
 from labeld.web.security.authorization import Access
 from labeld.web.security.sessions import LoginThrottle, Sessions
+
+if TYPE_CHECKING:
+    from labeld.web.monitoring.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +55,19 @@ class AppHosting:
     """Seconds in which whoever is in front wants an answer: a request that takes longer gets one that says so."""
     starts_without: bool = False
     """Whether a server starts that could load only some of the models it was to start with."""
+
+
+def open_tracer(tracing: Tracing) -> "Tracer | None":
+    """What sends traces to the collector of the settings, if they name one; raises SettingsError."""
+    if tracing.otlp_endpoint is None:
+        return None
+    try:
+        from labeld.web.monitoring.tracing import Tracer  # noqa: PLC0415  # an extra, which takes 0.3 s to import
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "opentelemetry":
+            raise
+        raise SettingsError("The setting otlp_endpoint needs OpenTelemetry: pip install 'labeld[otel]'.") from None
+    return Tracer(tracing.otlp_endpoint)
 
 
 @asynccontextmanager
