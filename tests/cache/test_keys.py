@@ -11,9 +11,20 @@ from labeld.cache.keys import Identity, answer_keys
 from labeld.cache.signing import sign, verify
 from labeld.types import Answer, ClassifyRequest, Options, Parameters, Text
 
-IDENTITY = Identity("0" * 40, "float32", 512, 128_000)
+IDENTITY = Identity("0" * 40, "float32", 512, 128_000, "{}")
 ASKED = ClassifyRequest((Text("good", "bad"),))
-CHANGED: dict[str, Any] = {"top_k": 1, "function_to_apply": "none", "truncation": "longest_first", "max_length": 9}
+CHANGED: dict[str, Any] = {
+    "top_k": 1,
+    "function_to_apply": "none",
+    "truncation": "longest_first",
+    "max_length": 9,
+    "max_pair_tokens": 9,
+    "truncation_side": "left",
+    "stride": 2,
+    "aggregate": "mean",
+    "return_windows": True,
+    "threshold": 0.5,
+}
 
 identities = st.builds(Identity, st.text(max_size=3), st.text(max_size=3), st.integers(1, 9), st.integers(1, 9))
 texts = st.builds(Text, st.text(max_size=3), st.none() | st.text(max_size=3))
