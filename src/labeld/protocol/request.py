@@ -71,17 +71,17 @@ def _texts(envelope: dict[str, Any], limits: InputLimits, ignored: list[str]) ->
         raise InvalidRequestError('The body has no `inputs`: send {"inputs": "some text"}.')
     inputs = envelope["inputs"]
     if not isinstance(inputs, list):
-        return (_text(inputs, "inputs", ignored),)
+        return (read_text(inputs, "inputs", ignored),)
     if len(inputs) > limits.max_inputs:
         raise InvalidRequestError(
             f"`inputs` has {len(inputs)} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
             "several requests."
         )
-    return tuple([_text(item, f"inputs[{index}]", ignored) for index, item in enumerate(inputs)])
+    return tuple([read_text(item, f"inputs[{index}]", ignored) for index, item in enumerate(inputs)])
 
 
-def _text(item: Any, place: str, ignored: list[str]) -> Text:
-    """One item of `inputs`: a string or a pair (contract section 3.2)."""
+def read_text(item: Any, place: str, ignored: list[str]) -> Text:
+    """One item of `inputs`: a string or a pair (contract section 3.2); raises InvalidRequestError."""
     if isinstance(item, str):
         return Text(item)
     if isinstance(item, dict):
@@ -137,6 +137,11 @@ def _queried(query: str) -> dict[str, Any]:
         if name in PARAMETERS:
             given[name] = literal(value)
     return given
+
+
+def options_of(value: Any, headers: Mapping[str, str]) -> Options:
+    """The options of a request with this body and headers; raises InvalidRequestError."""
+    return read_options(headers, _given_options(value, []) if isinstance(value, dict) else {})
 
 
 def read_options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Options:

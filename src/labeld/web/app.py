@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, nullcontext, suppress
+from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -24,11 +25,12 @@ from labeld.errors import (
     RouteNotFoundError,
     UnavailableError,
 )
+from labeld.protocol.dialects.open_inference import describe_server
 from labeld.server.connection_limits import Reply
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
-from labeld.web.dialects import DIALECTS
+from labeld.web.dialects import DIALECTS, LIVE, OF_MODEL, READY, Describe
 from labeld.web.hosting import AppHosting, open_site
 from labeld.web.hub_api import LOOK_UPS, LookUp
 from labeld.web.inference import Inference
@@ -158,8 +160,9 @@ class App:
             self._route("/models/{model_id:path}", self._inference.classify, INFERENCE, "POST"),
             self._route("/", self._inference.classify, INFERENCE, "POST"),
             self._route("/info", self._info, INFERENCE),
-            self._route("/health", self._health, PUBLIC),
-            self._route("/ready", self._ready, PUBLIC),
+            *(self._route(path, self._health, PUBLIC) for path in LIVE),
+            *(self._route(path, self._ready, PUBLIC) for path in READY),
+            self._route("/v2", self._protocol, PUBLIC),
             self._route("/openapi.json", self._describe, PUBLIC),
             self._route("/metrics", self._expose, INFERENCE),
             *(
@@ -169,7 +172,7 @@ class App:
             ),
             *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in TASK_PATHS),
             self._route("/models/{model_id:path}/info", self._info, INFERENCE),
-            self._route("/models/{model_id:path}/health", self._health_of_model, INFERENCE),
+            *(self._route(path, self._of_model(describe), INFERENCE) for path, describe in OF_MODEL.items()),
             *(self._route(one.path, self._look_up(one.answer), one.policy) for one in LOOK_UPS),
             *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in aliases),
             *(self._route(page.path, self._page(page), page.policy, page.method) for page in PAGES),
@@ -210,21 +213,27 @@ class App:
         with self._service.admission:
             return json_response(await self._service.info(self._inference.permitted_model(request.scope)))
 
-    async def _health_of_model(self, request: Request) -> Response:
-        with self._service.admission:
-            async with self._service.lease(self._inference.permitted_model(request.scope)):
-                return json_response({"status": "ok"})
+    def _of_model(self, describe: Describe) -> Handler:
+        async def answer(request: Request) -> Response:
+            with self._service.admission:
+                model = self._inference.permitted_model(request.scope)
+                return json_response(describe(model.name, await self._service.labels(model)))
 
-    async def _health(self, _: Request) -> Response:
-        return json_response({"status": "ok"})
+        return answer
+
+    async def _health(self, request: Request) -> Response:
+        return json_response(LIVE[state_of(request.scope).route])
+
+    async def _protocol(self, _: Request) -> Response:
+        return json_response(describe_server(version("labeld")))
 
     async def _alive(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._finish(await self._health(Request(scope)), scope, receive, send)
 
-    async def _ready(self, _: Request) -> Response:
+    async def _ready(self, request: Request) -> Response:
         if self._leaving or not self._service.ready():
             raise UnavailableError("This server is not ready: it is stopping, or its engine hangs.")
-        return json_response({"status": "ready"})
+        return json_response(READY[state_of(request.scope).route])
 
     async def _describe(self, _: Request) -> Response:
         return Response(self._openapi, media_type="application/json")

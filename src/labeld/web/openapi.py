@@ -6,7 +6,7 @@ from typing import Any
 
 from labeld.config.settings import InputLimits
 from labeld.protocol.dialects.base import Dialect
-from labeld.web.dialects import DIALECTS
+from labeld.web.dialects import DIALECTS, GETS, OF_MODEL, READY
 
 CLASSIFY_OPERATIONS = {
     "/models/{model_id}": "classify",
@@ -190,7 +190,8 @@ _TOKEN_ERRORS = ("401", "503")
 """Errors of a route that needs an access token; 503 while their database is away."""
 _SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
 """An access token, or none where none was ever made."""
-NEED_TOKEN = {"/info", "/metrics", "/status", "/api/whoami-v2", "/models/{model_id}/info", "/models/{model_id}/health"}
+NEED_TOKEN = {"/info", "/metrics", "/status", "/api/whoami-v2", "/models/{model_id}/info"}
+NEED_TOKEN |= {path.replace(":path}", "}") for path in OF_MODEL}
 """GETs that need an access token, as all requests to classify do."""
 
 
@@ -206,14 +207,12 @@ def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
             paths[path.replace(":path}", "}")] = {"post": _ask(dialect, path)}
     gets: dict[str, tuple[str, dict[str, Any]]] = {
         "/models/{model_id}/info": ("What the model is.", _OBJECT),
-        "/models/{model_id}/health": ("200 when the model answers.", _OBJECT),
         **{path: (sentence, _OBJECTS if path == "/models" else _OBJECT) for path, sentence in PAGES.items()},
         **LOOK_UPS,
         "/metrics": ("Counts and times, for Prometheus.", {"type": "string"}),
         "/status": ("Models, queues, memory, cache and limits of this process.", _OBJECT),
         "/info": ("The default model.", _OBJECT),
-        "/health": ("200 while the process lives.", _OBJECT),
-        "/ready": ("200 while requests are answered, else 503.", _OBJECT),
+        **{path: (sentence, _OBJECT) for path, sentence in GETS.items()},
     }
     for path, (sentence, schema) in gets.items():
         paths[path] = {**paths.get(path, {}), "get": _get(path, sentence, schema)}
@@ -276,7 +275,7 @@ def _ask(dialect: Dialect, path: str) -> dict[str, Any]:
 
 def _get(path: str, sentence: str, schema: dict[str, Any]) -> dict[str, Any]:
     errors = {*_CONNECTION_ERRORS, *(_MODEL_ERRORS if "{model_id}" in path else ())}
-    errors |= {*(_TOKEN_ERRORS if path in NEED_TOKEN else ()), *(("503",) if path == "/ready" else ())}
+    errors |= {*(_TOKEN_ERRORS if path in NEED_TOKEN else ()), *(("503",) if path in READY else ())}
     errors |= {"404"} if "{" in path else set()
     words = re.findall(r"[a-z0-9]+", path.replace("{model_id}", "model").replace("{framework}", ""))
     reply = _content(sentence, schema, "text/plain" if path == "/metrics" else _JSON)

@@ -10,9 +10,9 @@ from contextlib import suppress
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.errors import UnavailableError
+from labeld.web.dialects import LIVE, READY
 from labeld.web.request_state import state_of
 
-HEALTH, READY = "/health", "/ready"
 IS_STARTING = "This server is starting: try again in a moment."
 IS_STOPPING = "This server is stopping: try again in a moment."
 
@@ -20,8 +20,8 @@ IS_STOPPING = "This server is stopping: try again in a moment."
 class StartRouter:
     """The router of an application that does not serve.
 
-    While it starts `/health` is answered, `/ready` is not, and any other request waits up to `grace` seconds for the
-    start. Once it has failed or ended all are refused.
+    While it starts the paths of LIVE are answered, those of READY are not, and any other request waits up to `grace`
+    seconds for the start. Once it has failed or ended all are refused.
     """
 
     def __init__(self, health: ASGIApp, grace: float) -> None:
@@ -33,11 +33,11 @@ class StartRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; raises UnavailableError, and what the application's own router raises."""
         path = scope["path"].removeprefix(scope["root_path"])
-        if path == HEALTH and not self._decided.is_set():
-            state_of(scope).route = HEALTH
+        if path in LIVE and not self._decided.is_set():
+            state_of(scope).route = path
             await self._health(scope, receive, send)
             return
-        if path != READY:
+        if path not in READY:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._decided.wait(), self._grace)
         await self._router(scope, receive, send)

@@ -1,12 +1,19 @@
 """The interface of a dialect: a body is parsed into a question, which becomes a request, and then a reply's value."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from labeld.config.models_file import Windows
 from labeld.config.settings import InputLimits
 from labeld.error_reply import ErrorShape
+from labeld.protocol.request import read_body
 from labeld.types import ClassifyRequest, Options
+
+
+ALL_SCORES = -math.inf
+"""A threshold that every score reaches: for questions whose answers are no rankings, for which an alias's are."""
 
 
 class Call(NamedTuple):
@@ -18,9 +25,11 @@ class Call(NamedTuple):
     """By lower-case name."""
     model: str | None
     """The model that the path names."""
+    version: str | None
+    """Its version that the path names."""
     limits: InputLimits
     options: Options
-    """Those of the headers."""
+    """Those of the headers, and of `options` in the body."""
     request_id: str
     created: int
     """Unix time in seconds."""
@@ -52,6 +61,10 @@ class Question(Protocol):
         """The part that a model plays which no name was given for."""
         ...
 
+    def windowed(self, windows: Windows) -> "Question":
+        """The question as an alias with windows reads it, where it says nothing of long texts itself."""
+        ...
+
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """The texts to classify by a model with these labels; raises InvalidRequestError, WrongTaskError."""
         ...
@@ -76,5 +89,7 @@ class Dialect:
     """Raises InvalidRequestError naming the field that is wrong."""
     error: ErrorShape | None = None
     """None for the hosted API's `{"error": …}`."""
+    read: Callable[[bytes, Mapping[str, str], InputLimits], Any] = field(default=read_body, kw_only=True)
+    """The value of a body with these headers; raises as `protocol.request.read_body`."""
     description: str = field(default="", kw_only=True)
     """One sentence for the API's description."""

@@ -49,6 +49,11 @@ class Fields:
         require_room(f"{self._place}{name}", len(value), limits)
         return [self._item(f"{name}[{index}]", one, members) for index, one in enumerate(value)]
 
+    def one_or_more(self, name: str, limits: InputLimits, *, members: Sequence[str] = ()) -> list[str]:
+        """A string, or a list as `texts` reads it."""
+        is_one = isinstance(self.value.get(name), str)
+        return [self.text(name)] if is_one else self.texts(name, limits, members=members)
+
     def flag(self, name: str, *, default: bool = False) -> bool:
         """True or false."""
         value = self.value.get(name)

@@ -1,16 +1,18 @@
 """Dialects that rank documents by a query: TEI, Cohere (Jina, vLLM, Infinity), Voyage, the Hub's task, vLLM, NIM."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labeld.errors import InvalidRequestError
+from labeld.protocol.dialects import lengths
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
 from labeld.protocol.dialects.errors import EmptyInputError, message_error, openai_error, tei_error
 from labeld.protocol.dialects.fields import Fields, require_room
-from labeld.protocol.dialects.ranking import CUT, Ranking
+from labeld.protocol.dialects.lengths import CUT, tei_cut, vllm_cut
+from labeld.protocol.dialects.ranking import Ranking
 from labeld.protocol.errors import wrong_value
-from labeld.types import Parameters, Side, Text
+from labeld.types import Parameters, Text
 
 _TEI = '{"query": "a question", "texts": ["a text", "another one"]}'
 _COHERE = '{"model": "org/name", "query": "a question", "documents": ["a text", "another one"]}'
@@ -25,19 +27,8 @@ def pairs(query: str, documents: Sequence[str]) -> tuple[Text, ...]:
 
 
 def windows(fields: Fields, parameters: Parameters) -> Parameters:
-    """The parameters with the members of windows, which every dialect takes beside its own."""
-    stride, length = fields.number("stride", minimum=0), fields.number("max_length")
-    if stride is None and length is None:
-        return parameters
-    aggregate = fields.one_of("aggregate", ("max", "mean"))
-    return Parameters(
-        truncation=("only_second" if stride is not None else None) or parameters.truncation or "longest_first",
-        max_length=length,
-        truncation_side=parameters.truncation_side,
-        stride=stride,
-        aggregate="mean" if aggregate == "mean" else "max" if aggregate else None,
-        max_pair_tokens=parameters.max_pair_tokens,
-    )
+    """The parameters with windows of documents, where they are asked for."""
+    return lengths.windows(fields, parameters, of="only_second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +48,13 @@ def parse_tei(call: Call) -> Question:
     """`{query, texts[], truncate, truncation_direction, raw_scores, return_text}`."""
     fields = Fields(call.value, _TEI)
     query, texts = fields.text("query"), fields.texts("texts", call.limits)
-    side: Side = "left" if fields.one_of("truncation_direction", ("Left", "Right")) == "Left" else "right"
-    cut = Parameters(truncation="longest_first", truncation_side=side) if fields.flag("truncate") else Parameters()
     return _Tei(
         call.model or fields.optional_text("model"),
         pairs(query, texts),
         call.options,
         fields.flag("raw_scores"),
         fields.optional_text("label"),
-        windows(fields, cut),
+        windows(fields, tei_cut(fields)),
         tuple(texts) if fields.flag("return_text") else None,
     )
 
@@ -125,7 +114,7 @@ def parse_cohere(call: Call) -> Question:
     is_voyage = "top_k" in fields and "top_n" not in fields
     cut = CUT if fields.flag("truncation", default=True) else Parameters()
     if most := fields.number("max_tokens_per_doc"):
-        cut = Parameters(truncation="longest_first", max_pair_tokens=most)
+        cut = replace(CUT, max_pair_tokens=most)
     kind = _Voyage if is_voyage else _Cohere
     return kind(
         call.model or fields.optional_text("model"),
@@ -191,8 +180,8 @@ class _Score(Ranking):
 def parse_score(call: Call) -> Question:
     """VLLM's `{model, queries|text_1|data_1, documents|text_2|data_2}`: one to many, or as many to as many."""
     fields = Fields(call.value, _SCORE)
-    firsts = _one_or_many(fields, ("queries", "text_1", "data_1"), call)
-    seconds = _one_or_many(fields, ("documents", "text_2", "data_2"), call)
+    firsts = fields.one_or_more(fields.first_of(("queries", "text_1", "data_1")), call.limits)
+    seconds = fields.one_or_more(fields.first_of(("documents", "text_2", "data_2")), call.limits)
     if len(firsts) not in {1, len(seconds)}:
         raise InvalidRequestError(
             f"There are {len(firsts)} queries and {len(seconds)} documents: send one query, or one for each document."
@@ -200,23 +189,16 @@ def parse_score(call: Call) -> Question:
     if len(firsts) == 1:
         firsts *= len(seconds)
     texts = tuple([Text(first, second or None) for first, second in zip(firsts, seconds, strict=True)])
-    most = fields.number("truncate_prompt_tokens")
-    cut = Parameters(truncation="longest_first", max_length=most) if most else Parameters()
     return _Score(
         call.model or fields.optional_text("model"),
         texts,
         call.options,
         not fields.flag(fields.first_of(("use_activation", "activation")), default=True),
         fields.optional_text("label"),
-        windows(fields, cut),
+        windows(fields, vllm_cut(fields)),
         call.request_id,
         call.created,
     )
-
-
-def _one_or_many(fields: Fields, names: tuple[str, ...], call: Call) -> list[str]:
-    name = fields.first_of(names)
-    return [fields.text(name)] if isinstance(fields.value.get(name), str) else fields.texts(name, call.limits)
 
 
 class _Nim(Ranking):

@@ -11,6 +11,7 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.lengths import windows
 from labeld.protocol.errors import wrong_value
 from labeld.types import Aggregate, ClassifyRequest, Options, Parameters, Text
 
@@ -61,8 +62,7 @@ class ZeroShot:
         names = (answered.labels[contradicted], answered.labels[entailed])
         count, found = len(self.candidates), []
         for first in range(0, len(answered.texts), count):
-            windows = _logits(answered.texts[first : first + count], names)
-            scores = self._scores(windows)
+            scores = self._scores(_logits(answered.texts[first : first + count], names))
             whole = scores.mean(axis=0) if self.parameters.aggregate == "mean" else scores.max(axis=0)
             order = np.argsort(-whole, kind="stable").tolist()
             found.append([(self.candidates[number], float(whole[number])) for number in order])
@@ -93,7 +93,9 @@ def _logits(answers: Sequence[Any], names: tuple[str, str]) -> "np.ndarray[Any, 
 
 
 @dataclass(frozen=True, slots=True)
-class _Hosted(ZeroShot):
+class Hosted(ZeroShot):
+    """Texts as the hosted API and huggingface_hub ask."""
+
     is_list: bool = False
     is_old: bool = False
     """True for huggingface_hub before 1.0, which reads `{"sequence", "labels", "scores"}`."""
@@ -118,14 +120,16 @@ def asks_for_labels(value: Any) -> bool:
     return any(name in value or (isinstance(parameters, dict) and name in parameters) for name in NAMES)
 
 
-def parse_hosted(call: Call) -> Question:
+def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Question:
     """`{"inputs": text or list, "parameters": {"candidate_labels", "hypothesis_template", "multi_label"}}`."""
     body = Fields(call.value, EXAMPLE)
-    parameters = Fields({**body.value, **(body.value.get("parameters") or {})}, EXAMPLE, "parameters")
-    texts, is_list = _texts(body.value.get("inputs", ...), call)
-    candidates = candidate_labels(parameters.value.get(parameters.first_of(NAMES), ...), f"parameters.{NAMES[0]}")
-    require_room("inputs", len(texts) * len(candidates), call.limits)
-    return _Hosted(
+    given = Fields(body.value.get("parameters") or {}, EXAMPLE, "parameters")
+    parameters = Fields({**body.value, **given.value}, EXAMPLE, "parameters")
+    texts, is_list = _texts(body.value.get(place, ...), place, call)
+    labels = parameters.value.get(parameters.first_of(NAMES), ...)
+    candidates = candidate_labels(labels, f"parameters.{NAMES[0]}")
+    require_room(place, len(texts) * len(candidates), call.limits)
+    return kind(
         call.model,
         texts,
         candidates,
@@ -138,34 +142,32 @@ def parse_hosted(call: Call) -> Question:
     )
 
 
-def _texts(inputs: Any, call: Call) -> tuple[tuple[str, ...], bool]:
+def _texts(inputs: Any, place: str, call: Call) -> tuple[tuple[str, ...], bool]:
     """The texts, and whether they came as a list; `{"text"}` and `{"sequences"}` are the forms of older clients."""
     if isinstance(inputs, dict):
         inputs = inputs.get("text", inputs.get("sequences", ...))
-    if isinstance(inputs, str):
-        inputs, is_list = [inputs], False
-    else:
-        is_list = True
-    texts = Fields({"inputs": inputs} if inputs is not ... else {}, EXAMPLE).texts("inputs", call.limits)
+    is_list = not isinstance(inputs, str)
+    found = Fields({place: inputs} if inputs is not ... else {}, EXAMPLE)
+    texts = found.one_or_more(place, call.limits)
     for index, text in enumerate(texts):
         if not text.strip():
-            raise EmptyInputError(f"`inputs[{index}]` is empty: send {EXAMPLE}.")
+            raise EmptyInputError(f"`{place}[{index}]` is empty: send {EXAMPLE}.")
     return tuple(texts), is_list
 
 
-def candidate_labels(value: Any, place: str) -> tuple[str, ...]:
-    """The labels of a list, or of a string with commas, as the pipeline reads it; each once."""
+def candidate_labels(value: Any, place: str, example: str = EXAMPLE) -> tuple[str, ...]:
+    """The labels of a list, or of a string with commas, as the pipeline reads it."""
     if isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     if not isinstance(value, list):
-        raise wrong_value(place, 'a list of strings, or "a, b"', value, f"send {EXAMPLE}")
+        raise wrong_value(place, 'a list of strings, or "a, b"', value, f"send {example}")
     for index, one in enumerate(value):
         if not isinstance(one, str):
-            raise wrong_value(f"{place}[{index}]", "a string", one, f"send {EXAMPLE}")
+            raise wrong_value(f"{place}[{index}]", "a string", one, f"send {example}")
         if not one.strip():
-            raise EmptyInputError(f"`{place}[{index}]` is empty: send {EXAMPLE}.")
+            raise EmptyInputError(f"`{place}[{index}]` is empty: send {example}.")
     if not value:
-        raise EmptyInputError(f"`{place}` is empty: send {EXAMPLE}.")
+        raise EmptyInputError(f"`{place}` is empty: send {example}.")
     return tuple(value)
 
 

@@ -1,0 +1,36 @@
+"""Classifying texts: the question that every classify dialect asks, and scores in the order of a model's labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labeld.protocol.dialects.base import Answered, Role
+from labeld.types import ClassifyRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Texts whose labels are wanted."""
+
+    model: str | None
+    asked: ClassifyRequest
+
+    @property
+    def role(self) -> Role:
+        """The default model's."""
+        return "default"
+
+    def request(self, labels: Sequence[str]) -> ClassifyRequest:
+        """The texts to classify, by a model with any labels."""
+        del labels
+        return self.asked
+
+    def reply(self, answered: Answered) -> Any:
+        """A ranking for each text, as the hosted API writes it."""
+        return list(answered.texts)
+
+
+def in_order(ranking: Sequence[Any], labels: Sequence[str]) -> list[float]:
+    """The scores of a ranking of all labels, in the order of the labels' ids."""
+    scores = {one["label"]: one["score"] for one in ranking}
+    return [scores[label] for label in labels]

@@ -1,0 +1,81 @@
+"""Dialects of `/classify`: vLLM's, and Infinity's, which has the member `raw_scores`."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
+from labeld.protocol.dialects.classification import Classification, in_order
+from labeld.protocol.dialects.errors import openai_error
+from labeld.protocol.dialects.fields import Fields
+from labeld.protocol.dialects.lengths import CUT, vllm_cut, windows
+from labeld.types import ClassifyRequest, Text
+
+_EXAMPLE = '{"model": "org/name", "input": ["a text", "another one"]}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Classify(Classification):
+    request_id: str
+    created: int
+
+    def reply(self, answered: Answered) -> Any:
+        return {
+            "id": f"classify-{self.request_id}",
+            "object": self.kind,
+            "created": self.created,
+            "model": answered.model,
+            "data": [self.result(index, one, answered) for index, one in enumerate(answered.texts)],
+            "usage": {"prompt_tokens": answered.tokens, "total_tokens": answered.tokens},
+        }
+
+    @property
+    def kind(self) -> str:
+        """The member `object` of the reply."""
+        return "list"
+
+    def result(self, index: int, ranking: Any, answered: Answered) -> Any:
+        """One text's: its best label, and the scores of all in the order of their ids."""
+        return {
+            "index": index,
+            "label": ranking[0]["label"],
+            "probs": in_order(ranking, answered.labels),
+            "num_classes": len(answered.labels),
+        }
+
+
+class _Infinity(_Classify):
+    @property
+    def kind(self) -> str:
+        return "classify"
+
+    def result(self, index: int, ranking: Any, answered: Answered) -> Any:
+        del index, answered
+        return ranking
+
+
+def parse_classify(call: Call) -> Question:
+    """VLLM's `{model, input, truncate_prompt_tokens, use_activation}`, Infinity's `{model, input, raw_scores}`."""
+    fields = Fields(call.value, _EXAMPLE)
+    texts = tuple([Text(one) for one in fields.one_or_more("input", call.limits)])
+    kind: type[_Classify] = _Infinity if "raw_scores" in fields else _Classify
+    if kind is _Infinity:
+        is_raw, parameters = fields.flag("raw_scores"), CUT
+    else:
+        activation = fields.first_of(("use_activation", "activation"))
+        is_raw, parameters = not fields.flag(activation, default=True), vllm_cut(fields)
+    parameters = windows(fields, parameters)
+    if is_raw:
+        parameters = replace(parameters, function_to_apply="none")
+    asked = ClassifyRequest(texts, parameters, call.options)
+    return kind(call.model or fields.optional_text("model"), asked, call.request_id, call.created)
+
+
+DIALECTS = (
+    Dialect(
+        "classify",
+        ("/classify",),
+        parse_classify,
+        openai_error,
+        description="Classifies texts, as vLLM; with `raw_scores` as Infinity.",
+    ),
+)

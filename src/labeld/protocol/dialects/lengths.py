@@ -1,0 +1,37 @@
+"""How long texts are read: cut, or in windows, by members that every dialect takes beside its own. Pure."""
+
+from dataclasses import replace
+
+from labeld.protocol.dialects.fields import Fields
+from labeld.types import Parameters, Side, TruncationStrategy
+
+CUT = Parameters(truncation="longest_first")
+"""How dialects read that cut long texts unless they are asked not to; a header says how much was cut."""
+
+
+def windows(fields: Fields, parameters: Parameters, *, of: TruncationStrategy | None = None) -> Parameters:
+    """The parameters with `stride`, `max_length` and `aggregate`.
+
+    `of` says which text of a pair is read in windows, the longer one where it is None.
+    """
+    stride, length = fields.number("stride", minimum=0), fields.number("max_length")
+    aggregate = fields.one_of("aggregate", ("max", "mean"))
+    if stride is not None:
+        parameters = replace(parameters, truncation=of)
+    elif length is not None and parameters.truncation is None:
+        parameters = replace(parameters, truncation="longest_first")
+    elif length is None:
+        return parameters
+    return replace(parameters, stride=stride, max_length=length, aggregate="mean" if aggregate == "mean" else None)
+
+
+def tei_cut(fields: Fields) -> Parameters:
+    """TEI's `truncate` and `truncation_direction`."""
+    side: Side = "left" if fields.one_of("truncation_direction", ("Left", "Right")) == "Left" else "right"
+    return replace(CUT, truncation_side=side) if fields.flag("truncate") else Parameters()
+
+
+def vllm_cut(fields: Fields) -> Parameters:
+    """VLLM's `truncate_prompt_tokens`: so many tokens, or -1 for as many as the model takes."""
+    most = fields.number("truncate_prompt_tokens", minimum=-1)
+    return replace(CUT, max_length=most if most > 0 else None) if most else Parameters()
