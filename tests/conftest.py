@@ -37,6 +37,7 @@ hypothesis.settings.load_profile("labeld")
 
 NEEDS = {
     "chromium": "browser",
+    "dialects": "server",
     "inference_package": "node",
     "node": "node",
     "postgres": "postgres",

@@ -7,11 +7,10 @@ from typing import Any
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects import lengths
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
-from labeld.protocol.dialects.errors import EmptyInputError, message_error, openai_error, tei_error
-from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.errors import message_error, openai_error, tei_error
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import CUT, tei_cut, vllm_cut
 from labeld.protocol.dialects.ranking import Ranking
-from labeld.protocol.errors import wrong_value
 from labeld.types import Parameters, Text
 
 _TEI = '{"query": "a question", "texts": ["a text", "another one"]}'
@@ -210,16 +209,10 @@ def parse_nim(call: Call) -> Question:
     """NIM's `{model, query: {text}, passages: [{text}], truncate: "NONE"|"END"}`, answered with logits."""
     fields = Fields(call.value, _NIM)
     query = Fields(fields.value.get("query", ...), _NIM, "query").text("text")
-    passages = fields.value.get("passages", ...)
-    if not isinstance(passages, list):
-        raise wrong_value("passages", "a list", passages, f"send {_NIM}")
-    if not passages:
-        raise EmptyInputError(f"`passages` is empty: send {_NIM}.")
-    require_room("passages", len(passages), call.limits)
-    texts = [Fields(one, _NIM, f"passages[{index}]").text("text", default="") for index, one in enumerate(passages)]
+    passages = fields.texts("passages", call.limits, members=("text",))
     cut = CUT if fields.one_of("truncate", ("NONE", "END")) == "END" else Parameters()
     model, label = call.model or fields.optional_text("model"), fields.optional_text("label")
-    return _Nim(model, pairs(query, texts), call.options, raw=True, label=label, parameters=windows(fields, cut))
+    return _Nim(model, pairs(query, passages), call.options, raw=True, label=label, parameters=windows(fields, cut))
 
 
 DIALECTS = (
