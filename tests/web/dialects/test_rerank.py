@@ -71,6 +71,13 @@ def test_voyage(dialects: Server, reference: Any) -> None:
     assert "results" not in reply
 
 
+def test_voyage_with_no_limit(dialects: Server) -> None:
+    """Its client sends `top_k` as null where all documents are wanted."""
+    body = {"query": QUERY, "documents": DOCUMENTS, "model": RERANKER, "top_k": None, "truncation": True}
+
+    assert len(ask(dialects, "/v1/rerank", body)["data"]) == len(DOCUMENTS)
+
+
 @pytest.mark.parametrize(
     "path", [f"/pipeline/text-ranking/{RERANKER}", f"/hf-inference/models/{RERANKER}/pipeline/text-ranking"]
 )
@@ -148,6 +155,17 @@ def test_truncation_from_either_side(dialects: Server, reference: Any, side: str
     assert 0 < int(reply.headers["x-truncated-characters"]) < len(LONG)
     assert int(reply.headers["x-compute-tokens"]) == 128 + len(sides(QUERY, "a film")["input_ids"])
     assert dialects.post("/rerank", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(("most", "length"), [(20, 20), (-1, 128)])
+def test_vllm_cuts_to_so_many_tokens(dialects: Server, reference: Any, most: int, length: int) -> None:
+    """By `truncate_prompt_tokens`, of both of its routes."""
+    scores = reference(RERANKER).sigmoids(QUERY, [LONG], truncation=True, max_length=length)
+    how = {"model": RERANKER, "documents": [LONG], "truncate_prompt_tokens": most}
+
+    ranking = ask(dialects, "/rerank", {"query": QUERY, **how})
+    assert results(ranking["results"], "relevance_score") == ranked(scores)
+    assert results(ask(dialects, "/score", {"queries": QUERY, **how})["data"]) == ranked(scores)
 
 
 def test_cohere_cuts_by_itself(dialects: Server, reference: Any) -> None:

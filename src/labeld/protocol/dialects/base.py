@@ -11,7 +11,6 @@ from labeld.error_reply import ErrorShape
 from labeld.protocol.request import read_body
 from labeld.types import ClassifyRequest, Options
 
-
 ALL_SCORES = -math.inf
 """A threshold that every score reaches: for questions whose answers are no rankings, for which an alias's are."""
 

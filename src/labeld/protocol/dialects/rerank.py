@@ -110,8 +110,10 @@ def parse_cohere(call: Call) -> Question:
     """`{model, query, documents, top_n, return_documents, max_tokens_per_doc}`; Voyage's says `top_k` for `top_n`."""
     fields = Fields(call.value, _COHERE)
     query, documents = fields.text("query"), fields.texts("documents", call.limits, members=("text",))
-    is_voyage = "top_k" in fields and "top_n" not in fields
+    is_voyage = "top_k" in fields.value and "top_n" not in fields  # its client also sends null
     cut = CUT if fields.flag("truncation", default=True) else Parameters()
+    if "truncate_prompt_tokens" in fields:  # of vLLM
+        cut = vllm_cut(fields)
     if most := fields.number("max_tokens_per_doc"):
         cut = replace(CUT, max_pair_tokens=most)
     kind = _Voyage if is_voyage else _Cohere
