@@ -70,3 +70,11 @@ def test_windows_of_the_alias(aliases: Server, path: str, body: dict[str, Any], 
 
     assert read(ask(aliases, path, {"model": "long", **body})) == expected
     assert read(ask(aliases, path, {"model": "long", "max_length": 20, **body})) == short
+
+
+def test_windows_of_an_alias_that_ranks(aliases: Server) -> None:
+    """They read documents that TEI's clients do not ask to cut."""
+    body = {"query": "hello", "texts": [LONG, "a film"], "label": "positive"}
+    expected = ask(aliases, "/rerank", {"model": CLASSIFIER, "stride": 8, "max_length": 40, **body})
+
+    assert ask(aliases, "/rerank", {"model": "long", **body}) == expected

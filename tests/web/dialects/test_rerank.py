@@ -40,6 +40,7 @@ def test_tei(dialects: Server, reference: Any) -> None:
 
     assert results(ask(dialects, "/rerank", body)) == ranked(scores)
     assert results(ask(dialects, "/rerank", body | {"raw_scores": True})) == ranked(logits)
+    assert results(ask(dialects, "/rerank", body | {"top_n": 2})) == ranked(scores)[:2]
     assert all("text" not in one for one in ask(dialects, "/rerank", body))
     assert all(one["text"] == DOCUMENTS[one["index"]] for one in ask(dialects, "/rerank", body | {"return_text": True}))
 
@@ -76,6 +77,17 @@ def test_voyage_with_no_limit(dialects: Server) -> None:
     body = {"query": QUERY, "documents": DOCUMENTS, "model": RERANKER, "top_k": None, "truncation": True}
 
     assert len(ask(dialects, "/v1/rerank", body)["data"]) == len(DOCUMENTS)
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_a_body_of_cohere_or_voyage(dialects: Server, is_wanted: bool) -> None:
+    """Without `top_n` and `top_k` nobody can tell, so both find their results."""
+    body = {"query": QUERY, "documents": DOCUMENTS, "model": RERANKER, "return_documents": is_wanted}
+    reply = ask(dialects, "/v1/rerank", body)
+
+    assert results(reply["data"], "relevance_score") == results(reply["results"], "relevance_score")
+    if is_wanted:
+        assert [{"text": one["document"]} for one in reply["data"]] == [one["document"] for one in reply["results"]]
 
 
 @pytest.mark.parametrize(
