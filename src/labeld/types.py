@@ -129,6 +129,9 @@ class Answer(NamedTuple):
     """Windows in which the text was read."""
     cut_characters: int = 0
     """Characters that truncation left out."""
+    top_label: str | None = None
+    """The first label of its ranking, None where that is empty; kept because parsing the JSON takes 8 to 11 µs."""
+    top_score: float = 0.0
 
 
 @dataclass(slots=True)

@@ -95,7 +95,17 @@ def test_a_key_says_nothing_else() -> None:
     assert [32] == [len(one) for one in answer_keys(IDENTITY, ASKED, "")]
 
 
-answers = st.builds(Answer, st.binary(max_size=40), st.floats(0, 1e6))
+counts = st.integers(0, 2**64 - 1)
+answers = st.builds(
+    Answer,
+    st.binary(max_size=40),
+    st.floats(0, 1e6),
+    counts,
+    counts,
+    counts,
+    st.none() | st.text(max_size=9) | st.just("\ud800"),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
 keys = st.binary(min_size=32, max_size=32)
 
 

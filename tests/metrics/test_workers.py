@@ -56,7 +56,18 @@ def test_any_worker_speaks_for_all(pair: Server) -> None:
     assert value(several[0], "request_seconds_bucket", le="+Inf") == value(several[0], "request_seconds_count")
     assert 1 == value(several[0], "model_info", model="labeld/sentiment-en", precision="float32")
 
+    answered = [value(one, "top_score_count", model="labeld/sentiment-en") for one in several]
+    assert [40.0] * 6 == answered
+    labels = {
+        name: count for (name, labels), count in several[0].items() for name in [dict(labels).get("label")] if name
+    }
+    assert 40 == sum(labels.values())
+
     status = anew(pair, "GET", "/status").json()
+    [model] = status["models"]
+    assert {name: count for name, count in labels.items() if count} == {
+        one["label"]: one["texts"] for one in model["top_labels"]
+    }
     assert 2 == len(status["workers"]["processes"]) == status["counts"]["loads"]
     assert status["memory"]["used"] == sum(one["memory"]["used"] for one in status["workers"]["processes"])
 
@@ -78,6 +89,8 @@ def test_what_a_dead_worker_counted_stays(pair: Server) -> None:
         for one in (after, *later):
             assert served(before) == served(one)
             assert value(before, "tokens_total") == value(one, "tokens_total")
+            scored = [value(each, "top_score_count", model="labeld/sentiment-en") for each in (before, one)]
+            assert scored[0] == scored[1] > 0
             assert value(before, "request_seconds_count") <= value(one, "request_seconds_count")
         assert 1 == value(after, "models_loaded")
         assert 2 == value(later[-1], "models_loaded")

@@ -15,7 +15,8 @@ TIERS = (  # a package imports only from the tiers below its own
     "checkpoint protocol server",
     "error_reply",
     "auth cache config system scoring",
-    "metrics model_id errors types",
+    "metrics",
+    "model_id errors types",
     "interface",
 )
 TIER = {name: tier for tier, names in enumerate(reversed(TIERS)) for name in names.split()}

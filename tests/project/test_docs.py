@@ -129,7 +129,8 @@ def test_the_page_of_metrics_names_every_one() -> None:
     """docs/reference/http-api.md has each family that a server counts or shows."""
     page = (ROOT / "docs/reference/http-api.md").read_text()
     sources = "".join(
-        (ROOT / "src/labeld" / name).read_text() for name in ("metrics/prometheus.py", "web/monitoring/status.py")
+        (ROOT / "src/labeld" / name).read_text()
+        for name in ("metrics/prometheus.py", "metrics/top_labels.py", "web/monitoring/status.py")
     )
 
     assert [] == [name for name in re.findall(r'"(labeld_[a-z_]+)"', sources) if f"`{name}" not in page]

@@ -153,7 +153,8 @@ async def answered(service: Service, text: str = "good", scope: str = "") -> Cla
 
 def is_cached(service: Service, text: str = "good") -> bool:
     """Whether the answer to this text comes without loading a model and without waiting."""
-    return service.get_cached(service.look_up(service.resolve("org/bert"), request(text))) is not None
+    model = service.resolve("org/bert")
+    return service.get_cached(model, service.look_up(model, request(text))) is not None
 
 
 def test_a_remembered_answer_needs_no_model(models_dir: Path, tmp_path: Path) -> None:

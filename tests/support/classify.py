@@ -8,4 +8,4 @@ async def classify(service: Service, name: str | None, request: ClassifyRequest,
     """The reply of the model that a caller means by `name`."""
     model = service.resolve(name)
     lookup = service.look_up(model, request, scope)
-    return service.get_cached(lookup) or await service.classify(model, lookup)
+    return service.get_cached(model, lookup) or await service.classify(model, lookup)

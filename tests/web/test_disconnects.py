@@ -99,7 +99,7 @@ class PlainService:
         """Nothing to look in."""
         return request
 
-    def get_cached(self, _: ClassifyRequest) -> None:
+    def get_cached(self, *_: object) -> None:
         """Nothing is cached."""
 
     def loaded_models(self) -> list[Any]:

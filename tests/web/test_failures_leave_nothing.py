@@ -172,18 +172,18 @@ def test_clients_that_leave_leave_nothing(models: Path, tmp_path: Path, monkeypa
     """One that left while its text waited, the only one or beside another that asked the same."""
     from labeld.tokenization.encoder import TextEncoder
 
-    encode = TextEncoder.encode
+    read = TextEncoder.read
 
     def slowly(*arguments: Any) -> Any:
         import time
 
         time.sleep(0.2)
-        return encode(*arguments)
+        return read(*arguments)
 
     async def story() -> None:
         async with answering(models, tmp_path) as ask:
             await ask("/models/org/bert", inputs("a"))
-            monkeypatch.setattr(TextEncoder, "encode", slowly)
+            monkeypatch.setattr(TextEncoder, "read", slowly)
             gc.collect()
             for number in range(8):
                 body = inputs(f"{number} {TEXT}")

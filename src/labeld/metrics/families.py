@@ -13,6 +13,8 @@ EARLIEST = ("process_start_time_seconds",)
 """Gauges merged by their minimum over the processes, as the creation times of counters are."""
 LARGEST = ("labeld_workers", "labeld_uptime_seconds", "process_max_fds", "labeld_info", "labeld_model_info")
 """Gauges merged by their maximum; all others are summed."""
+OF_LOADED_MODELS = ("labeld_model_texts", "labeld_model_tokens")
+"""Counters of a model since it was loaded."""
 
 
 def plain(collector: Collector) -> list[Family]:
@@ -29,9 +31,9 @@ def plain(collector: Collector) -> list[Family]:
 
 
 def lasting(families: Iterable[Family]) -> list[Family]:
-    """The families that outlive their process: counters and histograms, but not those of its models."""
+    """The families that outlive their process: counters and histograms, but not those of its loaded models."""
     kept = (one for one in families if one["type"] in {"counter", "histogram"})
-    return [one for one in kept if not any("model" in labels for _, labels, _ in one["samples"])]
+    return [one for one in kept if one["name"] not in OF_LOADED_MODELS]
 
 
 def merged(processes: Iterable[Iterable[Family]]) -> list[Family]:

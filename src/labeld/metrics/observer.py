@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from labeld.types import Answer
+
 
 class Observer(Protocol):
     """A receiver of events. Called on the event loop, but for `batch`; never raises, and takes microseconds."""
@@ -17,6 +19,14 @@ class Observer(Protocol):
 
     def looked_up(self, memory: int, redis: int, missed: int) -> None:
         """A request was looked up in the cache: numbers of texts with an answer in memory, in Redis, or none."""
+        ...
+
+    def labels(self, model_id: str, labels: Sequence[str]) -> None:
+        """A model that is about to answer has these labels, in the order of their ids."""
+        ...
+
+    def answered(self, model_id: str, answers: Sequence[Answer]) -> None:
+        """A model's answers to the texts of a request, computed or from the cache."""
         ...
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
@@ -34,6 +44,12 @@ class Unobserved:
         """Ignores it."""
 
     def looked_up(self, memory: int, redis: int, missed: int) -> None:
+        """Ignores it."""
+
+    def labels(self, model_id: str, labels: Sequence[str]) -> None:
+        """Ignores it."""
+
+    def answered(self, model_id: str, answers: Sequence[Answer]) -> None:
         """Ignores it."""
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:

@@ -1,8 +1,8 @@
 """An Observer that counts events for Prometheus; only service/build.py and web/factory.py know of it.
 
-No labels but those whose values are known beforehand (a route's template, a status, a setting's name), so nothing that
-a client sends makes a series. States (loaded models, queues, memory) are read when they are asked for:
-`web/monitoring/status.py`.
+No labels but those whose values are known beforehand (a route's template, a status, a setting's name) and those of a
+bounded number of models that have answered, so nothing that a client sends makes a series. States (loaded models,
+queues, memory) are read when they are asked for: `web/monitoring/status.py`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.registry import Collector
 
 from labeld.metrics.families import Family, plain
+from labeld.metrics.top_labels import TopLabels
 from labeld.metrics.totals import Totals
+from labeld.types import Answer
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -24,6 +26,8 @@ class Metrics:
     def __init__(self) -> None:
         self.totals = Totals()
         """Counts as plain numbers, for the history of `web/monitoring/history.py`."""
+        self.top_labels = TopLabels()
+        """Counts by model, which `/status` shows, too."""
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter("labeld_requests", "Requests answered.", ["route", "status"], registry=registry)
@@ -50,6 +54,7 @@ class Metrics:
         )
         self._batch_texts = Histogram("labeld_batch_texts", "Texts of a batch.", buckets=TEXTS, registry=registry)
         self._batch_tokens = Histogram("labeld_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry)
+        registry.register(self.top_labels)
         self._answered: dict[tuple[str, int], Counter] = {}  # NOTE: `labels` takes 2 µs, and this look-up 0.1
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -78,6 +83,14 @@ class Metrics:
             self._redis.inc(redis)
         if missed:
             self._missed.inc(missed)
+
+    def labels(self, model_id: str, labels: Sequence[str]) -> None:
+        """Shows the labels of a model before the first answer has them."""
+        self.top_labels.expect(model_id, labels)
+
+    def answered(self, model_id: str, answers: Sequence[Answer]) -> None:
+        """Counts answers by their best label and its score."""
+        self.top_labels.count(model_id, answers)
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
         """Counts tokens, times and sizes."""

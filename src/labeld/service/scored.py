@@ -7,8 +7,9 @@ import numpy as np
 from labeld.checkpoint.config import ModelConfig
 from labeld.errors import NotFiniteError
 from labeld.protocol.errors import UnknownLabelError
+from labeld.protocol.response import encode_answer
 from labeld.scoring import aggregate, apply, rank
-from labeld.types import EncodedInput, Logits, Parameters, Ranking, ScoredText, WindowRanking
+from labeld.types import Answer, EncodedInput, Logits, Parameters, Ranking, ScoredText, WindowRanking
 
 
 def scored_text(
@@ -36,3 +37,9 @@ def scored_text(
         windows = tuple(WindowRanking(*span, ranked(row)) for span, row in zip(text.spans, scores, strict=True))
     tokens = sum(len(window.ids) for window in text.windows)
     return ScoredText(ranking, windows, tokens, len(rows), text.cut_characters)
+
+
+def finished(text: ScoredText, seconds: float) -> Answer:
+    """The answer that is sent and cached, whose request took so many seconds."""
+    label, score = text.ranking[0] if text.ranking else (None, 0.0)
+    return Answer(encode_answer(text), seconds, text.tokens, text.window_count, text.cut_characters, label, score)

@@ -23,14 +23,13 @@ from labeld.lifecycle.registry import Registry
 from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.dialects.base import Role
-from labeld.protocol.response import encode_answer
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.admission import Admission
 from labeld.service.aliases import renaming, with_defaults, with_labels
-from labeld.service.scored import scored_text
+from labeld.service.scored import finished, scored_text
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, ScoredText, Text, Timings
@@ -106,38 +105,40 @@ class Service:
     async def classify(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply:
         """One ranking per text of the looked-up request; raises LabeldError. Cancelling it saves engine time."""
         await self._cache.read_shared(lookup)
-        if reply := self.get_cached(lookup):
+        if reply := self.get_cached(model, lookup):
             return reply
         request = lookup.request
         async with self.lease(model, request.options) as loaded:
             current = loaded.model
             if current.identity != lookup.identity:  # its first request, or its files have changed since the look-up
                 self._identities.record(current.model_id, current.identity._replace(renamed=""), current.files)
+                self._observer.labels(model.model_id, current.config.labels)
                 lookup = self._cache.look_up(current.identity, request, lookup.scope)
                 await self._cache.read_shared(lookup)
-                if reply := self.get_cached(lookup):
+                if reply := self.get_cached(model, lookup):
                     return reply
             timings = Timings()
             answers = await self._cache.complete(lookup, partial(self._compute, loaded, request, timings))
-        self._observe(lookup)
+        self._observe(model, lookup, answers)
         new = (answer.seconds for answer, known in zip(answers, lookup.answers, strict=True) if known is None)
         seconds = max(new, default=0.0)
         return ClassifyReply(
             tuple(answers), current.revision, seconds, request.characters, request.ignored, timings=timings
         )
 
-    def get_cached(self, lookup: Lookup) -> ClassifyReply | None:
+    def get_cached(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply | None:
         """The reply if the look-up has every answer, with the time of the slowest one (contract section 8)."""
         identity, request = lookup.identity, lookup.request
         if identity is None or not lookup.complete:
             return None
-        self._observe(lookup)
         answers = tuple(filter(None, lookup.answers))
+        self._observe(model, lookup, answers)
         seconds = max([answer.seconds for answer in answers])
         return ClassifyReply(answers, identity.revision, seconds, request.characters, request.ignored, "cache")
 
-    def _observe(self, lookup: Lookup) -> None:
-        """Counts hits and misses of a request that reads the cache; called once per request."""
+    def _observe(self, model: ResolvedModel, lookup: Lookup, answers: Sequence[Answer]) -> None:
+        """Counts the answers of a request and, if it reads the cache, its hits and misses; called once per request."""
+        self._observer.answered(model.model_id, answers)
         if lookup.reads_cache:
             missed = lookup.answers.count(None)
             here = len(lookup.answers) - missed - lookup.from_shared
@@ -151,7 +152,7 @@ class Service:
         texts = [request.texts[index] for index in positions]
         scored = await self.score(loaded, texts, request.parameters, positions, timings)
         seconds = time.perf_counter() - began
-        return [Answer(encode_answer(one), seconds, one.tokens, one.window_count, one.cut_characters) for one in scored]
+        return [finished(one, seconds) for one in scored]
 
     async def score(  # the model, what is asked of it, and what comes back beside
         self,

@@ -67,7 +67,7 @@ async def open_site(
         service = await stack.enter_async_context(hosting.open_service(settings))
         on_service(service)
         history = History(hosting.metrics.totals, service)
-        status = Status(service, settings)
+        status = Status(service, settings, hosting.metrics.top_labels)
         workers = Workers(hosting.workers_folder, hosting.metrics, status, history)
         hosting.metrics.watch(status)
         await stack.enter_async_context(workers.answering())

@@ -101,7 +101,7 @@ class Inference:
         state, service = state_of(request.scope), self.service
         state.asked = asked
         lookup = service.look_up(model, asked, state.cache_scope)
-        reply = service.get_cached(lookup)
+        reply = service.get_cached(model, lookup)
         if reply is None:
             answer = service.classify(model, lookup)
             reply = await cancel_on_disconnect(answer, request, self._hosting.answer_within)

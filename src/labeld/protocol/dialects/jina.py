@@ -5,7 +5,7 @@ from typing import Any
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
 from labeld.protocol.dialects.errors import message_error
 from labeld.protocol.dialects.fields import Fields, require_room
-from labeld.protocol.dialects.zero_shot import ZeroShot, candidate_labels, reading_of, template
+from labeld.protocol.dialects.zero_shot import ZeroShot, candidate_labels, reading, template
 
 _EXAMPLE = '{"model": "org/name", "input": ["a text"], "labels": ["a label", "another one"]}'
 
@@ -39,7 +39,7 @@ def parse_jina(call: Call) -> Question:
         call.options,
         template(fields),
         fields.flag("multi_label"),
-        reading_of(fields),
+        reading(fields),
     )
 
 

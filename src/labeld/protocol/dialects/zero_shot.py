@@ -11,8 +11,9 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.lengths import windows
 from labeld.protocol.errors import wrong_value
-from labeld.types import Aggregate, ClassifyRequest, Options, Parameters, Text
+from labeld.types import ClassifyRequest, Options, Parameters, Text
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -39,11 +40,12 @@ class ZeroShot:
         """An NLI model."""
         return "zero_shot"
 
-    def windowed(self, windows: Windows) -> Self:
+    def windowed(self, of_alias: Windows) -> Self:
         """The question as an alias with windows reads it, where it says nothing of long texts itself."""
-        if self.parameters != CUT or windows.stride is None:
+        if self.parameters != CUT or of_alias.stride is None:
             return self
-        return replace(self, parameters=reading(windows.stride, windows.max_length, windows.aggregate))
+        read = replace(CUT, stride=of_alias.stride, max_length=of_alias.max_length, aggregate=of_alias.aggregate)
+        return replace(self, parameters=replace(read, return_windows=True))
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
@@ -135,7 +137,7 @@ def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted)
         call.options,
         template(parameters),
         parameters.flag(parameters.first_of(("multi_label", "multiLabel"))),
-        reading_of(parameters),
+        reading(parameters),
         is_list,
         is_old_client(call.headers),
     )
@@ -181,16 +183,10 @@ def template(parameters: Fields) -> str:
     return found
 
 
-def reading_of(parameters: Fields) -> Parameters:
+def reading(parameters: Fields) -> Parameters:
     """How long texts are read by the members of a request."""
-    aggregate = parameters.one_of("aggregate", ("max", "mean"))
-    length = parameters.number("max_length")
-    return reading(parameters.number("stride", minimum=0), length, "mean" if aggregate == "mean" else None)
-
-
-def reading(stride: int | None, max_length: int | None, aggregate: Aggregate | None) -> Parameters:
-    """The parameters of pairs that are cut, or with a stride read in windows."""
-    return replace(CUT, stride=stride, max_length=max_length, aggregate=aggregate, return_windows=stride is not None)
+    read = windows(parameters, CUT, of="only_first")
+    return replace(read, return_windows=read.stride is not None)
 
 
 def is_old_client(headers: Mapping[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """The status of a server out of what its workers say of themselves: sums, or facts of all of them. Pure."""
 
+from collections import Counter
 from typing import Any
 
 from labeld.web.monitoring import figures
@@ -10,6 +11,8 @@ OF_ALL = ("version", "workers", "default_model", "settings")
 """Members that are the same in every worker, and are left out of the list of workers."""
 MODEL_SUMS = ("bytes", "leases", "texts", "tokens", "tokens_per_second")
 """Members of a model that are sums over the workers that have loaded it."""
+TOP_LABELS = 5
+"""Best labels of a model that are shown, those of the most answers."""
 
 Snapshot = dict[str, Any]
 """A worker's `families`, `status` and `intervals`; of those that have ended only the counts of their status."""
@@ -44,6 +47,7 @@ def server_status(snapshots: list[Snapshot], silent: list[int], now: float) -> d
 
 def _process(snapshot: Snapshot, now: float) -> dict[str, Any]:
     own = {name: value for name, value in snapshot["status"].items() if name not in OF_ALL}
+    own["models"] = [{**one, "top_labels": _shares([one["top_labels"]])} for one in own["models"]]
     return {**own, "recent": figures.recent(figures.summed([snapshot["intervals"]], now))}
 
 
@@ -63,9 +67,20 @@ def _model(copies: list[dict[str, Any]]) -> dict[str, Any]:
         **min(copies, key=lambda one: float(one["idle"])),
         **{name: round(sum(one[name] for one in copies), 1) for name in MODEL_SUMS},
         "idle": min(one["idle"] for one in copies),
+        "top_labels": _shares([one["top_labels"] for one in copies]),
         "waiting": {name: sum(one["waiting"][name] for one in copies) for name in copies[0]["waiting"]},
         "workers": sorted(pid for one in copies for pid in one["workers"]),
     }
+
+
+def _shares(counts: list[dict[str, int]]) -> list[dict[str, Any]]:
+    """The commonest best labels, each with the texts answered by it and their share of all; none where none was."""
+    texts: Counter[str] = Counter()
+    for one in counts:
+        texts.update(one)
+    whole = texts.total()
+    commonest = texts.most_common(TOP_LABELS)
+    return [{"label": label, "texts": count, "share": round(count / whole, 4)} for label, count in commonest if count]
 
 
 def _loading(states: list[dict[str, Any]]) -> list[dict[str, Any]]:

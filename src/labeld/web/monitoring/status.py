@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from labeld.config.settings import Settings
 from labeld.lifecycle.loader import LoadedModel
 from labeld.lifecycle.pool_entry import PoolEntry
+from labeld.metrics.top_labels import TopLabels
 from labeld.service.service import Service
 
 SHOWN = ("residency", "compute", "queue", "inputs", "connections")
@@ -23,8 +24,8 @@ SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 class Status(Collector):
     """The state of a service, read anew each time. Use it on the service's event loop."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
-        self._service, self._settings = service, settings
+    def __init__(self, service: Service, settings: Settings, top_labels: TopLabels) -> None:
+        self._service, self._settings, self._top_labels = service, settings, top_labels
         self._began = time.monotonic()
 
     def as_json(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class Status(Collector):
             "pid": os.getpid(),
             "workers": {"count": self._settings.listen.workers},
             "default_model": service.default_model,
-            "models": [_model(one) for one in reversed(service.loaded_models())],
+            "models": [self._model(one) for one in reversed(service.loaded_models())],
             "loading": [{"model_id": key, "seconds": seconds} for key, seconds in usage.loading.items()],
             "counts": asdict(service.counts),
             "memory": {"used": usage.memory, "budget": usage.memory_budget},
@@ -70,6 +71,25 @@ class Status(Collector):
             yield GaugeMetricFamily(name, help_text, value)
         yield from _of_models(entries)
 
+    def _model(self, entry: PoolEntry[LoadedModel]) -> dict[str, Any]:
+        model, queue = entry.model.model, entry.model.queue
+        idle = 0.0 if entry.leases else asyncio.get_running_loop().time() - entry.last_used
+        return {
+            "model_id": entry.model_id,
+            "sha": model.revision,
+            "architecture": model.config.architecture,
+            "precision": model.engine.precision,
+            "precision_choice": None if model.choice is None else model.choice.sentence(),
+            "bytes": entry.bytes,
+            "leases": entry.leases,
+            "idle": round(idle, 3),
+            "texts": queue.texts,
+            "tokens": queue.tokens,
+            "tokens_per_second": round(queue.rate, 1),
+            "top_labels": self._top_labels.labels(entry.model_id),
+            "waiting": {"texts": len(queue.waiting), "tokens": queue.waiting_tokens},
+        }
+
 
 def _of_models(entries: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
     labels = ["model"]
@@ -88,22 +108,3 @@ def _of_models(entries: list[PoolEntry[LoadedModel]]) -> Iterator[Metric]:
         waiting.add_metric(name, queue.waiting_tokens)
         precision.add_metric(name, {"precision": one.model.model.engine.precision})
     yield from (texts, tokens, size, leases, waiting, precision)
-
-
-def _model(entry: PoolEntry[LoadedModel]) -> dict[str, Any]:
-    model, queue = entry.model.model, entry.model.queue
-    idle = 0.0 if entry.leases else asyncio.get_running_loop().time() - entry.last_used
-    return {
-        "model_id": entry.model_id,
-        "sha": model.revision,
-        "architecture": model.config.architecture,
-        "precision": model.engine.precision,
-        "precision_choice": None if model.choice is None else model.choice.sentence(),
-        "bytes": entry.bytes,
-        "leases": entry.leases,
-        "idle": round(idle, 3),
-        "texts": queue.texts,
-        "tokens": queue.tokens,
-        "tokens_per_second": round(queue.rate, 1),
-        "waiting": {"texts": len(queue.waiting), "tokens": queue.waiting_tokens},
-    }
