@@ -1,10 +1,8 @@
 """Requests that a model answers: the hosted API's, and those of other dialects. All take one way to the service."""
 
 import json
-import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -15,8 +13,6 @@ from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects import zero_shot
 from labeld.protocol.dialects.base import Answered, Call, Dialect
-from labeld.protocol.dialects.ranking import Ranking
-from labeld.protocol.dialects.zero_shot import ZeroShot
 from labeld.protocol.request import options_of, read_body, request_of
 from labeld.protocol.response import encode_json, encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
@@ -31,8 +27,6 @@ from labeld.web.security.authorization import require_model
 TASK = "text-classification"
 TASKS = (TASK, zero_shot.TASK, "text-ranking")
 (ZERO_SHOT,) = zero_shot.DIALECTS
-ALL_SCORES = -math.inf
-"""A threshold that every score reaches."""
 
 
 class Inference:
@@ -94,12 +88,9 @@ class Inference:
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)
         labels = await cancel_on_disconnect(self.service.labels(model, options), request, self._hosting.answer_within)
-        if model.alias and isinstance(question, Ranking | ZeroShot):
+        if model.alias:
             question = question.windowed(model.alias.windows)
-        asked = question.request(labels)
-        if asked.parameters.threshold is None:  # an alias's thresholds are for rankings, and a dialect needs all scores
-            asked = asked._replace(parameters=replace(asked.parameters, threshold=ALL_SCORES))
-        reply = await self._reply(request, model, asked)
+        reply = await self._reply(request, model, question.request(labels))
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
         answered = Answered(texts, labels, question.model or model.public_id, tokens)

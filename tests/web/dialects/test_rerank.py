@@ -40,6 +40,7 @@ def test_tei(dialects: Server, reference: Any) -> None:
 
     assert results(ask(dialects, "/rerank", body)) == ranked(scores)
     assert results(ask(dialects, "/rerank", body | {"raw_scores": True})) == ranked(logits)
+    assert results(ask(dialects, "/rerank", body | {"top_n": 2})) == ranked(scores)[:2]
     assert all("text" not in one for one in ask(dialects, "/rerank", body))
     assert all(one["text"] == DOCUMENTS[one["index"]] for one in ask(dialects, "/rerank", body | {"return_text": True}))
 
@@ -69,6 +70,24 @@ def test_voyage(dialects: Server, reference: Any) -> None:
     assert results(reply["data"], "relevance_score") == ranked(reference(RERANKER).sigmoids(QUERY, DOCUMENTS))[:3]
     assert [one["document"] for one in reply["data"]] == [DOCUMENTS[one["index"]] for one in reply["data"]]
     assert "results" not in reply
+
+
+def test_voyage_with_no_limit(dialects: Server) -> None:
+    """Its client sends `top_k` as null where all documents are wanted."""
+    body = {"query": QUERY, "documents": DOCUMENTS, "model": RERANKER, "top_k": None, "truncation": True}
+
+    assert len(ask(dialects, "/v1/rerank", body)["data"]) == len(DOCUMENTS)
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_a_body_of_cohere_or_voyage(dialects: Server, is_wanted: bool) -> None:
+    """Without `top_n` and `top_k` nobody can tell, so both find their results."""
+    body = {"query": QUERY, "documents": DOCUMENTS, "model": RERANKER, "return_documents": is_wanted}
+    reply = ask(dialects, "/v1/rerank", body)
+
+    assert results(reply["data"], "relevance_score") == results(reply["results"], "relevance_score")
+    if is_wanted:
+        assert [{"text": one["document"]} for one in reply["data"]] == [one["document"] for one in reply["results"]]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +167,17 @@ def test_truncation_from_either_side(dialects: Server, reference: Any, side: str
     assert 0 < int(reply.headers["x-truncated-characters"]) < len(LONG)
     assert int(reply.headers["x-compute-tokens"]) == 128 + len(sides(QUERY, "a film")["input_ids"])
     assert dialects.post("/rerank", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(("most", "length"), [(20, 20), (-1, 128)])
+def test_vllm_cuts_to_so_many_tokens(dialects: Server, reference: Any, most: int, length: int) -> None:
+    """By `truncate_prompt_tokens`, of both of its routes."""
+    scores = reference(RERANKER).sigmoids(QUERY, [LONG], truncation=True, max_length=length)
+    how = {"model": RERANKER, "documents": [LONG], "truncate_prompt_tokens": most}
+
+    ranking = ask(dialects, "/rerank", {"query": QUERY, **how})
+    assert results(ranking["results"], "relevance_score") == ranked(scores)
+    assert results(ask(dialects, "/score", {"queries": QUERY, **how})["data"]) == ranked(scores)
 
 
 def test_cohere_cuts_by_itself(dialects: Server, reference: Any) -> None:

@@ -1,13 +1,18 @@
 """The interface of a dialect: a body is parsed into a question, which becomes a request, and then a reply's value."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from labeld.config.models_file import Windows
 from labeld.config.settings import InputLimits
 from labeld.error_reply import ErrorShape
 from labeld.protocol.request import read_body
 from labeld.types import ClassifyRequest, Options
+
+ALL_SCORES = -math.inf
+"""A threshold that every score reaches: for questions whose answers are no rankings, for which an alias's are."""
 
 
 class Call(NamedTuple):
@@ -53,6 +58,10 @@ class Question(Protocol):
     @property
     def role(self) -> "Role":
         """The part that a model plays which no name was given for."""
+        ...
+
+    def windowed(self, windows: Windows) -> "Question":
+        """The question as an alias with windows reads it, where it says nothing of long texts itself."""
         ...
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from labeld.config.models_file import Windows
 from labeld.protocol.dialects.base import Answered, Role
 from labeld.types import ClassifyRequest
 
@@ -19,6 +20,11 @@ class Classification:
     def role(self) -> Role:
         """The default model's."""
         return "default"
+
+    def windowed(self, windows: Windows) -> Self:
+        """The question itself: an alias's windows are defaults of the parameters that it leaves open."""
+        del windows
+        return self
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """The texts to classify, by a model with any labels."""

@@ -1,9 +1,10 @@
 """Dialects of `/classify`: vLLM's, and Infinity's, which has the member `raw_scores`."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
-from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
+from labeld.config.models_file import Windows
+from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
 from labeld.protocol.dialects.classification import Classification, in_order
 from labeld.protocol.dialects.errors import openai_error
 from labeld.protocol.dialects.fields import Fields
@@ -44,6 +45,12 @@ class _Classify(Classification):
 
 
 class _Infinity(_Classify):
+    def windowed(self, windows: Windows) -> Self:
+        parameters = self.asked.parameters
+        if windows.stride is None or replace(parameters, function_to_apply=None) != CUT:
+            return self
+        return replace(self, asked=self.asked._replace(parameters=replace(parameters, truncation=None)))
+
     @property
     def kind(self) -> str:
         return "classify"
@@ -62,7 +69,8 @@ def parse_classify(call: Call) -> Question:
         is_raw, parameters = fields.flag("raw_scores"), CUT
     else:
         activation = fields.first_of(("use_activation", "activation"))
-        is_raw, parameters = not fields.flag(activation, default=True), vllm_cut(fields)
+        is_raw = not fields.flag(activation, default=True)
+        parameters = replace(vllm_cut(fields), threshold=ALL_SCORES)
     parameters = windows(fields, parameters)
     if is_raw:
         parameters = replace(parameters, function_to_apply="none")

@@ -1,10 +1,10 @@
 """Dialects whose texts are `instances`, and whose answers are `predictions`: KServe's first protocol, and Vertex AI."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labeld.protocol.dialects import zero_shot
-from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
+from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
 from labeld.protocol.dialects.classification import Classification
 from labeld.protocol.dialects.errors import EmptyInputError
 from labeld.protocol.dialects.fields import Fields, require_room
@@ -38,7 +38,9 @@ def parse_kserve(call: Call) -> Question:
     """`{"instances": [text or pair], "parameters"}`: best labels, or rankings where parameters ask for scores."""
     asked, parameters = _asked(call)
     is_ranking = any(parameters.value.get(name) is not None for name in _OF_RANKINGS)
-    return (_Vertex if is_ranking else _KServe)(call.model, asked)
+    if is_ranking:
+        return _Vertex(call.model, asked)
+    return _KServe(call.model, asked._replace(parameters=replace(asked.parameters, threshold=ALL_SCORES)))
 
 
 def parse_vertex(call: Call) -> Question:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.decoding import read_value, unpacked
-from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
+from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
 from labeld.protocol.dialects.classification import Classification, in_order
 from labeld.protocol.dialects.errors import EmptyInputError
 from labeld.protocol.dialects.fields import MOST, Fields, require_room
@@ -69,7 +69,7 @@ def parse_infer(call: Call) -> Question:
     given = {name: value for name, value in parameters.value.items() if name in _SERVED}
     ignored = tuple(name for name in parameters.value if name not in {*_SERVED, BINARY})
     model = f"{call.model}@{call.version}" if call.version not in {None, VERSION} else call.model
-    asked = ClassifyRequest(texts, read_parameters(given), call.options, ignored)
+    asked = ClassifyRequest(texts, replace(read_parameters(given), threshold=ALL_SCORES), call.options, ignored)
     return _Infer(model, asked, body.optional_text("id"), _outputs(body))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from labeld.config.models_file import Windows
-from labeld.protocol.dialects.base import Answered, Role
+from labeld.protocol.dialects.base import ALL_SCORES, Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
 from labeld.protocol.dialects.lengths import CUT
 from labeld.protocol.errors import UnknownLabelError
@@ -53,7 +53,8 @@ class Ranking:
         """The pairs to classify; raises WrongTaskError, or UnknownLabelError."""
         self._number(labels)
         function: FunctionName = "none" if self.raw else "sigmoid" if len(labels) == 1 else "softmax"
-        return ClassifyRequest(self.pairs, replace(self.parameters, function_to_apply=function), self.options)
+        parameters = replace(self.parameters, function_to_apply=function, threshold=ALL_SCORES)
+        return ClassifyRequest(self.pairs, parameters, self.options)
 
     def ranked(self, answered: Answered) -> list[tuple[int, float]]:
         """Index and score of each document, best score first; equal scores keep their order."""

@@ -34,12 +34,14 @@ def windows(fields: Fields, parameters: Parameters) -> Parameters:
 class _Tei(Ranking):
     texts: tuple[str, ...] | None = None
     """Those to return with their scores."""
+    top_n: int | None = None
+    """Not of TEI itself, but LiteLLM sends it."""
 
     def reply(self, answered: Answered) -> Any:
         texts = self.texts
         return [
             {"index": index, **({"text": texts[index]} if texts else {}), "score": score}
-            for index, score in self.ranked(answered)
+            for index, score in self.ranked(answered)[: self.top_n]
         ]
 
 
@@ -55,6 +57,7 @@ def parse_tei(call: Call) -> Question:
         fields.optional_text("label"),
         windows(fields, tei_cut(fields)),
         tuple(texts) if fields.flag("return_text") else None,
+        fields.number("top_n"),
     )
 
 
@@ -106,15 +109,28 @@ class _Voyage(_Cohere):
         return text
 
 
+class _Either(_Cohere):
+    """Asked for without a limit, by whose name the two can be told apart."""
+
+    def reply(self, answered: Answered) -> Any:
+        reply = _Cohere.reply(self, answered)
+        for one in (data := [dict(one) for one in reply["results"]]):
+            if "document" in one:
+                one["document"] = one["document"]["text"]
+        return {**reply, "data": data}
+
+
 def parse_cohere(call: Call) -> Question:
     """`{model, query, documents, top_n, return_documents, max_tokens_per_doc}`; Voyage's says `top_k` for `top_n`."""
     fields = Fields(call.value, _COHERE)
     query, documents = fields.text("query"), fields.texts("documents", call.limits, members=("text",))
-    is_voyage = "top_k" in fields and "top_n" not in fields
+    is_voyage = "top_k" in fields.value and "top_n" not in fields  # its client also sends null
     cut = CUT if fields.flag("truncation", default=True) else Parameters()
+    if "truncate_prompt_tokens" in fields:  # of vLLM
+        cut = vllm_cut(fields)
     if most := fields.number("max_tokens_per_doc"):
         cut = replace(CUT, max_pair_tokens=most)
-    kind = _Voyage if is_voyage else _Cohere
+    kind: type[_Cohere] = _Voyage if is_voyage else _Cohere if "top_n" in fields else _Either
     return kind(
         call.model or fields.optional_text("model"),
         pairs(query, documents),

@@ -8,7 +8,7 @@ import numpy as np
 
 from labeld.config.models_file import Windows
 from labeld.errors import InvalidRequestError
-from labeld.protocol.dialects.base import Answered, Call, Dialect, Question, Role
+from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields, require_room
 from labeld.protocol.dialects.lengths import windows
@@ -53,7 +53,7 @@ class ZeroShot:
             raise WrongTaskError(TASK, labels, "use an NLI model, which has a label entailment")
         hypotheses = [self.template.replace("{}", one) for one in self.candidates]
         pairs = tuple([Text(text, one) for text in self.texts for one in hypotheses])
-        return ClassifyRequest(pairs, self.parameters, self.options)
+        return ClassifyRequest(pairs, replace(self.parameters, threshold=ALL_SCORES), self.options)
 
     def scored(self, answered: Answered) -> list[list[tuple[str, float]]]:
         """Each text's labels with their scores, best first."""

@@ -1,0 +1,80 @@
+"""What the configuration file says of an alias holds in every dialect that can show it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS
+from tests.support.server_process import Server, serving
+from tests.web.dialects.test_zero_shot import ask
+
+LONG = "the market fell and the day was bad " * 30
+FILE = f"""
+models:
+  mood:
+    model: {CLASSIFIER}
+    rename: {{positive: good}}
+    thresholds: 0.99999
+  long:
+    model: {CLASSIFIER}
+    windows: {{stride: 8, max_length: 40}}
+"""
+
+
+@pytest.fixture(scope="module")
+def aliases(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with two aliases."""
+    folder = tmp_path_factory.mktemp("aliases")
+    (folder / "labeld.yaml").write_text(FILE)
+    arguments = (CLASSIFIER, "--models-dir", str(models_dir), "--config", str(folder / "labeld.yaml"))
+    with serving(folder, *arguments) as running:
+        yield running
+
+
+def test_thresholds_are_for_rankings(aliases: Server) -> None:
+    """A ranking has no label below them; what needs every score has them all."""
+    text = DOCUMENTS[0]
+
+    assert ask(aliases, "/predict", {"model": "mood", "inputs": text}) == []
+    assert ask(aliases, "/classify", {"model": "mood", "input": text, "raw_scores": False})["data"] == [[]]
+    assert len(ask(aliases, "/classify", {"model": "mood", "input": text})["data"][0]["probs"]) == 3
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": [text]}
+    assert ask(aliases, "/v2/models/mood/infer", {"inputs": [tensor]})["outputs"][1]["shape"] == [1, 3]
+    assert ask(aliases, "/v1/models/mood:predict", {"instances": [text]})["predictions"][0] in {
+        *("negative", "neutral", "good"),
+    }
+    ranked = ask(aliases, "/rerank", {"model": "mood", "query": text, "texts": DOCUMENTS, "label": "good"})
+    assert len(ranked) == len(DOCUMENTS)
+
+
+def test_labels_have_their_names(aliases: Server) -> None:
+    """Those of the alias, in the order of the model's ids."""
+    outputs = aliases.get("/v2/models/mood").json()["outputs"]
+
+    assert outputs[1]["parameters"]["labels"] == ["negative", "neutral", "good"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "read"),
+    [
+        ("/predict", {"inputs": LONG}, lambda reply: reply),
+        ("/classify", {"input": [LONG], "raw_scores": False}, lambda reply: reply["data"][0]),
+    ],
+)
+def test_windows_of_the_alias(aliases: Server, path: str, body: dict[str, Any], read: Any) -> None:
+    """They read what would be refused, or cut for want of another wish, and not what the request has cut."""
+    expected = aliases.classify(LONG, CLASSIFIER, stride=8, max_length=40)[0]
+    short = aliases.classify(LONG, CLASSIFIER, max_length=20)[0]
+
+    assert read(ask(aliases, path, {"model": "long", **body})) == expected
+    assert read(ask(aliases, path, {"model": "long", "max_length": 20, **body})) == short
+
+
+def test_windows_of_an_alias_that_ranks(aliases: Server) -> None:
+    """They read documents that TEI's clients do not ask to cut."""
+    body = {"query": "hello", "texts": [LONG, "a film"], "label": "positive"}
+    expected = ask(aliases, "/rerank", {"model": CLASSIFIER, "stride": 8, "max_length": 40, **body})
+
+    assert ask(aliases, "/rerank", {"model": "long", **body}) == expected
