@@ -89,6 +89,15 @@ def test_help_names_every_setting_and_its_variable() -> None:
     assert [] == missing
 
 
+def test_help_shows_texts_as_they_are() -> None:
+    """Names of extras are in brackets, which are no markup."""
+    shown = CliRunner().invoke(cli, ["serve", "--help"], env={"COLUMNS": "400", "TERM": "dumb"}).output
+    extras = {found for _, one, _ in every_setting() for found in re.findall(r"labeld\[[a-z]+\]", one.metadata["help"])}
+
+    assert extras
+    assert [] == [extra for extra in extras if extra not in shown]
+
+
 def test_the_http_page_names_every_route() -> None:
     """With its path as it is routed, or the page of dialects does."""
 

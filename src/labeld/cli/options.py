@@ -25,7 +25,8 @@ def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callabl
                 continue
             flag = f"--{one.name.replace('_', '-')}"
             names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
-            text = f"{one.metadata['help']} ({_default(one.default)}{variable(one.name)})"
+            described = one.metadata["help"].replace("[", "\\[")  # or rich would take labeld[otel] for markup
+            text = f"{described} ({_default(one.default)}{variable(one.name)})"
             option = typer.Option(*names, help=text, show_default=False, rich_help_panel=group.__doc__)
             typed = str if kind is ByteSize or get_origin(kind) is tuple else kind  # typer knows neither
             hint = Annotated[typed | None, option]  # type: ignore[valid-type]  # typer reads it, mypy cannot
