@@ -45,6 +45,8 @@ class Name(Enum):
     COLD = "cold"
     RAY = "ray"
     RAY_DATA = "ray-data"
+    DIALECTS = "dialects"
+    ZERO_SHOT = "zero-shot"
     PARITY = "parity"
 
 

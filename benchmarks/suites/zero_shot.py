@@ -1,0 +1,74 @@
+"""Zero-shot classification: texts with 20 labels each, over transformers' pipeline in torch on the same threads."""
+
+import json
+import random
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib.client import Connection, post_json
+from benchmarks.lib.report import Figure, Plan, summary
+from benchmarks.lib.server import Server
+from benchmarks.lib.texts import english
+from labeld.system.cpu import usable_cores
+
+BAR, SCORES_BAR = 4.0, 1e-5
+LABELS = (
+    *("sports", "politics", "science", "cooking", "travel", "music", "film", "health", "money", "weather"),
+    *("law", "school", "animals", "technology", "religion", "history", "fashion", "gardening", "traffic", "art"),
+)
+NLI = ("contradiction", "entailment", "neutral")
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """Texts per second in alternating rounds, float32, and the largest difference of a score."""
+    import torch  # noqa: PLC0415  # a second, and nobody else needs it
+    from transformers import pipeline  # noqa: PLC0415
+
+    torch.set_num_threads(usable_cores())
+    folder = model_folders.folder(plan, synthetic_models.BERT)
+    reference = pipeline("zero-shot-classification", model=str(folder), device="cpu")
+    config = reference.model.config
+    config.id2label, config.label2id = dict(enumerate(NLI)), {name: number for number, name in enumerate(NLI)}
+    texts = random.Random(7).sample(english(plan.data), 2 if plan.quick else 8)
+    old = json.loads((folder / "config.json").read_text())["id2label"]
+    with TemporaryDirectory() as temporary:
+        file = Path(temporary) / "labeld.yaml"
+        rename = {old[str(number)]: name for number, name in enumerate(NLI)}
+        file.write_text(json.dumps({"models": {"nli": {"model": synthetic_models.BERT.model_id, "rename": rename}}}))
+        options = ("--config", str(file), "--models-dir", str(model_folders.models_dir(plan)))
+        with Server("nli", *options, cache=plan.cache) as server, Connection(server.port) as connection:
+
+            def ours(text: str) -> Any:
+                body = {"inputs": text, "parameters": {"candidate_labels": list(LABELS)}}
+                status, reply = connection.ask(post_json("/models/nli", body))
+                assert status == 200, reply
+                return {one["label"]: one["score"] for one in json.loads(reply)}
+
+            def theirs(text: str) -> Any:
+                found = reference(text, list(LABELS))
+                return dict(zip(found["labels"], found["scores"], strict=True))
+
+            times: dict[Any, list[float]] = {ours: [], theirs: []}
+            largest = 0.0
+            for number in plan.progress.track(range(2 if plan.quick else 6), description="zero-shot"):
+                for ask in (ours, theirs):
+                    began = time.perf_counter()
+                    answers = [ask(text) for text in texts]
+                    if number:  # the first round is a warm-up
+                        times[ask].append(time.perf_counter() - began)
+                    if ask is ours:
+                        own = answers
+                differences = (abs(a[label] - b[label]) for a, b in zip(own, answers, strict=True) for label in LABELS)
+                largest = max(largest, *differences)
+    detail = {"labeld_s": summary(times[ours]), "transformers_s": summary(times[theirs]), "texts": len(texts)}
+    ratio = median(times[theirs]) / median(times[ours])
+    return [
+        Figure(
+            "zero-shot", "float32, 20 labels, over transformers' pipeline", ratio, "", BAR, "at least", detail=detail
+        ),
+        Figure("zero-shot", "largest difference of a score", largest, "", SCORES_BAR),
+    ]
