@@ -35,7 +35,7 @@ def encode_error(
     An exception that is not a LabeldError becomes 500 with a fixed sentence: its own text is never shown.
     """
     shown = error if isinstance(error, LabeldError) else LabeldError(INTERNAL_ERROR)
-    sentence = _printable(shown.sentence(Interface.HTTP), SENTENCE_CHARACTERS)
+    sentence = _printable(shown.sentence(Interface.DIALECT if shape else Interface.HTTP), SENTENCE_CHARACTERS)
     status, value = shape(shown, sentence) if shape else (shown.status, {"error": sentence, **shown.details()})
     body = _JSON.encode(value).encode()
     headers = [

@@ -128,7 +128,7 @@ class TokenNotFoundError(LabeldError):
 
     def sentence(self, interface: Interface) -> str:
         """Says where the ids are shown."""
-        shown = "the page of access tokens" if interface is Interface.HTTP else "`labeld tokens list`"
+        shown = "the page of access tokens" if interface.way is Interface.HTTP else "`labeld tokens list`"
         return f"There is no access token with this id: {shown} shows the ids."
 
 

@@ -34,11 +34,11 @@ class NotDownloadedError(LabeldError):
     def sentence(self, interface: Interface) -> str:
         """Names the setting that keeps labeld from downloading it."""
         reason = (
-            f"it is offline ({_OFFLINE[interface]})"
+            f"it is offline ({_OFFLINE[interface.way]})"
             if self.reason == "offline"
             else f"{interface.setting('hub_allow')} does not name it"
         )
-        if interface is Interface.HTTP:
+        if interface.way is Interface.HTTP:
             return f"Model {self.name} is not on this server, which does not ask the Hub for it: {reason}."
         return f"Model {self.name} is not on this machine, and labeld does not ask the Hub for it: {reason}."
 
@@ -58,7 +58,7 @@ class GatedModelError(LabeldError):
             Interface.HTTP: "give this server a token that has it (HF_TOKEN)",
             Interface.PYTHON: "pass a token that has it (hf_token or HF_TOKEN)",
             Interface.COMMAND_LINE: "set HF_TOKEN to a token that has it",
-        }[interface]
+        }[interface.way]
         return f"Access to model {self.model_id} is restricted: ask for access on the Hub, and {token}."
 
     def headers(self) -> list[HeaderField]:
@@ -81,7 +81,7 @@ class DownloadTooLargeError(LabeldError):
             Interface.HTTP: "let `labeld models pull` get it with a higher limit",
             Interface.PYTHON: f"raise {interface.setting('max_download')}",
             Interface.COMMAND_LINE: "raise the limit with --max-download",
-        }[interface]
+        }[interface.way]
         return (
             f"The model {self.model_id} is too large to be loaded automatically ({format_bytes(self.size)} > "
             f"{format_bytes(self.limit)}, setting max_download): {way_out}."

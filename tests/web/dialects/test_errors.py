@@ -171,3 +171,16 @@ def test_tei_counts_an_empty_text_as_empty(dialects: Server, name: str) -> None:
     reply = dialects.post(path, json={name: "", "texts": ["a"]})
 
     assert (reply.status_code, reply.json()["error_type"]) == (400, "Empty")
+
+
+@each([call for call in CALLS if call[0].name in {"rerank", "predict", "score", "nim", "classify"}])
+def test_the_way_out_is_one_of_the_dialect(dialects: Server, dialect: Dialect, path: str) -> None:
+    """A text that is too long is refused with the members that help, which stand beside the texts."""
+    long = with_texts(dialect, [text_of(dialect, "the film " * 200)])
+    sentence = require_shape(dialect, post(dialects, dialect, path, long), 400)
+
+    assert "parameters" not in sentence
+    assert "`inputs`" not in sentence
+    for way_out in ({"max_length": 64}, {"stride": 16}):
+        assert f'"{next(iter(way_out))}"' in sentence
+        assert post(dialects, dialect, path, long | way_out).status_code == 200
