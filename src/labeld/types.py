@@ -152,7 +152,7 @@ class ClassifyReply(NamedTuple):
     answers: tuple[Answer, ...]
     """In the order of the texts."""
     revision: str
-    """40 hex digits of the model's revision (`x-sha`)."""
+    """40 hex digits of the model's revision (`x-sha`); empty for the answers of several models."""
     compute_seconds: float
     """Seconds from tokenising to the last ranking, at the time of computing (`x-compute-time`)."""
     characters: int

@@ -59,6 +59,7 @@ models:
 reranker: nobody
 policies:
   default: {models: {everything: {threshold: 1}}}
+  other: {models: {labeld/sentiment-en: {threshold: {toxic: 1}, categories: {NEGATIVE: bad}, safe_labels: [good]}}}
 """,
     )
     done = labeld("config", "check", path, "--json", LABELD_HUB="off")
@@ -73,17 +74,22 @@ policies:
         (11, "models.other.model"),
         (12, "reranker"),
         (14, "policies.default.models.everything"),
+        (15, "policies.other.models.labeld/sentiment-en.threshold.toxic"),
+        (15, "policies.other.models.labeld/sentiment-en.safe_labels"),
     } == {(one["line"], one["path"]) for one in said["mistakes"]}
     assert "only NEGATIVE, POSITIVE" in next(one["message"] for one in said["mistakes"] if one["line"] == 8)
 
 
 def test_a_model_that_is_not_here_yet_is_a_note(tmp_path: Path) -> None:
     """It may be downloaded, so nothing is wrong, and nothing was checked."""
-    path = written(tmp_path, "models: {a: {model: org/name, rename: {x: y}}}\n")
+    path = written(
+        tmp_path, "models: {a: {model: org/name, rename: {x: y}}}\npolicies: {p: {models: {org/other: {}}}}\n"
+    )
     done = labeld("config", "check", path, LABELD_HUB="any")
 
     assert 0 == done.returncode
     assert f"{path}:1:14: org/name is not here yet" in done.stdout
+    assert f"{path}:2:25: org/other is not here yet, so what p says of it is not checked." in done.stdout
 
 
 def test_an_alias_that_is_a_model_of_models_dir_is_a_mistake(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ rows of docs/reference/clients-matrix.md are written anew.
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ import pytest
 import torch
 
 from tests.clients.dialects.client import CLASSIFIER, CLIENTS, DOCUMENTS, LONG, MODEL, QUERY
+from tests.support.client_packages import python_with
 from tests.support.dialect_references import Reference
 from tests.support.paths import ROOT
 from tests.support.server_process import NO_CACHE, Server, serving
-from tests.support.tools import missing
 
 pytestmark = pytest.mark.minutes
 
 PAGE = ROOT / "docs/reference/clients-matrix.md"
-PYTHON = os.environ.get("TESTS_CLIENTS_PYTHON", sys.executable)
-REQUIRED = "TESTS_REQUIRE_CLIENTS"
 FEATURES = ("rank", "top", "documents", "raw", "long", "classify", "json", "probes", "error")
 KNOWN_FAILURES = {
     ("litellm-infinity", "documents"): "no¹",
@@ -71,11 +68,8 @@ def truth(models_dir: Path) -> dict[str, Any]:
 def asked(name: str, url: str) -> dict[str, Any]:
     """What a client got; skips where its package is missing."""
     package, _ = CLIENTS[name]
-    look = [PYTHON, "-c", f"import importlib.metadata as found; found.version({package!r})"]
-    if subprocess.run(look, capture_output=True, timeout=60, check=False).returncode:
-        missing(f"the package {package} is not installed", REQUIRED)
     script = ROOT / "tests/clients/dialects/client.py"
-    command = [PYTHON, "-W", "ignore", str(script), name, url]
+    command = [python_with(package), "-W", "ignore", str(script), name, url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))

@@ -42,6 +42,8 @@ policies:
   default:
     models:
       toxicity: {threshold: {toxic: 0.5}, categories: {toxic: harassment}}
+      org/name@main: {safe_labels: [neutral, other]}
+      plain: {}
 """
 
 
@@ -82,9 +84,12 @@ def test_every_part_is_read(tmp_path: Path) -> None:
         ),
         "team/plain": ModelEntry("team/plain", "name", thresholds=0.5),
     } == settings.file.models
-    assert {"default": Policy({"toxicity": PolicyModel({"toxic": 0.5}, {"toxic": "harassment"})})} == (
-        settings.file.policies
-    )
+    checked_by = {
+        "toxicity": PolicyModel({"toxic": 0.5}, {"toxic": "harassment"}),
+        "org/name@main": PolicyModel(0.5, {}, ("neutral", "other")),
+        "plain": PolicyModel(),
+    }
+    assert {"default": Policy(checked_by)} == settings.file.policies
     assert f"{path}:10:5" == settings.file.where("models", "sentiment", "pin")
 
 
@@ -181,6 +186,12 @@ policy: {}
             ["1:39: models.a.rename.y is 'z', as x is", "1:59: models.a.thresholds.x is a label that is called 'z'"],
         ),
         ("models: {a: {model: b, windows: {stride: 9, max_length: 9}}}", ["1:34: models.a.windows.stride is 9, but"]),
+        ("policies: {a: {models: {}}}\n", ["1:24: policies.a.models is empty: name one at least"]),
+        ("policies: {a: {models: {b: {safe_labels: no}}}}\n", ["1:42: policies.a.models.b.safe_labels must be a list"]),
+        (
+            "policies: {a: {models: {b: {threshold: {x: 1}, safe_labels: [y, x]}}}}\n",
+            ["1:48: policies.a.models.b.safe_labels has 'x', which has a threshold or a category too."],
+        ),
         ("settings: {zero_shot: a}\nzero_shot: a\n", ["1:12: settings.zero_shot is there twice"]),
     ],
 )
@@ -296,7 +307,8 @@ def test_the_schema_takes_what_labeld_takes() -> None:
         "models: {a: {}}",
         "models: {a: {model: b, thresholds: 2}}",
         "models: {a: {model: b, split: {model: c}}}",
-        "policies: {a: {models: {b: {}}}}",
+        "policies: {a: {models: {}}}",
+        "policies: {a: {models: {b: {safe_labels: neutral}}}}",
         "other: 1",
     ],
 )

@@ -59,3 +59,15 @@ def inference_package() -> Path:
     program("node")
     command = [program("npm"), "install", "--no-package-lock", "--prefix", ".", "@huggingface/inference@4.13.30"]
     return installed(CACHE / "inference-4.13.30", command)
+
+
+def python_with(package: str) -> str:
+    """An interpreter that has a package of the extra `clients`; without one the test is skipped, or fails.
+
+    `TESTS_CLIENTS_PYTHON` names it; by default it is this one. It fails where `TESTS_REQUIRE_CLIENTS` is 1.
+    """
+    python = os.environ.get("TESTS_CLIENTS_PYTHON", sys.executable)
+    look = [python, "-c", f"import importlib.metadata as found; found.version({package!r})"]
+    if subprocess.run(look, capture_output=True, timeout=60, check=False).returncode:
+        missing(f"the package {package} is not installed", "TESTS_REQUIRE_CLIENTS")
+    return python

@@ -6,8 +6,9 @@ from typing import Any
 
 from labeld.auth.database_url import locate
 from labeld.checkpoint.config import read_config
-from labeld.config.labels import label_mistakes
+from labeld.config.labels import label_mistakes, policy_mistakes, renamed
 from labeld.config.mistakes import Mistake, Place
+from labeld.config.models_file import PolicyModel
 from labeld.config.settings import Settings
 from labeld.errors import FolderError, LabeldError, SettingsError
 from labeld.interface import Interface
@@ -63,6 +64,11 @@ def _models(settings: Settings, mistakes: list[Mistake]) -> Iterator[str]:
         for alias in file.models:
             with suppress(LabeldError):  # it was named above
                 yield from _of_labels(settings, resolver.find(alias), mistakes)
+        for policy, said in file.policies.items():
+            for model, part in said.models.items():
+                with suppress(LabeldError):  # as above
+                    found, path = resolver.find(model), ("policies", policy, "models", model)
+                    yield from _of_policy(settings, found, path, part, mistakes)
 
 
 def _named(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -97,6 +103,26 @@ def _of_labels(settings: Settings, found: ResolvedModel, mistakes: list[Mistake]
         mistakes.append(_mistake(settings, (*path, "model"), sentence))
         return
     mistakes += [_mistake(settings, (*path, *tail), sentence) for tail, sentence in label_mistakes(entry, labels)]
+
+
+def _of_policy(
+    settings: Settings, found: ResolvedModel, path: tuple[str, ...], said: PolicyModel, mistakes: list[Mistake]
+) -> Iterator[str]:
+    """A note where the labels of a policy's model are not known; adds a mistake for each label that is wrong."""
+    model = path[-1]
+    if found.location is None:
+        yield f"{settings.file.where(*path)}: {model} is not here yet, so what {path[1]} says of it is not checked."
+        return
+    try:
+        labels = read_config(found.location.folder).labels
+    except FolderError as error:
+        mistakes.append(_mistake(settings, path, f"{'.'.join(path)} cannot be served: {error}"))
+        return
+    if found.alias is not None:
+        labels = renamed(found.alias, labels)
+    mistakes += [
+        _mistake(settings, (*path, *tail), sentence) for tail, sentence in policy_mistakes(model, said, labels)
+    ]
 
 
 def _mistake(settings: Settings, path: tuple[str, ...], sentence: str) -> Mistake:

@@ -31,6 +31,7 @@ from labeld.config.shapes import (
     NumberOrTable,
     Reading,
     Record,
+    Several,
     Switch,
     Table,
     Text,
@@ -119,8 +120,9 @@ ENTRY = {
     "split": Member(Record(SPLIT, Split), "A model that answers a share of the requests."),
 }
 POLICY_MODEL = {
-    "threshold": Member(NumberOrTable(), "The score from which a label counts, for all labels or by label.", True),
+    "threshold": Member(NumberOrTable(), "The score from which a label is flagged, for all labels or by label."),
     "categories": Member(Table(LABEL, LABEL), "Category of each label that is not its own."),
+    "safe_labels": Member(Several(LABEL), "Labels that do not count, where no others are named."),
 }
 
 
@@ -130,9 +132,8 @@ def _entry(alias: str, given: dict[str, Any] | None) -> ModelEntry | None:
 
 def shape() -> Record:
     """The shape of the whole file."""
-    policy = Record(
-        {"models": Member(Table(ALIAS, Record(POLICY_MODEL, PolicyModel)), "By alias or id.", True)}, Policy
-    )
+    checked_by = Table(MODEL, Record(POLICY_MODEL, PolicyModel), least=1)
+    policy = Record({"models": Member(checked_by, "By alias or id.", required=True)}, Policy)
     settings = _settings()
     return Record(
         {
@@ -216,6 +217,18 @@ def _compare(said: dict[str, Any], reading: Reading) -> None:
                 its = (*path, part, "model")
                 reading.wrong(reading.places[its], its, f"is {other.model!r}, the model itself: name another one.")
         _compare_names(entry, path, reading)
+    for name, policy in said.get("policies", {}).items():
+        _compare_policy(policy, ("policies", name, "models"), reading)
+
+
+def _compare_policy(policy: Policy, path: tuple[str, ...], reading: Reading) -> None:
+    """Finds labels that are safe and count."""
+    for model, said in policy.models.items():
+        counted = {*said.categories, *(said.threshold if isinstance(said.threshold, dict) else ())}
+        for label in said.safe_labels:
+            if label in counted:
+                its = (*path, model, "safe_labels")
+                reading.wrong(reading.places[its], its, f"has {label!r}, which has a threshold or a category too.")
 
 
 def _compare_names(entry: ModelEntry, path: tuple[str, ...], reading: Reading) -> None:

@@ -1,8 +1,8 @@
-"""What an alias says of labels, compared with the labels of its model."""
+"""What aliases and policies say of labels, compared with the labels of their models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from labeld.config.models_file import ModelEntry
+from labeld.config.models_file import ModelEntry, PolicyModel
 
 MOST_NAMED = 12
 """Labels that a sentence names, at most."""
@@ -25,6 +25,20 @@ def label_mistakes(entry: ModelEntry, labels: Sequence[str]) -> Iterator[tuple[t
     for name in entry.thresholds if isinstance(entry.thresholds, dict) else ():
         if name not in names:
             yield ("thresholds", name), f"The answers of {entry.alias} have no label {name!r}, only {_named(names)}."
+
+
+def policy_mistakes(model: str, said: PolicyModel, labels: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Path in the policy's model and sentence of each label that the model's answers do not have."""
+    named = {
+        "threshold": said.threshold if isinstance(said.threshold, Mapping) else (),
+        "categories": said.categories,
+        "safe_labels": said.safe_labels,
+    }
+    for part, names in named.items():
+        for name in names:
+            if name not in labels:
+                path = (part,) if part == "safe_labels" else (part, name)
+                yield path, f"The answers of {model} have no label {name!r}, only {_named(labels)}."
 
 
 def _named(labels: Sequence[str]) -> str:

@@ -12,6 +12,10 @@ Thresholds = float | Mapping[str, float]
 """The least score that an answer keeps: of every label, or by label; a label that is not named is kept."""
 
 
+DEFAULT_THRESHOLD = 0.5
+"""Of a policy's label that has no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Defaults for requests that say nothing of how long texts are read; None leaves the server's own default."""
@@ -47,10 +51,12 @@ class Split:
 class PolicyModel:
     """The part of one model in a policy."""
 
-    threshold: Thresholds = field(hash=False)
-    """The score from which a label counts."""
+    threshold: Thresholds = field(default=DEFAULT_THRESHOLD, hash=False)
+    """The score from which a label is flagged; a table has labels that count, each with its own."""
     categories: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Category of each label; a label that is not named is its own category."""
+    """Labels that count, each with its category; a label that counts and is not named is its own category."""
+    safe_labels: tuple[str, ...] = ()
+    """Labels that do not count, where neither a threshold nor a category names those that do."""
 
 
 @dataclass(frozen=True, slots=True)

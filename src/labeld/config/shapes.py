@@ -149,6 +149,25 @@ class Choice:
         return {"enum": list(self.words)}
 
 
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A list of values of one shape."""
+
+    item: Shape
+
+    def read(self, node: Node, path: Path, reading: Reading) -> tuple[Any, ...]:
+        """The value of a node."""
+        if isinstance(node, Sequence):
+            return tuple([self.item.read(one, path, reading) for one in node.items])
+        if not isinstance(node, Unread):
+            reading.wrong(node.place, path, "must be a list: write `[one, other]`.")
+        return ()
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema."""
+        return {"type": "array", "items": self.item.schema()}
+
+
 LABEL = Text(f"a label of 1 to {MOST_LABEL} characters", lambda text: 0 < len(text) <= MOST_LABEL)
 
 
@@ -160,6 +179,8 @@ class Table:
     value: Shape
     build: Callable[[str, Any], Any] = lambda _, value: value
     """Makes of a key and its value what the table has for it."""
+    least: int = 0
+    """Keys that it has at least; 0 or 1."""
 
     def read(self, node: Node, path: Path, reading: Reading) -> dict[str, Any]:
         """The value of a node."""
@@ -167,12 +188,15 @@ class Table:
         for key, value in pairs(node, path, reading):
             self.key.read(key, (*path, key.text), reading)
             found[key.text] = self.build(key.text, self.value.read(value, (*path, key.text), reading))
+        if len(found) < self.least and isinstance(node, yaml_nodes.Mapping):
+            reading.wrong(node.place, path, "is empty: name one at least, or leave it out.")
         return found
 
     def schema(self) -> dict[str, Any]:
         """Its JSON schema."""
         names = {"propertyNames": self.key.more_schema} if self.key.more_schema else {}
-        return {"type": "object", **names, "additionalProperties": self.value.schema()}
+        least = {"minProperties": self.least} if self.least else {}
+        return {"type": "object", **names, **least, "additionalProperties": self.value.schema()}
 
 
 class Member(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from labeld.errors import HeaderField
-from labeld.types import Answer, ClassifyReply, Ranking, ScoredText, Timings
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, Ranking, ScoredText, Timings
 
 WARNED_NAMES, WARNED_NAME_CHARACTERS = 10, 40
 
@@ -55,7 +55,7 @@ def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> li
         (b"content-length", b"%d" % body_length),
         (b"x-compute-time", b"%.3f" % reply.compute_seconds),
         (b"x-compute-type", reply.compute_type.encode()),
-        (b"x-sha", reply.revision.encode()),
+        *([(b"x-sha", reply.revision.encode())] if reply.revision else []),
         (b"x-request-id", request_id.encode()),
     ]
     if reply.timings:  # as recorded: a cache hit does not say
@@ -68,6 +68,25 @@ def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> li
     if reply.ignored:
         headers.append((b"x-hf-warning", _warning(reply.ignored)))
     return headers
+
+
+def merged(request: ClassifyRequest, replies: Sequence[ClassifyReply]) -> ClassifyReply:
+    """The reply to a request that several models have answered side by side, for its headers: sums and maxima."""
+    timings = [one.timings for one in replies if one.timings]
+    return ClassifyReply(
+        tuple([answer for one in replies for answer in one.answers]),
+        replies[0].revision if len(replies) == 1 else "",
+        max([one.compute_seconds for one in replies]),
+        request.characters,
+        compute_type="cpu" if timings else "cache",
+        timings=Timings(
+            max([one.tokenization for one in timings]),
+            max([one.queue for one in timings]),
+            max([one.inference for one in timings]),
+        )
+        if timings
+        else None,
+    )
 
 
 def _timings(answers: Sequence[Answer], timings: Timings) -> list[HeaderField]:

@@ -30,7 +30,8 @@ from labeld.server.connection_limits import Reply
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
-from labeld.web.dialects import DIALECTS, LIVE, OF_MODEL, READY, Describe
+from labeld.web.dialects import DIALECTS, GUARDS, LIVE, OF_MODEL, READY, Describe
+from labeld.web.guard import Guard
 from labeld.web.hosting import AppHosting, open_site, open_tracer
 from labeld.web.hub_api import LOOK_UPS, LookUp
 from labeld.web.inference import Inference
@@ -67,6 +68,7 @@ class App:
         self._tracer = open_tracer(settings.tracing)
         self._bodies = BodyReader(settings.inputs, settings.connections if hosting.is_behind_proxy else None)
         self._inference = Inference(settings, hosting, self._bodies)
+        self._guard = Guard(self._inference, settings.file)
         self._site: Site  # set when the lifespan starts, before the first request
         self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
@@ -171,6 +173,11 @@ class App:
             *(
                 self._route(path, self._inference.ask(dialect), INFERENCE, "POST")
                 for dialect in DIALECTS
+                for path in dialect.paths
+            ),
+            *(
+                self._route(path, self._guard.ask(dialect), INFERENCE, "POST")
+                for dialect in GUARDS
                 for path in dialect.paths
             ),
             *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in TASK_PATHS),

@@ -5,6 +5,7 @@ from typing import Any
 
 from labeld.protocol.dialects import (
     classify,
+    guard,
     instances,
     jina,
     open_inference,
@@ -13,6 +14,7 @@ from labeld.protocol.dialects import (
     tei,
     zero_shot,
 )
+from labeld.protocol.dialects.base import Dialect
 
 DIALECTS = (
     *rerank.DIALECTS,
@@ -24,6 +26,9 @@ DIALECTS = (
     *sagemaker.DIALECTS,
     *jina.DIALECTS,
 )
+GUARDS = guard.DIALECTS
+"""Those that several models answer, by a policy."""
+EVERY_DIALECT: tuple[Dialect[Any], ...] = (*DIALECTS, *GUARDS)
 
 LIVE: dict[str, Any] = {"/health": {"status": "ok"}, "/v2/health/live": {"live": True}}
 """Paths that are 200 while the process lives, with their replies."""

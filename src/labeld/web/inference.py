@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ from starlette.types import Scope
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects import zero_shot
-from labeld.protocol.dialects.base import Answered, Call, Dialect
+from labeld.protocol.dialects.base import Answered, Asked, Call, Dialect, Question
 from labeld.protocol.request import options_of, read_body, request_of
 from labeld.protocol.response import encode_json, encode_reply, reply_headers
 from labeld.repository.resolver import ResolvedModel
@@ -21,8 +21,10 @@ from labeld.types import ClassifyReply, ClassifyRequest
 from labeld.web.hosting import AppHosting
 from labeld.web.raw_response import RawResponse
 from labeld.web.request_body import BodyReader, cancel_on_disconnect
-from labeld.web.request_state import state_of
+from labeld.web.request_state import RequestState, state_of
 from labeld.web.security.authorization import require_model
+
+T = TypeVar("T")
 
 TASK = "text-classification"
 TASKS = (TASK, zero_shot.TASK, "text-ranking")
@@ -56,20 +58,33 @@ class Inference:
             query = scope["query_string"].decode("latin-1")
             asked = request_of(value, state.headers, query, self._limits)
             reply = await self._reply(request, model or self.permitted_model(scope), asked)
-        return self._response(scope, reply, encode_reply(reply))
+        return self.response(scope, reply, encode_reply(reply))
 
-    def ask(self, dialect: Dialect) -> Callable[[Request], Awaitable[Response]]:
+    def ask(self, dialect: Dialect[Question]) -> Callable[[Request], Awaitable[Response]]:
         """The handler of a dialect's route."""
+        return self.handler(dialect, self._answer)
 
-        async def answer(request: Request) -> Response:
+    def handler(
+        self, dialect: Dialect[Asked], answer: Callable[[Request, Dialect[Asked], Any], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """The handler of a dialect's route, which has the value of a body answered while the request is admitted."""
+
+        async def handle(request: Request) -> Response:
             state = state_of(request.scope)
             state.classifies, state.error_shape = True, dialect.error
             self.service.admission.require_room()
             body = await self._bodies.read(request, self._limits.max_body_bytes)
             with self.service.admission:
-                return await self._answer(request, dialect, dialect.read(body, state.headers, self._limits))
+                return await answer(request, dialect, dialect.read(body, state.headers, self._limits))
 
-        return answer
+        return handle
+
+    def call(self, request: Request, value: Any) -> Call:
+        """The call that the value of a body and the request around it are."""
+        state, named = state_of(request.scope), request.scope["path_params"].get
+        model_id, version, options = named("model_id"), named("version"), options_of(value, state.headers)
+        now = int(time.time())
+        return Call(value, state.headers, model_id, version, self._limits, options, state.request_id, now)
 
     def permitted_model(self, scope: Scope, name: str | None = None) -> ResolvedModel:
         """The model of this name, or that the path names; raises ForbiddenTokenError where the token may not use it."""
@@ -78,23 +93,29 @@ class Inference:
         require_model(state.access_token, model.public_id)
         return model
 
-    async def _answer(self, request: Request, dialect: Dialect, value: Any) -> Response:
+    async def answered(self, state: RequestState, model: ResolvedModel, asked: ClassifyRequest) -> ClassifyReply:
+        """The answers to one of several requests that a call is, each to a model of its own."""
+        lookup = self.service.look_up(model, asked, state.cache_scope)
+        return self.service.get_cached(model, lookup) or await self.service.classify(model, lookup)
+
+    async def until_disconnected(self, work: Awaitable[T], request: Request) -> T:
+        """The result of work, which is cancelled when the client leaves, or when it takes longer than it may."""
+        return await cancel_on_disconnect(work, request, self._hosting.answer_within)
+
+    async def _answer(self, request: Request, dialect: Dialect[Question], value: Any) -> Response:
         """The response to the value of a body in a dialect."""
-        scope, state = request.scope, state_of(request.scope)
-        options, named = options_of(value, state.headers), scope["path_params"].get
-        model_id, version, now = named("model_id"), named("version"), int(time.time())
-        call = Call(value, state.headers, model_id, version, self._limits, options, state.request_id, now)
+        scope, call = request.scope, self.call(request, value)
         question = dialect.parse(call)
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)
-        labels = await cancel_on_disconnect(self.service.labels(model, options), request, self._hosting.answer_within)
+        labels = await self.until_disconnected(self.service.labels(model, call.options), request)
         if model.alias:
             question = question.windowed(model.alias.windows)
         reply = await self._reply(request, model, question.request(labels))
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
         answered = Answered(texts, labels, question.model or model.public_id, tokens)
-        return self._response(scope, reply, encode_json(question.reply(answered)))
+        return self.response(scope, reply, encode_json(question.reply(answered)))
 
     async def _reply(self, request: Request, model: ResolvedModel, asked: ClassifyRequest) -> ClassifyReply:
         """The answers to a request, from the cache or by the model."""
@@ -103,13 +124,13 @@ class Inference:
         lookup = service.look_up(model, asked, state.cache_scope)
         reply = service.get_cached(model, lookup)
         if reply is None:
-            answer = service.classify(model, lookup)
-            reply = await cancel_on_disconnect(answer, request, self._hosting.answer_within)
+            reply = await self.until_disconnected(service.classify(model, lookup), request)
         state.reply = reply
         return reply
 
     @staticmethod
-    def _response(scope: Scope, reply: ClassifyReply, body: bytes) -> Response:
+    def response(scope: Scope, reply: ClassifyReply, body: bytes) -> Response:
+        """The response with this body, whose headers say how it came about."""
         state = state_of(scope)
         if reply.timings:
             reply.timings.total = time.perf_counter() - state.began

@@ -6,7 +6,7 @@ from typing import Any
 
 from labeld.config.settings import InputLimits
 from labeld.protocol.dialects.base import Dialect
-from labeld.web.dialects import DIALECTS, GETS, OF_MODEL, READY
+from labeld.web.dialects import EVERY_DIALECT, GETS, OF_MODEL, READY
 
 CLASSIFY_OPERATIONS = {
     "/models/{model_id}": "classify",
@@ -202,7 +202,7 @@ def openapi(limits: InputLimits, prefix: str = "") -> dict[str, Any]:
     paths: dict[str, Any] = {"/": {"post": {"operationId": "classify_with_default", **classify}}}
     for path, operation in CLASSIFY_OPERATIONS.items():
         paths[path] = {"post": {"operationId": operation, **classify}}
-    for dialect in DIALECTS:
+    for dialect in EVERY_DIALECT:
         for path in dialect.paths:
             paths[path.replace(":path}", "}")] = {"post": _ask(dialect, path)}
     gets: dict[str, tuple[str, dict[str, Any]]] = {
@@ -257,7 +257,7 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
     }
 
 
-def _ask(dialect: Dialect, path: str) -> dict[str, Any]:
+def _ask(dialect: Dialect[Any], path: str) -> dict[str, Any]:
     words = re.findall(r"[a-z0-9]+", path.replace("{model_id:path}", "model"))
     reply = {**_content("The reply in the shape of that dialect.", {}), "headers": _headers(*REPLY_HEADERS)}
     error = _ERROR if dialect.error is None else _OBJECT

@@ -18,6 +18,7 @@ from labeld.auth.records import AccessToken
 from labeld.config.settings import Listen, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.web.app import App
+from labeld.web.dialects import EVERY_DIALECT
 from labeld.web.hosting import AppHosting
 from labeld.web.request_state import RequestState
 from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_PAGE, PAGE, PUBLIC, Access, bearer_token
@@ -33,6 +34,10 @@ WRONG = "Invalid username or password"
 ANYBODY = {
     "GET /health",
     "GET /ready",
+    "GET /ping",
+    "GET /v2",
+    "GET /v2/health/live",
+    "GET /v2/health/ready",
     "GET /openapi.json",
     "GET /api/models",
     "GET /api/models/{model_id}",
@@ -62,11 +67,14 @@ WITH_A_KEY = {
     "GET /info",
     "GET /models/{model_id}/info",
     "GET /models/{model_id}/health",
+    "GET /v2/models/{model_id}",
+    "GET /v2/models/{model_id}/ready",
     "GET /metrics",
     "GET /status",
     "GET /api/whoami-v2",
 }
-OTHERS = (("name", "labeld.css"), ("token_id", "0" * 12))
+OF_DIALECTS = {f"POST {path.replace(':path}', '}')}" for dialect in EVERY_DIALECT for path in dialect.paths}
+OTHERS = (("version", "1"), ("name", "labeld.css"), ("token_id", "0" * 12))
 OF_A_MODEL = sorted(route for route in WITH_A_KEY if "model_id" in route)
 HEADERS = ["", "Bearer", "Bearer ", "Bearer: ", "Basic dXNlcjp3b3Jk", "Token {}", "{}", "Bearer{}", "Bearer {} {}"]
 HEADERS += [
@@ -127,7 +135,16 @@ def bearer(token: str) -> str:
 
 def test_every_route_is_classified() -> None:
     """A new route stands in one of the lists above, or this test fails: decide who may ask for it."""
-    assert ANYBODY | FORMS_OF_ANYBODY | WITH_A_KEY | OF_AN_ADMIN == routes()
+    assert ANYBODY | FORMS_OF_ANYBODY | WITH_A_KEY | OF_DIALECTS | OF_AN_ADMIN == routes()
+
+
+@pytest.mark.parametrize("route", sorted(OF_DIALECTS))
+def test_dialects_need_a_token(guarded: Server, access_tokens: AccessTokens, route: str) -> None:
+    """Before anybody looks at what is asked, which is nothing that most of them know."""
+    statuses = [ask(guarded, route, *field).status for field in ([], [bearer(access_tokens.tokens["user"])])]
+
+    assert 401 == statuses[0]
+    assert statuses[1] in {200, 400, 422}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from labeld.config.models_file import Windows
 from labeld.config.settings import InputLimits
@@ -77,14 +77,18 @@ Role = Literal["default", "reranker", "zero_shot"]
 """The part of a model: the default one, or that of the setting of this name."""
 
 
+Asked = TypeVar("Asked")
+"""What the body of a dialect is parsed into: a Question, or a guard's (`protocol.dialects.guard.Check`)."""
+
+
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Generic[Asked]):
     """One shape of requests and replies."""
 
     name: str
     paths: tuple[str, ...]
     """Templates of the paths of its POST route, as Starlette reads them; `{model_id:path}` is a model's name."""
-    parse: Callable[[Call], Question]
+    parse: Callable[[Call], Asked]
     """Raises InvalidRequestError naming the field that is wrong."""
     error: ErrorShape | None = None
     """None for the hosted API's `{"error": …}`."""

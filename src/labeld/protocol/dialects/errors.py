@@ -60,3 +60,9 @@ def openai_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
 def message_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
     """The shape of Cohere, and of Jina and Voyage, which call it `detail`."""
     return error.status, {"message": sentence, "detail": sentence}
+
+
+def detector_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
+    """The shape of detectors of TrustyAI and FMS Guardrails, where a request that is not valid is 422."""
+    status = 422 if error.status == 400 else error.status
+    return status, {"code": status, "message": sentence}
