@@ -64,7 +64,7 @@ class _Watches:
             setattr(web_inference, name, _watched(getattr(web_inference, name), stage))
         for name in ("look_up", "get_cached"):
             setattr(service.Service, name, _watched(getattr(service.Service, name), LOOK_UP))
-        for name in ("scored_text", "encode_answer"):
+        for name in ("scored_text", "finished"):
             setattr(service, name, _watched(getattr(service, name), RANK))
         AnswerCache.read_shared = _awaited(AnswerCache.read_shared, LOOK_UP)  # type: ignore[method-assign]
         TextEncoder.read = self._encode(TextEncoder.read)  # type: ignore[method-assign]
