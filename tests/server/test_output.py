@@ -86,9 +86,8 @@ def test_announcement_to_a_reader_that_left(tmp_path):
         process.stdout.close()
         process.send_signal(signal.SIGHUP)
         assert wait_until(lambda: not alive(first), 30)
-        time.sleep(0.3)
 
-        assert answers(url)
+        assert wait_until(lambda: answers(url), 30)
         assert ended(process) == 0
 
 
