@@ -1,5 +1,6 @@
 """A server of models for each task, and the answers of transformers."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,12 +12,13 @@ References = Callable[[str], "object"]
 
 
 @pytest.fixture(scope="session")
-def dialect_models(models_dir: Path) -> Path:
-    """The folder of small models, with some of NLI among them."""
+def dialect_models(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the small models, with some of NLI among them."""
     from tests.support.dialect_bodies import build_nli  # imports torch, which takes seconds
 
-    build_nli(models_dir)
-    return models_dir
+    root = shutil.copytree(models_dir, tmp_path_factory.mktemp("dialect-models") / "models")
+    build_nli(root)
+    return root
 
 
 @pytest.fixture(scope="session")
