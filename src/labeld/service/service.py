@@ -185,6 +185,10 @@ class Service:
         async with self.lease(model, options) as loaded:
             return loaded.model.config.labels
 
+    def is_loaded(self, model: ResolvedModel) -> bool:
+        """True when a lease of the model waits for nothing."""
+        return self._registry.is_loaded(model.model_id)
+
     def model_of(self, role: Role) -> str | None:
         """The name of the model that plays a part where a request names none; None for the default one."""
         return {"reranker": self._roles.reranker, "zero_shot": self._roles.zero_shot}.get(role)
