@@ -33,14 +33,14 @@ def aggregate(scores: Logits, how: Aggregate | None) -> Logits:
 
 
 def apply(logits: Logits, function: FunctionName) -> Logits:
-    """The scores, float32 [labels]; not all finite only where the logits are not."""
+    """The scores, float32 [..., labels] as the logits are; not all finite only where the logits are not."""
     with np.errstate(over="ignore", invalid="ignore"):  # exp overflows to inf, and the score is exactly 0
         return FUNCTIONS[function](logits)
 
 
 def _softmax(logits: Logits) -> Logits:
-    shifted: Logits = np.exp(logits - logits.max())
-    result: Logits = shifted / shifted.sum()
+    shifted: Logits = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: Logits = shifted / shifted.sum(axis=-1, keepdims=True)
     return result
 
 

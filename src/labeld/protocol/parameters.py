@@ -34,7 +34,8 @@ TRUNCATIONS: dict[bool | str, TruncationStrategy | None] = {
 }
 """Value of `parameters.truncation` -> strategy, as transformers' tokenizers read it (contract section 3.3)."""
 
-_BIGGEST = 2**31 - 1  # tokens and labels are counted in 32 bits further down
+BIGGEST = 2**31 - 1
+"""Of a whole number: tokens and labels are counted in 32 bits further down."""
 
 
 def read_parameters(given: dict[str, Any]) -> Parameters:
@@ -66,11 +67,19 @@ def _positive(given: dict[str, Any], name: str, null: str, minimum: int = 1) -> 
     value = given.get(name)
     if value is None:
         return None
+    found = whole_number(value, minimum)
+    if found is None:
+        raise InvalidParameterError(name, f"a whole number from {minimum}, or {null}", value)
+    return found
+
+
+def whole_number(value: Any, minimum: int) -> int | None:
+    """The value as a whole number from the minimum on, at most BIGGEST; None where it is none."""
     if type(value) is float and value.is_integer():  # as JSON libraries of languages without whole numbers write it
         value = int(value)
     if type(value) is not int or value < minimum:  # NOTE: type, because True is an int
-        raise InvalidParameterError(name, f"a whole number from {minimum}, or {null}", value)
-    return min(value, _BIGGEST)
+        return None
+    return min(value, BIGGEST)
 
 
 def _function(value: Any) -> FunctionName | None:

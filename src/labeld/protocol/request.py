@@ -72,11 +72,7 @@ def _texts(envelope: dict[str, Any], limits: InputLimits, ignored: list[str]) ->
     inputs = envelope["inputs"]
     if not isinstance(inputs, list):
         return (read_text(inputs, "inputs", ignored),)
-    if len(inputs) > limits.max_inputs:
-        raise InvalidRequestError(
-            f"`inputs` has {len(inputs)} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
-            "several requests."
-        )
+    require_room("inputs", len(inputs), limits)
     return tuple([read_text(item, f"inputs[{index}]", ignored) for index, item in enumerate(inputs)])
 
 
@@ -96,6 +92,15 @@ def read_text(item: Any, place: str, ignored: list[str]) -> Text:
     if isinstance(item, list):
         raise InvalidRequestError(f"`{place}` is a list, and no text: send {_PAIR} for a pair of texts.")
     raise wrong_value(place, "a string", item, f'send "some text", or {_PAIR} for a pair of texts')
+
+
+def require_room(place: str, count: int, limits: InputLimits) -> None:
+    """Raises InvalidRequestError where a list has more texts than a request may have."""
+    if count > limits.max_inputs:
+        raise InvalidRequestError(
+            f"`{place}` has {count} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
+            "several requests."
+        )
 
 
 def _given_parameters(envelope: dict[str, Any], query: str, ignored: list[str]) -> dict[str, Any]:

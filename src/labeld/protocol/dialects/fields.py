@@ -7,8 +7,8 @@ from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.errors import EmptyInputError
 from labeld.protocol.errors import wrong_value
-
-MOST = 2**31 - 1
+from labeld.protocol.parameters import whole_number
+from labeld.protocol.request import require_room
 
 
 class Fields:
@@ -68,11 +68,10 @@ class Fields:
         value = self.value.get(name)
         if value is None:
             return None
-        if type(value) is float and value.is_integer():
-            value = int(value)
-        if type(value) is not int or value < minimum:
+        found = whole_number(value, minimum)
+        if found is None:
             raise self._wrong(name, f"a whole number from {minimum}", value)
-        return min(value, MOST)
+        return found
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str | None:
         """One of these words, in any case, or None where there is none."""
@@ -100,12 +99,3 @@ class Fields:
 
     def _wrong(self, name: str, allowed: str, value: Any) -> InvalidRequestError:
         return wrong_value(f"{self._place}{name}", allowed, value, f"send {self._example}")
-
-
-def require_room(place: str, count: int, limits: InputLimits) -> None:
-    """Raises InvalidRequestError where a list has more texts than a request may have."""
-    if count > limits.max_inputs:
-        raise InvalidRequestError(
-            f"`{place}` has {count} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
-            "several requests."
-        )

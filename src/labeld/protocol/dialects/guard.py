@@ -12,8 +12,9 @@ from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import Call, Dialect
 from labeld.protocol.dialects.errors import detector_error, openai_error
-from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.errors import wrong_value
+from labeld.protocol.request import require_room
 from labeld.protocol.verdict import Adjustments, Finding, Verdict
 from labeld.types import Options
 

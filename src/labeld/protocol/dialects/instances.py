@@ -7,10 +7,10 @@ from labeld.protocol.dialects import zero_shot
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
 from labeld.protocol.dialects.classification import Classification
 from labeld.protocol.dialects.errors import EmptyInputError
-from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.errors import wrong_value
 from labeld.protocol.parameters import PARAMETERS, read_parameters
-from labeld.protocol.request import read_text
+from labeld.protocol.request import read_text, require_room
 from labeld.types import ClassifyRequest
 
 _EXAMPLE = '{"instances": ["a text", {"text": "a text", "text_pair": "its pair"}]}'

@@ -4,8 +4,9 @@ from typing import Any
 
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
 from labeld.protocol.dialects.errors import message_error
-from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.zero_shot import ZeroShot, candidate_labels, reading, template
+from labeld.protocol.request import require_room
 
 _EXAMPLE = '{"model": "org/name", "input": ["a text"], "labels": ["a label", "another one"]}'
 

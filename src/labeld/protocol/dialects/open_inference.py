@@ -11,10 +11,10 @@ from labeld.protocol.decoding import read_value, unpacked
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
 from labeld.protocol.dialects.classification import Classification, in_order
 from labeld.protocol.dialects.errors import EmptyInputError
-from labeld.protocol.dialects.fields import MOST, Fields, require_room
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.errors import wrong_value
-from labeld.protocol.parameters import PARAMETERS, read_parameters
-from labeld.protocol.request import read_body
+from labeld.protocol.parameters import BIGGEST, PARAMETERS, read_parameters
+from labeld.protocol.request import read_body, require_room
 from labeld.types import ClassifyRequest, Text
 
 HEADER = "inference-header-content-length"
@@ -118,7 +118,7 @@ def _tensor(value: Any, place: str, limits: InputLimits) -> tuple[str, list[str]
 
 
 def _is_size(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MOST  # NOTE: type, because True is an int
+    return type(value) is int and 0 <= value <= BIGGEST  # NOTE: type, because True is an int
 
 
 def _outputs(body: Fields) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
 from labeld.protocol.dialects.classification import Classification
 from labeld.protocol.dialects.errors import EmptyInputError, tei_error
-from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import tei_cut, windows
 from labeld.protocol.errors import wrong_value
+from labeld.protocol.request import require_room
 from labeld.types import ClassifyRequest, Text
 
 _EXAMPLE = '{"inputs": "a text"}'

@@ -10,10 +10,12 @@ from labeld.config.models_file import Windows
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
-from labeld.protocol.dialects.fields import Fields, require_room
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import windows
 from labeld.protocol.errors import wrong_value
-from labeld.types import ClassifyRequest, Options, Parameters, Text
+from labeld.protocol.request import require_room
+from labeld.scoring import aggregate, apply
+from labeld.types import ClassifyRequest, Logits, Options, Parameters, Text
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -64,22 +66,19 @@ class ZeroShot:
         count, found = len(self.candidates), []
         for first in range(0, len(answered.texts), count):
             scores = self._scores(_logits(answered.texts[first : first + count], names))
-            whole = scores.mean(axis=0) if self.parameters.aggregate == "mean" else scores.max(axis=0)
+            whole = aggregate(scores, self.parameters.aggregate)
             order = np.argsort(-whole, kind="stable").tolist()
             found.append([(self.candidates[number], float(whole[number])) for number in order])
         return found
 
-    def _scores(self, logits: "np.ndarray[Any, np.dtype[np.float32]]") -> "np.ndarray[Any, np.dtype[np.float32]]":
+    def _scores(self, logits: Logits) -> Logits:
         """float32 [windows, labels] from the logits of contradiction and entailment, [windows, labels, 2]."""
         if self.multi_label or len(self.candidates) == 1:
-            both = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            return np.asarray((both / both.sum(axis=-1, keepdims=True))[..., 1])
-        entailed = logits[..., 1]
-        each = np.exp(entailed - entailed.max(axis=-1, keepdims=True))
-        return np.asarray(each / each.sum(axis=-1, keepdims=True))
+            return apply(logits, "softmax")[..., 1]
+        return apply(logits[..., 1], "softmax")
 
 
-def _logits(answers: Sequence[Any], names: tuple[str, str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
+def _logits(answers: Sequence[Any], names: tuple[str, str]) -> Logits:
     """The logits of two labels, float32 [windows, candidates, 2]. The windows of a text are those of each label.
 
     NOTE: labels of different lengths leave different room, so a label may have a window less: its last one counts on.
