@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from labeld.config.settings import InputLimits
 from labeld.error_reply import encode_error
 from labeld.errors import LabeldError
-from labeld.protocol.request import parse_request
 from labeld.types import ClassifyRequest, Text
+from tests.support.requests_read import parse_request
 
 pytestmark = pytest.mark.slow
 

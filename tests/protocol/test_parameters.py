@@ -8,8 +8,8 @@ import pytest
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.interface import Interface
-from labeld.protocol.request import parse_request
 from labeld.types import ClassifyRequest, Options, Parameters
+from tests.support.requests_read import parse_request
 
 LIMITS = InputLimits()
 

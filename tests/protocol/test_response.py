@@ -14,12 +14,12 @@ from labeld.config.settings import InputLimits
 from labeld.interface import Interface
 from labeld.lifecycle.errors import MemoryInUseError
 from labeld.protocol import response
-from labeld.protocol.request import parse_request
 from labeld.repository import errors as repository_errors
 from labeld.server import errors as server_errors
 from labeld.tokenization import errors as tokenization_errors
 from labeld.types import Answer, ClassifyReply, LabelScore, Timings
 from labeld.web import errors as web_errors
+from tests.support.requests_read import parse_request
 
 CONTRACT = Path(__file__).with_name("contract")
 REPLIES = json.loads(CONTRACT.joinpath("replies.json").read_text())

@@ -14,12 +14,12 @@ from labeld.config.load import load
 from labeld.config.settings import InputLimits
 from labeld.errors import FolderError, UnavailableError
 from labeld.lifecycle.model import LoadOptions, load_model
-from labeld.protocol.request import parse_request
 from labeld.service.build import open_service
 from labeld.service.service import Service
 from labeld.types import ClassifyReply, ClassifyRequest
 from tests.support.access_tokens import some_access_tokens
 from tests.support.classify import classify
+from tests.support.requests_read import parse_request
 from tests.support.server_process import Server, serving, wait_until
 
 MODEL = "/models/org/bert"

@@ -31,23 +31,21 @@ _DEFAULT_PARAMETERS = Parameters()
 _DEFAULT_OPTIONS = Options()
 
 
-def parse_request(body: bytes, headers: Mapping[str, str], query: str, limits: InputLimits) -> ClassifyRequest:
-    """Read one request: contract section 3, and section 2.3 for what old clients send.
-
-    `headers` has lower-cased names; `query` is the raw query string. Raises InvalidRequestError,
-    UnsupportedEncodingError or BodyTooLargeError, and nothing else.
-    """
-    return request_of(read_body(body, headers, limits), headers, query, limits)
-
-
 def read_body(body: bytes, headers: Mapping[str, str], limits: InputLimits) -> Any:
-    """The value of a body: JSON, the fields of a form, or raw text; raises as `parse_request`."""
+    """The value of a body: JSON, the fields of a form, or raw text (contract section 3.1).
+
+    `headers` has lower-cased names. Raises InvalidRequestError, UnsupportedEncodingError or BodyTooLargeError, and
+    nothing else.
+    """
     body = unpacked(body, headers.get("content-encoding", ""), limits)
     return read_value(body, headers.get("content-type", ""), limits)
 
 
 def request_of(value: Any, headers: Mapping[str, str], query: str, limits: InputLimits) -> ClassifyRequest:
-    """The request that the value of a body is; raises InvalidRequestError."""
+    """The request that the value of a body is: contract section 3, and section 2.3 for what old clients send.
+
+    `headers` has lower-cased names; `query` is the raw query string. Raises InvalidRequestError, and nothing else.
+    """
     envelope = value if isinstance(value, dict) else {"inputs": _bare_input(value)}
     ignored: list[str] = []
     texts = _texts(envelope, limits, ignored)
