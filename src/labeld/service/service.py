@@ -11,11 +11,11 @@ from typing import Any
 from labeld.cache.answers import AnswerCache, Lookup
 from labeld.config.settings import Settings
 from labeld.errors import ModelLoadingError, ModelNotLoadedError, ModelTooBusyError, UnavailableError
+from labeld.lifecycle.changed_files import serve_anew
 from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
 from labeld.lifecycle.pool_entry import Counts, PoolEntry
 from labeld.lifecycle.registry import Registry
-from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.dialects.base import Role
 from labeld.repository.folders import DEFAULT_MODEL

@@ -50,7 +50,7 @@ from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import first_code
-from labeld.web.starting import StartRouter
+from labeld.web.start_router import StartRouter
 
 logger = logging.getLogger(__name__)
 
