@@ -31,6 +31,7 @@ async def policy(site: Site, request: Request) -> Response:
         here="/",
         name=name,
         models=models,
+        can_be_tried=name.isascii() and name.isprintable(),
         widget=_widget(name, request.query_params),
         address=f"{PREFIX.get()}{PATH}",
         origin=address(request),
