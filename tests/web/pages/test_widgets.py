@@ -115,7 +115,7 @@ def test_the_servers_sentence_about_labels(site: Server, visitor: Visitor) -> No
 
 
 def marks(page: Page) -> list[list[str]]:
-    """Text and numbers of each coloured piece, in the order of the text."""
+    """Text and title of each coloured piece; the title has number, label and score of every window around it."""
     found: list[list[str]] = page.evaluate(
         """() => [...document.querySelectorAll("#coloured mark")].map((one) => [one.textContent, one.title])"""
     )
@@ -132,7 +132,7 @@ def test_windows_are_coloured(site: Server, visitor: Visitor, name: str) -> None
         expect(page.locator("#windows")).not_to_be_checked()
     computed(page)
     expect(page.locator("#windows")).to_be_checked()
-    (answer,) = json.loads(page.inner_text("#raw") or page.evaluate("document.getElementById('raw').textContent"))
+    (answer,) = json.loads(page.text_content("#raw") or "")
     windows = answer["windows"]
     rows = [[cell.inner_text() for cell in row.locator("th, td").all()] for row in page.locator("#span-rows tr").all()]
 
@@ -151,10 +151,7 @@ def test_windows_are_coloured(site: Server, visitor: Visitor, name: str) -> None
     for index, one in enumerate(windows):
         number = f"{index + 1}: "
         assert text[one["start"] : one["end"]] == "".join(
-            words
-            for words, title in pieces
-            if number in f", {title}".replace(f", {number}", number)
-            and any(part.startswith(number) for part in title.split(", "))
+            words for words, title in pieces if any(part.startswith(number) for part in title.split(", "))
         )
     legend = {one.inner_text().rsplit(" ", 1)[0].strip() for one in page.locator("#legend li").all()}
     assert {one["labels"][0]["label"] for one in windows} == legend
@@ -245,15 +242,23 @@ def shown_codes(page: Page) -> dict[str | None, str | None]:
 
 @pytest.mark.parametrize("path", [RANK, ZERO_SHOT, TONE, POLICY])
 def test_widgets_are_light_and_accessible(site: Server, visitor: Visitor, path: str) -> None:
-    """With a result: axe finds nothing serious, light or dark; nothing is wider than a phone; the weight is little."""
+    """By keyboard alone, with axe finding nothing serious, light or dark, no wider than a phone, and light."""
     page = visitor.open(site, "/static/icon.svg", expected=(404,), reduced_motion="reduce")
     sizes = weights(page, site.url + path)
-    if path in {TONE, POLICY}:
-        page.fill("#text", LONG)
-    computed(page)
-
     assert sum(sizes) < 100_000
     assert len(sizes) <= 10
+    fields = page.locator("#widget :is(input, textarea, select, button)").all()
+    wanted = {field.get_attribute("id") for field in fields if field.is_visible()}
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id"))
+    assert wanted - {None} <= seen
+    first = "#documents" if path == RANK else "#text"
+    page.fill(first, LONG)
+    page.focus(first)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#result")).to_be_visible()
     assert [] == findings(page)
     page.emulate_media(color_scheme="dark")
     assert [] == findings(page, "color-contrast")
@@ -261,29 +266,10 @@ def test_widgets_are_light_and_accessible(site: Server, visitor: Visitor, path: 
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-@pytest.mark.parametrize("path", [RANK, ZERO_SHOT, TONE, POLICY])
-def test_widgets_are_used_by_keyboard(site: Server, visitor: Visitor, path: str) -> None:
-    """Each field and the button are reached by Tab, and Ctrl with Enter computes."""
-    page = visitor.open(site, path)
-    wanted = {
-        field.get_attribute("id")
-        for field in page.locator("#widget :is(input, textarea, select)").all()
-        if field.is_visible()
-    }
-    seen = set()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        seen.add(page.evaluate("document.activeElement.id"))
-    assert wanted | {"compute"} <= seen
-    page.focus("#text" if page.locator("#text").count() else "#documents")
-    page.keyboard.press("Control+Enter")
-    expect(page.locator("#result")).to_be_visible()
-
-
 def test_nothing_planted_runs(site: Server, visitor: Visitor) -> None:
     """Documents and labels that are payloads, as texts, in rankings, in windows and in code."""
     # NOTE: the browser ignores the page's policy: escaping alone must do
-    some = PAYLOADS[:40]
+    some = PAYLOADS[:12]
     for path, fields in (
         (RANK, {"query": some[0], "documents": "\n".join(some)}),
         (ZERO_SHOT, {"text": some[0], "labels": ", ".join(some)}),
