@@ -24,6 +24,9 @@ from labeld.types import EncodedText, Logits, Timings
 
 logger = logging.getLogger(__name__)
 
+BACKGROUND_SECONDS = 0.5
+"""For which a text of a background queue waits while others come."""
+
 
 @dataclass(slots=True, eq=False)
 class InFlightBatch:
@@ -100,7 +103,7 @@ class Dispatcher:
         Adds the seconds of the text that waited longest, and of the longest batch, to `timings`. Raises
         OverloadedError when the queue is full, DeadlineExceededError when a text waited too long, EngineFailedError
         when the engine raised, UnavailableError when the server is stopping; of a background queue
-        BackgroundDroppedError where others wait or have come.
+        BackgroundDroppedError where others wait, or come all the time.
         """
         entries = self._admit(queue, texts)
         try:
@@ -174,12 +177,14 @@ class Dispatcher:
         return entries
 
     def _make_way(self, queue: ModelQueue) -> None:
-        """Drops what waits in background queues for texts of another; for those of one, raises where others wait."""
+        """For new texts: drops those that wait too long in background queues; for theirs, raises where others wait."""
         dropped = BackgroundDroppedError("Other texts come first.")
         if queue.background and any(one.waiting for one in self._queues if not one.background):
             raise dropped
-        if not queue.background:
-            give_up([entry for one in self._queues if one.background for entry in one.clear()], dropped)
+        oldest = time.monotonic() - BACKGROUND_SECONDS
+        for one in self._queues:
+            if one.background and one.waiting and one.waiting[0].enqueued_at < oldest:
+                give_up(one.clear(), dropped)
 
     def _feed(self, stream: Stream, ended: Future[None]) -> None:
         """Runs batches until the dispatcher is closed and nothing waits; the body of a stream's thread."""

@@ -18,7 +18,7 @@ RATE_DECAY = 0.95
 
 
 class BackgroundDroppedError(LabeldError):
-    """A text of a background queue was dropped, because others have come; nobody's request has failed."""
+    """A text of a background queue was dropped for others; nobody's request has failed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +54,7 @@ class ModelQueue:
 
     engine: Engine
     background: bool = False
-    """True for texts that run one at a time while no others wait, and are dropped when others come."""
+    """True for texts that run one at a time while no others wait, and are dropped where those leave no time."""
     waiting: deque[QueueEntry] = field(default_factory=deque)
     waiting_tokens: int = 0
     running: int = 0
