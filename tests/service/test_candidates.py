@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import BertConfig, BertForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+)
 
 from tests.metrics.test_metrics import read, value
 from tests.support.server_process import Server, serving, wait_until
@@ -35,6 +40,7 @@ policies:
   both: {models: {dialects: {threshold: {negative: 0.5}}}}
 """
 NLI = {0: "contradiction", 1: "neutral", 2: "entailment"}
+
 
 def texts_of(test: str, count: int) -> list[str]:
     """Texts that no other test asks with, so that none is cached."""
@@ -136,7 +142,10 @@ def test_every_dialect_is_split(serves: Server) -> None:
     own = {model: dict_of(serves.classify("the film", model)[0]) for model in ("org/bert", "org/second")}
 
     assert ["org/second"] * 2 == [one.headers["x-model"] for one in (ranked, classified)]
-    assert ranked.json()["results"] == serves.post("/v1/rerank", json={**question, "model": "org/second"}).json()["results"]
+    assert (
+        ranked.json()["results"]
+        == serves.post("/v1/rerank", json={**question, "model": "org/second"}).json()["results"]
+    )
     assert sorted(own["org/second"].values()) == sorted(classified.json()["data"][0]["probs"])
     scores = moderated.json()["results"][0]["category_scores"]
     assert own["org/second"]["negative"] == pytest.approx(scores["negative"])
@@ -161,13 +170,22 @@ def test_a_shadow_is_compared(serves: Server) -> None:
     kept = [[one["label"] for one in ranking if one["score"] >= 0.4][:1] for ranking in theirs]
     flips = sum([one["label"] for one in answer][:1] != best for answer, best in zip(answers, kept, strict=True))
     assert 0 < flips == counts["flips"] - before["flips"] < len(asked)
-    shifts = [abs(answer[0]["score"] - dict_of(all_)[answer[0]["label"]]) for answer, all_ in zip(answers, theirs) if answer]
+    shifts = [
+        abs(answer[0]["score"] - dict_of(all_)[answer[0]["label"]])
+        for answer, all_ in zip(answers, theirs, strict=True)
+        if answer
+    ]
     labels = {"alias": "shadow", "model": "org/second"}
     grown = {
         name: value(series, f"shadow_{name}", **labels) - value(start, f"shadow_{name}", **labels)
         for name in ("score_shift_sum", "score_shift_count", "flips_total", "answers_total")
     }
-    expected = {"score_shift_sum": sum(shifts), "score_shift_count": len(shifts), "flips_total": flips, "answers_total": 60}
+    expected = {
+        "score_shift_sum": sum(shifts),
+        "score_shift_count": len(shifts),
+        "flips_total": flips,
+        "answers_total": 60,
+    }
     assert pytest.approx(expected, abs=1e-5) == grown
     assert counts["flip_share"] == round(counts["flips"] / counts["answers"], 4)
     assert "x-model" not in serves.post("/models/shadow", json={"inputs": "you"}).headers
@@ -204,8 +222,8 @@ def test_rerank_and_zero_shot_are_compared_as_they_answer(serves: Server) -> Non
         ]
 
     live = [one for part in ask("nli") for one in part]
-    other = [one for part in ask("org/nli-second") for one in part]
     assert wait_until(lambda: shadow_of(serves, "nli")["answers"] == before["answers"] + 21, 30)
+    other = [one for part in ask("org/nli-second") for one in part]
     counts = shadow_of(serves, "nli")
 
     flips = sum(ours[0] != theirs[0] for ours, theirs in zip(live, other, strict=True))
@@ -312,7 +330,10 @@ def test_a_reload_changes_shares(candidates_dir: Path, tmp_path: Path) -> None:
 
     write("split: {model: org/second, share: 1}")
     with serving(tmp_path, "--config", str(file), "--models-dir", str(candidates_dir)) as server:
-        by = lambda: server.post("/models/it", json={"inputs": "you"}).headers.get("x-model")
+
+        def by() -> str | None:
+            return server.post("/models/it", json={"inputs": "you"}).headers.get("x-model")
+
         assert wait_until(lambda: by() == "org/second", 60)
         write("split: {model: org/second, share: 2}")
         server.process.send_signal(signal.SIGHUP)
@@ -322,4 +343,6 @@ def test_a_reload_changes_shares(candidates_dir: Path, tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGHUP)
         assert wait_until(lambda: by() is None, 60)
         assert wait_until(lambda: server.get("/status").json()["splits"] == [], 10)
-        assert [("it", "org/second")] == [(one["alias"], one["model"]) for one in server.get("/status").json()["shadows"]]
+        assert [("it", "org/second")] == [
+            (one["alias"], one["model"]) for one in server.get("/status").json()["shadows"]
+        ]

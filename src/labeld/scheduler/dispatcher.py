@@ -103,7 +103,7 @@ class Dispatcher:
         Adds the seconds of the text that waited longest, and of the longest batch, to `timings`. Raises
         OverloadedError when the queue is full, DeadlineExceededError when a text waited too long, EngineFailedError
         when the engine raised, UnavailableError when the server is stopping; of a background queue
-        BackgroundDroppedError where others wait, or come all the time.
+        BackgroundDroppedError where others wait when it begins, or come all the time.
         """
         entries = self._admit(queue, texts)
         try:
@@ -177,9 +177,12 @@ class Dispatcher:
         return entries
 
     def _make_way(self, queue: ModelQueue) -> None:
-        """For new texts: drops those that wait too long in background queues; for theirs, raises where others wait."""
+        """For new texts: drops those that wait too long in background queues.
+
+        Raises BackgroundDroppedError for the first ones of a background queue where others wait.
+        """
         dropped = BackgroundDroppedError("Other texts come first.")
-        if queue.background and any(one.waiting for one in self._queues if not one.background):
+        if queue.background and not queue.texts and any(one.waiting for one in self._queues if not one.background):
             raise dropped
         oldest = time.monotonic() - BACKGROUND_SECONDS
         for one in self._queues:
