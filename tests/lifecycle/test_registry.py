@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from labeld.config.settings import Residency
-from labeld.errors import FolderError, ModelTooLargeError, OverloadedError, UnavailableError
+from labeld.errors import FolderError, ModelTooLargeError, UnavailableError
 from labeld.lifecycle.errors import MemoryInUseError, TooManyWaitingError
 from labeld.lifecycle.registry import Registry
 from labeld.repository.resolver import ResolvedModel
