@@ -135,7 +135,8 @@ HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
     "x-compute-time": _NUMBER,
     "x-compute-type": {"type": "string", "enum": ["cpu", "cache"]},
     "x-sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
-    **dict.fromkeys(("x-model", "x-hf-warning"), _TEXT),
+    "x-hf-warning": _TEXT,
+    "x-model": {"type": "string", "minLength": 1},
     **{name: {"type": "integer", "minimum": 0} for name in COUNTS},
 }
 """The values of these headers."""
