@@ -65,9 +65,9 @@ def _models(settings: Settings, mistakes: list[Mistake]) -> Iterator[str]:
         for alias in file.models:
             with suppress(LabeldError):  # it was named above
                 yield from _of_labels(settings, resolver.find(alias), mistakes)
-            for part, other in file.models[alias].candidates.items():
+            for kind, other in file.models[alias].candidates.items():
                 with suppress(LabeldError):  # as above
-                    _of_candidate(settings, part, resolver.find(alias), resolver.find(other.model), mistakes)
+                    _of_candidate(settings, kind, resolver.find(alias), resolver.find(other.model), mistakes)
         for policy, said in file.policies.items():
             for model, part in said.models.items():
                 with suppress(LabeldError):  # as above
