@@ -145,8 +145,7 @@ class Registry(Generic[M]):
 
     async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
         """Waits for the load of the model, and returns it with a lease counted for this caller."""
-        model_id = model.model_id
-        if error := self._closed or self.failure(model_id):
+        if error := self._closed or self.failure(model.model_id):
             raise error.with_traceback(None)
         if self.waiting >= self._limits.max_waiting:
             raise TooManyWaitingError(self.waiting)
@@ -161,10 +160,10 @@ class Registry(Generic[M]):
 
     def _begun(self, model: ResolvedModel, *, beside: bool = False) -> Load[M]:
         """The load of the model that is under way, or else a new one."""
-        load = self._loads.get(model.model_id)
-        if load is None:
-            load = self._loads[model.model_id] = Load(self._release, beside)
-            load.task = asyncio.create_task(self._load(model, load))
+        if load := self._loads.get(model.model_id):
+            return load
+        load = self._loads[model.model_id] = Load(self._release, beside)
+        load.task = asyncio.create_task(self._load(model, load))
         return load
 
     async def _load(self, resolved: ResolvedModel, load: Load[M]) -> None:
@@ -221,11 +220,9 @@ class Registry(Generic[M]):
         while self.used() + needed > self.budget:
             if self._base + pinned + needed > self.budget:
                 raise MemoryInUseError(model_id, needed, self.budget - self._base - pinned)
-            if load.beside:
-                raise MemoryInUseError(model_id, needed, self.budget - self.used())
-            if idle := self._least_recently_used():
+            if not load.beside and (idle := self._least_recently_used()):
                 await self._evict(idle)
-            elif any(one.leases for one in self._unpinned()):
+            elif not load.beside and any(one.leases for one in self._unpinned()):
                 if not load.waiters:
                     return False
                 self._room.clear()
