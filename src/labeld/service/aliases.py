@@ -8,6 +8,7 @@ from labeld.config.labels import label_mistakes, renamed
 from labeld.config.models_file import ModelEntry, ModelsFile
 from labeld.errors import ModelBrokenError
 from labeld.lifecycle.loader import LoadedModel
+from labeld.repository.resolver import ResolvedModel
 from labeld.types import Parameters
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,17 @@ def with_labels(loaded: LoadedModel, alias: ModelEntry, file: ModelsFile) -> Loa
         return loaded
     config = replace(model.config, labels=renamed(alias, model.config.labels))
     return replace(loaded, model=replace(model, config=config, renamed=renaming(alias)))
+
+
+def as_candidate(live: ResolvedModel, found: ResolvedModel) -> ResolvedModel:
+    """A second model of an alias as it answers for it: with its thresholds, windows and names of labels.
+
+    A second model that is an alias itself has its own names of labels instead.
+    """
+    entry = live.alias
+    assert entry is not None
+    rename = found.alias.rename if found.alias else entry.rename
+    return found._replace(name=live.name, alias=replace(entry, model=found.source, rename=rename))
 
 
 def renaming(alias: ModelEntry | None) -> str:
