@@ -225,7 +225,7 @@ def ended(running: "subprocess.Popen[str]") -> tuple[int, str]:
 @pytest.fixture
 def rows(tmp_path: Path) -> Rows:
     """Rows of five parts."""
-    return Rows(tmp_path, 17000)
+    return Rows(tmp_path, 4500)
 
 
 @pytest.mark.slow
@@ -246,7 +246,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_output(rows: Rows, output: str
     code, said = rows.run(output)
     assert (1, True) == (code, "was begun by a run that ended early: go on with --resume" in said)
     code, said = rows.run(output, "--resume")
-    assert (3, True) == (code, said.startswith(f"17,000 rows are classified in {output}, and 34 bad rows are in"))
+    assert (3, True) == (code, said.startswith(f"4,500 rows are classified in {output}, and 9 bad rows are in"))
 
     for suffix in ("", ".bad.jsonl"):
         whole, resumed = (rows.folder / f"{name}{suffix}" for name in (f"whole-{output}", output))
@@ -259,7 +259,7 @@ def test_a_full_disk_keeps_what_was_written(rows: Rows) -> None:
     """One sentence says so, and with more room the run goes on."""
 
     def small_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
 
     sentence = "out.csv cannot be completed, because the disk is full: free space, and go on with --resume."
     assert (1, f"labeld: {sentence}\n") == rows.run("out.csv", preexec_fn=small_disk)
@@ -267,4 +267,4 @@ def test_a_full_disk_keeps_what_was_written(rows: Rows) -> None:
     code, said = rows.run("out.csv", "--resume", "--top-k", "1")
     assert (1, True) == (code, "out.csv was begun with other options: ask for the same again, or" in said)
     assert 3 == rows.run("out.csv", "--resume")[0]
-    assert 17000 == len(READ["out.csv"](rows.folder / "out.csv"))
+    assert 4500 == len(READ["out.csv"](rows.folder / "out.csv"))

@@ -8,6 +8,7 @@ TIERS = (  # a package imports only from the tiers below its own
     "cli ray ray_serve",
     "tables files",
     "web classifier",
+    "frames",
     "service",
     "lifecycle",
     "autotune scheduler",
