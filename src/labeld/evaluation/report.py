@@ -155,15 +155,15 @@ def _thresholds(evaluation: Evaluation) -> Iterator[Part]:
 def _mistakes(mistakes: Sequence[Mistake]) -> Table:
     rows = [
         (
+            _text(one),
             f"{one.score:.4f}",
             one.label,
             ", ".join(one.truth) or "none",
-            _text(one),
             f"{Path(one.file).name}:{one.line}",
         )
         for one in mistakes
     ]
-    return Table(("score", "of", "has", "text", "row"), rows, (0,), (3,))
+    return Table(("text", "score", "of", "has", "row"), rows, numbers=(1,), long=(0,))
 
 
 def _text(one: Mistake) -> str:

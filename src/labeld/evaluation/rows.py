@@ -1,6 +1,8 @@
 """Labelled texts of files, and their labels as those of a model."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +90,10 @@ def read_rows(inputs: Sequence[str], columns: Columns, kind: str | None) -> Labe
 
 
 def _labels(value: Any, separator: str | None) -> tuple[Any, ...]:
-    """The labels of one cell: a list, a string with separators, or one value."""
+    """The labels of one cell: a list, also as JSON, a string with separators, or one value."""
+    if isinstance(value, str) and value.startswith("["):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
     if isinstance(value, list | tuple):
         return tuple(value)
     if separator is not None and isinstance(value, str):
