@@ -122,6 +122,37 @@ def test_labels_may_be_names_in_any_case_or_ids(reviews: str) -> None:
     assert [[5, 0], [1, 4]] == found["result"]["confusion"]
 
 
+def test_several_files_are_one_set_of_texts(tmp_path: Path, reviews: str) -> None:
+    """Of different formats, named behind the model as a shell does with a pattern."""
+    lines = [json.dumps({"text": text, "label": label.lower(), "more": 1}) for text, label in REVIEWS]
+    (tmp_path / "more.jsonl").write_text("\n".join(lines))
+
+    found = evaluated(BUNDLED, reviews, "-i", str(tmp_path / "more.jsonl"))
+
+    assert ([str(tmp_path / "more.jsonl"), reviews], 20) == (found["files"], found["texts"])
+
+
+def test_an_alias_is_measured_as_the_server_has_it(tmp_path: Path) -> None:
+    """Its windows read all of a long text, labels have its names, and scores its temperature."""
+    config = tmp_path / "labeld.yaml"
+    config.write_text(
+        "models: {long: {model: labeld/sentiment-en, temperature: 2, rename: {NEGATIVE: bad}, thresholds: 0.99, "
+        "windows: {stride: 4, aggregate: mean, max_length: 16}}}"
+    )
+    text = "I love this film. " * 3 + "It was dull. " * 20
+    path = table(tmp_path / "x.csv", [(text, "POSITIVE"), ("bad", "bad")])
+    unlimited = config.read_text().replace("thresholds: 0.99, ", "")
+    (tmp_path / "all.yaml").write_text(unlimited)
+
+    found = evaluated("long", "-i", path, LABELD_CONFIG=str(config))
+    answer = labeld("classify", "--model", "long", "--config", str(tmp_path / "all.yaml"), text)
+
+    (mistake,) = found["mistakes"]
+    best = json.loads(answer.stdout)[0]
+    assert ("bad", "bad") == (mistake["label"], best["label"])
+    assert mistake["score"] == pytest.approx(best["score"], abs=1e-6)
+
+
 def test_the_text_report_has_the_figures_and_no_colours(reviews: str) -> None:
     """As it is piped; every metric has its interval."""
     done = labeld("evaluate", BUNDLED, "-i", reviews, *DRAWS)
@@ -198,6 +229,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(models_dir: Path, tmp_path: Pa
     assert "is there already: name another file, or add --overwrite" in refused(
         BUNDLED, "-i", reviews, "--html", reviews
     )
+    assert "--alias is 'a b', but must be a name like" in refused(BUNDLED, "-i", reviews, "--alias", "a b")
     assert "each must be another one" in refused(BUNDLED, "-i", reviews, "--label-column", "text")
 
 

@@ -12,6 +12,7 @@ from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
 from labeld.errors import InvalidRequestError
+from labeld.model_id import valid_id
 
 if TYPE_CHECKING:
     from labeld.evaluation.evaluate import Found, Question
@@ -24,7 +25,13 @@ THRESHOLDS, WHERE, OUTPUT = "Thresholds and calibration", "Rows", "Results"
 
 @with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
 def evaluate(  # noqa: PLR0913  # the flags of the command
-    model: Annotated[str, typer.Argument(help="Model id, id@revision or alias; default: labeld/sentiment-en.")] = "",
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Model id, id@revision or alias (default: labeld/sentiment-en), and more files.",
+            metavar="[MODEL] [FILE…]",
+        ),
+    ] = None,
     *,
     inputs: Annotated[
         list[str],
@@ -106,11 +113,14 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
         raise InvalidRequestError("--best-f1 and --target-precision both choose thresholds: leave one out.")
     if yaml is not None and not (best_f1 or calibrate or target_precision is not None):
         raise InvalidRequestError("--yaml has nothing to write: add --best-f1, --target-precision or --calibrate.")
+    if alias is not None and not valid_id(alias):
+        raise InvalidRequestError(f"--alias is {alias!r}, but must be a name like a model id, such as sentiment.")
     for path in filter(None, (yaml, html)):
         require_free(path, overwrite=overwrite)
+    model, *files = arguments or [""]
     question = Question(
         model,
-        inputs,
+        [*inputs, *files],
         Columns(column, pair_column, label_column, label_separator or None),
         file_format,
         read_mapping(label_map or ()),
