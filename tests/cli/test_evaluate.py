@@ -54,10 +54,10 @@ def reviews(tmp_path: Path) -> str:
     return table(tmp_path / "reviews.csv", REVIEWS)
 
 
-def evaluated(*arguments: str, **variables: str) -> dict[str, Any]:
+def evaluated(*arguments: str, code: int = 0, **variables: str) -> dict[str, Any]:
     """What `labeld evaluate --json` finds."""
     done = labeld("evaluate", *arguments, "--json", *DRAWS, **variables)
-    assert 0 == done.returncode, done.stderr
+    assert code == done.returncode, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -196,7 +196,7 @@ def test_rows_that_cannot_be_used_are_counted_and_listed(tmp_path: Path) -> None
     rows = [{"text": "good", "label": 1}, {"text": None, "label": 1}, {"text": "bad", "label": None}, long]
     path.write_text("\n".join(json.dumps(row) for row in rows))
 
-    found, cut = evaluated(BUNDLED, "-i", str(path)), evaluated(BUNDLED, "-i", str(path), "--truncation")
+    found, cut = (evaluated(BUNDLED, "-i", str(path), *more, code=3) for more in ((), ("--truncation",)))
 
     assert (1, 2) == (found["texts"], cut["texts"])
     assert [2, 3, 4] == [one["line"] for one in found["unusable"]]
@@ -205,9 +205,10 @@ def test_rows_that_cannot_be_used_are_counted_and_listed(tmp_path: Path) -> None
     assert "has no label in column 'label'" == reasons[1]
     assert "is 602 tokens long, but the model takes at most 512: shorten it, or add --truncation." == reasons[2]
     assert [2, 3] == [one["line"] for one in cut["unusable"]]
-    shown = labeld("evaluate", BUNDLED, "-i", str(path), *DRAWS).stdout
-    assert "3 rows have no part in these figures." in shown
-    assert "has no label in column 'label'" in shown
+    done = labeld("evaluate", BUNDLED, "-i", str(path), *DRAWS)
+    assert "3 rows have no part in these figures." in done.stdout
+    assert "has no label in column 'label'" in done.stdout
+    assert "labeld: 3 rows have no part in these figures: see the reasons in the report.\n" == done.stderr
 
 
 def test_what_cannot_be_evaluated_is_one_sentence(models_dir: Path, tmp_path: Path, reviews: str) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TOO_LOW = 2
 """Exit code where a metric is below its minimum; 1 is for what could not be evaluated."""
+SOME_LEFT_OUT = 3
+"""Exit code where all is well but some rows had no part in the figures."""
 
 THRESHOLDS, WHERE, OUTPUT = "Thresholds and calibration", "Rows", "Results"
 
@@ -98,7 +100,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     """Measure a model against labels: accuracy, F1, AUROC, calibration and more, each with its interval.
 
     Rows whose text or label is missing, or that the model cannot read, are counted and listed, and have no part in the
-    figures. Needs labeld[eval].
+    figures: then the exit code is 3. Needs labeld[eval].
     """
     from labeld.reports.extra import require_eval  # noqa: PLC0415  # other commands need none of these
 
@@ -187,7 +189,7 @@ def _write(found: "Found", yaml: Path | None, html: Path | None, *, overwrite: b
 
 
 def _require_enough(found: "Found", min_accuracy: float | None, min_f1: float | None) -> None:
-    """Ends with TOO_LOW and a sentence where a metric is less than asked for."""
+    """Ends with TOO_LOW and a sentence where a metric is less than asked for, with SOME_LEFT_OUT where rows are."""
     result = found.evaluation.result
     metrics = (("accuracy", result.accuracy, min_accuracy), ("macro F1", result.macro["f1"], min_f1))
     low = [
@@ -198,3 +200,7 @@ def _require_enough(found: "Found", min_accuracy: float | None, min_f1: float | 
     if low:
         print(f"labeld: {' '.join(low)}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(TOO_LOW)
+    if count := len(found.evaluation.unusable):
+        what = "1 row has" if count == 1 else f"{count:,} rows have"
+        print(f"labeld: {what} no part in these figures: see the reasons in the report.", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(SOME_LEFT_OUT)
