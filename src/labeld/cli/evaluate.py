@@ -100,7 +100,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     """Measure a model against labels: accuracy, F1, AUROC, calibration and more, each with its interval.
 
     Rows whose text or label is missing, or that the model cannot read, are counted and listed, and have no part in the
-    figures: then the exit code is 3. Needs labeld[eval].
+    figures: then the exit code is 3. Needs the extra eval.
     """
     from labeld.reports.extra import require_eval  # noqa: PLC0415  # other commands need none of these
 

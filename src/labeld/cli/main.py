@@ -30,7 +30,6 @@ cli = typer.Typer(
 cli.add_typer(models, name="models")
 cli.add_typer(tokens, name="tokens")
 cli.add_typer(config, name="config")
-cli.command()(evaluate)
 
 
 def run() -> None:
@@ -159,3 +158,6 @@ def classify(  # noqa: PLR0913  # the flags of the command
     columns = Columns(column, pair_column, label_column, score_column, scores_column if all_scores else None)
     files = Files((*inputs, *(texts or ())), output, columns, input_format, overwrite, resume)
     raise typer.Exit(classify_files(files, chosen, asked))
+
+
+cli.command()(evaluate)
