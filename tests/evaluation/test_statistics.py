@@ -88,6 +88,19 @@ def test_a_resample_has_the_metrics_of_the_rows_that_it_drew(kind: str) -> None:
     assert Weighted(judged).vector(weights.astype(float)) == pytest.approx(vector(drawn), nan_ok=True)
 
 
+def test_a_resample_without_a_label_says_nothing_of_it() -> None:
+    """The macro averages are then over the others, as scikit-learn has them of those rows."""
+    judged = JUDGED["one label"]
+    weights = 1.0 - (judged.truth[:, 1] | judged.decisions[:, 1])
+    found = _by_name(judged, Weighted(judged).vector(weights))
+    rows = weights > 0
+    truth, given = judged.truth[rows].argmax(1), judged.scores[rows].argmax(1)
+
+    assert np.isnan(found["label 1 f1"])
+    assert found["macro f1"] == pytest.approx(metrics.f1_score(truth, given, average="macro"))
+    assert found["overall accuracy"] == metrics.accuracy_score(truth, given)
+
+
 def test_intervals_are_those_of_the_binomial_and_stay_with_the_seed() -> None:
     """For accuracy, whose standard error has a formula; a label that nobody has has none."""
     judged = JUDGED["one label"]

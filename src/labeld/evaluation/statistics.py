@@ -105,6 +105,7 @@ class Weighted:
         self._sums = np.concatenate([both, judged.decisions, judged.truth], axis=1).astype(np.float64)
         self._right = judged.right.astype(np.float64)
         self._counted, self._multi_label = counted(judged), judged.multi_label
+        self._occurs = judged.truth.any(0) | judged.decisions.any(0)
         confidence, right = confidences(judged)
         self._bins, self._gaps = bins(confidence), confidence - right
         self._each = judged.scores.shape[1] if judged.multi_label else 1
@@ -117,6 +118,7 @@ class Weighted:
         by_label = [*_precision_recall_f1(both, given, there)]
         curves = np.array([_areas(one, weights[one.order]) for one in self._curves]).T
         labels = np.stack([*by_label, *curves])
+        labels[:, self._occurs & (there + given == 0)] = np.nan  # a resample without the label says nothing of it
         micro = (
             _precision_recall_f1(*(np.array([one.sum()]) for one in (both, given, there))) if self._multi_label else ()
         )
