@@ -6,6 +6,7 @@ from tests.support.paths import PACKAGE, ROOT
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
     "cli ray ray_serve",
+    "evaluation",
     "tables files",
     "web classifier",
     "frames",
@@ -15,7 +16,8 @@ TIERS = (  # a package imports only from the tiers below its own
     "engines repository tokenization",
     "checkpoint protocol server",
     "error_reply",
-    "auth cache config system scoring",
+    "auth cache config scoring reports",
+    "system",
     "metrics",
     "model_id errors types",
     "interface",

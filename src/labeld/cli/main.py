@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from labeld.cli.config import config
+from labeld.cli.evaluate import evaluate
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
@@ -182,3 +183,6 @@ def run_batch(
 
     chosen = load({**flags, "models": models or None})
     raise typer.Exit(answer_all(input_file, output_file, chosen, overwrite=overwrite))
+
+
+cli.command()(evaluate)

@@ -11,7 +11,15 @@ from typing import Any, Literal, get_args, get_origin
 
 from labeld.config.fields import ByteSize, validate
 from labeld.config.mistakes import ConfigFileError, Mistake, Place, shortened
-from labeld.config.models_file import Candidate, ModelEntry, ModelsFile, Policy, PolicyModel, Windows
+from labeld.config.models_file import (
+    MAX_TEMPERATURE,
+    Candidate,
+    ModelEntry,
+    ModelsFile,
+    Policy,
+    PolicyModel,
+    Windows,
+)
 from labeld.config.names import every_setting, variable
 from labeld.config.precision import CHOICES
 from labeld.config.roles import Roles
@@ -108,6 +116,10 @@ ENTRY = {
     ),
     "rename": Member(Table(LABEL, LABEL), "Name in answers of each label that is to be called otherwise."),
     "thresholds": Member(NumberOrTable(), f"{THRESHOLDS} By the names in answers."),
+    "temperature": Member(
+        Number(above=True, maximum=MAX_TEMPERATURE),
+        "The logits are divided by it before softmax or sigmoid; 1 leaves the model's own scores.",
+    ),
     "shadow": Member(Record({**SPLIT, "share": SHARE}, Candidate), "A model that is asked beside, and never answers."),
     "split": Member(Record(SPLIT, Candidate), "A model that answers a share of the requests."),
 }

@@ -23,7 +23,7 @@ from labeld.lifecycle.loader import LoadedModel
 from labeld.lifecycle.registry import Registry
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.queue import BackgroundDroppedError
-from labeld.service.aliases import as_candidate, renaming
+from labeld.service.aliases import as_candidate, changed
 from labeld.types import Text
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Candidates:
         assert live.alias is not None
         assert candidate.alias is not None
         async with self._registry.lease(live) as own, self._registry.lease(candidate) as other:
-            identity = other.model.identity._replace(renamed=renaming(candidate.alias))
+            identity = other.model.identity._replace(changed=changed(candidate.alias))
             labels, its_labels = own.model.config.labels, other.model.config.labels
         if sentence := candidate_mistake(live.alias, labels, candidate.alias, its_labels):
             raise OtherLabelsError(sentence)

@@ -2,8 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
 
 from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
@@ -22,7 +26,7 @@ from labeld.tokenization.errors import (
     TruncationFailedError,
     UnknownTokenIdError,
 )
-from labeld.types import Parameters, Precision, Ranking, Text
+from labeld.types import FunctionName, Logits, Parameters, Precision, Ranking, Text
 
 OF_A_TEXT = (
     EmptyTextError,
@@ -37,6 +41,10 @@ OF_A_TEXT = (
 )
 """Failures of one text, beside which others can be classified."""
 
+T = TypeVar("T")
+Work = Callable[[list[Text], Parameters, range], Coroutine[Any, Any, list[T]]]
+"""Texts, parameters and positions -> one result for each text."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
@@ -47,6 +55,8 @@ class OpenModel:
     revision: str
     precision: Precision
     max_tokens: int
+    function: FunctionName
+    """The function from its logits to scores when none is asked for."""
 
 
 class InProcessService:
@@ -81,13 +91,30 @@ class InProcessService:
 
     async def outcomes(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking | LabeldError]:
         """The rankings of texts, and for each that cannot be classified its error."""
-        try:
-            return list(await self.rankings(texts, asked, positions))
-        except OF_A_TEXT as error:
-            if len(texts) == 1:
-                return [error]
-        alone = [self.outcomes([text], asked, range(at, at + 1)) for text, at in zip(texts, positions, strict=True)]
-        return [one for found in await asyncio.gather(*alone) for one in found]
+        return await _apart(self.rankings, texts, asked, positions)
+
+    async def logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits | LabeldError]:
+        """The logits of texts, each float32 [windows, labels], whatever thresholds and temperature the alias has.
+
+        There is one window unless the alias reads in several; a text that cannot be classified has its error. The
+        labels of the model must differ.
+        """
+        return await _apart(self._logits, texts, asked, positions)
+
+    async def _logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits]:
+        assert self._serving is not None
+        service, loaded, alias = self._serving
+        asked = with_defaults(replace(asked, function_to_apply="none", threshold=()), alias)
+        asked = replace(asked, return_windows=asked.stride is not None)
+        place = {label: index for index, label in enumerate(loaded.model.config.labels)}
+        found = []
+        for one in await service.score(loaded, texts, asked, positions):
+            rankings = [window.ranking for window in one.windows] or [one.ranking]
+            rows = np.empty((len(rankings), len(place)), np.float32)
+            for row, ranking in zip(rows, rankings, strict=True):
+                row[[place[label] for label, _ in ranking]] = [score for _, score in ranking]
+            found.append(rows)
+        return found
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
@@ -97,7 +124,15 @@ class InProcessService:
         self._serving = service, loaded, resolved.alias
         model = loaded.model
         encoder, engine = model.encoder, model.engine
-        return OpenModel(model.model_id, model.config.labels, model.revision, engine.precision, encoder.max_tokens)
+        config = model.config
+        return OpenModel(
+            model.model_id,
+            config.labels,
+            model.revision,
+            engine.precision,
+            encoder.max_tokens,
+            config.default_function,
+        )
 
     async def _close(self) -> None:
         await self._stack.aclose()
@@ -105,3 +140,14 @@ class InProcessService:
             self._serving[1].model.engine.close()
             self._serving = None
         await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def _apart(work: Work[T], texts: list[Text], asked: Parameters, positions: range) -> list[T | LabeldError]:
+    """The result of each text, and for each that fails by itself its error."""
+    try:
+        return list(await work(texts, asked, positions))
+    except OF_A_TEXT as error:
+        if len(texts) == 1:
+            return [error]
+    alone = [_apart(work, [text], asked, range(at, at + 1)) for text, at in zip(texts, positions, strict=True)]
+    return [one for found in await asyncio.gather(*alone) for one in found]

@@ -23,7 +23,7 @@ from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.admission import Admission
-from labeld.service.aliases import renaming, with_defaults, with_labels
+from labeld.service.aliases import as_alias, changed, with_defaults
 from labeld.service.beside import Beside
 from labeld.service.candidates import Candidates
 from labeld.service.scored import finished, scored_text
@@ -96,7 +96,7 @@ class Service:
         """
         identity = self._identities.identity(model.model_id, model.location and model.location.folder)
         if model.alias is not None:
-            identity = identity and identity._replace(renamed=renaming(model.alias))
+            identity = identity and identity._replace(changed=changed(model.alias))
             request = request._replace(parameters=with_defaults(request.parameters, model.alias))
         return self._cache.look_up(identity, request, scope)
 
@@ -109,7 +109,7 @@ class Service:
         async with self.lease(model, request.options) as loaded:
             current = loaded.model
             if current.identity != lookup.identity:  # its first request, or its files have changed since the look-up
-                self._identities.record(current.model_id, current.identity._replace(renamed=""), current.files)
+                self._identities.record(current.model_id, current.identity._replace(changed=""), current.files)
                 self._observer.labels(model.model_id, current.config.labels)
                 lookup = self._cache.look_up(current.identity, request, lookup.scope)
                 await self._cache.read_shared(lookup)
@@ -217,8 +217,8 @@ class Service:
             yield self._named(loaded, model)
 
     def _named(self, loaded: LoadedModel, model: ResolvedModel) -> LoadedModel:
-        """The loaded model with the names that an alias gives to its labels."""
-        return loaded if model.alias is None else with_labels(loaded, model.alias, self._file)
+        """The loaded model with the names of labels and the temperature that an alias has."""
+        return loaded if model.alias is None else as_alias(loaded, model.alias, self._file)
 
     def state(self, model: ResolvedModel) -> ModelState:
         """The state of a model."""
