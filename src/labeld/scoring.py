@@ -32,8 +32,13 @@ def aggregate(scores: Logits, how: Aggregate | None) -> Logits:
     return result
 
 
-def apply(logits: Logits, function: FunctionName) -> Logits:
-    """The scores, float32 [..., labels] as the logits are; not all finite only where the logits are not."""
+def apply(logits: Logits, function: FunctionName, temperature: float = 1.0) -> Logits:
+    """The scores, float32 [..., labels] as the logits are; not all finite only where the logits are not.
+
+    Softmax and sigmoid take the logits divided by the temperature, `none` gives them as they are.
+    """
+    if temperature != 1.0 and function != "none":
+        logits = logits / np.float32(temperature)
     with np.errstate(over="ignore", invalid="ignore"):  # exp overflows to inf, and the score is exactly 0
         return FUNCTIONS[function](logits)
 

@@ -33,6 +33,7 @@ models:
     windows: {stride: 32, aggregate: max, max_length: 256}
     rename: {LABEL_0: no, LABEL_1: yes}
     thresholds: {no: 0.6}
+    temperature: 1.7
     shadow: {model: org/other, share: 0.1}
     split: {model: org/third, share: 1}
   team/plain: {model: name, thresholds: .5}
@@ -79,6 +80,7 @@ def test_every_part_is_read(tmp_path: Path) -> None:
             windows=Windows(32, "max", 256),
             rename={"LABEL_0": "no", "LABEL_1": "yes"},
             thresholds={"no": 0.6},
+            temperature=1.7,
             shadow=Shadow("org/other", 0.1),
             split=Split("org/third", 1.0),
         ),
@@ -298,6 +300,13 @@ def test_the_schema_takes_what_labeld_takes() -> None:
     assert [] == [error.message for error in SCHEMA.iter_errors(yaml.safe_load(quoted))]
 
 
+def test_a_temperature_is_above_zero(tmp_path: Path) -> None:
+    """The sentence has both bounds."""
+    assert [
+        "1:37: models.a.temperature is '0', but must be a number above 0 up to 100.",
+    ] == mistakes(tmp_path, "models: {a: {model: b, temperature: 0}}")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -306,6 +315,7 @@ def test_the_schema_takes_what_labeld_takes() -> None:
         "settings: {hf_token: x}",
         "models: {a: {}}",
         "models: {a: {model: b, thresholds: 2}}",
+        "models: {a: {model: b, temperature: 101}}",
         "models: {a: {model: b, split: {model: c}}}",
         "policies: {a: {models: {}}}",
         "policies: {a: {models: {b: {safe_labels: neutral}}}}",

@@ -14,7 +14,7 @@ TIERS = (  # a package imports only from the tiers below its own
     "engines repository tokenization",
     "checkpoint protocol server",
     "error_reply",
-    "auth cache config system scoring",
+    "auth cache config system scoring reports",
     "metrics",
     "model_id errors types",
     "interface",

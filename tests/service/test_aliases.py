@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeld import Classifier
 from labeld.errors import ModelBrokenError
+from tests.support.paths import PACKAGE
 from tests.support.server_process import Server, serving, wait_until
 
 FILE = """\
@@ -17,6 +20,7 @@ models:
   half: {model: labeld/sentiment-en, thresholds: 0.5}
   long: {model: labeld/sentiment-en, windows: {stride: 4, aggregate: mean, max_length: 16}}
   wrong: {model: labeld/sentiment-en, rename: {LABEL_0: bad}}
+  calm: {model: labeld/sentiment-en, temperature: 2.5}
 """
 PLAIN = "labeld/sentiment-en"
 LONG = "I love this film. " * 3 + "It was bad and I hate it. " * 12
@@ -79,6 +83,26 @@ def test_windows_of_an_alias_are_defaults(aliased: Server) -> None:
     assert aliased.classify(LONG, PLAIN, stride=2, aggregate="max", max_length=12) == (
         aliased.classify(LONG, "long", stride=2, aggregate="max", max_length=12)
     )
+
+
+def test_a_temperature_divides_the_logits_before_softmax(aliased: Server) -> None:
+    """The scores are those of transformers' logits divided by it; logits, and scores without an alias, stay."""
+    folder = PACKAGE / "bundled" / PLAIN
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        (logits,) = model(**tokenizer("it was bad", return_tensors="pt")).logits
+    expected = {
+        name: dict(zip(("NEGATIVE", "POSITIVE"), scores.tolist(), strict=True))
+        for name, scores in (("calm", (logits / 2.5).softmax(-1)), (PLAIN, logits.softmax(-1)), ("logits", logits))
+    }
+
+    first = {one: aliased.classify("it was bad", one) for one in (PLAIN, "calm", "half")}
+    again = {one: aliased.classify("it was bad", one) for one in ("half", "calm", PLAIN)}
+    unscaled = aliased.classify("it was bad", "calm", function_to_apply="none")
+
+    assert first == again
+    for name, found in (("calm", first["calm"]), (PLAIN, first[PLAIN]), ("logits", unscaled)):
+        assert expected[name] == pytest.approx({one["label"]: one["score"] for one in found[0]}, abs=1e-5)
 
 
 def test_an_alias_describes_itself_by_its_names(aliased: Server) -> None:

@@ -22,8 +22,8 @@ class Identity(NamedTuple):
     """Tokens of a text that truncation keeps."""
     max_characters: int
     """Characters of a text that are tokenised at most."""
-    renamed: str = ""
-    """Names that an alias gives its labels, as JSON; empty where they have their own."""
+    changed: str = ""
+    """What an alias changes of every answer (names of labels, temperature), as JSON; empty where that is nothing."""
 
 
 def answer_keys(identity: Identity, request: ClassifyRequest, scope: str) -> list[bytes]:

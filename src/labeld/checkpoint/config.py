@@ -34,6 +34,8 @@ class ModelConfig:
     """The function from logits to scores when the request names none (contract section 5)."""
     raw: dict[str, Any]
     """The whole of it, by the names and with the defaults of transformers' config class, where labeld knows that."""
+    temperature: float = 1.0
+    """What the logits are divided by before softmax or sigmoid: 1, or what an alias has."""
     remarks: tuple[str, ...] = ()
     """Sentences on what was read otherwise than whoever wrote the file may have meant: as transformers reads it."""
 
@@ -113,7 +115,7 @@ def read_config(folder: Path) -> ModelConfig:
     labels = _labels(stated, LABEL_COUNTS.get(model_type, 2))
     function = _default_function(stated, len(labels))
     return ModelConfig(
-        model_type, architecture, labels, function, completed(model_type, stated), tuple(_remarks(stated))
+        model_type, architecture, labels, function, completed(model_type, stated), remarks=tuple(_remarks(stated))
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from labeld.config.fields import ByteSize, validate
 from labeld.config.mistakes import ConfigFileError, Mistake, Place, shortened
 from labeld.config.models_file import (
+    MAX_TEMPERATURE,
     ModelEntry,
     ModelsFile,
     Policy,
@@ -116,6 +117,10 @@ ENTRY = {
     ),
     "rename": Member(Table(LABEL, LABEL), "Name in answers of each label that is to be called otherwise."),
     "thresholds": Member(NumberOrTable(), f"{THRESHOLDS} By the names in answers."),
+    "temperature": Member(
+        Number(above=True, maximum=MAX_TEMPERATURE),
+        "The logits are divided by it before softmax or sigmoid; 1 leaves the model's own scores.",
+    ),
     "shadow": Member(Record({**SPLIT, "share": SHARE}, Shadow), "A model that is asked beside, and never answers."),
     "split": Member(Record(SPLIT, Split), "A model that answers a share of the requests."),
 }

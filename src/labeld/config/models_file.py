@@ -15,6 +15,9 @@ Thresholds = float | Mapping[str, float]
 DEFAULT_THRESHOLD = 0.5
 """Of a policy's label that has no other."""
 
+MAX_TEMPERATURE = 100
+"""Of an alias: scores that are divided by more say nothing any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -82,6 +85,8 @@ class ModelEntry:
     """Name in answers of each label of the model that is to be called otherwise."""
     thresholds: Thresholds | None = field(default=None, hash=False)
     """By the names in answers; None keeps every label."""
+    temperature: float = 1.0
+    """What the logits are divided by before softmax or sigmoid."""
     shadow: Shadow | None = None
     split: Split | None = None
 

@@ -70,24 +70,25 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number from 0 to 1; with `above`, 0 is none of them."""
+    """A number from 0 to `maximum`; with `above`, 0 is none of them."""
 
     above: bool = False
+    maximum: float = 1
 
     def read(self, node: Node, path: Path, reading: Reading) -> float:
         """The value of a node."""
-        what = f"a number {'above 0' if self.above else 'from 0'} {'up ' if self.above else ''}to 1"
+        what = f"a number {'above 0' if self.above else 'from 0'} {'up ' if self.above else ''}to {self.maximum:g}"
         text = scalar(node, path, reading, what)
         if text is None:
             return 0.0
         value = float(text.text) if text.plain and NUMBER.fullmatch(text.text) else -1.0
-        if not 0 <= value <= 1 or (self.above and value == 0):
+        if not 0 <= value <= self.maximum or (self.above and value == 0):
             reading.wrong(node.place, path, f"is {text.text!r}, but must be {what}.")
         return value
 
     def schema(self) -> dict[str, Any]:
         """Its JSON schema."""
-        return {"type": "number", "exclusiveMinimum" if self.above else "minimum": 0, "maximum": 1}
+        return {"type": "number", "exclusiveMinimum" if self.above else "minimum": 0, "maximum": self.maximum}
 
 
 @dataclass(frozen=True, slots=True)

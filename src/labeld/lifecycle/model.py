@@ -49,14 +49,14 @@ class Model:
     """State of its folder when it was loaded."""
     choice: PrecisionChoice | None
     """The result of the precision trial, where `auto` was requested."""
-    renamed: str = ""
-    """As JSON the names that an alias gives the labels, which `config` then has; empty for a model by its id."""
+    changed: str = ""
+    """As JSON what an alias changes of every answer, as `config` then has it; empty for a model by its id."""
 
     @property
     def identity(self) -> Identity:
         """Its identity in the answer cache."""
         encoder, precision = self.encoder, self.engine.precision
-        return Identity(self.revision, precision, encoder.max_tokens, encoder.max_characters, self.renamed)
+        return Identity(self.revision, precision, encoder.max_tokens, encoder.max_characters, self.changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from labeld.types import Parameters
 logger = logging.getLogger(__name__)
 
 
-def with_labels(loaded: LoadedModel, alias: ModelEntry, file: ModelsFile) -> LoadedModel:
-    """The model with the alias's names of its labels, of which the answer cache has answers of their own.
+def as_alias(loaded: LoadedModel, alias: ModelEntry, file: ModelsFile) -> LoadedModel:
+    """The model with the alias's names of labels and temperature; the answer cache keeps its answers apart.
 
     Raises ModelBrokenError, and logs the line, where the file names a label that the model does not have.
     """
@@ -22,15 +22,18 @@ def with_labels(loaded: LoadedModel, alias: ModelEntry, file: ModelsFile) -> Loa
     for path, sentence in label_mistakes(alias, model.config.labels):
         logger.error("%s: %s", file.where("models", alias.alias, *path), sentence)
         raise ModelBrokenError(alias.alias, f"in the configuration of this server, {sentence}")
-    if not alias.rename:
+    changes = changed(alias)
+    if not changes:
         return loaded
-    config = replace(model.config, labels=renamed(alias, model.config.labels))
-    return replace(loaded, model=replace(model, config=config, renamed=renaming(alias)))
+    config = replace(model.config, labels=renamed(alias, model.config.labels), temperature=alias.temperature)
+    return replace(loaded, model=replace(model, config=config, changed=changes))
 
 
-def renaming(alias: ModelEntry | None) -> str:
-    """The alias's names of labels as one text, for cache keys; empty where labels have their own names."""
-    return json.dumps(dict(alias.rename), sort_keys=True) if alias and alias.rename else ""
+def changed(alias: ModelEntry | None) -> str:
+    """What the alias changes of every answer as one text, for cache keys; empty where that is nothing."""
+    if alias is None or (not alias.rename and alias.temperature == 1.0):
+        return ""
+    return json.dumps([dict(alias.rename), alias.temperature], sort_keys=True)
 
 
 def with_defaults(asked: Parameters, alias: ModelEntry | None) -> Parameters:

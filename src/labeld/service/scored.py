@@ -24,7 +24,7 @@ def scored_text(
         for label, _ in parameters.threshold:
             if label not in config.labels:
                 raise UnknownLabelError("threshold", label, config.labels)
-    scores = np.stack([apply(row, function) for row in rows])
+    scores = np.stack([apply(row, function, config.temperature) for row in rows])
     if not np.isfinite(scores).all():  # a bias of -inf makes a logit of -inf, which is a good score of 0
         raise NotFiniteError(index)
 

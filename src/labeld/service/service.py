@@ -28,7 +28,7 @@ from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.admission import Admission
-from labeld.service.aliases import renaming, with_defaults, with_labels
+from labeld.service.aliases import as_alias, changed, with_defaults
 from labeld.service.scored import finished, scored_text
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
@@ -98,7 +98,7 @@ class Service:
         """
         identity = self._identities.identity(model.model_id, model.location and model.location.folder)
         if model.alias is not None:
-            identity = identity and identity._replace(renamed=renaming(model.alias))
+            identity = identity and identity._replace(changed=changed(model.alias))
             request = request._replace(parameters=with_defaults(request.parameters, model.alias))
         return self._cache.look_up(identity, request, scope)
 
@@ -111,7 +111,7 @@ class Service:
         async with self.lease(model, request.options) as loaded:
             current = loaded.model
             if current.identity != lookup.identity:  # its first request, or its files have changed since the look-up
-                self._identities.record(current.model_id, current.identity._replace(renamed=""), current.files)
+                self._identities.record(current.model_id, current.identity._replace(changed=""), current.files)
                 self._observer.labels(model.model_id, current.config.labels)
                 lookup = self._cache.look_up(current.identity, request, lookup.scope)
                 await self._cache.read_shared(lookup)
@@ -215,7 +215,7 @@ class Service:
                 if options.wait_for_model:
                     raise ModelTooBusyError(wait) from None
                 raise ModelLoadingError(model.name, self._estimated_time(model.model_id)) from None
-            yield loaded if model.alias is None else with_labels(loaded, model.alias, self._file)
+            yield loaded if model.alias is None else as_alias(loaded, model.alias, self._file)
 
     def state(self, model: ResolvedModel) -> ModelState:
         """The state of a model."""

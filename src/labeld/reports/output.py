@@ -1,0 +1,44 @@
+"""Files that a report is written to: whole or not at all, and never over another one unasked."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from labeld.errors import InvalidRequestError
+
+
+def require_free(path: Path, *, overwrite: bool) -> None:
+    """Raises InvalidRequestError where a file could not be written here: known before anything is computed."""
+    if path.is_dir():
+        raise InvalidRequestError(f"{str(path)!r} is a folder: name a file.")
+    if path.exists() and not overwrite:
+        raise InvalidRequestError(f"{str(path)!r} is there already: name another file, or add --overwrite.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InvalidRequestError(f"{str(path)!r} cannot be written: its folder is missing or not yours to write in.")
+
+
+def write_text(path: Path, text: str, *, overwrite: bool) -> None:
+    """Writes the file; raises InvalidRequestError where that fails, and then nothing is left of it."""
+    require_free(path, overwrite=overwrite)
+    unfinished = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}-")
+        unfinished = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        unfinished.chmod(0o666 & ~_umask())
+        unfinished.replace(path)
+    except OSError as error:
+        raise InvalidRequestError(f"{str(path)!r} cannot be written: {error.strerror}.") from None
+    finally:
+        if unfinished is not None:
+            with suppress(OSError):
+                unfinished.unlink()
+
+
+def _umask() -> int:
+    """The permissions that this process gives to no file; a temporary file has fewer still."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
