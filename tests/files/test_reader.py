@@ -1,0 +1,270 @@
+"""Rows of real files of every format come in their order, and each that cannot be used with its line and the reason."""
+
+import bz2
+import gzip
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labeld import LabeldError
+from tests.support.tools import package
+
+pa = package("pyarrow")
+import pyarrow.parquet as pq  # noqa: E402  # skipped where it is not installed
+
+from labeld.files.reader import Rows, open_rows  # noqa: E402
+
+ROWS = [
+    {"id": str(number), "text": f'text {number}, "quoted"\nand more', "kind": "ab"[number % 2]} for number in range(9)
+]
+TABLE = pa.Table.from_pylist(ROWS)
+
+
+def csv_bytes(delimiter: str = ",") -> bytes:
+    """The rows as csv."""
+    import csv
+
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(ROWS[0]), delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(ROWS)
+    return out.getvalue().encode()
+
+
+def arrow_bytes(writer: Callable[..., Any]) -> bytes:
+    """The rows as one kind of arrow file."""
+    sink = pa.BufferOutputStream()
+    with writer(sink, TABLE.schema) as opened:
+        opened.write_table(TABLE, max_chunksize=4)
+    return bytes(sink.getvalue())
+
+
+def parquet_bytes() -> bytes:
+    """The rows as parquet in several row groups."""
+    sink = io.BytesIO()
+    pq.write_table(TABLE, sink, row_group_size=4)
+    return sink.getvalue()
+
+
+def zstd(data: bytes) -> bytes:
+    """One frame."""
+    return bytes(pa.Codec("zstd").compress(data, asbytes=True))
+
+
+def jsonl_bytes() -> bytes:
+    """The rows as JSON lines."""
+    return b"\n".join(json.dumps(row).encode() for row in ROWS)
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    "a.csv": csv_bytes,
+    "a.tsv": lambda: csv_bytes("\t"),
+    "a.jsonl": jsonl_bytes,
+    "a.ndjson": jsonl_bytes,
+    "a.parquet": parquet_bytes,
+    "a.arrow": lambda: arrow_bytes(pa.ipc.new_file),
+    "a.feather": lambda: arrow_bytes(pa.ipc.new_file),
+    "stream.arrow": lambda: arrow_bytes(pa.ipc.new_stream),
+    "a.csv.gz": lambda: gzip.compress(csv_bytes()[:99]) + gzip.compress(csv_bytes()[99:]),
+    "a.csv.bz2": lambda: bz2.compress(csv_bytes()[:99]) + bz2.compress(csv_bytes()[99:]),
+    "a.jsonl.zst": lambda: zstd(jsonl_bytes()[:99]) + zstd(jsonl_bytes()[99:]),
+    "stream.arrow.gz": lambda: gzip.compress(arrow_bytes(pa.ipc.new_stream)),
+}
+
+
+def read(rows: Rows) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+    """All rows, and the lines and reasons of the bad ones."""
+    parts = list(rows)
+    bad = [(row.line, row.reason) for part in parts for row in part.bad]
+    return [row for part in parts for row in part.table.to_pylist()], bad
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
+    """Compressed or not, in one piece or in several."""
+    path = tmp_path / name
+    path.write_bytes(FILES[name]())
+
+    assert read(open_rows([str(path)], ["text"], None)) == (ROWS, [])
+    some = [{"text": row["text"], "kind": row["kind"]} for row in ROWS]
+    found = read(open_rows([str(path)], ["text"], ["kind"]))
+    assert found == (some, [])
+
+
+def test_files_are_read_one_after_the_other(tmp_path: Path) -> None:
+    """Those of a pattern by their names, and each row says its file and its line there."""
+    for name in ("b-2.csv", "b-1.csv"):
+        (tmp_path / name).write_text(f"text,y\n{name},1\n")
+    (tmp_path / "a.jsonl").write_text('\n\n{"y": 7, "text": "first"}\n')
+    parts = list(open_rows([str(tmp_path / "a.jsonl"), str(tmp_path / "b-*.csv")], ["text"], ["y"]))
+
+    found = [(Path(part.file).name, part.column("text"), part.column("y"), part.lines.tolist()) for part in parts]
+    assert found == [
+        ("a.jsonl", ["first"], [7], [3]),
+        ("b-1.csv", ["b-1.csv"], [1], [2]),
+        ("b-2.csv", ["b-2.csv"], [1], [2]),
+    ]
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_standard_input_is_read_once(path: str) -> None:
+    """A pipe cannot be opened again, neither by its sign nor by a path."""
+    code = """
+import sys
+from labeld.files.reader import open_rows
+for part in open_rows([sys.argv[1]], ["text"], None, format="tsv"):
+    print(part.table.to_pylist())
+"""
+    ran = subprocess.run([sys.executable, "-c", code, path], input=b"text\ty\na\tb\n", capture_output=True, check=True)
+
+    assert ran.stdout.decode().strip() == "[{'text': 'a', 'y': 'b'}]"
+
+
+def test_bad_rows_of_csv_have_their_lines(tmp_path: Path) -> None:
+    """Whatever stands before them; empty lines at the end are no rows."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        b'\xef\xbb\xbfid,text\n1,a\n2\n\n3,"multi\nline"\n4,x,y\n5,\n6,""\n7,\xff\n\xff,ok\n8,"z"\n9\n\n\n'
+    )
+    good, bad = read(open_rows([str(path)], ["text"], None))
+
+    assert [("1", "a"), ("3", "multi\nline"), ("6", ""), ("8", "z")] == [(row["id"], row["text"]) for row in good]
+    assert bad == [
+        (3, "has 1 field, but the header has 2"),
+        (4, "is empty"),
+        (7, "has 3 fields, but the header has 2"),
+        (8, "has null in column 'text', but must have a string"),
+        (10, "is not UTF-8 in column 'text'"),
+        (11, "is not UTF-8 in column 'id'"),
+        (13, "has 1 field, but the header has 2"),
+    ]
+
+
+def test_bad_rows_of_jsonl_have_their_lines(tmp_path: Path) -> None:
+    """And the whole line or object, while members of other rows keep what they are."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        b'{"text": "a", "n": 1, "x": [1]}\n\n{"text": 2}\nnonsense\n[1]\n{"text": null}\n{"n": 1}\n{"text": "\xff"}\n'
+        b'{"text": "\\ud800"}\n{"text": "b", "n": 3, "x": "s"}'
+    )
+    parts = list(open_rows([str(path)], ["text"], None))
+    bad = [(row.line, row.reason, row.row) for part in parts for row in part.bad]
+
+    assert [{"text": "a", "n": 1, "x": "[1]"}, {"text": "b", "n": 3, "x": "s"}] == parts[0].table.to_pylist()
+    assert parts[0].json == (b'{"text": "a", "n": 1, "x": [1]}', b'{"text": "b", "n": 3, "x": "s"}')
+    assert bad == [
+        (3, "has 2 in column 'text', but must have a string", {"text": 2}),
+        (4, "is not JSON", "nonsense"),
+        (5, "is JSON, but not an object", "[1]"),
+        (6, "has null in column 'text', but must have a string", {"text": None}),
+        (7, "has null in column 'text', but must have a string", {"n": 1}),
+        (8, "is not UTF-8", '{"text": "\\xff"}'),
+        (9, "has half of a surrogate pair, which is no character, in column 'text'", {"text": "\ud800"}),
+    ]
+
+
+def test_members_of_jsonl_that_come_later_are_not_lost(tmp_path: Path) -> None:
+    """As columns they would be; with their JSON kept they are not needed."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a", "n": 1}\n' * 5000 + '{"text": "b", "m": 1}\n{"text": "c", "n": "x"}\n')
+    good, bad = read(open_rows([str(path)], ["text"], None))
+    kept = [part.json for part in open_rows([str(path)], ["text"], None, keep_json=True) if part.json]
+
+    assert (len(good), len(bad)) == (5000, 2)
+    assert bad == [
+        (5001, "has 'm', which no row at the beginning has"),
+        (5002, "has \"x\" in column 'n', but the first rows have int64"),
+    ]
+    assert [b'{"text": "b", "m": 1}', b'{"text": "c", "n": "x"}'] == [line for lines in kept for line in lines][-2:]
+
+
+def test_nulls_and_broken_bytes_of_parquet_are_bad_rows(tmp_path: Path) -> None:
+    """By the number of the row, also in columns of bytes and of a dictionary."""
+    path = str(tmp_path / "a.parquet")
+    texts = pa.array([b"a", None, b"\xff", b"b"], pa.binary())
+    pairs = pa.array(["x", "x", "y", "y"]).dictionary_encode()
+    pq.write_table(pa.table({"text": texts, "pair": pairs}), path)
+    good, bad = read(open_rows([path], ["text", "pair"]))
+
+    assert [{"text": "a", "pair": "x"}, {"text": "b", "pair": "y"}] == good
+    assert [(2, "has null in column 'text', but must have a string"), (3, "is not UTF-8 in column 'text'")] == bad
+
+
+def test_long_cells_are_read_and_a_quote_left_open_is_told(tmp_path: Path) -> None:
+    """A cell of 5 MB is one, and what an open quote has swallowed is not taken for one."""
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,"' + "x y\n" * 1_250_000 + '"\n2,b\n3,"open\n4,c\n')
+    good, bad = read(open_rows([str(path)], ["text"]))
+
+    assert [5_000_000, 1] == [len(row["text"]) for row in good]
+    assert [(1_250_004, "has a quote that is not closed")] == bad
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.csv", b"id,body\n1,a\n", "has no column 'text': it has id, body."),
+        ("a.csv", b"", "is empty, without even the names of columns."),
+        ("a.csv", b"t\xff,text\na,b\n", "has names of columns that are not UTF-8: convert it, for example with iconv."),
+        ("a.csv", b"text,text\na,b\n", "has the column 'text' twice: give each column a name of its own."),
+        ("a.csv.gz", gzip.compress(b"text\na\n")[:-9], "is damaged or not whole, and cannot be read."),
+        ("a.csv.gz", b"text\na\n", "is damaged or not whole, and cannot be read."),
+        ("a.parquet", parquet_bytes()[:-9], "is damaged or not whole, and cannot be read."),
+        ("a.arrow", arrow_bytes(pa.ipc.new_stream)[:99], "is damaged or not whole, and cannot be read."),
+        ("a.jsonl", b'[{"text": "a"}]', "is a JSON list, not an object a line: convert it, for example with jq -c"),
+        ("a.jsonl", b'{"id": 1}\n', "has no column 'text': it has id."),
+        ("a.foo", b"text\na\n", "does not say its format: pass it as --format, or name the file with .csv,"),
+        ("a.parquet.gz", b"", "is parquet in gzip, which cannot be read in parts: decompress it first."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    """One sentence says what is wrong with which file."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(LabeldError) as caught:
+        read(open_rows([str(path)], ["text"]))
+
+    assert f"{path} {sentence}" in str(caught.value)
+
+
+def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
+    """Where columns have types this is said at once."""
+    pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(LabeldError, match=r"The column 'text' of .*a\.parquet has int64, but must have strings\."):
+        open_rows([str(tmp_path / "a.parquet")], ["text"])
+
+
+def test_files_must_have_the_same_columns(tmp_path: Path) -> None:
+    """Where all columns are asked for, and with values of the same types."""
+    (tmp_path / "a.csv").write_text("text,n\na,1\n")
+    (tmp_path / "b.csv").write_text("text,m\na,1\n")
+    pq.write_table(pa.table({"text": ["a"], "n": [1]}), tmp_path / "c.parquet")
+    (tmp_path / "d.csv").write_text("text,n\na,x\n")
+    with pytest.raises(LabeldError, match="do not have the same columns, for example 'm': read them apart"):
+        open_rows([str(tmp_path / "[ab].csv")], ["text"], None)
+    with pytest.raises(LabeldError, match="has string, but the files before it have int64: read them apart"):
+        read(open_rows([str(tmp_path / "c.parquet"), str(tmp_path / "d.csv")], ["text"], None))
+
+
+def test_paths_that_name_no_file(tmp_path: Path) -> None:
+    """Neither a folder, nor what is not there, nor standard input twice."""
+    with pytest.raises(LabeldError, match=r"There is no file nothing-\*\.csv\."):
+        open_rows(["nothing-*.csv"], ["text"])
+    with pytest.raises(LabeldError, match="is a folder: name its files, for example"):
+        open_rows([str(tmp_path)], ["text"])
+    with pytest.raises(LabeldError, match="is named twice, but can be read only once"):
+        open_rows(["-", "-"], ["text"], format="csv")
+
+
+def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
+    """In the process that has not got it."""
+    code = "import sys; sys.modules['pyarrow'] = None\nimport labeld.files.reader"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert 'which is missing: pip install "labeld[files]".' in ran.stderr.strip().splitlines()[-1]
