@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from labeld.cli.compare import compare
 from labeld.cli.config import config
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
@@ -26,6 +27,7 @@ cli = typer.Typer(
 cli.add_typer(models, name="models")
 cli.add_typer(tokens, name="tokens")
 cli.add_typer(config, name="config")
+cli.command()(compare)
 
 
 def run() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from labeld.types import Text
 
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The answers of one side to texts, asked over so many connections."""
+    """The answers of one side to texts, asked over so many connections, or in one process in lists of so many."""
 
     connections: int
     answers: dict[int, Answer]
@@ -58,6 +58,19 @@ class Pass:
     """Cores that this process, which asks, was busy with meanwhile."""
     stopped: str | None = None
     """The sentence for which it ended before all texts were asked; None when all were."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The pass that was made in at least one part."""
+        seconds = sum(one.seconds for one in parts)
+        return cls(
+            parts[0].connections,
+            {position: answer for one in parts for position, answer in one.answers.items()},
+            {position: why for one in parts for position, why in one.failures.items()},
+            seconds,
+            sum(one.client_cores * one.seconds for one in parts) / max(seconds, 1e-9),
+            next((one.stopped for one in parts if one.stopped), None),
+        )
 
     @property
     def rate(self) -> float:

@@ -51,7 +51,10 @@ class OfTransformers:
                 AutoModelForSequenceClassification,
                 AutoTokenizer,
                 pipeline,
+                utils,
             )
+
+            utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' own
 
             if threads:
                 torch.set_num_threads(threads)
@@ -98,7 +101,7 @@ def run_lists(  # noqa: PLR0913, PLR0917  # the parts of a pass
         texts = [row.text for row in some.values()]
         asked = time.perf_counter()
         if asked - began > seconds:
-            stopped = out_of_time(name, len(rows), seconds)
+            stopped = out_of_time(name)
             break
         try:
             rankings = rank(texts)

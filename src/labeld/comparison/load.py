@@ -1,8 +1,9 @@
 """A pass: every text asked once, over a fixed number of connections, for a bounded time."""
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from labeld.comparison.answers import Answer, Pass, Row
@@ -11,6 +12,11 @@ from labeld.types import Text
 
 GIVE_UP = 5
 """Failures in a row after which a side is not asked any more."""
+
+BLOCKS = 5
+"""Parts of a pass, at most."""
+LEAST_BLOCK = 50
+"""Texts of a part, at least, but for the last one."""
 
 OnDone = Callable[[], None]
 """Called when one text has an answer or none."""
@@ -62,7 +68,7 @@ async def run_pass(  # noqa: PLR0913, PLR0917  # the parts of a pass
         async with asyncio.timeout(seconds):
             await asyncio.gather(*workers)
     except TimeoutError:
-        stopped = out_of_time(name, len(rows), seconds)
+        stopped = out_of_time(name)
     finally:
         for worker in workers:
             worker.cancel()
@@ -73,9 +79,16 @@ async def run_pass(  # noqa: PLR0913, PLR0917  # the parts of a pass
     )
 
 
-def out_of_time(name: str, texts: int, seconds: float) -> str:
-    """The sentence of a pass that was ended after `seconds`."""
-    return f"{name} had {seconds:g} s for {texts} texts (--max-seconds), which were not enough."
+def blocks(positions: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The positions in at most BLOCKS parts: both sides take turns by them, so that they meet the same noise."""
+    size = max(LEAST_BLOCK, math.ceil(len(positions) / BLOCKS))
+    for first in range(0, len(positions), size):
+        yield positions[first : first + size]
+
+
+def out_of_time(name: str) -> str:
+    """The sentence of a pass that was ended before all texts were asked for."""
+    return f"{name} could not answer all texts within --max-seconds: raise that, or lower --limit."
 
 
 def require_answers(done: Pass) -> Pass:

@@ -34,6 +34,8 @@ DEFAULT_WAIT = 1.0
 """Seconds to wait where a server does not say for how long."""
 LONGEST_WAIT = 30.0
 """Seconds after which a model that loads is asked for again, at most, whatever its estimate is."""
+IDLE = 2.0
+"""Seconds after which an idle connection is not used again: many servers close it after five."""
 REFUSALS = 5
 """Times that one text is refused with 429, at most."""
 NO_CACHE = {"X-Use-Cache": "false"}
@@ -76,7 +78,9 @@ class HttpPeer:
             headers=headers,
             timeout=timeout,
             follow_redirects=False,
-            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=IDLE
+            ),
             trust_env=not address.is_loopback,  # a proxy of the environment does not know this machine's loopback
         )
         self._may_ask_at = 0.0

@@ -131,11 +131,19 @@ class Comparison:
     notes: list[str]
     stopped: list[str]
     """Sentences for which a side was not asked for all texts."""
+    bad_rows: list[Failure] = field(default_factory=list)
+    """Rows of the input that have no text."""
 
     @property
     def complete(self) -> bool:
-        """Whether every text was answered by both sides, in every pass."""
-        return not (self.stopped or self.ours.failures or self.theirs.failures)
+        """Whether every row had a text that both sides answered in every pass."""
+        return not (self.stopped or self.bad_rows or self.ours.failures or self.theirs.failures)
+
+    @property
+    def files(self) -> set[str]:
+        """The files that the rows in the report are of."""
+        listed: list[Disagreement | Failure] = [*self.disagreements, *self.bad_rows]
+        return {one.file for one in [*listed, *self.ours.failures, *self.theirs.failures]}
 
     def as_json(self) -> dict[str, Any]:
         """For JSON."""

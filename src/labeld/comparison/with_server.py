@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from labeld.comparison.answers import Pass, Row
 from labeld.comparison.detection import FoundDialect, find_dialect, tensors_of
 from labeld.comparison.dialects import DIALECTS, Asking
 from labeld.comparison.labels import LabelMatch, read_label_map
-from labeld.comparison.load import Watch, require_answers, run_pass
+from labeld.comparison.load import Watch, blocks, require_answers, run_pass
 from labeld.comparison.options import CompareOptions
 from labeld.comparison.own_server import OwnServer, own_server
 from labeld.comparison.peer import AskedPeer, HttpPeer
@@ -76,23 +76,35 @@ class ServerComparison:
         )
 
     async def _ask_both(self, ours: Side, ask_own: AskedPeer, theirs: Side, ask_peer: AskedPeer) -> None:
-        """At one connection, then at as many as were asked for: both in turn, and only what was answered so far."""
-        positions: Iterable[int] = range(len(self.rows))
+        """At one connection, then at as many as were asked for, only for texts that had an answer so far."""
+        positions: Sequence[int] = range(len(self.rows))
         for connections in dict.fromkeys((1, self.options.connections)):
-            for side, asked in ((ours, ask_own), (theirs, ask_peer)):
-                done = await self._pass(asked, positions, connections)
-                side.passes.append(done)
-                positions = sorted(done.answers)
-            if ours.passes[-1].stopped or theirs.passes[-1].stopped:
+            done = await self._take_turns((ask_own, ask_peer), positions, connections)
+            for side, one in zip((ours, theirs), done, strict=True):
+                side.passes.append(require_answers(one) if connections == 1 else one)
+            if any(one.stopped for one in done):
                 return
+            positions = sorted(done[1].answers)
 
-    async def _pass(self, asked: AskedPeer, positions: Iterable[int], connections: int) -> Pass:
-        name, seconds = asked.peer.name, self.options.max_seconds
-        rows = {one: self.rows[one] for one in positions}
-        on_done = self.watch(f"{name}, {connections} connection{'s' if connections > 1 else ''}", len(rows))
-        asked.peer.deadline = time.monotonic() + seconds
-        done = await run_pass(name, asked, rows, connections, seconds, on_done)
-        return require_answers(done) if connections == 1 else done
+    async def _take_turns(self, sides: Sequence[AskedPeer], positions: Sequence[int], connections: int) -> list[Pass]:
+        """One pass of each side, block by block in turn; the peer is asked only for what labeld has answered."""
+        plural = "s" if connections > 1 else ""
+        watched = [
+            self.watch(f"{asked.peer.name}, {connections} connection{plural}", len(positions)) for asked in sides
+        ]
+        parts: list[list[Pass]] = [[] for _ in sides]
+        for block in blocks(positions):
+            asked_for = block
+            for asked, on_done, its_parts in zip(sides, watched, parts, strict=True):
+                seconds = self.options.max_seconds - sum(one.seconds for one in its_parts)
+                asked.peer.deadline = time.monotonic() + seconds
+                rows = {one: self.rows[one] for one in asked_for}
+                done = await run_pass(asked.peer.name, asked, rows, connections, seconds, on_done)
+                its_parts.append(done)
+                asked_for = sorted(done.answers)
+            if any(its_parts[-1].stopped for its_parts in parts):
+                break
+        return [Pass.joined(its_parts) for its_parts in parts]
 
     def _client(self, url: str, name: str, token: str | None = None) -> HttpPeer:
         connections, timeout = self.options.connections, self.options.timeout

@@ -1,14 +1,14 @@
 """A comparison with transformers' pipeline of the model's folder, in this process, in float32."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labeld.classifier import Classifier
-from labeld.comparison.answers import PeerRanking, Row
+from labeld.comparison.answers import Pass, PeerRanking, Row
 from labeld.comparison.in_process import OfLabeld, OfTransformers, Rank, run_lists
 from labeld.comparison.labels import LabelMatch, read_label_map
-from labeld.comparison.load import Watch, require_answers
+from labeld.comparison.load import Watch, blocks, require_answers
 from labeld.comparison.options import CompareOptions
 from labeld.comparison.processes import own_memory
 from labeld.comparison.result import Comparison, ModelFacts, Side, result_of
@@ -40,20 +40,22 @@ class TransformersComparison:
         match = LabelMatch(facts.labels, read_label_map(options.label_map, facts.labels))
         ours, theirs = Side("labeld"), Side("transformers")
         rank_own = OfLabeld(classifier, truncation=options.truncation)
-        self._ask(ours, rank_own, range(len(self.rows)), 1)
-        before = own_memory()
+        rank_own([self.rows[0].text])
+        ours.memory, ours.memory_of = own_memory(), "this process, before transformers was loaded"
         library = OfTransformers(self.folder, truncation=options.truncation, threads=self.settings.compute.threads)
 
         def rank_theirs(texts: Sequence[Text]) -> list[PeerRanking]:
             return [match.ranking(one) for one in library(texts)]
 
-        self._ask(theirs, rank_theirs, ours.passes[0].answers, 1)
-        theirs.memory, theirs.memory_of = own_memory() - before, "growth of this process"
-        ours.memory, ours.memory_of = before, "this process, before transformers was loaded"
-        both = sorted(theirs.passes[0].answers)
-        if options.connections > 1 and not theirs.passes[0].stopped:
-            self._ask(ours, rank_own, both, options.connections)
-            self._ask(theirs, rank_theirs, both, options.connections)
+        positions: Sequence[int] = range(len(self.rows))
+        for size in dict.fromkeys((1, options.connections)):
+            done = self._take_turns({"labeld": rank_own, "transformers": rank_theirs}, positions, size)
+            for side, one in zip((ours, theirs), done, strict=True):
+                side.passes.append(require_answers(one) if size == 1 else one)
+            if any(one.stopped for one in done):
+                break
+            positions = sorted(done[1].answers)
+        theirs.memory, theirs.memory_of = own_memory() - ours.memory, "growth of this process"
         ours.cores = theirs.cores = self.settings.compute.threads or usable_cores()
         return result_of(
             facts,
@@ -69,8 +71,17 @@ class TransformersComparison:
             notes=match.notes,
         )
 
-    def _ask(self, side: Side, rank: Rank, positions: Iterable[int], size: int) -> None:
-        rows = {one: self.rows[one] for one in positions}
-        on_done = self.watch(f"{side.name}, {size} at once", len(rows))
-        done = run_lists(side.name, rank, rows, size, self.options.max_seconds, on_done)
-        side.passes.append(require_answers(done) if size == 1 else done)
+    def _take_turns(self, sides: Mapping[str, Rank], positions: Sequence[int], size: int) -> list[Pass]:
+        """One pass of each side, block by block in turn; transformers gets only what labeld has answered."""
+        watched = [self.watch(f"{name}, {size} at once", len(positions)) for name in sides]
+        parts: list[list[Pass]] = [[] for _ in sides]
+        for block in blocks(positions):
+            asked_for = block
+            for (name, rank), on_done, its_parts in zip(sides.items(), watched, parts, strict=True):
+                seconds = self.options.max_seconds - sum(one.seconds for one in its_parts)
+                rows = {one: self.rows[one] for one in asked_for}
+                its_parts.append(run_lists(name, rank, rows, size, seconds, on_done))
+                asked_for = sorted(its_parts[-1].answers)
+            if any(its_parts[-1].stopped for its_parts in parts):
+                break
+        return [Pass.joined(its_parts) for its_parts in parts]
