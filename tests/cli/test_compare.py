@@ -178,7 +178,7 @@ SENTENCES = [
     (("http://h", "--against-token-file", "/no/such"), "The file of --against-token-file cannot be read."),
     (("http://h", "--html", "/no/such/page.html"), "'/no/such/page.html' cannot be written: its folder is missing"),
     (("http://h", "--dialect", "vllm", "--pair-column", "other"), "The dialect vllm has no pairs: leave out --pair-"),
-    (("transformers", "--dialect", "tei"), "--dialect is for servers, which transformers is not here: leave it out."),
+    (("transformers", "--dialect", "tei"), "--dialect is for servers, and transformers runs in this process: leave it out."),
     (("transformers", "--threshold", "x=1"), "--threshold names the label 'x', but the model has negative, neutral, "),
     (("transformers", "--label-map", "a=b"), "--label-map names the label 'b', but the model has negative, neutral, "),
 ]

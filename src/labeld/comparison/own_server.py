@@ -10,9 +10,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 from labeld.config.against import TOKEN_VARIABLE
 from labeld.config.names import flag, variable
@@ -52,10 +53,16 @@ def own_server(model: str, flags: Mapping[str, Any]) -> Iterator[OwnServer]:
                 env=variables,
                 start_new_session=True,  # Ctrl-C is for the comparison, which then ends it
             )
+            assert process.stdout is not None
+            ready: Future[str | None] = Future()
+            reader = threading.Thread(target=_read, args=(process.stdout, ready), daemon=True)
+            reader.start()
             try:
-                yield OwnServer(_ready(process, log), process.pid)
+                yield OwnServer(ready.result() or _not_started(log), process.pid)
             finally:
                 _end(process)
+                reader.join(_ENDS_WITHIN)
+                process.stdout.close()
 
 
 def _arguments(flags: Mapping[str, Any]) -> list[str]:
@@ -68,14 +75,16 @@ def _arguments(flags: Mapping[str, Any]) -> list[str]:
     return own
 
 
-def _ready(process: "subprocess.Popen[bytes]", log: Any) -> str:
-    """The URL once it answers."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := _READY.search(line):
-            threading.Thread(target=process.stdout.read, daemon=True).start()  # or it would wait for room in the pipe
-            return found[1].decode()
-    process.wait()
+def _read(output: IO[bytes], ready: "Future[str | None]") -> None:
+    """Reads all that it prints, since it would wait for room in the pipe; `ready` becomes its URL, or None."""
+    for line in output:
+        if (found := _READY.search(line)) and not ready.done():
+            ready.set_result(found[1].decode())
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _not_started(log: IO[bytes]) -> NoReturn:
     log.seek(0)
     reason = _REASON.search(log.read().decode(errors="replace"))
     raise LabeldError(reason[1]) if reason else UnavailableError("labeld itself did not start: try `labeld serve`.")
