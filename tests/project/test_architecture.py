@@ -6,7 +6,7 @@ from tests.support.paths import PACKAGE, ROOT
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
     "cli ray ray_serve",
-    "comparison",
+    "comparison evaluation",
     "tables files",
     "web classifier",
     "service",
@@ -15,7 +15,8 @@ TIERS = (  # a package imports only from the tiers below its own
     "engines repository tokenization",
     "checkpoint protocol server",
     "error_reply",
-    "auth cache config system scoring reports",
+    "auth cache config scoring reports",
+    "system",
     "metrics",
     "model_id errors types",
     "interface",

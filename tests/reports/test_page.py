@@ -40,7 +40,9 @@ def hostile_page() -> str:
     pictures = [Picture(draw(name, _plot), HOSTILE[1], HOSTILE[2]) for name in ("one", "two")]
     parts = (Paragraph(HOSTILE[0]), Paragraph(HOSTILE[1], warns=True), Code(HOSTILE[2]), *pictures)
     return render(
-        Page(HOSTILE[0], HOSTILE[1], (Section(HOSTILE[2], (Table(HOSTILE[:2], rows, (1,), HOSTILE[3]), *parts)),))
+        Page(
+            HOSTILE[0], HOSTILE[1], (Section(HOSTILE[2], (Table(HOSTILE[:2], rows, (1,), caption=HOSTILE[3]), *parts)),)
+        )
     )
 
 

@@ -6,3 +6,5 @@ ROOT = Path(__file__).parents[2]
 """The repository."""
 TESTS = ROOT / "tests"
 PACKAGE = ROOT / "src" / "labeld"
+SHARED = ROOT.parent / "shared" / "data"
+"""Data sets that the project may read and does not have: tests that need them are skipped without."""

@@ -8,6 +8,7 @@ import typer
 
 from labeld.cli.compare import compare
 from labeld.cli.config import config
+from labeld.cli.evaluate import evaluate
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
 from labeld.cli.tokens import tokens
@@ -27,6 +28,7 @@ cli = typer.Typer(
 cli.add_typer(models, name="models")
 cli.add_typer(tokens, name="tokens")
 cli.add_typer(config, name="config")
+cli.command()(evaluate)
 cli.command()(compare)
 
 

@@ -37,7 +37,9 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: Sequence[int] = ()
-    """Columns, counted from 0, of numbers: they stand at the right and never wrap."""
+    """Columns, counted from 0, of numbers: they stand at the right and break only where a text has a new line."""
+    long: Sequence[int] = ()
+    """Columns of long texts: they get the room that the others leave."""
     caption: str = ""
 
 

@@ -28,6 +28,7 @@ STYLE: "dict[RcKeyType, Any]" = {
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": TEXT,
+    "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
     "axes.facecolor": "none",
     "axes.grid": True,

@@ -3,7 +3,9 @@
 import asyncio
 import threading
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
@@ -11,7 +13,7 @@ from labeld.lifecycle.loader import LoadedModel
 from labeld.service.aliases import with_defaults
 from labeld.service.build import LIBRARY, open_service
 from labeld.service.service import Service
-from labeld.types import Parameters, Precision, Ranking, Text
+from labeld.types import FunctionName, Logits, Parameters, Precision, Ranking, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class OpenModel:
     revision: str
     precision: Precision
     max_tokens: int
+    function: FunctionName
+    """The function from its logits to scores when none is asked for."""
 
 
 class InProcessService:
@@ -55,6 +59,26 @@ class InProcessService:
         asked = with_defaults(asked, alias)
         return [one.ranking for one in await service.score(loaded, texts, asked, positions)]
 
+    async def logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits]:
+        """The logits of texts, each float32 [windows, labels], whatever thresholds and temperature the alias has.
+
+        There is one window unless the alias reads in several. `positions` as for `rankings`; the labels of the model
+        must differ.
+        """
+        assert self._serving is not None
+        service, loaded, alias = self._serving
+        asked = with_defaults(replace(asked, function_to_apply="none", threshold=()), alias)
+        asked = replace(asked, return_windows=asked.stride is not None)
+        place = {label: index for index, label in enumerate(loaded.model.config.labels)}
+        found = []
+        for one in await service.score(loaded, texts, asked, positions):
+            rankings = [window.ranking for window in one.windows] or [one.ranking]
+            rows = np.empty((len(rankings), len(place)), np.float32)
+            for row, ranking in zip(rows, rankings, strict=True):
+                row[[place[label] for label, _ in ranking]] = [score for _, score in ranking]
+            found.append(rows)
+        return found
+
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
         await service.preload()
@@ -63,7 +87,15 @@ class InProcessService:
         self._serving = service, loaded, resolved.alias
         model = loaded.model
         encoder, engine = model.encoder, model.engine
-        return OpenModel(model.model_id, model.config.labels, model.revision, engine.precision, encoder.max_tokens)
+        config = model.config
+        return OpenModel(
+            model.model_id,
+            config.labels,
+            model.revision,
+            engine.precision,
+            encoder.max_tokens,
+            config.default_function,
+        )
 
     async def _close(self) -> None:
         await self._stack.aclose()

@@ -1,0 +1,176 @@
+"""What a model answers to many texts, as logits: of these every score, at any temperature, is a function."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from labeld.classifier import CHUNK, CHUNKS_IN_FLIGHT, UNBOUNDED
+from labeld.config.models_file import ModelEntry
+from labeld.config.precision import CHOICES
+from labeld.config.settings import Settings
+from labeld.errors import InvalidRequestError, LabeldError, RetryLaterError
+from labeld.evaluation.judged import Scores
+from labeld.interface import Interface
+from labeld.repository.folders import DEFAULT_MODEL
+from labeld.scoring import apply
+from labeld.service.in_process import InProcessService, OpenModel
+from labeld.types import Logits, Parameters, Text
+
+Step = Callable[[int], object]
+"""Called with a number of texts that are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The logits of one model for many texts."""
+
+    model: OpenModel
+    name: str
+    """As it was asked for: its id, `id@revision`, or an alias."""
+    entry: ModelEntry | None
+    """The alias's part of the configuration file, if it is one."""
+    logits: list[Logits | None]
+    """float32 [windows, labels] of each text; None where it cannot be classified."""
+    reasons: dict[int, str]
+    """By position, why a text cannot be classified: a sentence."""
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by in the answers of a server with this configuration."""
+        return 1.0 if self.entry is None else self.entry.temperature
+
+    @property
+    def multi_label(self) -> bool:
+        """True where each label has a score of its own, false where a text gets the best one."""
+        return self.model.function == "sigmoid"
+
+    def scores(self, rows: Sequence[int], temperature: float) -> Scores:
+        """The scores at this temperature of the texts at these positions, which all have logits."""
+        windows = [self.logits[row] for row in rows]
+        known = [one for one in windows if one is not None]
+        assert len(known) == len(rows)
+        if not known:
+            return np.empty((0, len(self.model.labels)))
+        starts = np.cumsum([0, *(len(one) for one in known[:-1])])
+        scores = apply(np.concatenate(known), self.model.function, temperature).astype(np.float64)
+        if len(scores) == len(known):
+            return scores
+        if self.entry is not None and self.entry.windows.aggregate == "mean":
+            means: Scores = np.add.reduceat(scores, starts) / np.array([[len(one)] for one in known])
+            return means
+        best: Scores = np.maximum.reduceat(scores, starts)
+        return best
+
+
+class Named(NamedTuple):
+    """A model of the settings, by the name that it is called in reports."""
+
+    name: str
+    settings: Settings
+
+
+def choose(settings: Settings, model: str) -> Named:
+    """The settings with this model; empty is the default one."""
+    name = model or next(iter(settings.folders.models), DEFAULT_MODEL)
+    return Named(name, replace(settings, queue=UNBOUNDED, folders=replace(settings.folders, models=(name,))))
+
+
+def choose_other(settings: Settings, model: str, other: str) -> Named:
+    """The settings with another model, or with this one in another precision where `other` is a precision's name."""
+    if other not in CHOICES:
+        return choose(settings, other)
+    first = choose(settings, model)
+    aliases = dict(settings.file.models)
+    if first.name in aliases:
+        aliases[first.name] = replace(aliases[first.name], precision=other)
+    changed = replace(
+        first.settings,
+        precisions=replace(settings.precisions, precision=other),
+        file=replace(settings.file, models=aliases),
+    )
+    return Named(f"{first.name} in {other}", changed)
+
+
+def read_answers(
+    chosen: Named, texts: Sequence[Text], asked: Parameters, check: Callable[[OpenModel], None], step: Step
+) -> Answers:
+    """The answers of a model to the texts; one that cannot be classified is left out with its reason.
+
+    `check` is given the model once it is open, and may raise. Raises LabeldError where the model cannot be used.
+    """
+    service = InProcessService(chosen.settings)
+    try:
+        model = service.start()
+        require_classifier(chosen.name, model)
+        check(model)
+        logits, reasons = _in_chunks(service, texts, asked, step)
+    finally:
+        service.stop()
+    return Answers(
+        model, chosen.name, chosen.settings.file.models.get(chosen.settings.folders.models[0]), logits, reasons
+    )
+
+
+def require_classifier(name: str, model: OpenModel) -> None:
+    """Raises InvalidRequestError for a model whose answers are no labels, or labels that cannot be told apart."""
+    if len(model.labels) == 1 or model.function == "none":
+        raise InvalidRequestError(
+            f"{name} is a {'reranker' if len(model.labels) == 1 else 'regression'} model: it gives a text "
+            f"{'one number' if len(model.labels) == 1 else 'numbers'}, no label, so there is nothing to compare with "
+            "labels. Name a classifier with two labels or more."
+        )
+    if twice := [label for label in model.labels if model.labels.count(label) > 1]:
+        raise InvalidRequestError(
+            f"{name} has the label {twice[0]!r} twice, so its answers cannot be told apart: rename one in its config."
+        )
+
+
+def _in_chunks(
+    service: InProcessService, texts: Sequence[Text], asked: Parameters, step: Step
+) -> tuple[list[Logits | None], dict[int, str]]:
+    logits: list[Logits | None] = []
+    reasons: dict[int, str] = {}
+    waiting: deque[tuple[list[Text], Future[list[Logits]]]] = deque()
+
+    def submit(chunk: Sequence[Text]) -> "Future[list[Logits]]":
+        return asyncio.run_coroutine_threadsafe(service.logits([*chunk], asked, range(len(chunk))), service.loop)
+
+    def finish() -> None:
+        chunk, answers = waiting.popleft()
+        try:
+            logits.extend(answers.result())
+        except LabeldError:  # of one of its texts, or of them together
+            for text in chunk:
+                try:
+                    logits.extend(submit([text]).result())
+                except LabeldError as error:
+                    reasons[len(logits)] = reason(error)
+                    logits.append(None)
+        step(len(chunk))
+
+    try:
+        for start in range(0, len(texts), CHUNK):
+            chunk = [*texts[start : start + CHUNK]]
+            waiting.append((chunk, submit(chunk)))
+            if len(waiting) >= CHUNKS_IN_FLIGHT:
+                finish()
+        while waiting:
+            finish()
+    finally:
+        for _, answers in waiting:
+            answers.cancel()
+    return logits, reasons
+
+
+def reason(error: LabeldError) -> str:
+    """Why a text cannot be classified, without its position; raises what may succeed at another time."""
+    if isinstance(error, RetryLaterError):
+        raise error
+    if hasattr(error, "index"):
+        error.index = None
+    return error.sentence(Interface.COMMAND_LINE)

@@ -1,0 +1,93 @@
+"""Labels of a file -> labels of a model: by name, by name in another case, by id, or by a mapping of the operator's."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from labeld.errors import InvalidRequestError
+
+MOST_NAMED = 20
+"""Labels of a model that a sentence names, at most."""
+MOST_CHARACTERS = 60
+"""Characters of a file's label that a sentence shows, at most."""
+
+
+class UnknownLabelError(InvalidRequestError):
+    """A file has a label that the model does not have; `label` is the file's."""
+
+    def __init__(self, label: str, model: str, labels: Sequence[str], where: str = "") -> None:
+        shown = label if len(label) <= MOST_CHARACTERS else f"{label[:MOST_CHARACTERS]}…"
+        super().__init__(
+            f"{where or 'The file'} has the label {shown!r}, but those of {model} are {named(labels)}: "
+            f"map it with --label-map {shown!r}=LABEL, or correct the file."
+        )
+        self.label, self.model, self.labels = label, model, labels
+
+
+class LabelReader:
+    """Finds the model's label that a label of a file means."""
+
+    def __init__(self, model: str, labels: Sequence[str], mapped: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`mapped` has for labels of the file the model's, by name or id; of several the first that the model has.
+
+        Raises InvalidRequestError for a mapping of which the model has no label.
+        """
+        self._model, self._labels = model, labels
+        self._found = {label: index for index, label in reversed([*enumerate(labels)])}
+        folded: dict[str, int | None] = {}
+        for place, label in enumerate(labels):
+            folded[label.casefold()] = None if label.casefold() in folded else place
+        self._folded = folded
+        self._ids = not any(label.strip().isdecimal() for label in labels)  # or 1 could be a name and an id
+        said: dict[str, int] = {}
+        for theirs, ours in (mapped or {}).items():
+            known = [index for one in ours if (index := self._index(one)) is not None]
+            if not known:
+                raise InvalidRequestError(
+                    f"--label-map names {ours[0]!r} for {theirs!r}, but the labels of {model} are {named(labels)}."
+                )
+            said[theirs] = known[0]
+        self._found |= said
+
+    def read(self, value: object, where: str = "") -> int:
+        """The id of a label; `where` names its row in the UnknownLabelError that is raised where there is none."""
+        label = text_of(value)
+        index = self._index(label)
+        if index is None:
+            raise UnknownLabelError(label, self._model, self._labels, where)
+        self._found[label] = index
+        return index
+
+    def _index(self, label: str) -> int | None:
+        for key in (label, label.strip()):
+            if key in self._found:
+                return self._found[key]
+        plain = label.strip()
+        index = self._folded.get(plain.casefold())
+        if index is None and self._ids and plain.isascii() and plain.isdecimal() and int(plain) < len(self._labels):
+            return int(plain)
+        return index
+
+
+def text_of(value: object) -> str:
+    """A label as text: 1.0, which some formats make of whole numbers, is 1, and a truth value is in lower case."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def read_mapping(given: Iterable[str]) -> dict[str, list[str]]:
+    """`file-label=model-label` options as a mapping; raises InvalidRequestError for one without both."""
+    mapped: dict[str, list[str]] = {}
+    for one in given:
+        theirs, equals, ours = one.rpartition("=")
+        if not equals or not theirs or not ours:
+            raise InvalidRequestError(f"--label-map is {one!r}, but must be FILE-LABEL=LABEL, such as 1=POSITIVE.")
+        mapped.setdefault(theirs, []).append(ours)
+    return mapped
+
+
+def named(labels: Sequence[str]) -> str:
+    """The labels in a sentence, the first MOST_NAMED of them."""
+    more = len(labels) - MOST_NAMED
+    return ", ".join(labels[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
