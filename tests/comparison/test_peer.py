@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
+import trustme
 
 from labeld.comparison.address import read_address
 from labeld.comparison.answers import Pass, PeerScore, Row
@@ -120,6 +123,28 @@ def test_a_wait_that_is_too_long_ends_the_pass() -> None:
     assert done.stopped == (
         "The peer has too many requests (429) and asks to wait 3600 s, which is longer than is left of --max-seconds."
     )
+
+
+def test_a_date_says_how_long_to_wait() -> None:
+    """As RFC 9110 has it, too; one that is over is no wait, and what is neither is a second."""
+    later = formatdate(time.time() + 3600, usegmt=True)
+    for value, sentence in ((later, " asks to wait 3"), (formatdate(0, usegmt=True), ""), ("soon", "")):
+        with odd_peer(first_then(Reply(429, {}, {"retry-after": value}))) as peer:
+            done = asked(peer)
+        assert sentence in (done.stopped or "")
+        assert bool(sentence) != bool(done.answers)
+
+
+def test_a_certificate_that_nobody_trusts_is_a_sentence() -> None:
+    """With the way out."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with odd_peer(always(GOOD), context) as peer:
+        done = asked(peer)
+
+    assert (0, []) == (len(done.answers), peer.asked)
+    assert done.stopped is not None
+    assert "has no certificate that this machine trusts: name its authority's file in SSL_CERT_FILE." in done.stopped
 
 
 def test_refusals_without_end_are_a_failure() -> None:

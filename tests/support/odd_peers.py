@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -45,7 +46,7 @@ class OddPeer:
 
 
 @contextmanager
-def odd_peer(answer: Callable[[str, str, Any, int], Reply]) -> Iterator[OddPeer]:
+def odd_peer(answer: Callable[[str, str, Any, int], Reply], tls: ssl.SSLContext | None = None) -> Iterator[OddPeer]:
     """A server on a free port whose replies are `answer(method, path, value, number of requests before)`."""
     ended = threading.Event()
 
@@ -88,7 +89,9 @@ def odd_peer(answer: Callable[[str, str, Any, int], Reply]) -> Iterator[OddPeer]
             """A client that is gone is what tests are about."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        running = OddPeer(f"http://127.0.0.1:{server.server_port}")
+        running = OddPeer(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}")
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

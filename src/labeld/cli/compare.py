@@ -38,10 +38,13 @@ def compare(  # noqa: PLR0913  # the flags of the command
     model: Annotated[str, typer.Argument(help="Model id.")],
     *,
     against: Annotated[str, _option("URL of the other server, or transformers.")],
-    input: Annotated[list[str], _option("File of texts, or a pattern of files: csv, tsv, jsonl, parquet, arrow.")],  # noqa: A002
+    inputs: Annotated[
+        list[str],
+        _option("csv, tsv, jsonl, parquet or arrow; several, patterns, - for standard input.", "--input", "-i"),
+    ],
     column: Annotated[str, _option("Column of the texts.")] = "text",
     pair_column: Annotated[str | None, _option("Column of the second texts of pairs.")] = None,
-    format: Annotated[str | None, _option("Format of the input; default: by its name.")] = None,  # noqa: A002
+    file_format: Annotated[str | None, _option("Format of the files; default: as they are named.", "--format")] = None,
     limit: Annotated[int, _option("Texts to compare, at most: the first of the input.", min=1)] = 1000,
     connections: Annotated[
         int, _option("Connections of a second pass over the texts; 1 makes none. For transformers: texts at once.")
@@ -110,7 +113,7 @@ def compare(  # noqa: PLR0913  # the flags of the command
 
         require_eval("--html")
         require_free(html, overwrite=overwrite)
-    result = _compare(options, Input(input, column, pair_column, limit, format), flags)
+    result = _compare(options, Input(inputs, column, pair_column, limit, file_format), flags)
     if html is not None:
         _write(result, html, overwrite=overwrite)
     if as_json:

@@ -105,6 +105,9 @@ def run_lists(  # noqa: PLR0913, PLR0917  # the parts of a pass
             break
         try:
             rankings = rank(texts)
+        except PeerLostError as error:
+            stopped = str(error)
+            break
         except Exception as error:  # noqa: BLE001  # transformers', of any kind
             reason = str(error) if isinstance(error, LabeldError) else f"{name} failed ({type(error).__name__})."
             failures |= dict.fromkeys(some, reason)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from labeld.config.against import TOKEN_VARIABLE
+from labeld.config.against import inherited_environment
 from labeld.config.names import flag, variable
 from labeld.errors import LabeldError, UnavailableError
 
@@ -41,8 +41,7 @@ def own_server(model: str, flags: Mapping[str, Any]) -> Iterator[OwnServer]:
     Raises LabeldError with the server's own sentence when it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="labeld-") as folder:
-        left_out = {TOKEN_VARIABLE, *map(variable, _UNSET)}
-        variables = {name: value for name, value in os.environ.items() if name not in left_out}
+        variables = inherited_environment(map(variable, _UNSET))
         variables[variable("tokens_db")] = str(Path(folder, "tokens.sqlite3"))  # none was ever made: it asks for none
         with Path(folder, "stderr").open("w+b") as log:
             process = subprocess.Popen(  # noqa: S603  # our own command

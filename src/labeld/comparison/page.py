@@ -35,22 +35,19 @@ def page_of(result: Comparison, *, disagreements: int, pictures: Sequence[Part] 
 
 
 def _answers(result: Comparison) -> Table:
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     if result.agreement is not None:
-        rows.append(("texts with an equal best label", _share(result.agreement)))
+        rows.append(("equal best label", *_share(result.agreement)))
     if result.order_agreement is not None:
-        rows.append(("order of the texts, Kendall's tau", f"{result.order_agreement:.4f}"))
+        rows.append(("order of the texts, Kendall's tau", f"{result.order_agreement:.4f}", ""))
     if result.differences is None:
-        rows.append(("difference of scores", "not seen: the peer gives no scores"))
+        rows.append(("difference of scores", "not seen", "the peer gives none"))
     else:
-        for name, value in (
-            ("mean", result.differences.mean),
-            ("99th percentile", result.differences.p99),
-            ("largest", result.differences.max),
-        ):
-            rows.append((f"difference of scores, {name}", f"{value:.2g}"))
-    caption = "Shares with their 95 % interval. A text's difference is that of the label whose scores differ most."
-    return Table(("figure", "value"), rows, numbers=(1,), caption=caption)
+        found = result.differences
+        values = {"mean": found.mean, "p99": found.p99, "max": found.max}
+        rows += [(f"difference of scores, {name}", f"{value:.2g}", "") for name, value in values.items()]
+    caption = "A text's difference is that of the label whose scores differ most."
+    return Table(("figure", "value", "95 % interval"), rows, numbers=(1, 2), caption=caption)
 
 
 def _flips(result: Comparison) -> Iterator[Table]:
@@ -59,14 +56,15 @@ def _flips(result: Comparison) -> Iterator[Table]:
             (
                 one.label,
                 f"{one.threshold:g}",
-                _share(one.flips),
+                *_share(one.flips),
                 str(one.only_ours),
                 str(one.flips.count - one.only_ours),
             )
             for one in result.flips
         ]
-        columns = ("label", "threshold", "texts that flip", "only labeld reaches it", f"only {result.theirs.name} does")
-        yield Table(columns, rows, numbers=(1, 2, 3, 4), caption="Scores that reach their threshold on one side only.")
+        columns = ("label", "threshold", "flips", "95 % interval", "only labeld", f"only {result.theirs.name}")
+        caption = "Texts whose score reaches the threshold on one side only."
+        yield Table(columns, rows, numbers=range(1, len(columns)), caption=caption)
 
 
 def _speeds(result: Comparison) -> Table:
@@ -79,7 +77,7 @@ def _speeds(result: Comparison) -> Table:
             rows.append(
                 (side.name, str(one.connections), str(one.texts), f"{one.texts_per_second:,.1f}", tokens, *times)
             )
-    columns = ("", result.unit, "texts", "texts/s", "tokens/s", "p50 ms", "p99 ms", "max ms")
+    columns = ("side", result.unit, "texts", "texts/s", "tokens/s", "p50 ms", "p99 ms", "max ms")
     caption = (
         "One text a request, both sides asked in turn by the same client, whose own work is in the times. "
         "Tokens are those of the model's tokenizer as labeld counts them."
@@ -99,8 +97,9 @@ def _costs(result: Comparison) -> Table:
         )
         for side in (result.ours, result.theirs)
     ]
-    caption = "The cost is that of the cores at the highest rate above." if result.core_hour is not None else ""
-    return Table(("", "memory", "cores it may use", "cost of 10^9 texts"), rows, numbers=(2, 3), caption=caption)
+    price = f", at {result.core_hour:g} for a core-hour" if result.core_hour is not None else ""
+    caption = f"The cost is that of the cores it may use, at the highest rate above{price}."
+    return Table(("side", "memory", "cores it may use", "cost of 10^9 texts"), rows, numbers=(2, 3), caption=caption)
 
 
 def _memory(side: SideFigures) -> str:
@@ -133,6 +132,7 @@ def _disagreements(result: Comparison, most: int) -> Iterator[Part]:
         ("row", "text", "labeld", result.theirs.name),
         rows,
         numbers=(0,) if not where else (),
+        long=(1,),
         caption=f"Those of which labeld is surest first.{more}",
     )
 
@@ -140,7 +140,7 @@ def _disagreements(result: Comparison, most: int) -> Iterator[Part]:
 def _missing(failures: Sequence[Failure], has_files: bool) -> Iterator[Part]:  # noqa: FBT001  # private
     rows = [(_place(one.file, one.line, is_one_file=not has_files), one.reason) for one in failures[:FAILURES_SHOWN]]
     more = f"{FAILURES_SHOWN} of {len(failures)}; --json has all." if len(failures) > FAILURES_SHOWN else ""
-    yield Table(("row", "reason"), rows, caption=more)
+    yield Table(("row", "reason"), rows, caption=more, long=(1,))
 
 
 def _has_files(result: Comparison) -> bool:
@@ -152,8 +152,9 @@ def _place(file: str, line: int, *, is_one_file: bool) -> str:
     return str(line) if is_one_file else f"{file}:{line}"
 
 
-def _share(one: Share) -> str:
-    return f"{one.count} of {one.of}: {one.share:.2%} ({one.low:.2%} to {one.high:.2%})"
+def _share(one: Share) -> tuple[str, str]:
+    """The share with its counts, and its interval."""
+    return f"{one.share:.2%} ({one.count} of {one.of})", f"{one.low:.2%} to {one.high:.2%}"
 
 
 def _ranking(ranking: PeerRanking) -> str:

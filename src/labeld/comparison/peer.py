@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -221,7 +222,7 @@ class HttpPeer:
         until = time.monotonic() + seconds
         if until > self.deadline:
             raise PeerLostError(
-                f"{self.name} {why} and asks to wait {seconds:g} s, which is longer than is left of --max-seconds."
+                f"{self.name} {why} and asks to wait {seconds:.0f} s, which is longer than is left of --max-seconds."
             )
         self._may_ask_at = max(self._may_ask_at, until)
 
@@ -251,8 +252,15 @@ class AskedPeer:
 
 
 def _retry_after(reply: PeerReply) -> float:
-    value = reply.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 9 else DEFAULT_WAIT
+    """Seconds to wait, which the header gives as such or as a date (RFC 9110)."""
+    value = reply.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit() and len(value) < 9:
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return DEFAULT_WAIT
+    return max(0.0, until - time.time())
 
 
 def _loading(reply: PeerReply) -> float | None:

@@ -2,12 +2,18 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from labeld.errors import SettingsError
 
 TOKEN_VARIABLE = "LABELD_AGAINST_TOKEN"  # noqa: S105  # its name
+
+
+def inherited_environment(left_out: Iterable[str]) -> dict[str, str]:
+    """The environment of this process without these variables and without the token: for one that it starts."""
+    without = {TOKEN_VARIABLE, *left_out}
+    return {name: value for name, value in os.environ.items() if name not in without}
 
 
 def against_token(file: Path | None, environ: Mapping[str, str] | None = None) -> str | None:
