@@ -7,35 +7,29 @@ running event loop and from several threads. It changes nothing of the process t
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
-from itertools import islice
 from os import PathLike, getpid
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from labeld.config.load import load
 from labeld.config.settings import Queue, Settings
-from labeld.errors import InvalidRequestError, InvalidTextError, UnavailableError
+from labeld.errors import LabeldError, UnavailableError
 from labeld.protocol.parameters import read_parameters
 from labeld.service.in_process import InProcessService
-from labeld.types import FunctionName, Parameters, Precision, Ranking, Text, TruncationStrategy
+from labeld.service.inputs import Input, Inputs, chunks
+from labeld.types import Aggregate, FunctionName, Parameters, Precision, Ranking, Side, Text, TruncationStrategy
 
-Input = str | tuple[str, str]
-"""A text, or a pair of texts such as a query and a passage."""
-
-Inputs = list[str] | list[tuple[str, str]] | list[Input]
-"""Several texts. NOTE: a list, because a tuple is a pair."""
-
-CHUNK = 64
-"""Texts that are tokenised together."""
 CHUNKS_IN_FLIGHT = 6
 """Chunks that are read from an iterable before the first is answered: enough to keep every thread busy."""
 UNBOUNDED = Queue(queue_seconds=1e9, queue_timeout=1e9)
 """No limits of the queue: the classifier itself bounds the texts in flight."""
 
 T = TypeVar("T")
+Work = Callable[[list[Text], Parameters, range], Coroutine[Any, Any, list[T]]]
+"""Texts, parameters and positions -> one result for each text."""
 
 
 class RankingParameters(TypedDict, total=False):
@@ -49,6 +43,12 @@ class RankingParameters(TypedDict, total=False):
     """True, or a strategy of transformers' tokenizers; by default a text that is too long is an error."""
     max_length: int | None
     """Tokens to keep when truncating, special tokens included; by itself it switches truncation on."""
+    truncation_side: Side | None
+    """The side from which texts are cut; by default the tokenizer's own."""
+    stride: int | None
+    """Tokens that neighbouring windows share; by default a text is read in one piece."""
+    aggregate: Aggregate | None
+    """How the scores of a text's windows become one: max, the default, or mean."""
 
 
 class Classifier:
@@ -155,7 +155,18 @@ class Classifier:
 
         Parameters and errors are those of calling the classifier. An iterator that is closed early cancels what waits.
         """
-        return self._stream(inputs, _parameters(parameters))
+        return self._stream(inputs, self._host.rankings, _parameters(parameters))
+
+    def outcomes(
+        self,
+        inputs: Iterable[Input],
+        **parameters: Unpack[RankingParameters],
+    ) -> Generator[Ranking | LabeldError, None, None]:
+        """As `stream`, but a text that cannot be classified, as one that is too long, has its error for a ranking.
+
+        Raises LabeldError for what concerns all texts, such as a wrong parameter, and for an input that is no text.
+        """
+        return self._stream(inputs, self._host.outcomes, _parameters(parameters))
 
     @overload
     async def aclassify(
@@ -183,10 +194,10 @@ class Classifier:
         is_one = isinstance(inputs, str | tuple)
         texts: Iterable[Input] = [inputs] if isinstance(inputs, str | tuple) else inputs
         found: list[Ranking] = []
-        with closing(self._in_order(texts, _parameters(parameters))) as chunks:
-            for rankings in chunks:
-                answered: list[Ranking] = await asyncio.wrap_future(rankings)
-                found += answered
+        with closing(self._in_order(texts, self._host.rankings, _parameters(parameters))) as answered:
+            for rankings in answered:
+                of_chunk: list[Ranking] = await asyncio.wrap_future(rankings)
+                found += of_chunk
         return found[0] if is_one else found
 
     def close(self) -> None:
@@ -237,24 +248,26 @@ class Classifier:
             raise UnavailableError("This classifier is closed: open another one.")
         return asyncio.run_coroutine_threadsafe(work, self._host.loop)
 
-    def _stream(self, inputs: Iterable[Input], asked: Parameters) -> Iterator[Ranking]:
-        with closing(self._in_order(inputs, asked)) as chunks:
-            for rankings in chunks:
-                yield from rankings.result()
+    def _stream(self, inputs: Iterable[Input], work: Work[T], asked: Parameters) -> Generator[T, None, None]:
+        with closing(self._in_order(inputs, work, asked)) as answered:
+            for chunk in answered:
+                yield from chunk.result()
 
-    def _in_order(self, inputs: Iterable[Input], asked: Parameters) -> "Generator[Future[list[Ranking]], None, None]":
-        """The rankings of the texts, chunk by chunk in their order; closing it cancels what still waits."""
-        waiting: deque[Future[list[Ranking]]] = deque()
+    def _in_order(
+        self, inputs: Iterable[Input], work: Work[T], asked: Parameters
+    ) -> "Generator[Future[list[T]], None, None]":
+        """What becomes of the texts, chunk by chunk in their order; closing it cancels what still waits."""
+        waiting: deque[Future[list[T]]] = deque()
         try:
-            for first, chunk in _chunks(inputs):
-                waiting.append(self._submit(self._host.rankings(chunk, asked, range(first, first + len(chunk)))))
+            for first, chunk in chunks(inputs):
+                waiting.append(self._submit(work(chunk, asked, range(first, first + len(chunk)))))
                 while len(waiting) >= CHUNKS_IN_FLIGHT or (waiting and waiting[0].done()):
                     yield waiting.popleft()
             while waiting:
                 yield waiting.popleft()
         finally:
-            for rankings in waiting:
-                rankings.cancel()
+            for answered in waiting:
+                answered.cancel()
 
 
 def _parameters(given: RankingParameters) -> Parameters:
@@ -262,33 +275,3 @@ def _parameters(given: RankingParameters) -> Parameters:
     if unknown := given.keys() - RankingParameters.__annotations__.keys():
         raise TypeError(f"a classifier has no parameter {', '.join(sorted(unknown))}")
     return read_parameters(dict(given))
-
-
-def _chunks(inputs: Iterable[Input]) -> Iterator[tuple[int, list[Text]]]:
-    """The texts in chunks, each with the position of its first one."""
-    if isinstance(inputs, Mapping | bytes):
-        raise InvalidRequestError(
-            f"The input is {type(inputs).__name__}, but must be a text, a pair of texts, or a list of them."
-        )
-    texts = enumerate(inputs)
-    while chunk := list(islice(texts, CHUNK)):
-        yield chunk[0][0], [_text(position, one) for position, one in chunk]
-
-
-def _text(position: int, one: object) -> Text:
-    parts = one if isinstance(one, tuple) else (one,)
-    if not 1 <= len(parts) <= 2 or not all(isinstance(part, str) for part in parts):
-        raise InvalidTextError(
-            position,
-            f"is {type(one).__name__} {str(one)[:40]!r}, but must be a text or a pair of texts: "
-            '"some text", or ("a text", "its pair").',
-        )
-    for part in parts:
-        try:
-            part.encode()
-        except UnicodeEncodeError:
-            raise InvalidTextError(
-                position,
-                'has half of a surrogate pair, which is no character: read it as UTF-8 with errors="replace".',
-            ) from None
-    return Text(parts[0], (parts[1] or None) if len(parts) == 2 else None)

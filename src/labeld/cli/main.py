@@ -15,8 +15,11 @@ from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
-from labeld.errors import LabeldError
+from labeld.errors import InvalidRequestError, LabeldError
 from labeld.interface import Interface
+
+FILES = "Texts in files"
+"""Of the help of `classify`."""
 
 cli = typer.Typer(
     help="The Inference API for text classification, on your own machine.",
@@ -74,7 +77,13 @@ def serve(
 @cli.command()
 @with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
 def classify(  # noqa: PLR0913  # the flags of the command
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts; without, one per line of standard input.")] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Texts; without, one per line of standard input. With --input: the model's id, and more files.",
+            metavar="[TEXT…] | MODEL",
+        ),
+    ] = None,
     *,
     model: Annotated[str, typer.Option(help="Model id.")] = "",
     top_k: Annotated[int | None, typer.Option(min=1, help="At most this many labels; default all.")] = None,
@@ -82,20 +91,73 @@ def classify(  # noqa: PLR0913  # the flags of the command
     truncation: Annotated[
         bool, typer.Option("--truncation", help="Cut texts that are too long for the model.")
     ] = False,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Cut texts to this many tokens.")] = None,
+    stride: Annotated[
+        int | None, typer.Option(min=0, help="Read long texts in windows that share this many tokens.")
+    ] = None,
+    aggregate: Annotated[str | None, typer.Option(help="Of the windows' scores: max (default) or mean.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as when the output is piped.")] = False,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="Files, patterns, or - for standard input.", rich_help_panel=FILES),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="File for the rows with their answers.", rich_help_panel=FILES)
+    ] = None,
+    column: Annotated[str, typer.Option(help="Column of the texts.", rich_help_panel=FILES)] = "text",
+    pair_column: Annotated[
+        str | None, typer.Option(help="Column of the second texts, where they are pairs.", rich_help_panel=FILES)
+    ] = None,
+    label_column: Annotated[
+        str, typer.Option(help="Column to be added: the best label.", rich_help_panel=FILES)
+    ] = "label",
+    score_column: Annotated[str, typer.Option(help="Column to be added: its score.", rich_help_panel=FILES)] = "score",
+    all_scores: Annotated[
+        bool, typer.Option("--all-scores", help="Add all labels with their scores, too.", rich_help_panel=FILES)
+    ] = False,
+    scores_column: Annotated[str, typer.Option(help="Column of --all-scores.", rich_help_panel=FILES)] = "scores",
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="csv, tsv, jsonl, parquet or arrow; default by the files' names.", rich_help_panel=FILES
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run was stopped or killed.", rich_help_panel=FILES)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists.", rich_help_panel=FILES)
+    ] = False,
     **flags: Any,
 ) -> None:
-    """Classify texts without a server: bars in a terminal, JSON lines when piped.
+    """Classify texts without a server: bars in a terminal, JSON lines when piped; or files, with --input.
 
-    Each line of JSON is the ranking of one text, in order: [{"label": …, "score": …}, …].
+    Each line of JSON is the ranking of one text, in order: [{"label": …, "score": …}, …]. With --input the rows of
+    csv, tsv, jsonl, parquet and arrow files are written to --output with label and score; exit code 3 says that
+    some are bad and in OUTPUT.bad.jsonl.
     """
     from labeld.classifier import RankingParameters  # noqa: PLC0415  # loads the engine
     from labeld.cli.classify import classify_texts, function_named  # noqa: PLC0415
 
+    if inputs and texts and not model:
+        model, *texts = texts
     chosen = load({**flags, "models": [model] if model else None})
     asked: RankingParameters = {
         "top_k": top_k,
         "function_to_apply": function_named(function),
         "truncation": truncation or None,
+        "max_length": max_length,
+        "stride": stride,
+        "aggregate": aggregate,  # type: ignore[typeddict-item]  # read_parameters says what is wrong with another
     }
-    classify_texts(texts, chosen, asked, as_json=as_json)
+    if not inputs:
+        if output or resume or overwrite:
+            raise InvalidRequestError("--output, --resume and --overwrite need --input, the files to be read.")
+        classify_texts(texts, chosen, asked, as_json=as_json)
+        return
+    from labeld.cli.classify_files import Files, classify_files  # noqa: PLC0415  # needs pyarrow
+    from labeld.files.classify import Columns  # noqa: PLC0415
+
+    columns = Columns(column, pair_column, label_column, score_column, scores_column if all_scores else None)
+    files = Files((*inputs, *(texts or ())), output, columns, input_format, overwrite, resume)
+    raise typer.Exit(classify_files(files, chosen, asked))

@@ -9,11 +9,35 @@ import numpy as np
 
 from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
+from labeld.errors import LabeldError, NotFiniteError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.service.aliases import with_defaults
 from labeld.service.build import LIBRARY, open_service
 from labeld.service.service import Service
+from labeld.tokenization.errors import (
+    EmptyTextError,
+    StrideTooLargeError,
+    TextTooLongError,
+    TextTooManyCharactersError,
+    TokenizerFailedError,
+    TooManyWindowsError,
+    TruncationFailedError,
+    UnknownTokenIdError,
+)
 from labeld.types import FunctionName, Logits, Parameters, Precision, Ranking, Text
+
+OF_A_TEXT = (
+    EmptyTextError,
+    NotFiniteError,
+    StrideTooLargeError,
+    TextTooLongError,
+    TextTooManyCharactersError,
+    TokenizerFailedError,
+    TooManyWindowsError,
+    TruncationFailedError,
+    UnknownTokenIdError,
+)
+"""Failures of one text, beside which others can be classified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +102,16 @@ class InProcessService:
                 row[[place[label] for label, _ in ranking]] = [score for _, score in ranking]
             found.append(rows)
         return found
+
+    async def outcomes(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking | LabeldError]:
+        """The rankings of texts, and for each that cannot be classified its error."""
+        try:
+            return list(await self.rankings(texts, asked, positions))
+        except OF_A_TEXT as error:
+            if len(texts) == 1:
+                return [error]
+        alone = [self.outcomes([text], asked, range(at, at + 1)) for text, at in zip(texts, positions, strict=True)]
+        return [one for found in await asyncio.gather(*alone) for one in found]
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))

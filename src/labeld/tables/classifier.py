@@ -9,11 +9,12 @@ from dataclasses import replace
 from os import PathLike, getpid
 from typing import Any, Self, Unpack
 
-from labeld.classifier import Classifier, Input, RankingParameters
+from labeld.classifier import Classifier, RankingParameters
 from labeld.config.load import load
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError, LabeldError, SettingsError
 from labeld.protocol.parameters import read_parameters
+from labeld.service.inputs import Input
 from labeld.tables.formats import Answers, arrays, format_of, listed, values
 from labeld.tables.rows import Describe, Row, of_row, read_texts
 from labeld.types import Precision, Ranking

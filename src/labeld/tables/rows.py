@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from labeld.classifier import Input
 from labeld.errors import InvalidRequestError, InvalidTextError, LabeldError, NotFiniteError
+from labeld.service.inputs import Input
 from labeld.tokenization.errors import TextTooLongError, TextTooManyCharactersError, UnknownTokenIdError
 
 Describe = Callable[[int], str]

@@ -1,0 +1,127 @@
+"""`labeld classify --input`: the texts of files, with a progress bar, and answers in another file."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich import progress
+from rich.console import Console
+
+from labeld.classifier import Classifier, RankingParameters
+from labeld.config.settings import Settings
+from labeld.files.classify import Columns, classify_parts
+from labeld.files.encoding import encoder
+from labeld.files.errors import FileError
+from labeld.files.formats import STANDARD_INPUT, Format, format_of
+from labeld.files.output import Done, Output, prepare, side_file
+from labeld.files.reader import Part, Rows, open_rows
+from labeld.protocol.parameters import read_parameters
+
+SOME_BAD = 3
+"""Exit code where some rows are in the side file and all others are classified."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is read and where the answers go, as the flags say."""
+
+    inputs: tuple[str, ...]
+    output: str | None
+    columns: Columns
+    input_format: str | None
+    overwrite: bool
+    resume: bool
+
+
+def classify_files(files: Files, settings: Settings, asked: RankingParameters) -> int:
+    """Classifies the texts of files, says how it went on standard error, and returns the exit code.
+
+    Raises LabeldError for whatever is wrong as a whole.
+    """
+    if files.output is None:
+        raise FileError("--input needs --output, the file for the rows with their answers.")
+    read_parameters(dict(asked))
+    path = Path(files.output)
+    kind = _output_format(files.output)
+    if not prepare(path, overwrite=files.overwrite, resume=files.resume):
+        has_bad = side_file(path).exists()
+        typer.echo(f"{path} is complete{', but for the rows in ' + str(side_file(path)) if has_bad else ''}.", err=True)
+        return SOME_BAD if has_bad else 0
+    added = files.columns.added
+    rows = open_rows(
+        files.inputs,
+        files.columns.texts,
+        None,
+        format=files.input_format,
+        keep_json=kind.name == "jsonl",
+        added=[field.name for field in added],
+    )
+    if path.exists() and any(Path(one).is_file() and path.samefile(one) for one in rows.files):
+        raise FileError(f"{path} is one of the files that are read: name another one with --output.")
+    with Classifier.from_settings(settings) as classifier:
+        run = _run(files, rows, classifier, asked, kind)
+        with Output(path, kind, encoder(kind.name, rows.schema, added), run) as output:
+            try:
+                with _bar(rows, output.done) as written:
+                    for part in classify_parts(classifier, rows, files.columns, asked, output):
+                        written(part)
+            except KeyboardInterrupt:
+                typer.echo(f"\nStopped after {output.done.rows:,} rows: go on with --resume.", err=True)
+                return INTERRUPTED
+            output.complete()
+            done = output.done
+    typer.echo(f"{done.rows:,} rows are classified in {path}{_bad(done, path)}.", err=True)
+    return SOME_BAD if done.bad else 0
+
+
+def _output_format(path: str) -> Format:
+    kind = format_of(path)
+    if kind.compression and kind.name == "arrow":
+        raise FileError(f"{path} is arrow in {kind.compression}, which is not written: leave the last extension out.")
+    return kind
+
+
+def _bad(done: Done, path: Path) -> str:
+    if not done.bad:
+        return ""
+    return f", and {done.bad:,} bad row{'s are' if done.bad > 1 else ' is'} in {side_file(path)} with the reason"
+
+
+def _run(files: Files, rows: Rows, classifier: Classifier, asked: RankingParameters, kind: Format) -> dict[str, Any]:
+    """What makes two runs the same, so that one can go on with the other's output."""
+    stats = [(one, Path(one).stat()) for one in rows.files if one != STANDARD_INPUT]
+    return {
+        "inputs": [[one, stat.st_size, stat.st_mtime_ns] for one, stat in stats],
+        "model": f"{classifier.model_id} {classifier.revision}",
+        "precision": classifier.precision,
+        "options": [list(files.columns), dict(sorted(asked.items())), files.input_format, *kind],
+    }
+
+
+@contextmanager
+def _bar(rows: Rows, done: Done) -> Iterator[Callable[[Part], None]]:
+    """A bar on standard error, if that is a terminal: rows, their rate, and the time left where the size is known."""
+    console = Console(stderr=True)
+    columns = (
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} rows/s"),
+        progress.TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=rows.size, completed=done.size, rows=done.rows, rate=0.0)
+        new = 0
+
+        def written(part: Part) -> None:
+            nonlocal new
+            new += part.table.num_rows
+            elapsed = bar.tasks[0].elapsed or 1.0
+            bar.update(task, advance=part.size, rows=done.rows + new, rate=new / elapsed)
+
+        yield written
+        bar.update(task, total=1, completed=1)

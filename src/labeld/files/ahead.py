@@ -1,0 +1,38 @@
+"""Reading ahead on a thread, while what was read before is computed."""
+
+from collections.abc import Generator, Iterable
+from queue import Queue
+from threading import Event, Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """The items, up to `depth` of which wait; raises what they raise. Closing it ends the thread."""
+    waiting: Queue[T | BaseException | None] = Queue(depth)
+    stopping = Event()
+
+    def read() -> None:
+        try:
+            for item in items:
+                waiting.put(item)
+                if stopping.is_set():
+                    return
+            waiting.put(None)
+        except BaseException as error:  # noqa: BLE001  # raised where the items are taken
+            waiting.put(error)
+
+    thread = Thread(target=read, name="labeld-read", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopping.set()
+        while thread.is_alive():
+            while not waiting.empty():
+                waiting.get()
+            thread.join(0.05)

@@ -1,0 +1,119 @@
+"""The texts of files classified: reading, computing and writing at the same time, part by part."""
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from typing import Any, NamedTuple
+
+from labeld.classifier import Classifier, RankingParameters
+from labeld.errors import LabeldError
+from labeld.files.ahead import ahead
+from labeld.files.arrow import pa
+from labeld.files.encoding import SCORES
+from labeld.files.output import Output
+from labeld.files.reader import Part, Rows
+from labeld.interface import Interface
+from labeld.service.inputs import Input
+from labeld.types import Ranking
+
+AHEAD = 2
+"""Parts that are read before they are needed."""
+
+
+class Columns(NamedTuple):
+    """The names of columns."""
+
+    text: str
+    pair: str | None
+    """None where texts are no pairs."""
+    label: str
+    """Added: the best label."""
+    score: str
+    """Added: its score."""
+    scores: str | None
+    """Added, unless it is None: all labels with their scores, best first."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Those that are read."""
+        return [self.text] if self.pair is None else [self.text, self.pair]
+
+    @property
+    def added(self) -> list[Any]:
+        """Those that are added, as pyarrow.Fields."""
+        fields = [pa.field(self.label, pa.string()), pa.field(self.score, pa.float64())]
+        return fields if self.scores is None else [*fields, pa.field(self.scores, SCORES)]
+
+
+def classify_parts(
+    classifier: Classifier, rows: Rows, columns: Columns, parameters: RankingParameters, output: Output
+) -> Generator[Part, None, None]:
+    """Adds every part that the output does not have yet with its answers, and gives each when it is written.
+
+    A text that cannot be classified is a bad row. Raises LabeldError; what was written before stays.
+    """
+
+    def write(part: Part, found: Sequence[Ranking | LabeldError]) -> Part:
+        part = part.without({at: _reason(one) for at, one in enumerate(found) if isinstance(one, LabeldError)})
+        rankings = [one for one in found if not isinstance(one, LabeldError)]
+        output.add(part, _values(rankings, columns))
+        return part
+
+    done: Future[Part] | None = None
+    with (
+        ThreadPoolExecutor(1, "labeld-write") as writer,
+        closing(_answered(classifier, islice(rows, output.done.parts, None), columns, parameters)) as answered,
+    ):
+        for part, found in answered:
+            if done:
+                yield done.result()
+            done = writer.submit(write, part, found)
+        if done:
+            yield done.result()
+
+
+def _answered(
+    classifier: Classifier, parts: Iterator[Part], columns: Columns, parameters: RankingParameters
+) -> Generator[tuple[Part, list[Ranking | LabeldError]], None, None]:
+    """Each part with what has become of its texts; the texts of all of them are one stream."""
+    waiting: deque[Part] = deque()
+
+    def texts() -> Generator[Input, None, None]:
+        with closing(ahead(parts, AHEAD)) as read:
+            for part in read:
+                waiting.append(part)
+                yield from _inputs(part, columns)
+
+    found: list[Ranking | LabeldError] = []
+    with closing(texts()) as inputs, closing(classifier.outcomes(inputs, **parameters)) as outcomes:
+        for outcome in outcomes:
+            found.append(outcome)
+            while waiting and len(found) >= waiting[0].table.num_rows:
+                part = waiting.popleft()
+                rows = part.table.num_rows
+                yield part, found[:rows]
+                found = found[rows:]
+    while waiting:  # without a text that can be classified
+        yield waiting.popleft(), []
+
+
+def _inputs(part: Part, columns: Columns) -> Iterator[Input]:
+    if columns.pair is None:
+        return iter(part.column(columns.text))
+    return zip(part.column(columns.text), part.column(columns.pair), strict=True)
+
+
+def _values(rankings: Sequence[Ranking], columns: Columns) -> list[list[Any]]:
+    """The added columns; null where no label reaches the threshold of the configuration."""
+    best = [ranking[0] if ranking else None for ranking in rankings]
+    values: list[list[Any]] = [[one and one.label for one in best], [one and one.score for one in best]]
+    return values if columns.scores is None else [*values, [[one._asdict() for one in ranking] for ranking in rankings]]
+
+
+def _reason(error: LabeldError) -> str:
+    """The sentence of a text's error without its number, which is none of the row's."""
+    sentence = error.sentence(Interface.COMMAND_LINE)
+    index = getattr(error, "index", None)
+    return sentence if index is None else sentence.removeprefix(f"{Interface.COMMAND_LINE.text(index).capitalize()} ")

@@ -1,0 +1,211 @@
+"""Rows of files in their order, in parts of bounded size: texts that can be classified, and what is wrong with others.
+
+for part in open_rows(["part-*.csv", "more.parquet"], ["text"], ["label"]):
+    part.column("text"), part.column("label"), part.lines, part.bad
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labeld.files.arrow import pa
+from labeld.files.columnar_source import ArrowSource, ParquetSource
+from labeld.files.csv_source import CsvSource
+from labeld.files.errors import FileError
+from labeld.files.formats import Format, find_files, format_of
+from labeld.files.jsonl_source import JsonlSource
+from labeld.files.sources import BadRow, Batch, Lines, Source, Wanted
+from labeld.files.streams import open_stream
+from labeld.files.texts import as_strings, is_string, is_text, plain
+
+PART_ROWS = 4096
+"""Rows of a part, at most."""
+PART_BYTES = 16 << 20
+"""Bytes of a part's columns, roughly, at most, if it has more than one row."""
+SHOWN_COLUMNS = 200
+"""Characters of the names of columns that a sentence shows, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of one file that follow each other. The same files always give the same parts."""
+
+    file: str
+    """Its path, as it was given or found."""
+    table: Any
+    """pyarrow.RecordBatch of the rows that can be used, with the schema of `Rows`."""
+    lines: Lines
+    """int64 [rows of the table]: the line of a csv or jsonl file on which each begins, else its number; from 1."""
+    bad: tuple[BadRow, ...]
+    """The other rows, in their order."""
+    size: int
+    """Bytes of the input that all these rows take up, roughly."""
+    json: tuple[bytes, ...] | None
+    """The text of each row of the table, if the file is jsonl."""
+
+    def column(self, name: str) -> list[Any]:
+        """The Python objects of a column, one for each row of the table."""
+        return list(self.table.column(name).to_pylist())
+
+    def without(self, reasons: Mapping[int, str], table: Any = None) -> "Part":
+        """The part whose rows at these positions are bad, for these reasons; `table` has them as they were read."""
+        if not reasons:
+            return self
+        rows = self.table if table is None else table
+        bad = [
+            BadRow(self.file, int(self.lines[one]), reasons[one], plain(rows, self.json, one))
+            for one in sorted(reasons)
+        ]
+        good = np.ones(len(self.lines), bool)
+        good[list(reasons)] = False
+        json = None if self.json is None else tuple(compress(self.json, good.tolist()))
+        every = tuple(sorted([*self.bad, *bad], key=lambda row: row.line))
+        return Part(self.file, self.table.filter(pa.array(good)), self.lines[good], every, self.size, json)
+
+
+class Rows:
+    """The rows of several files, one after the other; to be iterated over once."""
+
+    def __init__(self, files: Sequence[str], kinds: Sequence[Format], wanted: Wanted) -> None:
+        self._kinds, self._wanted = kinds, wanted
+        self._opened: dict[str, Source] = {}
+        self.files = tuple(files)
+        """The files that are read, in their order."""
+        self.schema = pa.schema([(name, pa.string()) for name in wanted.texts])
+        """pyarrow.Schema of every part's table: the columns of the first file that are asked for, texts as strings."""
+        self.size: int | None = 0
+        """Bytes of all parts together, roughly; None where that is not known."""
+        self._first: Source | None = None
+        for file, kind in zip(files, kinds, strict=True):
+            source = self._open(file, kind)
+            with ExitStack() as stack:
+                stack.callback(source.close)
+                self._check(source)
+                if not Path(file).is_file():
+                    self._opened[file] = source  # NOTE: a pipe can be read only once
+                    stack.pop_all()
+            self.size = None if self.size is None or source.size is None else self.size + source.size
+
+    def __iter__(self) -> Iterator[Part]:
+        """The parts in their order; raises FileError where a file cannot be read any further."""
+        for file, kind in zip(self.files, self._kinds, strict=True):
+            opened = self._opened.pop(file) if file in self._opened else self._open(file, kind)
+            with closing(opened) as source:
+                for batch in source.batches():
+                    for piece in _cut(batch):
+                        yield self._part(file, piece)
+
+    def _open(self, file: str, kind: Format) -> Source:
+        if kind.name == "parquet":
+            return ParquetSource(file, self._wanted)
+        stream = open_stream(file, kind.compression)
+        try:
+            if kind.name == "jsonl":
+                return JsonlSource(file, stream, kind, self._wanted)
+            if kind.name == "arrow":
+                return ArrowSource(file, stream, kind, self._wanted)
+            return CsvSource(file, stream, kind)
+        except BaseException:
+            stream.close()
+            raise
+
+    def _check(self, source: Source) -> None:
+        """Takes the columns of the first file as the schema; raises FileError for one that has not the right ones."""
+        if source.is_empty:
+            return
+        names = source.schema.names
+        shown = ", ".join(names)[:SHOWN_COLUMNS] or "none at all"
+        for name in [*self._wanted.texts, *(self._wanted.others or ())]:
+            if name not in names:
+                raise FileError(f"{source.path} has no column {name!r}: it has {shown}.")
+        if twice := sorted({name for name in names if name in self._wanted and names.count(name) > 1}):
+            raise FileError(f"{source.path} has the column {twice[0]!r} twice: give each column a name of its own.")
+        if taken := next((name for name in self._wanted.added if name in names), None):
+            raise FileError(f"{source.path} already has a column {taken!r}: give the one that is added another name.")
+        for name in self._wanted.texts:
+            if not is_text(kind := source.schema.field(name).type):
+                raise FileError(f"The column {name!r} of {source.path} has {kind}, but must have strings.")
+        fields = [field for field in source.schema if field.name in self._wanted]
+        if self._first is None:
+            typed = [pa.field(one.name, pa.string()) if one.name in self._wanted.texts else one for one in fields]
+            self._first, self.schema = source, pa.schema(typed, source.schema.metadata)
+        elif other := sorted({field.name for field in fields} ^ {*self.schema.names}):
+            raise FileError(
+                f"{source.path} and {self._first.path} do not have the same columns, for example {other[0]!r}: read "
+                "them apart."
+            )
+
+    def _part(self, file: str, batch: Batch) -> Part:
+        """The rows of a batch, without those whose texts are none."""
+        reasons: dict[int, str] = {}
+        arrays = []
+        for field in self.schema:
+            array = batch.table.column(field.name)
+            if is_text(array.type) and (is_string(field.type) or array.type != field.type):
+                array, broken = as_strings(array)
+                reasons |= dict.fromkeys(broken, f"is not UTF-8 in column {field.name!r}")
+            if array.type != field.type:
+                array = self._cast(file, array, field)
+            if field.name in self._wanted.texts and array.null_count:
+                null = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False)).tolist()
+                reasons = dict.fromkeys(null, f"has null in column {field.name!r}, but must have a string") | reasons
+            arrays.append(array)
+        whole = Part(file, pa.record_batch(arrays, schema=self.schema), batch.lines, batch.bad, batch.size, batch.json)
+        return whole.without(reasons, batch.table)
+
+    def _cast(self, file: str, array: Any, field: Any) -> Any:
+        try:
+            return array.cast(field.type)
+        except pa.ArrowException:
+            raise FileError(
+                f"The column {field.name!r} of {file} has {array.type}, but the files before it have "
+                f"{field.type}: read them apart, or convert one of them."
+            ) from None
+
+
+def open_rows(  # noqa: PLR0913  # options, by their names
+    inputs: Sequence[str],
+    texts: Sequence[str],
+    others: Collection[str] | None = (),
+    *,
+    format: str | None = None,  # noqa: A002  # as the option is called
+    keep_json: bool = False,
+    added: Sequence[str] = (),
+) -> Rows:
+    """The rows of files: paths, patterns such as `part-*.csv`, and `-` for standard input, whose format must be given.
+
+    `texts` are the columns that must have strings: a row where one has not is among the bad ones. `others` are further
+    columns to be read, None for all there are, with the types they have; csv and tsv files have only strings. `format`
+    is csv, tsv, jsonl, ndjson, parquet, arrow or feather; without it the names of the files say so. With `keep_json`
+    and jsonl files alone the others are no columns: `Part.json` has them, as they were written.
+    `added` are columns that the caller will add, and that the files must not have.
+    Opens each file, reads its first rows, and raises FileError if it cannot be read or has not these columns.
+    """
+    files = find_files(inputs)
+    kinds = [format_of(file, format) for file in files]
+    keeps = keep_json and all(kind.name == "jsonl" for kind in kinds)
+    return Rows(files, kinds, Wanted(tuple(texts), () if keeps else others, tuple(added)))
+
+
+def _cut(batch: Batch) -> Iterator[Batch]:
+    """The rows in pieces, each with the bad rows before its next one."""
+    rows = batch.table.num_rows
+    each = max(1, batch.table.nbytes // max(1, rows))
+    step = max(1, min(PART_ROWS, PART_BYTES // each))
+    bad = list(batch.bad)
+    for start in range(0, max(1, rows), step):
+        end = min(rows, start + step)
+        later = [row for row in bad if end < rows and row.line > batch.lines[end]]
+        here, bad = tuple(bad[: len(bad) - len(later)]), later
+        yield Batch(
+            batch.table.slice(start, step),
+            batch.lines[start:end],
+            here,
+            batch.size * (end - start) // max(1, rows) if rows else batch.size,
+            None if batch.json is None else batch.json[start:end],
+        )
