@@ -280,3 +280,44 @@ def test_models_check_refuses_what_is_no_model(tmp_path: Path) -> None:
     assert 1 == done.returncode
     assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def labelled(tmp_path: Path) -> Path:
+    """Evaluation texts for the bundled sentiment model, of which the last quarter has the wrong label."""
+    words = (("a wonderful film", "positive"), ("a terrible film", "NEGATIVE"), ("what a mess", "0"), ("dull", "1"))
+    path = tmp_path / "labelled.jsonl"
+    rows = [{"text": f"{text} {count}", "label": label} for text, label in words for count in range(MIN_TEXTS // 4)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_labelled_texts_judge_precisions_by_what_is_right(models_dir: Path, tmp_path: Path) -> None:
+    """`models check` has the figures of each precision, at the thresholds of an alias too, each a trial of its own."""
+    path, config = labelled(tmp_path), tmp_path / "labeld.yaml"
+    config.write_text("models: {strict: {model: labeld/sentiment-en, thresholds: {POSITIVE: 0.9999}}}")
+    arguments = ("models", "check", "labeld/sentiment-en", "--json", "--evaluation-texts", str(path))
+    found = json.loads(labeld(*arguments).stdout)
+    strict = json.loads(labeld(*arguments, "--config", str(config)).stdout)
+    shown = labeld(*(one for one in arguments if one != "--json")).stdout
+
+    float32, *faster = found["by_labels"]
+    assert ("float32", 0.75) == (float32["precision"], float32["accuracy"]["value"])
+    assert float32["accuracy"]["low"] < 0.75 < float32["accuracy"]["high"]
+    assert [0.75] * len(found["precisions"]) == [one["right"] for one in found["precisions"]]
+    assert faster
+    assert all(one["change"]["p_value"] == 1 for one in faster)
+    # no score reaches 0.9999: right are the texts that are not positive
+    assert [0.5] * len(found["precisions"]) == [one["right"] for one in strict["precisions"]]
+    assert "By the labels of the texts" in shown
+
+
+def test_labels_of_another_model_judge_nothing(models_dir: Path, tmp_path: Path) -> None:
+    """The trial is then that of texts without labels, and says so."""
+    path = labelled(tmp_path)
+    path.write_text(path.read_text().replace("positive", "joy"))
+
+    done = labeld("models", "check", str(models_dir / "org/bert"), "--evaluation-texts", str(path))
+
+    assert 0 == done.returncode, done.stderr
+    assert "Not judged by the labels of the texts: it has no label 'joy'." in done.stdout
+    assert "By the labels" not in done.stdout

@@ -1,6 +1,6 @@
 """The accuracy loss of a precision on evaluation texts, and the diversity of the answers. Pure functions of logits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,17 +82,10 @@ def diversity(reference: Logits, function: FunctionName) -> Diversity:
     return Diversity(float(counts.max() / len(scores)), float((high - low).max()))
 
 
-def fastest(
-    speeds: Mapping[Precision, float],
-    losses: Mapping[Precision, AccuracyLoss],
-    answers: Diversity,
-    tolerances: Precisions,
-) -> Precision:
-    """The fastest precision (speeds in tokens/s) with a tolerable loss; float32 where diversity is too low."""
-    allowed: list[Precision] = ["float32"]
-    if answers.enough:
-        allowed += [precision for precision, its_loss in losses.items() if its_loss.within(tolerances)]
-    return max(allowed, key=lambda precision: speeds[precision])
+def fastest(speeds: Mapping[Precision, float], allowed: Sequence[Precision], answers: Diversity) -> Precision:
+    """The fastest of float32 and those allowed (speeds in tokens/s); float32 where diversity is too low."""
+    choices: list[Precision] = ["float32", *(allowed if answers.enough else ())]
+    return max(choices, key=lambda precision: speeds[precision])
 
 
 def _scores(logits: Logits, function: FunctionName) -> Scores:

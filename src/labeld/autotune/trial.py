@@ -17,6 +17,8 @@ from labeld.types import EncodedText, FunctionName, Logits, Precision
 
 BATCH_TOKENS = 256
 """Tokens of a batch, at most; a longer text is a batch by itself."""
+ROUNDING = 1e-9
+"""By which shares may differ that are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Measured:
     memory_bytes: int
     """Bytes of memory that the engine adds to the process."""
     loss: accuracy.AccuracyLoss
+    right: float | None = None
+    """Share of right decisions on labelled texts; None where they have no labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,18 @@ class PrecisionChoice:
                 *(
                     f"{one.precision} {one.tokens_per_second / self.measured[0].tokens_per_second:.1f} times as fast "
                     f"as float32, agreement {one.loss.agreement:.4f}, change of a score {one.loss.mean_change:.4f} in "
-                    f"the mean and {one.loss.p99_change:.4f} at the 99th percentile"
+                    f"the mean and {one.loss.p99_change:.4f} at the 99th percentile{self._right(one)}"
                     for one in self.measured[1:]
                 ),
                 *self.refused.values(),
             ]
         )
+
+    def _right(self, one: Measured) -> str:
+        reference = self.measured[0].right
+        if one.right is None or reference is None:
+            return ""
+        return f", {one.right:.4f} of the decisions right by the labels of the texts and {reference:.4f} in float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,10 @@ class TrialTarget:
     """The evaluation texts as token ids of this model."""
     function: FunctionName
     """The function from its logits to scores."""
+    right: Callable[[Logits], float] | None = None
+    """The share of right decisions of these logits; None where the texts have no labels."""
+    found: Callable[[Precision, Logits], object] = lambda *_: None
+    """Called with the logits of each precision, float32 [texts, labels]."""
 
 
 Step = Callable[[Precision, Engine, float], None]
@@ -95,9 +109,16 @@ def try_precisions(target: TrialTarget, tolerances: Precisions, step: Step) -> P
             refused[precision] = error.reason
     diversity = accuracy.diversity(reference, target.function)
     speeds = {one.precision: one.tokens_per_second for one in measured}
-    losses = {one.precision: one.loss for one in measured}
-    chosen = accuracy.fastest(speeds, losses, diversity, tolerances)
+    allowed = [one.precision for one in measured[1:] if is_allowed(one, first, tolerances)]
+    chosen = accuracy.fastest(speeds, allowed, diversity)
     return PrecisionChoice(chosen, len(reference), diversity, tuple(measured), refused)
+
+
+def is_allowed(one: Measured, first: Measured, tolerances: Precisions) -> bool:
+    """Whether a precision may take the place of float32: by the labels of the texts, or by float32's own answers."""
+    if one.right is None or first.right is None:
+        return one.loss.within(tolerances)
+    return one.right >= first.right - (1 - tolerances.precision_agreement) - ROUNDING
 
 
 def _measure(
@@ -119,7 +140,9 @@ def _measure(
     used = memory.used()
     logits = np.concatenate(rows)
     loss = accuracy.loss(logits if reference is None else reference, logits, target.function)
-    return logits, Measured(precision, median(speeds), load_seconds, used - used_before, loss)
+    target.found(precision, logits)
+    right = None if target.right is None else target.right(logits)
+    return logits, Measured(precision, median(speeds), load_seconds, used - used_before, loss, right)
 
 
 def _batches(texts: Sequence[EncodedText]) -> Iterator[list[EncodedText]]:

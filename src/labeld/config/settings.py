@@ -107,11 +107,13 @@ class Precisions:
     )
     evaluation_texts: Path | None = setting(
         None,
-        "File of texts for the trial, one per line, with a tab between the two of a pair; default: those of labeld.",
+        "File of texts for the trial, one per line, with a tab between the two of a pair; default: those of labeld. "
+        "A .jsonl file of text and label (and pair) has the precisions judged by the labels.",
     )
     precision_agreement: float = setting(
         0.99,
-        "Share of the trial's texts that must keep their label; with one label, Kendall's tau.",
+        "Share of the trial's texts that must keep their label; with one label, Kendall's tau. Of labelled texts, what "
+        "is missing to 1 is the share of decisions that may turn wrong.",
         minimum=0,
         maximum=1,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from labeld.autotune.label_index import LabelIndex, text_of
 from labeld.errors import InvalidRequestError
 
 MOST_NAMED = 20
@@ -30,50 +31,24 @@ class LabelReader:
 
         Raises InvalidRequestError for a mapping of which the model has no label.
         """
-        self._model, self._labels = model, labels
-        self._found = {label: index for index, label in reversed([*enumerate(labels)])}
-        folded: dict[str, int | None] = {}
-        for place, label in enumerate(labels):
-            folded[label.casefold()] = None if label.casefold() in folded else place
-        self._folded = folded
-        self._ids = not any(label.strip().isdecimal() for label in labels)  # or 1 could be a name and an id
-        said: dict[str, int] = {}
+        self._model, self._labels, self._index = model, labels, LabelIndex(labels)
+        self._mapped: dict[str, int] = {}
         for theirs, ours in (mapped or {}).items():
-            known = [index for one in ours if (index := self._index(one)) is not None]
+            known = [index for one in ours if (index := self._index.find(one)) is not None]
             if not known:
                 raise InvalidRequestError(
                     f"--label-map names {ours[0]!r} for {theirs!r}, but the labels of {model} are {named(labels)}."
                 )
-            said[theirs] = known[0]
-        self._found |= said
+            self._mapped[theirs] = known[0]
 
     def read(self, value: object, where: str = "") -> int:
         """The id of a label; `where` names its row in the UnknownLabelError that is raised where there is none."""
         label = text_of(value)
-        index = self._index(label)
+        index = self._mapped.get(label, self._mapped.get(label.strip()))
+        index = self._index.find(label) if index is None else index
         if index is None:
             raise UnknownLabelError(label, self._model, self._labels, where)
-        self._found[label] = index
         return index
-
-    def _index(self, label: str) -> int | None:
-        for key in (label, label.strip()):
-            if key in self._found:
-                return self._found[key]
-        plain = label.strip()
-        index = self._folded.get(plain.casefold())
-        if index is None and self._ids and plain.isascii() and plain.isdecimal() and int(plain) < len(self._labels):
-            return int(plain)
-        return index
-
-
-def text_of(value: object) -> str:
-    """A label as text: 1.0, which some formats make of whole numbers, is 1, and a truth value is in lower case."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def read_mapping(given: Iterable[str]) -> dict[str, list[str]]:

@@ -4,13 +4,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenizers import Encoding
 
+from labeld.autotune.judge import Judge, judge_of
 from labeld.autotune.results import ChoiceFile
 from labeld.autotune.texts import digest, shipped_evaluation_texts
 from labeld.autotune.trial import PrecisionChoice, Step, TrialTarget, try_precisions
@@ -18,6 +19,7 @@ from labeld.cache.keys import Identity
 from labeld.checkpoint.checkpoint import open_checkpoint
 from labeld.checkpoint.config import ModelConfig, read_config
 from labeld.checkpoint.revision import FolderState, folder_revision, folder_state
+from labeld.config.models_file import ModelEntry
 from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Precisions
 from labeld.engines import open_engine, require_engine
@@ -27,7 +29,7 @@ from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import TokenizerFiles, read_tokenizer
-from labeld.types import EncodedText, Parameters, Precision, Text
+from labeld.types import EncodedText, Logits, Parameters, Precision, Text
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,10 @@ class LoadOptions:
     tolerances: Precisions = field(default_factory=Precisions)
     evaluation_texts: tuple[Text, ...] | None = None
     """The operator's texts; by default those that come with labeld."""
+    evaluation_labels: tuple[tuple[str, ...], ...] | None = None
+    """The labels of each of them, where the operator gave any."""
+    aliases: Mapping[str, ModelEntry] = field(default_factory=dict)
+    """By model id, the alias by whose names of labels, thresholds and temperature a trial is judged."""
     max_windows: int = sys.maxsize
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process stops: a trial of precisions, which may take a minute, then ends."""
@@ -80,8 +86,8 @@ class LoadOptions:
 class ModelFolder:
     """A model folder without its weights. Raises FolderError naming the file that is missing or wrong."""
 
-    def __init__(self, folder: Path, options: LoadOptions, commit: str | None = None) -> None:
-        """`commit` is its revision, if it has one."""
+    def __init__(self, folder: Path, options: LoadOptions, commit: str | None = None, model_id: str = "") -> None:
+        """`commit` is its revision, if it has one; by its id the alias is found by which a trial is judged."""
         self._options = options
         self.state = _state(folder)
         self.config = read_config(folder)
@@ -89,6 +95,10 @@ class ModelFolder:
         self.revision = commit or folder_revision(folder, options.cache_dir)
         self._evaluation_texts = options.evaluation_texts or shipped_evaluation_texts(len(self.config.labels))
         self._folder = folder
+        self._readable: list[int] = []
+        labels, entry = options.evaluation_labels, options.aliases.get(model_id)
+        self.judge = None if labels is None else judge_of(self.config, entry, labels)
+        """By the labels of the evaluation texts; None without, and a sentence where they are not this model's."""
 
     def open(self, precision: Precision) -> Engine:
         """The engine in this precision; raises FolderError, PrecisionError among them."""
@@ -126,9 +136,21 @@ class ModelFolder:
         """The choice of an earlier trial; None where there was none that counts on this machine."""
         return self._choice_file().read()
 
-    def try_precisions(self, step: Step) -> PrecisionChoice:
-        """A new trial, whose choice is kept; raises what `step` raises."""
-        target = TrialTarget(self.open, self._read_evaluation_texts, self.config.default_function)
+    def try_precisions(
+        self, step: Step, found: Callable[[Precision, Logits, Sequence[int]], object] = lambda *_: None
+    ) -> PrecisionChoice:
+        """A new trial, whose choice is kept; raises what `step` raises.
+
+        `found` is called with the logits of each precision and the positions of the texts that they are of.
+        """
+        judge = self.judge
+        target = TrialTarget(
+            self.open,
+            self._read_evaluation_texts,
+            self.config.default_function,
+            (lambda logits: judge.right(logits, self._readable)) if isinstance(judge, Judge) else None,
+            lambda precision, logits: found(precision, logits, self._readable),
+        )
         choice = try_precisions(target, self._options.tolerances, step)
         self._choice_file().write(choice)
         return choice
@@ -138,15 +160,18 @@ class ModelFolder:
         encoder, parameters = self.encoder(engine), Parameters(truncation="longest_first")
         pairs = encoder.type_count > 1 or not encoder.token_types
         read = []
-        for text in self._evaluation_texts:
+        self._readable = []
+        for index, text in enumerate(self._evaluation_texts):
             with suppress(UnknownTokenIdError):
                 read += encoder.encode([text if pairs else Text(text.text)], parameters)
+                self._readable.append(index)
         return read
 
     def _choice_file(self) -> ChoiceFile:
-        return ChoiceFile(
-            self._options.cache_dir, self.revision, digest(self._evaluation_texts), self._options.tolerances
-        )
+        texts = digest(self._evaluation_texts)
+        if isinstance(self.judge, Judge):
+            texts += f" {self.judge.digest()}"
+        return ChoiceFile(self._options.cache_dir, self.revision, texts, self._options.tolerances)
 
 
 def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | None = None) -> Model:
@@ -155,7 +180,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
     `commit` is its revision, if it has one. Raises FolderError naming the file that is missing or wrong,
     UnavailableError when the process stops meanwhile.
     """
-    read = ModelFolder(folder, options, commit)
+    read = ModelFolder(folder, options, commit, model_id)
     asked, choice = options.precisions.of(model_id), None
     if asked == "auto":
         choice = _choice(model_id, read, options.stopping)
@@ -190,6 +215,8 @@ def _choice(model_id: str, folder: ModelFolder, stopping: threading.Event) -> Pr
             raise UnavailableError("The server is stopping: try again in a moment.")
 
     choice = folder.choice()
+    if isinstance(folder.judge, str):
+        logger.warning("%s is not judged by the labels of evaluation_texts: %s", model_id, folder.judge)
     if choice is None:
         logger.warning("%s: trying its precisions, once for this revision and machine", model_id)
         choice = folder.try_precisions(go_on)

@@ -10,11 +10,11 @@ from pathlib import Path
 from labeld.auth.authenticator import Authenticator
 from labeld.auth.database_url import locate
 from labeld.auth.rate_limit import SharedCounts
-from labeld.autotune.texts import read_evaluation_texts
+from labeld.autotune.texts import read_evaluation_texts, read_labelled_texts
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
 from labeld.config.hub import Policy
-from labeld.config.models_file import ModelsFile
+from labeld.config.models_file import ModelEntry, ModelsFile
 from labeld.config.precision import AskedPrecisions, parse_precisions
 from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
@@ -29,6 +29,7 @@ from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.service import Service
 from labeld.system import memory
 from labeld.system.cpu import usable_cores
+from labeld.types import Text
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def open_resolver(
 def load_options(settings: Settings) -> LoadOptions:
     """The settings that loading a model needs; raises SettingsError naming the one that is wrong."""
     streams, threads = streams_and_threads(settings.compute)
-    evaluation_texts = settings.precisions.evaluation_texts
+    texts, labels = _evaluation_texts(settings.precisions.evaluation_texts)
     return LoadOptions(
         threads,
         streams,
@@ -74,9 +75,30 @@ def load_options(settings: Settings) -> LoadOptions:
         settings.folders.cache_dir.expanduser(),
         _precisions(settings),
         settings.precisions,
-        None if evaluation_texts is None else read_evaluation_texts(evaluation_texts.expanduser()),
+        texts,
+        labels,
+        _judging_aliases(settings),
         settings.inputs.max_windows,
     )
+
+
+def _evaluation_texts(path: Path | None) -> tuple[tuple[Text, ...] | None, tuple[tuple[str, ...], ...] | None]:
+    """The operator's texts for trials of precisions, with their labels if it is a file that has them."""
+    if path is None:
+        return None, None
+    if path.suffix.lower() == ".jsonl":
+        return read_labelled_texts(path.expanduser())
+    return read_evaluation_texts(path.expanduser()), None
+
+
+def _judging_aliases(settings: Settings) -> dict[str, ModelEntry]:
+    """By model id the alias whose thresholds count in a trial: its own, or of a shared model the first that has any."""
+    found: dict[str, ModelEntry] = {}
+    for alias, entry in settings.file.models.items():
+        model_id = entry.model if entry.precision is None else alias
+        if model_id not in found or (found[model_id].thresholds is None and entry.thresholds is not None):
+            found[model_id] = entry
+    return found
 
 
 def _precisions(settings: Settings) -> AskedPrecisions:

@@ -1,0 +1,34 @@
+"""Labels as other people write them -> the ids of a model's labels."""
+
+from collections.abc import Sequence
+
+
+class LabelIndex:
+    """Finds the label of a model that a label means: by its name, by that in another case, or by its id.
+
+    Ids count where no label's name is a number.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._names = {label: index for index, label in reversed([*enumerate(labels)])}
+        self._folded: dict[str, int | None] = {}
+        for index, label in enumerate(labels):
+            self._folded[label.casefold()] = None if label.casefold() in self._folded else index
+        self._ids = 0 if any(label.strip().isdecimal() for label in labels) else len(labels)
+
+    def find(self, label: str) -> int | None:
+        """The id of the label; None where it means none, or several."""
+        plain = label.strip()
+        index = self._names.get(label, self._names.get(plain, self._folded.get(plain.casefold())))
+        if index is None and plain.isascii() and plain.isdecimal() and int(plain) < self._ids:
+            return int(plain)
+        return index
+
+
+def text_of(value: object) -> str:
+    """A label as text: 1.0, which some formats make of whole numbers, is 1, and a truth value is in lower case."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
