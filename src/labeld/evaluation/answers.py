@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labeld.classifier import CHUNK, CHUNKS_IN_FLIGHT, UNBOUNDED
+from labeld.classifier import CHUNKS_IN_FLIGHT, UNBOUNDED
 from labeld.config.models_file import ModelEntry
 from labeld.config.precision import CHOICES
 from labeld.config.settings import Settings
@@ -19,6 +19,7 @@ from labeld.interface import Interface
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.scoring import apply
 from labeld.service.in_process import InProcessService, OpenModel
+from labeld.service.inputs import CHUNK
 from labeld.types import Logits, Parameters, Text
 
 Step = Callable[[int], object]
