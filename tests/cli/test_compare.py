@@ -13,6 +13,8 @@ from tests.support.odd_peers import Reply, odd_peer, transformers_server
 from tests.support.server_process import Server
 from tests.support.tiny_models import TEXTS
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 BODY = '{"text": "TEXT", "pair": "PAIR"}'
 WORDS = [text for text in TEXTS if text and "\n" not in text] + ["good film", "bad film", "hello world", "i like it"]
 NEGATIVE = Reply(value=[{"label": "NEGATIVE", "score": 0.5}, {"label": "neutral", "score": 0.3}])

@@ -52,6 +52,7 @@ def odd_peer(answer: Callable[[str, str, Any, int], Reply], tls: ssl.SSLContext 
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65536  # a reply is one packet, and nobody waits for the acknowledgement of its head
 
         def do_GET(self) -> None:
             self._answer("GET", None)
