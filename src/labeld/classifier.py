@@ -7,7 +7,7 @@ running event loop and from several threads. It changes nothing of the process t
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
@@ -18,9 +18,9 @@ from labeld.config.load import load
 from labeld.config.settings import Queue, Settings
 from labeld.errors import LabeldError, UnavailableError
 from labeld.protocol.parameters import read_parameters
-from labeld.service.in_process import InProcessService
+from labeld.service.in_process import InProcessService, Work
 from labeld.service.inputs import Input, Inputs, chunks
-from labeld.types import Aggregate, FunctionName, Parameters, Precision, Ranking, Side, Text, TruncationStrategy
+from labeld.types import Aggregate, FunctionName, Parameters, Precision, Ranking, Side, TruncationStrategy
 
 CHUNKS_IN_FLIGHT = 6
 """Chunks that are read from an iterable before the first is answered: enough to keep every thread busy."""
@@ -28,8 +28,6 @@ UNBOUNDED = Queue(queue_seconds=1e9, queue_timeout=1e9)
 """No limits of the queue: the classifier itself bounds the texts in flight."""
 
 T = TypeVar("T")
-Work = Callable[[list[Text], Parameters, range], Coroutine[Any, Any, list[T]]]
-"""Texts, parameters and positions -> one result for each text."""
 
 
 class RankingParameters(TypedDict, total=False):

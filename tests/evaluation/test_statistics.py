@@ -91,14 +91,14 @@ def test_a_resample_has_the_metrics_of_the_rows_that_it_drew(kind: str) -> None:
 def test_intervals_are_those_of_the_binomial_and_stay_with_the_seed() -> None:
     """For accuracy, whose standard error has a formula; a label that nobody has has none."""
     judged = JUDGED["one label"]
-    (samples,) = resample([judged], 2000, 5)
-    (again,) = resample([judged], 2000, 5)
+    (samples,) = resample([judged], 600, 5)
+    (again,) = resample([judged], 600, 5)
     low, high = intervals(samples)
     accuracy = judged.right.mean()
     error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / TEXTS)
 
     assert np.array_equal(samples, again, equal_nan=True)
-    assert (accuracy - error, accuracy + error) == pytest.approx((low[0], high[0]), abs=0.01)
+    assert (accuracy - error, accuracy + error) == pytest.approx((low[0], high[0]), abs=0.015)
     place = names(judged).index(("label 3", "auroc"))
     assert np.isnan(low[place])
 

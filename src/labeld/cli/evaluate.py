@@ -165,14 +165,15 @@ def _write(found: "Found", yaml: Path | None, html: Path | None, *, overwrite: b
     from labeld.reports.output import write_text  # noqa: PLC0415
     from labeld.reports.page import render  # noqa: PLC0415
 
-    if as_json:
-        typer.echo(json.dumps(found.evaluation.as_json(), ensure_ascii=False, indent=2))
-    else:
-        print_page(page(found, drawn=False))
     if yaml is not None and found.evaluation.configuration is not None:
         write_text(yaml, found.evaluation.configuration, overwrite=overwrite)
     if html is not None:
         write_text(html, render(page(found, drawn=True)), overwrite=overwrite)
+    if as_json:
+        # NOTE: a text may have half a surrogate pair, which only an escape can write
+        typer.echo(json.dumps(found.evaluation.as_json(), indent=2))
+    else:
+        print_page(page(found, drawn=False))
 
 
 def _require_enough(found: "Found", min_accuracy: float | None, min_f1: float | None) -> None:

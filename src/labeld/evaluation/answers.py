@@ -13,9 +13,9 @@ from labeld.classifier import CHUNKS_IN_FLIGHT, UNBOUNDED
 from labeld.config.models_file import ModelEntry
 from labeld.config.precision import CHOICES
 from labeld.config.settings import Settings
-from labeld.errors import InvalidRequestError, LabeldError, RetryLaterError
+from labeld.errors import InvalidRequestError, LabeldError
 from labeld.evaluation.judged import Scores
-from labeld.interface import Interface
+from labeld.files.classify import reason
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.scoring import apply
 from labeld.service.in_process import InProcessService, OpenModel
@@ -38,7 +38,7 @@ class Answers:
     logits: list[Logits | None]
     """float32 [windows, labels] of each text; None where it cannot be classified."""
     reasons: dict[int, str]
-    """By position, why a text cannot be classified: a sentence."""
+    """By position, why a text cannot be classified."""
 
     @property
     def temperature(self) -> float:
@@ -136,42 +136,26 @@ def _in_chunks(
 ) -> tuple[list[Logits | None], dict[int, str]]:
     logits: list[Logits | None] = []
     reasons: dict[int, str] = {}
-    waiting: deque[tuple[list[Text], Future[list[Logits]]]] = deque()
-
-    def submit(chunk: Sequence[Text]) -> "Future[list[Logits]]":
-        return asyncio.run_coroutine_threadsafe(service.logits([*chunk], asked, range(len(chunk))), service.loop)
+    waiting: deque[Future[list[Logits | LabeldError]]] = deque()
 
     def finish() -> None:
-        chunk, answers = waiting.popleft()
-        try:
-            logits.extend(answers.result())
-        except LabeldError:  # of one of its texts, or of them together
-            for text in chunk:
-                try:
-                    logits.extend(submit([text]).result())
-                except LabeldError as error:
-                    reasons[len(logits)] = reason(error)
-                    logits.append(None)
-        step(len(chunk))
+        answers = waiting.popleft().result()
+        for one in answers:
+            if isinstance(one, LabeldError):
+                reasons[len(logits)] = reason(one)
+            logits.append(None if isinstance(one, LabeldError) else one)
+        step(len(answers))
 
     try:
         for start in range(0, len(texts), CHUNK):
             chunk = [*texts[start : start + CHUNK]]
-            waiting.append((chunk, submit(chunk)))
+            work = service.logits(chunk, asked, range(start, start + len(chunk)))
+            waiting.append(asyncio.run_coroutine_threadsafe(work, service.loop))
             if len(waiting) >= CHUNKS_IN_FLIGHT:
                 finish()
         while waiting:
             finish()
     finally:
-        for _, answers in waiting:
+        for answers in waiting:
             answers.cancel()
     return logits, reasons
-
-
-def reason(error: LabeldError) -> str:
-    """Why a text cannot be classified, without its position; raises what may succeed at another time."""
-    if isinstance(error, RetryLaterError):
-        raise error
-    if hasattr(error, "index"):
-        error.index = None
-    return error.sentence(Interface.COMMAND_LINE)

@@ -184,7 +184,7 @@ def _unusable(read: LabelledRows, models: Sequence[_Model]) -> tuple[UnusableRow
     for model in models:
         for row, reason in model.answers.reasons.items():
             file, line = read.rows[row].file, read.rows[row].line
-            found.setdefault((file, line), UnusableRow(file, line, f"cannot be classified: {reason}"))
+            found.setdefault((file, line), UnusableRow(file, line, reason))
     return tuple(sorted(found.values(), key=lambda one: (order[one.file], one.line)))
 
 

@@ -61,7 +61,9 @@ def _confusion(judged: Judged) -> Iterator[Picture]:
     side = 0.42 * len(names)
     svg = draw("confusion", plot, max(WIDTH, side + 1.8), max(HEIGHT, side + 1.4))
     described = f"Of {len(judged.scores):,} texts {int(judged.right.sum()):,} get the label that they have."
-    yield Picture(svg, f"Confusion matrix. {described}", "Texts by their label and the one that they get.")
+    yield Picture(
+        svg, f"Confusion matrix. {described}", "Texts by their label and the one that they get.", len(names) > 8
+    )
 
 
 def _matrix(judged: Judged) -> tuple[list[str], NDArray[np.int64]]:

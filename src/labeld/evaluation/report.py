@@ -56,9 +56,13 @@ def _unusable(evaluation: Evaluation) -> Iterator[Part]:
     rows = evaluation.unusable
     if rows:
         more = f" The first {UNUSABLE_SHOWN}:" if len(rows) > UNUSABLE_SHOWN else ""
-        yield Paragraph(f"{len(rows):,} rows have no part in these figures.{more}", warns=True)
+        what = "1 row has" if len(rows) == 1 else f"{len(rows):,} rows have"
+        yield Paragraph(f"{what} no part in these figures.{more}", warns=True)
         yield Table(
-            ("file", "line", "reason"), [(one.file, str(one.line), one.reason) for one in rows[:UNUSABLE_SHOWN]], (1,)
+            ("file", "line", "reason"),
+            [(one.file, str(one.line), one.reason) for one in rows[:UNUSABLE_SHOWN]],
+            (1,),
+            (2,),
         )
 
 
@@ -112,9 +116,9 @@ def _against(evaluation: Evaluation) -> Iterator[Part]:
     ]
     columns = ("metric", evaluation.result.model, other.model, "difference", "95 % interval", "p (bootstrap)")
     yield Table(columns, rows, (1, 2, 3, 4, 5))
-    only = f"{counts.only_first:,} texts only {evaluation.result.model} gets right, {counts.only_second:,} only "
     yield Paragraph(
-        f"{only}{other.model}; {counts.both:,} both, {counts.neither:,} neither. McNemar's exact test of that: "
+        f"Texts that only {evaluation.result.model} gets right: {counts.only_first:,}; only {other.model}: "
+        f"{counts.only_second:,}; both: {counts.both:,}; neither: {counts.neither:,}. McNemar's exact test of that: "
         f"p = {counts.p_value:.3g}, so the difference of accuracy "
         f"{'is more than chance' if counts.p_value < UNLIKELY else 'may be chance'}."
     )

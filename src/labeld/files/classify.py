@@ -56,7 +56,7 @@ def classify_parts(
     """
 
     def write(part: Part, found: Sequence[Ranking | LabeldError]) -> Part:
-        part = part.without({at: _reason(one) for at, one in enumerate(found) if isinstance(one, LabeldError)})
+        part = part.without({at: reason(one) for at, one in enumerate(found) if isinstance(one, LabeldError)})
         rankings = [one for one in found if not isinstance(one, LabeldError)]
         output.add(part, _values(rankings, columns))
         return part
@@ -112,7 +112,7 @@ def _values(rankings: Sequence[Ranking], columns: Columns) -> list[list[Any]]:
     return values if columns.scores is None else [*values, [[one._asdict() for one in ranking] for ranking in rankings]]
 
 
-def _reason(error: LabeldError) -> str:
+def reason(error: LabeldError) -> str:
     """The sentence of a text's error without its number, which is none of the row's."""
     sentence = error.sentence(Interface.COMMAND_LINE)
     index = getattr(error, "index", None)

@@ -51,6 +51,8 @@ class Picture:
     description: str
     """Its content in words, for who cannot see it."""
     caption: str = ""
+    wide: bool = False
+    """True for one that stands alone in its row."""
 
 
 Part = Paragraph | Code | Table | Picture

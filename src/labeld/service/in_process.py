@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +40,10 @@ OF_A_TEXT = (
     UnknownTokenIdError,
 )
 """Failures of one text, beside which others can be classified."""
+
+T = TypeVar("T")
+Work = Callable[[list[Text], Parameters, range], Coroutine[Any, Any, list[T]]]
+"""Texts, parameters and positions -> one result for each text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +89,19 @@ class InProcessService:
         asked = with_defaults(asked, alias)
         return [one.ranking for one in await service.score(loaded, texts, asked, positions)]
 
-    async def logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits]:
+    async def outcomes(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking | LabeldError]:
+        """The rankings of texts, and for each that cannot be classified its error."""
+        return await _apart(self.rankings, texts, asked, positions)
+
+    async def logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits | LabeldError]:
         """The logits of texts, each float32 [windows, labels], whatever thresholds and temperature the alias has.
 
-        There is one window unless the alias reads in several. `positions` as for `rankings`; the labels of the model
-        must differ.
+        There is one window unless the alias reads in several; a text that cannot be classified has its error. The
+        labels of the model must differ.
         """
+        return await _apart(self._logits, texts, asked, positions)
+
+    async def _logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits]:
         assert self._serving is not None
         service, loaded, alias = self._serving
         asked = with_defaults(replace(asked, function_to_apply="none", threshold=()), alias)
@@ -102,16 +115,6 @@ class InProcessService:
                 row[[place[label] for label, _ in ranking]] = [score for _, score in ranking]
             found.append(rows)
         return found
-
-    async def outcomes(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking | LabeldError]:
-        """The rankings of texts, and for each that cannot be classified its error."""
-        try:
-            return list(await self.rankings(texts, asked, positions))
-        except OF_A_TEXT as error:
-            if len(texts) == 1:
-                return [error]
-        alone = [self.outcomes([text], asked, range(at, at + 1)) for text, at in zip(texts, positions, strict=True)]
-        return [one for found in await asyncio.gather(*alone) for one in found]
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
@@ -137,3 +140,14 @@ class InProcessService:
             self._serving[1].model.engine.close()
             self._serving = None
         await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def _apart(work: Work[T], texts: list[Text], asked: Parameters, positions: range) -> list[T | LabeldError]:
+    """The result of each text, and for each that fails by itself its error."""
+    try:
+        return list(await work(texts, asked, positions))
+    except OF_A_TEXT as error:
+        if len(texts) == 1:
+            return [error]
+    alone = [_apart(work, [text], asked, range(at, at + 1)) for text, at in zip(texts, positions, strict=True)]
+    return [one for found in await asyncio.gather(*alone) for one in found]
