@@ -174,4 +174,12 @@ BART = SyntheticModel(
     "vocab.json",
     "twitter-roberta-latest",
 )
+DEBERTA_NLI = DEBERTA._replace(
+    name="deberta-v2-nli",
+    config={
+        **DEBERTA.config,
+        **_labelled("DebertaV2ForSequenceClassification", ["entailment", "neutral", "contradiction"]),
+    },
+)
+"""DeBERTa-v2 as zero-shot classification uses it; of its shape `ALL` has the reranker."""
 ALL = (DISTILBERT, BERT, ROBERTA, XLM_ROBERTA, DEBERTA, BART)

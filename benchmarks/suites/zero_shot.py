@@ -12,6 +12,7 @@ from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post_json
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
+from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import english
 from labeld.system.cpu import usable_cores
 
@@ -24,12 +25,18 @@ NLI = ("contradiction", "entailment", "neutral")
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Texts per second in alternating rounds, float32, and the largest difference of a score."""
+    """Texts per second in alternating rounds, float32, and the largest difference of a score, of each kind of model."""
     import torch  # noqa: PLC0415  # a second, and nobody else needs it
-    from transformers import pipeline  # noqa: PLC0415
 
     torch.set_num_threads(usable_cores())
-    folder = model_folders.folder(plan, synthetic_models.BERT)
+    with_data = [synthetic_models.BART, synthetic_models.DEBERTA_NLI] if plan.data else []
+    return [figure for model in (synthetic_models.BERT, *with_data) for figure in _measure(plan, model)]
+
+
+def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
+    from transformers import pipeline  # noqa: PLC0415
+
+    folder = model_folders.folder(plan, model)
     reference = pipeline("zero-shot-classification", model=str(folder), device="cpu")
     config = reference.model.config
     config.id2label, config.label2id = dict(enumerate(NLI)), {name: number for number, name in enumerate(NLI)}
@@ -38,7 +45,7 @@ def measure(plan: Plan) -> list[Figure]:
     with TemporaryDirectory() as temporary:
         file = Path(temporary) / "labeld.yaml"
         rename = {old[str(number)]: name for number, name in enumerate(NLI)}
-        file.write_text(json.dumps({"models": {"nli": {"model": synthetic_models.BERT.model_id, "rename": rename}}}))
+        file.write_text(json.dumps({"models": {"nli": {"model": model.model_id, "rename": rename}}}))
         options = ("--config", str(file), "--models-dir", str(model_folders.models_dir(plan)))
         with Server("nli", *options, cache=plan.cache) as server, Connection(server.port) as connection:
 
@@ -54,7 +61,7 @@ def measure(plan: Plan) -> list[Figure]:
 
             times: dict[Any, list[float]] = {ours: [], theirs: []}
             largest = 0.0
-            for number in plan.progress.track(range(2 if plan.quick else 6), description="zero-shot"):
+            for number in plan.progress.track(range(2 if plan.quick else 6), description=f"zero-shot: {model.name}"):
                 for ask in (ours, theirs):
                     began = time.perf_counter()
                     answers = [ask(text) for text in texts]
@@ -67,8 +74,6 @@ def measure(plan: Plan) -> list[Figure]:
     detail = {"labeld_s": summary(times[ours]), "transformers_s": summary(times[theirs]), "texts": len(texts)}
     ratio = median(times[theirs]) / median(times[ours])
     return [
-        Figure(
-            "zero-shot", "float32, 20 labels, over transformers' pipeline", ratio, "", BAR, "at least", detail=detail
-        ),
-        Figure("zero-shot", "largest difference of a score", largest, "", SCORES_BAR),
+        Figure("zero-shot", f"{model.name}, over transformers' pipeline", ratio, "", BAR, "at least", detail=detail),
+        Figure("zero-shot", f"{model.name}, largest difference of a score", largest, "", SCORES_BAR),
     ]

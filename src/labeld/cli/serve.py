@@ -12,7 +12,7 @@ from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 from typing import Any
 
-from labeld.auth.any_made import any_made
+from labeld.auth.tokens_in_use import any_made
 from labeld.config.load import load, unknown_variables
 from labeld.config.mistakes import ConfigFileError
 from labeld.config.settings import Settings

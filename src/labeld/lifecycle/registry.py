@@ -90,6 +90,11 @@ class Registry(Generic[M]):
         """True when the model is loaded."""
         return model_id in self._entries
 
+    def current(self, model_id: str) -> M | None:
+        """A loaded model, to be looked at before anything is awaited and not to be run: that takes a lease."""
+        entry = self._entries.get(model_id)
+        return None if entry is None else entry.model
+
     def loads(self) -> dict[str, float | None]:
         """Ids of models that are being loaded, in the order they were asked for, and for how many seconds already.
 

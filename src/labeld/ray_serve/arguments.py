@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from labeld.auth.any_made import any_made
 from labeld.auth.database_url import locate
 from labeld.auth.secret import open_secret
+from labeld.auth.tokens_in_use import any_made
 from labeld.config.fields import validate
 from labeld.config.load import given_by_environment, load, secret_variables
 from labeld.config.names import every_setting, variable

@@ -10,17 +10,12 @@ from typing import Any
 
 from labeld.cache.answers import AnswerCache, Lookup
 from labeld.config.settings import Settings
-from labeld.errors import (
-    ModelLoadingError,
-    ModelNotLoadedError,
-    ModelTooBusyError,
-    UnavailableError,
-)
+from labeld.errors import ModelLoadingError, ModelNotLoadedError, ModelTooBusyError, UnavailableError
+from labeld.lifecycle.changed_files import serve_anew
 from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
 from labeld.lifecycle.pool_entry import Counts, PoolEntry
 from labeld.lifecycle.registry import Registry
-from labeld.lifecycle.replaced import serve_anew
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.protocol.dialects.base import Role
 from labeld.repository.folders import DEFAULT_MODEL
@@ -185,9 +180,10 @@ class Service:
         async with self.lease(model, options) as loaded:
             return loaded.model.config.labels
 
-    def is_loaded(self, model: ResolvedModel) -> bool:
-        """True when a lease of the model waits for nothing."""
-        return self._registry.is_loaded(model.model_id)
+    def labels_at_once(self, model: ResolvedModel) -> tuple[str, ...] | None:
+        """The labels of a model that is loaded, else None; raises ModelBrokenError as `lease`."""
+        loaded = self._registry.current(model.model_id)
+        return None if loaded is None else self._named(loaded, model).model.config.labels
 
     def model_of(self, role: Role) -> str | None:
         """The name of the model that plays a part where a request names none; None for the default one."""
@@ -215,7 +211,11 @@ class Service:
                 if options.wait_for_model:
                     raise ModelTooBusyError(wait) from None
                 raise ModelLoadingError(model.name, self._estimated_time(model.model_id)) from None
-            yield loaded if model.alias is None else as_alias(loaded, model.alias, self._file)
+            yield self._named(loaded, model)
+
+    def _named(self, loaded: LoadedModel, model: ResolvedModel) -> LoadedModel:
+        """The loaded model as an alias has it, where it was asked for by one."""
+        return loaded if model.alias is None else as_alias(loaded, model.alias, self._file)
 
     def state(self, model: ResolvedModel) -> ModelState:
         """The state of a model."""

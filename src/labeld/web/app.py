@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route, Router
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.auth.errors import AnonymousError
@@ -40,6 +40,7 @@ from labeld.web.pages.context import Page, Site
 from labeld.web.pages.rendering import error_page, json_response, wants_html
 from labeld.web.pages.routes import PAGES
 from labeld.web.pages.sign_in import to_sign_in
+from labeld.web.path_router import PathRouter
 from labeld.web.paths import Paths
 from labeld.web.raw_response import RawResponse
 from labeld.web.request_body import BodyReader
@@ -49,7 +50,7 @@ from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
 from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import first_code
-from labeld.web.starting import StartRouter
+from labeld.web.start_router import StartRouter
 
 logger = logging.getLogger(__name__)
 
@@ -263,7 +264,7 @@ class App:
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            self._router = Router(routes=self.routes, redirect_slashes=False)
+            self._router = PathRouter(self.routes)
             self._start.started(self._router)
             await send({"type": "lifespan.startup.complete"})
             self._hosting.on_ready([*self._site.preloaded], await first_code(self._site.access.authenticator))

@@ -108,9 +108,9 @@ class Inference:
         question = dialect.parse(call)
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)
-        labels_of = self.service.labels(model, call.options)
-        # NOTE: watching for the client to leave takes 50 microseconds, and here there may be nothing to wait for
-        labels = await (labels_of if self.service.is_loaded(model) else self.until_disconnected(labels_of, request))
+        labels = self.service.labels_at_once(model)
+        if labels is None:
+            labels = await self.until_disconnected(self.service.labels(model, call.options), request)
         if model.alias:
             question = question.windowed(model.alias.windows)
         reply = await self._reply(request, model, question.request(labels))
