@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,10 @@ import pytest
 
 from tests.support.command_line import labeld
 from tests.support.odd_peers import Reply, odd_peer, transformers_server
-from tests.support.server_process import Server
+from tests.support.server_process import LABELD, Server, wait_until
 from tests.support.tiny_models import TEXTS
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 BODY = '{"text": "TEXT", "pair": "PAIR"}'
 WORDS = [text for text in TEXTS if text and "\n" not in text] + ["good film", "bad film", "hello world", "i like it"]
@@ -196,6 +198,43 @@ def test_what_is_wrong_is_one_sentence(compare: Callable[..., Any], arguments: t
     assert (1, "", 1) == (ended.returncode, ended.stdout, len(ended.stderr.splitlines()))
     assert ended.stderr.startswith("labeld: ")
     assert sentence in ended.stderr
+
+
+def test_texts_that_are_all_too_long_are_named_with_the_way_out(compare: Callable[..., Any], texts: Path) -> None:
+    """However many follow each other: the others are compared."""
+    long = "film " * 600
+    texts.write_text("text\n" + "".join(f"{long}\n" for _ in range(7)) + "good film\n", encoding="utf-8")
+    with odd_peer(lambda *_: NEGATIVE) as peer:
+        found = result(compare(peer.url, "--dialect", "tei", "--json"), 3)
+        asked = len(peer.asked)
+    here = result(compare("transformers", "--json"), 3)
+
+    assert (1, 1, 7) == (found["compared"], asked, len(found["ours"]["failures"]))
+    assert "labeld refused 7 of the texts: --truncation cuts those that are too long for the model." in found["notes"]
+    assert (1, 7) == (here["compared"], len(here["ours"]["failures"]))
+    assert here["ours"]["failures"][0]["reason"].endswith("or add --truncation.")
+
+
+def test_a_server_that_cannot_start_is_one_sentence(compare: Callable[..., Any]) -> None:
+    """Of labeld's own, with its own reason."""
+    with odd_peer(lambda *_: NEGATIVE) as peer:
+        ended = compare(peer.url, "--dialect", "tei", "--streams", "100000")
+
+    assert (1, []) == (ended.returncode, peer.asked)
+    assert ended.stderr.startswith("labeld: streams is 100000, but must be at most ")
+
+
+def test_nothing_is_left_of_a_comparison_that_is_killed(models_dir: Path, texts: Path, tmp_path: Path) -> None:
+    """Its server ends by itself."""
+    with odd_peer(lambda *_: Reply(hangs=True)) as peer:
+        command = [LABELD, "compare", "org/bert", "--against", peer.url, "--dialect", "tei", "--input", str(texts)]
+        places = {"LABELD_CACHE_DIR": str(tmp_path), "LABELD_HUB": "off", "LABELD_MODELS_DIR": str(models_dir)}
+        with subprocess.Popen(command, env={**os.environ, **places}) as process:
+            assert wait_until(lambda: peer.asked, 60)
+            (own,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            process.kill()
+
+        assert wait_until(lambda: not Path(f"/proc/{own}").exists(), 30)
 
 
 def test_an_unknown_model_is_one_sentence(compare: Callable[..., Any]) -> None:

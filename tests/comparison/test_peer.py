@@ -33,7 +33,7 @@ def asked(peer: OddPeer, texts: int = 1, connections: int = 1, seconds: float = 
             client.deadline = time.monotonic() + seconds
             rows = {number: Row("f", number + 1, Text(f"text {number}")) for number in range(texts)}
             one = AskedPeer(client, DIALECTS["hosted"], Asking("org/model"))
-            return await run_pass("The peer", one, rows, connections, seconds, lambda: None)
+            return await run_pass("The peer", one, rows, connections, seconds=seconds, on_done=lambda: None)
 
     return asyncio.run(ask())
 
@@ -167,6 +167,19 @@ def test_a_server_that_fails_again_and_again_is_left_alone() -> None:
     )
 
 
+def test_a_server_that_refuses_long_texts_is_not_left_alone() -> None:
+    """Once it has answered one: then ten in a row are just such texts. One that refuses all is."""
+    long = Reply(422, {"error": "too long"})
+    with odd_peer(lambda *asked: GOOD if asked[3] in {0, 11} else long) as peer:
+        done = asked(peer, texts=12)
+    assert ([0, 11], 10, None) == (list(done.answers), len(done.failures), done.stopped)
+
+    with odd_peer(always(long)) as peer:
+        done = asked(peer, texts=12)
+    assert (GIVE_UP, GIVE_UP) == (len(peer.asked), len(done.failures))
+    assert done.stopped is not None
+
+
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
@@ -254,7 +267,9 @@ def test_a_server_that_dies_ends_the_pass() -> None:
                 answer = await one(Text("a"))
                 assert answer.ranking
                 gone = AskedPeer(HttpPeer(read_address(f"http://127.0.0.1:{free_port()}")), one.dialect, one.asking)
-                return await run_pass("The peer", gone, {0: Row("f", 1, Text("a"))}, 1, 5.0, lambda: None)
+                return await run_pass(
+                    "The peer", gone, {0: Row("f", 1, Text("a"))}, 1, seconds=5.0, on_done=lambda: None
+                )
 
         done = asyncio.run(ask())
 

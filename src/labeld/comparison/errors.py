@@ -7,6 +7,10 @@ class TextFailedError(LabeldError):
     """One text was not answered by one side; the others may be."""
 
 
+class TextRefusedError(TextFailedError):
+    """One text was refused for what it is, such as its length: the server is well."""
+
+
 class PeerLostError(LabeldError):
     """One side answers nothing more, or nothing that can be compared."""
 

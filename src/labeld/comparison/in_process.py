@@ -14,6 +14,8 @@ from labeld.comparison.answers import Answer, Pass, PeerRanking, PeerScore, Row
 from labeld.comparison.errors import PeerLostError
 from labeld.comparison.load import GIVE_UP, OnDone, out_of_time
 from labeld.errors import LabeldError, SettingsError
+from labeld.interface import Interface
+from labeld.service.in_process import OF_A_TEXT
 from labeld.types import Text
 
 Rank = Callable[[Sequence[Text]], list[PeerRanking]]
@@ -109,9 +111,11 @@ def run_lists(  # noqa: PLR0913, PLR0917  # the parts of a pass
             stopped = str(error)
             break
         except Exception as error:  # noqa: BLE001  # transformers', of any kind
-            reason = str(error) if isinstance(error, LabeldError) else f"{name} failed ({type(error).__name__})."
+            reason = f"{name} failed ({type(error).__name__})."
+            if isinstance(error, LabeldError):
+                reason = error.sentence(Interface.COMMAND_LINE)
             failures |= dict.fromkeys(some, reason)
-            in_a_row += 1
+            in_a_row += 0 if isinstance(error, OF_A_TEXT) else 1
             if in_a_row >= GIVE_UP:
                 stopped = f"{name} failed {GIVE_UP} times in a row and is not asked any more: {reason}"
                 break

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from labeld.comparison.answers import Answer, Pass, Row
-from labeld.comparison.errors import PeerLostError, TextFailedError
+from labeld.comparison.errors import PeerLostError, TextFailedError, TextRefusedError
 from labeld.types import Text
 
 GIVE_UP = 5
@@ -32,12 +32,20 @@ class Asked(Protocol):
         ...
 
 
-async def run_pass(  # noqa: PLR0913, PLR0917  # the parts of a pass
-    name: str, asked: Asked, rows: Mapping[int, Row], connections: int, seconds: float, on_done: OnDone
+async def run_pass(  # noqa: PLR0913  # the parts of a pass
+    name: str,
+    asked: Asked,
+    rows: Mapping[int, Row],
+    connections: int,
+    *,
+    seconds: float,
+    on_done: OnDone,
+    is_known: bool = False,
 ) -> Pass:
     """Asks for every row, by its position, in order, `connections` at a time, for at most `seconds`.
 
-    Never raises a side's errors.
+    Never raises a side's errors. It gives up after GIVE_UP failures in a row, of which a refusal of a text is none
+    once the side has answered, here or before (`is_known`).
     """
     texts = iter(rows.items())
     answers: dict[int, Answer] = {}
@@ -54,7 +62,8 @@ async def run_pass(  # noqa: PLR0913, PLR0917  # the parts of a pass
                 answers[position] = await asked(row.text)
             except TextFailedError as error:
                 failures[position] = str(error)
-                in_a_row += 1
+                is_of_text = isinstance(error, TextRefusedError) and (is_known or answers)
+                in_a_row += 0 if is_of_text else 1
                 if in_a_row >= GIVE_UP:
                     stopped = stopped or f"{name} failed {GIVE_UP} times in a row and is not asked any more: {error}"
             except PeerLostError as error:

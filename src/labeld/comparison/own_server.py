@@ -21,6 +21,12 @@ from labeld.errors import LabeldError, UnavailableError
 
 _READY = re.compile(rb"answers at (http://\S+) with ")
 _REASON = re.compile(r"(?:ERROR labeld|^labeld): (.+)", re.MULTILINE)
+_SERVE = """
+import ctypes, runpy
+ctypes.CDLL(None).prctl(1, 15)
+runpy.run_module("labeld", run_name="__main__", alter_sys=True)
+"""
+"""`python -m labeld`, which gets SIGTERM (15) when the comparison is killed (PR_SET_PDEATHSIG, prctl.h)."""
 _ENDS_WITHIN = 30.0
 """Seconds in which it ends by itself, before it is killed."""
 _UNSET = ("uds", "models", "log_format", "workers", "host", "port", "otlp_endpoint", "pin")
@@ -45,7 +51,7 @@ def own_server(model: str, flags: Mapping[str, Any]) -> Iterator[OwnServer]:
         variables[variable("tokens_db")] = str(Path(folder, "tokens.sqlite3"))  # none was ever made: it asks for none
         with Path(folder, "stderr").open("w+b") as log:
             process = subprocess.Popen(  # noqa: S603  # our own command
-                [sys.executable, "-m", "labeld", "serve", model, *_arguments(flags)],
+                [sys.executable, "-c", _SERVE, "serve", model, *_arguments(flags)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

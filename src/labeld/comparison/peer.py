@@ -20,7 +20,13 @@ import httpx2
 from labeld.comparison.address import PeerAddress
 from labeld.comparison.answers import Answer
 from labeld.comparison.dialects import Asking, ClientDialect
-from labeld.comparison.errors import PeerLostError, TextFailedError, UnreadableReplyError, WrongAddressError
+from labeld.comparison.errors import (
+    PeerLostError,
+    TextFailedError,
+    TextRefusedError,
+    UnreadableReplyError,
+    WrongAddressError,
+)
 from labeld.comparison.labels import LabelMatch
 from labeld.system.printable import printable
 from labeld.types import Text
@@ -162,7 +168,8 @@ class HttpPeer:
             )
         if status in {404, 405, 410}:
             raise WrongAddressError(f"{self.name} does not answer at this address ({status}){said}.")
-        raise TextFailedError(f"{self.name} answers with status {status}{said}.")
+        failure = TextRefusedError if status in {400, 413, 422} else TextFailedError
+        raise failure(f"{self.name} answers with status {status}{said}.")
 
     def _message(self, reply: PeerReply) -> str:
         """The peer's own words, without the token that it may repeat; empty where it has none."""

@@ -72,7 +72,7 @@ class ServerComparison:
             thresholds=thresholds,
             core_hour=options.core_hour,
             tokens={one: answer.tokens for one, answer in ours.passes[0].answers.items() if answer.tokens},
-            notes=[*match.notes, *([refused] if refusals else [])],
+            notes=[*match.notes, *([refused] if refusals else []), *_of_length(ours, options)],
         )
 
     async def _ask_both(self, ours: Side, ask_own: AskedPeer, theirs: Side, ask_peer: AskedPeer) -> None:
@@ -99,7 +99,10 @@ class ServerComparison:
                 seconds = self.options.max_seconds - sum(one.seconds for one in its_parts)
                 asked.peer.deadline = time.monotonic() + seconds
                 rows = {one: self.rows[one] for one in asked_for}
-                done = await run_pass(asked.peer.name, asked, rows, connections, seconds, on_done)
+                is_known = asked is sides[0] or any(one.answers for one in its_parts)
+                done = await run_pass(
+                    asked.peer.name, asked, rows, connections, seconds=seconds, on_done=on_done, is_known=is_known
+                )
                 its_parts.append(done)
                 asked_for = sorted(done.answers)
             if any(its_parts[-1].stopped for its_parts in parts):
@@ -143,6 +146,14 @@ class ServerComparison:
             return
         theirs.memory, theirs.memory_of = seen.memory, f"process {seen.pid} ({seen.name}) and those it started"
         theirs.cores = theirs.cores or seen.cores
+
+
+def _of_length(ours: Side, options: CompareOptions) -> list[str]:
+    """The way out for texts that labeld has refused, most of which are too long."""
+    refused = len(ours.passes[0].failures)
+    if options.truncation or not refused:
+        return []
+    return [f"labeld refused {refused} of the texts: --truncation cuts those that are too long for the model."]
 
 
 def _facts(info: Mapping[str, Any]) -> ModelFacts:

@@ -1,6 +1,7 @@
 """A comparison with transformers' pipeline of the model's folder, in this process, in float32."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from labeld.comparison.options import CompareOptions
 from labeld.comparison.processes import own_memory
 from labeld.comparison.result import Comparison, ModelFacts, Side, result_of
 from labeld.config.settings import Settings
+from labeld.errors import LabeldError
 from labeld.system.cpu import usable_cores
 from labeld.types import Text
 
@@ -40,7 +42,8 @@ class TransformersComparison:
         match = LabelMatch(facts.labels, read_label_map(options.label_map, facts.labels))
         ours, theirs = Side("labeld"), Side("transformers")
         rank_own = OfLabeld(classifier, truncation=options.truncation)
-        rank_own([self.rows[0].text])
+        with suppress(LabeldError):
+            rank_own([self.rows[0].text])  # so that its memory is that of a model that has computed
         ours.memory, ours.memory_of = own_memory(), "this process, before transformers was loaded"
         library = OfTransformers(self.folder, truncation=options.truncation, threads=self.settings.compute.threads)
 
