@@ -54,10 +54,10 @@ def reviews(tmp_path: Path) -> str:
     return table(tmp_path / "reviews.csv", REVIEWS)
 
 
-def evaluated(*arguments: str, **variables: str) -> dict[str, Any]:
+def evaluated(*arguments: str, code: int = 0, **variables: str) -> dict[str, Any]:
     """What `labeld evaluate --json` finds."""
     done = labeld("evaluate", *arguments, "--json", *DRAWS, **variables)
-    assert 0 == done.returncode, done.stderr
+    assert code == done.returncode, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -122,6 +122,37 @@ def test_labels_may_be_names_in_any_case_or_ids(reviews: str) -> None:
     assert [[5, 0], [1, 4]] == found["result"]["confusion"]
 
 
+def test_several_files_are_one_set_of_texts(tmp_path: Path, reviews: str) -> None:
+    """Of different formats, named behind the model as a shell does with a pattern."""
+    lines = [json.dumps({"text": text, "label": label.lower(), "more": 1}) for text, label in REVIEWS]
+    (tmp_path / "more.jsonl").write_text("\n".join(lines))
+
+    found = evaluated(BUNDLED, reviews, "-i", str(tmp_path / "more.jsonl"))
+
+    assert ([str(tmp_path / "more.jsonl"), reviews], 20) == (found["files"], found["texts"])
+
+
+def test_an_alias_is_measured_as_the_server_has_it(tmp_path: Path) -> None:
+    """Its windows read all of a long text, labels have its names, and scores its temperature."""
+    config = tmp_path / "labeld.yaml"
+    config.write_text(
+        "models: {long: {model: labeld/sentiment-en, temperature: 2, rename: {NEGATIVE: bad}, thresholds: 0.99, "
+        "windows: {stride: 4, aggregate: mean, max_length: 16}}}"
+    )
+    text = "I love this film. " * 3 + "It was dull. " * 20
+    path = table(tmp_path / "x.csv", [(text, "POSITIVE"), ("bad", "bad")])
+    unlimited = config.read_text().replace("thresholds: 0.99, ", "")
+    (tmp_path / "all.yaml").write_text(unlimited)
+
+    found = evaluated("long", "-i", path, LABELD_CONFIG=str(config))
+    answer = labeld("classify", "--model", "long", "--config", str(tmp_path / "all.yaml"), text)
+
+    (mistake,) = found["mistakes"]
+    best = json.loads(answer.stdout)[0]
+    assert ("bad", "bad") == (mistake["label"], best["label"])
+    assert mistake["score"] == pytest.approx(best["score"], abs=1e-6)
+
+
 def test_the_text_report_has_the_figures_and_no_colours(reviews: str) -> None:
     """As it is piped; every metric has its interval."""
     done = labeld("evaluate", BUNDLED, "-i", reviews, *DRAWS)
@@ -165,7 +196,7 @@ def test_rows_that_cannot_be_used_are_counted_and_listed(tmp_path: Path) -> None
     rows = [{"text": "good", "label": 1}, {"text": None, "label": 1}, {"text": "bad", "label": None}, long]
     path.write_text("\n".join(json.dumps(row) for row in rows))
 
-    found, cut = evaluated(BUNDLED, "-i", str(path)), evaluated(BUNDLED, "-i", str(path), "--truncation")
+    found, cut = (evaluated(BUNDLED, "-i", str(path), *more, code=3) for more in ((), ("--truncation",)))
 
     assert (1, 2) == (found["texts"], cut["texts"])
     assert [2, 3, 4] == [one["line"] for one in found["unusable"]]
@@ -174,9 +205,10 @@ def test_rows_that_cannot_be_used_are_counted_and_listed(tmp_path: Path) -> None
     assert "has no label in column 'label'" == reasons[1]
     assert "is 602 tokens long, but the model takes at most 512: shorten it, or add --truncation." == reasons[2]
     assert [2, 3] == [one["line"] for one in cut["unusable"]]
-    shown = labeld("evaluate", BUNDLED, "-i", str(path), *DRAWS).stdout
-    assert "3 rows have no part in these figures." in shown
-    assert "has no label in column 'label'" in shown
+    done = labeld("evaluate", BUNDLED, "-i", str(path), *DRAWS)
+    assert "3 rows have no part in these figures." in done.stdout
+    assert "has no label in column 'label'" in done.stdout
+    assert "labeld: 3 rows have no part in these figures: see the reasons in the report.\n" == done.stderr
 
 
 def test_what_cannot_be_evaluated_is_one_sentence(models_dir: Path, tmp_path: Path, reviews: str) -> None:
@@ -198,6 +230,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(models_dir: Path, tmp_path: Pa
     assert "is there already: name another file, or add --overwrite" in refused(
         BUNDLED, "-i", reviews, "--html", reviews
     )
+    assert "--alias is 'a b', but must be a name like" in refused(BUNDLED, "-i", reviews, "--alias", "a b")
     assert "each must be another one" in refused(BUNDLED, "-i", reviews, "--label-column", "text")
 
 

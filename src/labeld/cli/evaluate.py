@@ -12,19 +12,28 @@ from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
 from labeld.errors import InvalidRequestError
+from labeld.model_id import valid_id
 
 if TYPE_CHECKING:
     from labeld.evaluation.evaluate import Found, Question
 
 TOO_LOW = 2
 """Exit code where a metric is below its minimum; 1 is for what could not be evaluated."""
+SOME_LEFT_OUT = 3
+"""Exit code where all is well but some rows had no part in the figures."""
 
 THRESHOLDS, WHERE, OUTPUT = "Thresholds and calibration", "Rows", "Results"
 
 
 @with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
 def evaluate(  # noqa: PLR0913  # the flags of the command
-    model: Annotated[str, typer.Argument(help="Model id, id@revision or alias; default: labeld/sentiment-en.")] = "",
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Model id, id@revision or alias (default: labeld/sentiment-en), and more files.",
+            metavar="[MODEL] [FILE…]",
+        ),
+    ] = None,
     *,
     inputs: Annotated[
         list[str],
@@ -91,7 +100,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     """Measure a model against labels: accuracy, F1, AUROC, calibration and more, each with its interval.
 
     Rows whose text or label is missing, or that the model cannot read, are counted and listed, and have no part in the
-    figures. Needs labeld[eval].
+    figures: then the exit code is 3. Needs labeld[eval].
     """
     from labeld.reports.extra import require_eval  # noqa: PLC0415  # other commands need none of these
 
@@ -106,11 +115,14 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
         raise InvalidRequestError("--best-f1 and --target-precision both choose thresholds: leave one out.")
     if yaml is not None and not (best_f1 or calibrate or target_precision is not None):
         raise InvalidRequestError("--yaml has nothing to write: add --best-f1, --target-precision or --calibrate.")
+    if alias is not None and not valid_id(alias):
+        raise InvalidRequestError(f"--alias is {alias!r}, but must be a name like a model id, such as sentiment.")
     for path in filter(None, (yaml, html)):
         require_free(path, overwrite=overwrite)
+    model, *files = arguments or [""]
     question = Question(
         model,
-        inputs,
+        [*inputs, *files],
         Columns(column, pair_column, label_column, label_separator or None),
         file_format,
         read_mapping(label_map or ()),
@@ -177,7 +189,7 @@ def _write(found: "Found", yaml: Path | None, html: Path | None, *, overwrite: b
 
 
 def _require_enough(found: "Found", min_accuracy: float | None, min_f1: float | None) -> None:
-    """Ends with TOO_LOW and a sentence where a metric is less than asked for."""
+    """Ends with TOO_LOW and a sentence where a metric is less than asked for, with SOME_LEFT_OUT where rows are."""
     result = found.evaluation.result
     metrics = (("accuracy", result.accuracy, min_accuracy), ("macro F1", result.macro["f1"], min_f1))
     low = [
@@ -188,3 +200,7 @@ def _require_enough(found: "Found", min_accuracy: float | None, min_f1: float | 
     if low:
         print(f"labeld: {' '.join(low)}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(TOO_LOW)
+    if count := len(found.evaluation.unusable):
+        what = "1 row has" if count == 1 else f"{count:,} rows have"
+        print(f"labeld: {what} no part in these figures: see the reasons in the report.", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(SOME_LEFT_OUT)

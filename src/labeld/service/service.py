@@ -214,7 +214,7 @@ class Service:
             yield self._named(loaded, model)
 
     def _named(self, loaded: LoadedModel, model: ResolvedModel) -> LoadedModel:
-        """The loaded model as an alias has it, where it was asked for by one."""
+        """The loaded model with the names of labels and the temperature that an alias has."""
         return loaded if model.alias is None else as_alias(loaded, model.alias, self._file)
 
     def state(self, model: ResolvedModel) -> ModelState:

@@ -143,6 +143,7 @@ PAGES = {
     "/": "The task and the models recommended for it; a page for browsers.",
     "/models": "The models of this server, narrowed by search, state and language; a page for browsers.",
     "/models/{model_id}": "What is known of the model without loading it; a page for browsers.",
+    "/policies/{name}": "A policy of the configuration file; a page for browsers.",
     "/docs/text-classification": "This document; a page for browsers.",
 }
 """GETs that are HTML when Accept names text/html, and JSON otherwise."""

@@ -1,6 +1,5 @@
 """A server of models for each task, and the answers of transformers."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,16 +8,6 @@ import pytest
 from tests.support.server_process import NO_CACHE, Server, serving
 
 References = Callable[[str], "object"]
-
-
-@pytest.fixture(scope="session")
-def dialect_models(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the small models, with some of NLI among them."""
-    from tests.support.dialect_bodies import build_nli  # imports torch, which takes seconds
-
-    root = shutil.copytree(models_dir, tmp_path_factory.mktemp("dialect-models") / "models")
-    build_nli(root)
-    return root
 
 
 @pytest.fixture(scope="session")

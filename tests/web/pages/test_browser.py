@@ -179,9 +179,12 @@ def test_errors_are_in_place(site: Server, visitor: Visitor) -> None:
     """The server's sentence, and then a good answer in its place."""
     page = visitor.open(site, "/models/org/bert", expected=(400,))
     page.fill("#text", "good " * 400)
+    page.check("#windows")
+    page.fill("#stride", "500")
     page.click("#compute")
-    expect(page.locator("#error")).to_contain_text("tokens long, but the model takes at most 128")
+    expect(page.locator("#error")).to_contain_text("stride")
     expect(page.locator("#result")).to_be_hidden()
+    page.uncheck("#windows")
     page.fill("#text", "good")
     page.keyboard.press("Control+Enter")
 
@@ -257,13 +260,20 @@ def test_an_answered_page_is_light(site: Server, visitor: Visitor) -> None:
 
 
 def test_a_widget_in_use_is_accessible(site: Server, visitor: Visitor) -> None:
-    """With a ranking, the JSON, an error and the field for an access token on it."""
-    page = visitor.open(site, "/models/labeld/language-20?text=hello", expected=(400,))
+    """With a ranking, windows, the JSON, an error and the field for an access token on it, also on a phone."""
+    page = visitor.open(site, "/models/labeld/language-20?text=hello", expected=(400,), reduced_motion="reduce")
     ranking(page)
     page.click("#raw-button")
     page.evaluate("document.getElementById('token-field').hidden = false")
+    page.fill("#text", "good " * 700)
+    page.click("#compute")
+    expect(page.locator("#spans")).to_be_visible()
     assert [] == findings(page)
-    page.fill("#text", "good " * 2000)
+    page.emulate_media(color_scheme="dark")
+    assert [] == findings(page, "color-contrast")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.fill("#stride", "5000")
     page.click("#compute")
     expect(page.locator("#error")).to_be_visible()
     assert [] == findings(page)

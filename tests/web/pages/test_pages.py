@@ -143,7 +143,7 @@ def test_a_post_is_never_a_page(server: Server) -> None:
 
 def test_static_files_are_revalidated(server: Server) -> None:
     """By a strong tag of their content; a browser that has one gets 304 and nothing else."""
-    for name, kind in (("labeld.css", "text/css"), ("model.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+    for name, kind in (("labeld.css", "text/css"), ("widget.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
         first = server.get(f"/static/{name}")
         again = server.session.get(first.url, headers={"if-none-match": first.headers["etag"]}, timeout=60)
 
@@ -321,14 +321,15 @@ def test_code_to_copy_is_there_without_scripts(server: Server) -> None:
     page = see(server, f"/models/org/bert?{urlencode({'text': text})}", host="models.example:99").text
     codes = {
         name: html.unescape(re.sub(r"</?span[^>]*>", "", code))
-        for name, code in re.findall(r'<code id="code-(\w+)">(.*?)</code>', page, re.DOTALL)
+        for name, code in re.findall(r'<code id="code-([\w-]+)">(.*?)</code>', page, re.DOTALL)
     }
     literal = json.dumps(text, ensure_ascii=False)
 
-    assert {"hub", "requests", "inference", "fetch", "curl"} == set(codes)
-    assert {True} == {"http://models.example:99/models/org/bert" in code for code in codes.values()}
-    assert {True} == {literal in code for name, code in codes.items() if name != "curl"}
-    assert literal.replace("'", "'\\''") in codes["curl"]
+    shells = {"curl", "tei", "vllm", "tensors"}
+    assert {"hub", "requests", "inference", "fetch", *shells} == {name.removesuffix("-windows") for name in codes}
+    assert {True} == {"http://models.example:99/" in code for code in codes.values()}
+    assert {True} == {literal in code for name, code in codes.items() if name not in shells}
+    assert {True} == {literal.replace("'", "'\\''") in codes[name] for name in shells}
     assert f">\n{html.escape(text)}</textarea>".replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in page
 
 

@@ -18,17 +18,19 @@ class WrongTaskError(InvalidRequestError):
     def __init__(self, task: str, labels: Sequence[str], needs: str) -> None:
         """`needs` says which models can, and the way out."""
         shown = ", ".join(label[:40] for label in labels[:SHOWN]) + (", …" if len(labels) > SHOWN else "")
-        super().__init__(f"This model does not serve {task}, but {tasks_of(labels)}: its labels are {shown}; {needs}.")
+        *others, last = tasks_of(labels)
+        served = f"{', '.join(others)} and {last}" if others else last
+        super().__init__(f"This model does not serve {task}, but {served}: its labels are {shown}; {needs}.")
 
 
-def tasks_of(labels: Sequence[str]) -> str:
-    """The tasks of a model with these labels, in words."""
+def tasks_of(labels: Sequence[str]) -> list[str]:
+    """The tasks of a model with these labels, by the Hub's names."""
     tasks = ["text-classification"]
-    if entailment(labels) is not None:
+    if entailment(labels) is not None and len(labels) > 1:
         tasks.append("zero-shot-classification")
     if len(labels) == 1 or entailment(labels) is not None:
         tasks.append("text-ranking")
-    return " and ".join([", ".join(tasks[:-1]), tasks[-1]]) if len(tasks) > 1 else tasks[0]
+    return tasks
 
 
 def entailment(labels: Sequence[str]) -> int | None:

@@ -14,6 +14,7 @@ from labeld.config.models_file import ModelEntry
 from labeld.errors import LabeldError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.lifecycle.pool_entry import PoolEntry
+from labeld.protocol.dialects.errors import tasks_of
 from labeld.repository.model_info import ModelInfo
 from labeld.repository.resolver import ResolvedModel
 from labeld.service.service import Service
@@ -63,6 +64,11 @@ class ModelView:
         """The labels in id order, as answers have them; none when the model is not on this machine."""
         labels = self.info.config.labels if self.info and self.info.config else ()
         return renamed(self.alias, labels) if self.alias else labels
+
+    @property
+    def tasks(self) -> list[str]:
+        """Its tasks, by the Hub's names; text classification alone while its labels are not known."""
+        return tasks_of(self.labels)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -124,6 +130,7 @@ class ModelView:
         return {
             "model_id": self.model_id,
             "alias_of": self.alias and self.alias.model,
+            "tasks": self.tasks,
             "state": self.state,
             "error": self.problem,
             "estimated_time": self.estimated_time,

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from labeld.errors import format_bytes
 from labeld.types import Text
+from labeld.web.pages.snippets import literal
 from labeld.web.paths import PREFIX
 
 if TYPE_CHECKING:
@@ -146,4 +147,5 @@ def _environment() -> "Environment":
     environment.filters["ago"] = ago
     environment.filters["day"] = day
     environment.filters["moment"] = moment
+    environment.filters["literal"] = literal
     return environment

@@ -5,6 +5,7 @@ from labeld.web.pages.context import Page
 from labeld.web.pages.home import task
 from labeld.web.pages.model import model
 from labeld.web.pages.models import catalogue
+from labeld.web.pages.policy import policy
 from labeld.web.pages.sign_in import sign_in, sign_out, take_sign_in
 from labeld.web.pages.static_files import static_file
 from labeld.web.pages.status import status
@@ -15,6 +16,7 @@ PAGES = (
     Page("/", task),
     Page("/models", catalogue),
     Page("/models/{model_id:path}", model),
+    Page("/policies/{name:path}", policy),
     Page("/docs/text-classification", reference),
     Page("/static/{name}", static_file),
     Page("/sign-in", sign_in),
