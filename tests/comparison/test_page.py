@@ -14,7 +14,7 @@ from labeld.reports.page import Page, Paragraph, Table, render
 from labeld.types import Text
 from tests.support.browser import findings
 
-TEXTS = ["<b>a film</b> & more", "https://example.org/" + "long" * 40, "\x1b[31mred", "日本語", "pair"]
+TEXTS = ["<b>a film</b> & more", "https://example.org/" + "long" * 400, "\x1b[31mred", "日本語", "pair"]
 
 
 def compared() -> Comparison:
@@ -72,7 +72,7 @@ def test_the_page_says_what_was_found() -> None:
         ("labeld", "100MB: its processes", "2", "278"),
         ("the peer", "not seen", "not known", "cores not known: --against-cores"),
     ] == found["Speed and cost"]
-    assert [("3", TEXTS[1], "good 0.7000\nbad 0.3000", "bad 0.7000\ngood 0.3000")] == found[
+    assert [("3", f"{TEXTS[1][:499]}…", "good 0.7000\nbad 0.3000", "bad 0.7000\ngood 0.3000")] == found[
         "Texts with another best label"
     ]
     assert [("6", "The peer answers with status 500.")] == found["Rows that were not compared"]

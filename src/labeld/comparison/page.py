@@ -10,6 +10,8 @@ from labeld.reports.page import Page, Paragraph, Part, Section, Table
 
 LABELS_SHOWN = 3
 """Labels of a ranking in the list of disagreements, at most."""
+CHARACTERS_SHOWN = 500
+"""Characters of a text, at most; JSON has all."""
 FAILURES_SHOWN = 20
 """Rows without an answer that are listed, at most; JSON has all."""
 
@@ -121,7 +123,7 @@ def _disagreements(result: Comparison, most: int) -> Iterator[Part]:
     rows = [
         (
             _place(one.file, one.line, is_one_file=not where),
-            one.text if one.pair is None else f"{one.text}\n{one.pair}",
+            "\n".join(_shown(part) for part in (one.text, one.pair) if part is not None),
             _ranking(one.ours),
             _ranking(one.theirs),
         )
@@ -155,6 +157,10 @@ def _place(file: str, line: int, *, is_one_file: bool) -> str:
 def _share(one: Share) -> tuple[str, str]:
     """The share with its counts, and its interval."""
     return f"{one.share:.2%} ({one.count} of {one.of})", f"{one.low:.2%} to {one.high:.2%}"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= CHARACTERS_SHOWN else f"{text[: CHARACTERS_SHOWN - 1]}…"
 
 
 def _ranking(ranking: PeerRanking) -> str:
