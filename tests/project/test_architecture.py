@@ -6,7 +6,7 @@ from tests.support.paths import PACKAGE, ROOT
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
     "cli ray ray_serve",
-    "evaluation",
+    "comparison evaluation",
     "tables files",
     "web classifier",
     "frames",

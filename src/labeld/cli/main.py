@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from labeld.cli.compare import compare
 from labeld.cli.config import config
 from labeld.cli.evaluate import evaluate
 from labeld.cli.models import models
@@ -186,3 +187,4 @@ def run_batch(
 
 
 cli.command()(evaluate)
+cli.command()(compare)

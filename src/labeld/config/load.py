@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from labeld.config.against import TOKEN_VARIABLE
 from labeld.config.fields import validate
 from labeld.config.file import NO_FILE, read_file
 from labeld.config.names import HF_VARIABLES, PREFIX, every_setting, flag, variable
@@ -71,7 +72,7 @@ def proxy_timeout(environ: Mapping[str, str] | None = None) -> float | None:
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """A warning for each LABELD_ variable that is not a setting's, with the most similar name that is."""
     environ = os.environ if environ is None else environ
-    known = [variable(one.name) for _, one, _ in every_setting()]
+    known = [TOKEN_VARIABLE, *(variable(one.name) for _, one, _ in every_setting())]
     sentences = []
     for name in sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
         near = difflib.get_close_matches(name, known, 1)
