@@ -65,6 +65,30 @@ def test_parameters_are_those_of_a_request(classifier: Classifier, expected: Cal
     same(as_json(classifier(TEXTS, **asked)), expected("org/bert", TEXTS, **asked))
 
 
+def test_a_text_that_cannot_be_classified_has_its_error_for_a_ranking(
+    classifier: Classifier, expected: Callable[..., Any]
+) -> None:
+    """Those beside it are answered, and what is wrong for all of them is raised."""
+    long = "film " * 600
+    texts = [TEXTS[0], long, *TEXTS[1:], long]
+    found = list(classifier.outcomes(texts * 20))
+    errors = [position for position, one in enumerate(found) if isinstance(one, LabeldError)]
+
+    assert [position for position, text in enumerate(texts * 20) if text == long] == errors
+    assert str(found[errors[-1]]).startswith(f"Text {errors[-1]} of `inputs` is 602 tokens long")
+    same(as_json([one for one in found[: len(texts)] if isinstance(one, list)]), expected("org/bert", TEXTS))
+    with pytest.raises(LabeldError, match="max_length"):
+        list(classifier.outcomes(TEXTS, max_length=1))
+
+
+def test_a_long_text_is_read_in_windows(classifier: Classifier) -> None:
+    """With stride, whose scores become one as aggregate says."""
+    text = "good film " * 100 + "bad " * 100
+    highest, mean = (classifier(text, stride=8, aggregate=how, function_to_apply="none") for how in ("max", "mean"))
+
+    assert all(dict(highest)[label] > score for label, score in mean)
+
+
 def test_long_texts_are_cut_when_asked(classifier: Classifier) -> None:
     """A text that is too long is an error that names its position, and with truncation it is answered."""
     texts = ["short"] * 70 + ["film " * 600]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import labeld
 from labeld import LabeldError
 from labeld.ray import Classifier
 from labeld.tables.classifier import TableClassifier
@@ -67,6 +68,25 @@ def test_answers_are_those_of_transformers(opened: Callable[..., Any], expected:
         [{"label": label, "score": score}] for label, score in zip(answered["label"], answered["score"], strict=True)
     ]
     same(best, [ranking[:1] for ranking in reference])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_open_classifier_answers_tables_as_well(
+    opened: Callable[..., Any], models_dir: Path, tmp_path: Path, kind: str
+) -> None:
+    """With the columns, the kinds and the sentences of a classifier of tables."""
+    asked: dict[str, Any] = {"ranking_column": "ranking", "top_k": 2, "pair_column": "pair"}
+    with labeld.Classifier("org/bert", models_dir=models_dir, cache_dir=tmp_path, threads=1) as classifier:
+        answered = READ[kind](classifier.table(KINDS[kind](COLUMNS), **asked))
+        with pytest.raises(LabeldError, match="Row 1 of the batch has null in column 'text', but must have a string"):
+            classifier.table(KINDS[kind]({"text": ["a", None]}))
+        with pytest.raises(LabeldError, match="top_k is the length of rankings: name a column for them"):
+            classifier.table({"text": ["a"]}, top_k=2)
+    other = READ[kind](opened(**asked)(KINDS[kind](COLUMNS)))
+
+    assert list(other) == list(answered)
+    same([list(ranking) for ranking in answered["ranking"]], [list(ranking) for ranking in other["ranking"]])
+    assert list(other["label"]) == list(answered["label"])
 
 
 def test_pairs_come_from_two_columns(opened: Callable[..., Any], expected: Callable[..., Any]) -> None:
