@@ -48,6 +48,7 @@ class Name(Enum):
     DIALECTS = "dialects"
     ZERO_SHOT = "zero-shot"
     PARITY = "parity"
+    FILES = "files"
 
 
 cli = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})

@@ -17,6 +17,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 from labeld.config.load import load
 from labeld.config.settings import Queue, Settings
 from labeld.errors import LabeldError, UnavailableError
+from labeld.frames.columns import Columns
 from labeld.protocol.parameters import read_parameters
 from labeld.service.in_process import InProcessService, Work
 from labeld.service.inputs import Input, Inputs, chunks
@@ -197,6 +198,28 @@ class Classifier:
                 of_chunk: list[Ranking] = await asyncio.wrap_future(rankings)
                 found += of_chunk
         return found[0] if is_one else found
+
+    def table(  # noqa: PLR0913  # columns, by their names
+        self,
+        table: Any,
+        *,
+        text_column: str = "text",
+        pair_column: str | None = None,
+        label_column: str = "label",
+        score_column: str = "score",
+        ranking_column: str | None = None,
+        skip_nulls: bool = False,
+        **parameters: Unpack[RankingParameters],
+    ) -> Any:
+        """The table with the answers to its texts behind its columns, as `TableClassifier` gives it.
+
+        A pandas or Polars data frame, a pyarrow table or record batch, or a dict of columns; what comes back is of the
+        same kind. Raises LabeldError for a table without the columns, and for the first row that cannot be classified.
+        """
+        columns = Columns(text_column, pair_column, label_column, score_column, ranking_column, skip_nulls)
+        asked = _parameters(parameters)
+        asked = replace(asked, top_k=columns.top_k(asked.top_k))
+        return columns.extended(table, lambda texts: list(self._stream(texts, self._host.rankings, asked)))
 
     def close(self) -> None:
         """Gives the model's memory back; a call after that raises UnavailableError. Closing twice is fine."""

@@ -1,6 +1,6 @@
 """Rankings from logits, in float32 arithmetic as transformers' text-classification pipeline computes them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,12 +18,17 @@ def rank(
     ranking = [
         LabelScore(labels[index], score) for index, score in zip(order.tolist(), scores[order].tolist(), strict=True)
     ]
-    if threshold is not None:
-        least: Mapping[str, float] = (
-            dict(threshold) if isinstance(threshold, tuple) else dict.fromkeys(labels, threshold)
-        )
-        ranking = [one for one in ranking if one.score >= least.get(one.label, one.score)]
-    return ranking[:top_k]
+    return reaching(ranking, threshold)[:top_k]
+
+
+def reaching(ranking: Ranking, threshold: Threshold | None) -> Ranking:
+    """The labels of a ranking whose scores reach the threshold; of one by label, all that it does not name, too."""
+    if threshold is None:
+        return ranking
+    if not isinstance(threshold, tuple):
+        return [one for one in ranking if one.score >= threshold]
+    least = dict(threshold)
+    return [one for one in ranking if one.score >= least.get(one.label, one.score)]
 
 
 def aggregate(scores: Logits, how: Aggregate | None) -> Logits:

@@ -160,6 +160,8 @@ class ClassifyReply(NamedTuple):
     compute_type: Literal["cpu", "gpu", "cache"] = "cpu"
     timings: Timings | None = None
     """None for a reply from the cache."""
+    model: str = ""
+    """The model that answered, where an alias has one of two answer (`x-model`); else empty."""
 
 
 Logits = NDArray[np.float32]

@@ -80,6 +80,27 @@ policies:
     assert "only NEGATIVE, POSITIVE" in next(one["message"] for one in said["mistakes"] if one["line"] == 8)
 
 
+def test_a_second_model_with_other_labels_is_a_mistake(tmp_path: Path) -> None:
+    """With the line of its name; an alias of it may make them equal, which one that renames too few does not."""
+    path = written(
+        tmp_path,
+        """\
+models:
+  plain: {model: labeld/sentiment-en, split: {model: same, share: 0.5}, shadow: {model: int8}}
+  same: {model: labeld/sentiment-en, rename: {NEGATIVE: bad}}
+  int8: {model: labeld/sentiment-en, precision: int8}
+  fine: {model: labeld/sentiment-en, rename: {NEGATIVE: bad}, split: {model: same, share: 0.5}}
+""",
+    )
+    done = labeld("config", "check", path)
+
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert (
+        f"{path}:2:47: The answers of labeld/sentiment-en have the labels bad, POSITIVE, but those of plain "
+        in done.stderr
+    )
+
+
 def test_a_model_that_is_not_here_yet_is_a_note(tmp_path: Path) -> None:
     """It may be downloaded, so nothing is wrong, and nothing was checked."""
     path = written(

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from labeld.config.file import MOST_BYTES, read_file
 from labeld.config.load import load
 from labeld.config.mistakes import ConfigFileError
-from labeld.config.models_file import ModelEntry, Policy, PolicyModel, Shadow, Split, Windows
+from labeld.config.models_file import Candidate, ModelEntry, Policy, PolicyModel, Windows
 from labeld.config.names import every_setting, variable
 from labeld.config.schema import file_schema
 from labeld.errors import SettingsError
@@ -81,8 +81,8 @@ def test_every_part_is_read(tmp_path: Path) -> None:
             rename={"LABEL_0": "no", "LABEL_1": "yes"},
             thresholds={"no": 0.6},
             temperature=1.7,
-            shadow=Shadow("org/other", 0.1),
-            split=Split("org/third", 1.0),
+            shadow=Candidate("org/other", 0.1),
+            split=Candidate("org/third", 1.0),
         ),
         "team/plain": ModelEntry("team/plain", "name", thresholds=0.5),
     } == settings.file.models

@@ -13,6 +13,11 @@ from tests.support.deployment import DEPLOY
 from tests.support.server_process import serving, wait_until
 
 BOARD = json.loads((DEPLOY / "grafana/labeld.json").read_text())
+ALIASES = """\
+models:
+  quick: {model: labeld/sentiment-en, precision: int8}
+  careful: {model: labeld/sentiment-en, shadow: {model: quick}, split: {model: quick, share: 0.5}}
+"""
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 OF_PROMETHEUS = {"job"}
 """Labels that a scrape adds."""
@@ -32,7 +37,9 @@ def names(expression: str) -> set[str]:
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each metric of a server that has answered, found one of its texts cached, and refused."""
-    with serving(tmp_path_factory.mktemp("board"), "--max-in-flight", "1") as running:
+    folder = tmp_path_factory.mktemp("board")
+    (folder / "labeld.yaml").write_text(ALIASES)
+    with serving(folder, "--max-in-flight", "1", "--config", str(folder / "labeld.yaml")) as running:
         for text in ("good", "good", "bad"):
             running.classify(text, "labeld/sentiment-en")
         with running.occupied():

@@ -222,6 +222,7 @@ def test_long_cells_are_read_and_a_quote_left_open_is_told(tmp_path: Path) -> No
         ("a.foo", b"text\na\n", "does not say its format: pass it as --format, or name the file with .csv,"),
         ("a.parquet.gz", b"", "is parquet in gzip, which cannot be read in parts: decompress it first."),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
     """One sentence says what is wrong with which file."""

@@ -5,14 +5,15 @@ The loader is a small one that counts; the clock jumps, so that an hour of back-
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from labeld.config.settings import Residency
-from labeld.errors import FolderError, ModelTooLargeError, OverloadedError, UnavailableError
-from labeld.lifecycle.errors import MemoryInUseError
+from labeld.errors import FolderError, ModelTooLargeError, UnavailableError
+from labeld.lifecycle.errors import MemoryInUseError, TooManyWaitingError
 from labeld.lifecycle.registry import Registry
 from labeld.repository.resolver import ResolvedModel
 from tests.support.virtual_time import run
@@ -458,7 +459,7 @@ def test_waiters_are_bounded() -> None:
         callers = [asyncio.create_task(use(models, model_id)) for model_id in ("a", "a", "b", "b")]
 
         assert "loaded" == await use(models, "loaded")
-        assert [str, str, str, OverloadedError] == await outcomes(callers)
+        assert [str, str, str, TooManyWaitingError] == await outcomes(callers)
         assert (0, "b") == (models.waiting, await use(models, "b"))
 
     run(story())
@@ -575,5 +576,73 @@ def test_many_callers_at_random_find_what_they_asked_for(seed: int) -> None:
         assert {one.model_id for one in loader.alive} == set(ids(models))
         assert min(len(loader.closes), models.counts.evictions) > 20
         assert "model-3" not in ids(models)
+
+    run(story())
+
+
+def beside(models: Registry[Thing], model_id: str) -> Coroutine[Any, Any, None]:
+    """Loads a model beside those that serve."""
+    return models.load_beside(ResolvedModel(model_id, model_id, None))
+
+
+def test_a_model_beside_others_evicts_none() -> None:
+    """Where there is no room for it, also where that shows only once it is loaded."""
+
+    async def story() -> None:
+        loader = CountingLoader(surprises={"surprise": 10})
+        models = registry(loader, budget=125)
+        await use(models, "a")
+        await beside(models, "small")
+        assert (["a", "small"], 0, 0) == (ids(models), leases(models), models.waiting)
+        with pytest.raises(MemoryInUseError):
+            await beside(models, "b")
+        assert ["a", "small"] == ids(models)
+
+        models.replace("small")
+        await asyncio.sleep(1)
+        with pytest.raises(MemoryInUseError):
+            await beside(models, "surprise")
+        assert ["a"] == ids(models)
+        assert models.failure("surprise") is None
+        assert "b" == await use(models, "b")
+
+    run(story())
+
+
+def test_a_model_beside_others_leaves_first() -> None:
+    """Before those that serve, however recently it was used; one that a request has loaded serves."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, budget=125)
+        await use(models, "a")
+        await beside(models, "b")
+        await use(models, "b")
+        await use(models, "c")
+        assert ["a", "c"] == ids(models)
+        await use(models, "b")
+        assert ["c", "b"] == ids(models)
+
+    run(story())
+
+
+def test_who_joins_a_load_beside_others_gets_the_model() -> None:
+    """And room is made for it, as for any request."""
+
+    async def story() -> None:
+        loader = CountingLoader()
+        models = registry(loader, budget=115)
+        first = asyncio.create_task(use(models, "a", 1))
+        await asyncio.sleep(0)
+        load = asyncio.create_task(beside(models, "b"))
+        await asyncio.sleep(0)
+        assert "b" == await use(models, "b")
+        await asyncio.gather(first, load)
+        assert ["b"] == ids(models)
+        await beside(models, "b")
+
+        models.close(UnavailableError("It stops."))
+        with pytest.raises(UnavailableError):
+            await beside(models, "c")
 
     run(story())

@@ -9,6 +9,7 @@ TIERS = (  # a package imports only from the tiers below its own
     "evaluation",
     "tables files",
     "web classifier",
+    "frames",
     "service",
     "lifecycle",
     "autotune scheduler",

@@ -12,7 +12,7 @@ import pytest
 from labeld.config.settings import Compute, Queue
 from labeld.errors import DeadlineExceededError, EngineFailedError, OverloadedError, UnavailableError
 from labeld.scheduler.dispatcher import Dispatcher
-from labeld.scheduler.queue import ModelQueue
+from labeld.scheduler.queue import BackgroundDroppedError, ModelQueue
 from labeld.types import EncodedText, Logits
 from tests.support.event_loop import in_event_loop
 from tests.support.server_process import wait_until
@@ -333,3 +333,53 @@ async def test_a_detached_engine_is_let_go_once_no_stream_runs_it() -> None:
         assert await asyncio.to_thread(wait_until, lambda: gone() is None)
         other = AddingEngine()
         assert [[12.0]] == [list(row) for row in await running.run(running.attach(other), [text(3)])]
+
+
+@in_event_loop
+async def test_background_texts_come_last_and_one_at_a_time() -> None:
+    """Those of others that come later run before them, in batches as ever."""
+    async with dispatcher() as running:
+        engine = AddingEngine()
+        other = AddingEngine(engine.history)
+        first, call = await blocked(running, engine)
+        background = running.attach(other, background=True)
+        beside = asyncio.create_task(running.run(background, [text(1), text(2), text(3)]))
+        await asyncio.sleep(0.05)
+        late = asyncio.create_task(running.run(first, [text(10), text(11)]))
+        await asyncio.sleep(0.05)
+        engine.gate.set()
+        await asyncio.gather(call, late, beside)
+
+        assert [100, 10, 11, 1, 2, 3] == engine.history
+        assert [[1], [2], [3]] == other.batches
+        assert [4.0, 8.0, 12.0] == [float(one[0]) for one in beside.result()]
+        await running.detach(background)
+
+
+@in_event_loop
+async def test_background_texts_are_dropped_where_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once when they would begin, and after a while when they have waited; a batch that runs is not stopped."""
+    monkeypatch.setattr("labeld.scheduler.dispatcher.BACKGROUND_SECONDS", 0.2)
+    async with dispatcher() as running:
+        engine, other = AddingEngine(), AddingEngine()
+        queue, call = await blocked(running, engine)
+        background, later = running.attach(other, background=True), running.attach(other, background=True)
+        beside = asyncio.create_task(running.run(background, [text(1)]))
+        await asyncio.sleep(0.05)
+        soon = asyncio.create_task(running.run(queue, [text(10)]))
+        await asyncio.sleep(0.05)
+        assert not beside.done()
+        with pytest.raises(BackgroundDroppedError):
+            await running.run(later, [text(2)])
+        await asyncio.sleep(0.2)
+        last = asyncio.create_task(running.run(queue, [text(11)]))
+        with pytest.raises(BackgroundDroppedError):
+            await beside
+        assert running.load()[0] > 0
+        engine.gate.set()
+        await asyncio.gather(call, soon, last)
+
+        assert [] == other.history
+        assert [100, 10, 11] == engine.history
+        await running.detach(background)
+        await running.detach(later)

@@ -43,6 +43,14 @@ def classify_files(files: Files, settings: Settings, asked: RankingParameters) -
 
     Raises LabeldError for whatever is wrong as a whole.
     """
+    try:
+        return _classify(files, settings, asked)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped: what is done is kept, so go on with --resume.", err=True)
+        return INTERRUPTED
+
+
+def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int:
     if files.output is None:
         raise FileError("--input needs --output, the file for the rows with their answers.")
     read_parameters(dict(asked))
@@ -66,13 +74,9 @@ def classify_files(files: Files, settings: Settings, asked: RankingParameters) -
     with Classifier.from_settings(settings) as classifier:
         run = _run(files, rows, classifier, asked, kind)
         with Output(path, kind, encoder(kind.name, rows.schema, added), run) as output:
-            try:
-                with _bar(rows, output.done) as written:
-                    for part in classify_parts(classifier, rows, files.columns, asked, output):
-                        written(part)
-            except KeyboardInterrupt:
-                typer.echo(f"\nStopped after {output.done.rows:,} rows: go on with --resume.", err=True)
-                return INTERRUPTED
+            with _bar(rows, output.done) as written:
+                for part in classify_parts(classifier, rows, files.columns, asked, output):
+                    written(part)
             output.complete()
             done = output.done
     typer.echo(f"{done.rows:,} rows are classified in {path}{_bad(done, path)}.", err=True)

@@ -6,13 +6,14 @@ from typing import Any
 
 from labeld.auth.database_url import locate
 from labeld.checkpoint.config import read_config
-from labeld.config.labels import label_mistakes, policy_mistakes, renamed
+from labeld.config.labels import candidate_mistake, label_mistakes, policy_mistakes, renamed
 from labeld.config.mistakes import Mistake, Place
-from labeld.config.models_file import PolicyModel
+from labeld.config.models_file import Part, PolicyModel
 from labeld.config.settings import Settings
 from labeld.errors import FolderError, LabeldError, SettingsError
 from labeld.interface import Interface
 from labeld.repository.resolver import ResolvedModel
+from labeld.service.aliases import as_candidate
 from labeld.service.build import load_options, open_resolver
 from labeld.web.paths import Paths
 from labeld.web.security.csrf import Origins
@@ -64,6 +65,9 @@ def _models(settings: Settings, mistakes: list[Mistake]) -> Iterator[str]:
         for alias in file.models:
             with suppress(LabeldError):  # it was named above
                 yield from _of_labels(settings, resolver.find(alias), mistakes)
+            for kind, other in file.models[alias].candidates.items():
+                with suppress(LabeldError):  # as above
+                    _of_candidate(settings, kind, resolver.find(alias), resolver.find(other.model), mistakes)
         for policy, said in file.policies.items():
             for model, part in said.models.items():
                 with suppress(LabeldError):  # as above
@@ -80,9 +84,8 @@ def _named(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     yield from ((("settings", "pin"), name) for name in settings.residency.pin if name not in file.models)
     for alias, entry in file.models.items():
         yield ("models", alias, "model"), entry.model
-        for part, other in (("shadow", entry.shadow), ("split", entry.split)):
-            if other is not None:
-                yield ("models", alias, part, "model"), other.model
+        for part, other in entry.candidates.items():
+            yield ("models", alias, part, "model"), other.model
     for policy, said in file.policies.items():
         yield from ((("policies", policy, "models", name), name) for name in said.models)
 
@@ -103,6 +106,20 @@ def _of_labels(settings: Settings, found: ResolvedModel, mistakes: list[Mistake]
         mistakes.append(_mistake(settings, (*path, "model"), sentence))
         return
     mistakes += [_mistake(settings, (*path, *tail), sentence) for tail, sentence in label_mistakes(entry, labels)]
+
+
+def _of_candidate(
+    settings: Settings, part: Part, live: ResolvedModel, found: ResolvedModel, mistakes: list[Mistake]
+) -> None:
+    """Adds a mistake where a second model's answers have other labels than the alias's, and those of both are here."""
+    candidate = as_candidate(live, found)
+    if live.location is None or found.location is None:
+        return
+    assert live.alias is not None
+    assert candidate.alias is not None
+    labels, its_labels = (read_config(one.folder).labels for one in (live.location, found.location))
+    if sentence := candidate_mistake(live.alias, labels, candidate.alias, its_labels):
+        mistakes.append(_mistake(settings, ("models", live.alias.alias, part, "model"), sentence))
 
 
 def _of_policy(

@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
+from labeld.config.roles import Roles
 from labeld.errors import InvalidRequestError, LabeldError
 from labeld.interface import Interface
 
@@ -161,3 +163,26 @@ def classify(  # noqa: PLR0913  # the flags of the command
 
 
 cli.command()(evaluate)
+
+
+@cli.command()
+@with_settings(
+    settings.Folders, Hub, settings.Residency, settings.Compute, settings.Precisions, settings.InputLimits, Roles
+)
+def run_batch(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to load at start.", metavar="MODEL")] = None,
+    *,
+    input_file: Annotated[Path, typer.Option("-i", "--input-file", help="File of requests, one JSON object a line.")],
+    output_file: Annotated[Path, typer.Option("-o", "--output-file", help="File for the answers, in the same order.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    **flags: Any,
+) -> None:
+    """Answer a file of requests in the batch shape of OpenAI and vLLM, without a server.
+
+    Each line is {"custom_id": …, "method": "POST", "url": "/v1/moderations", "body": {…}}, with the path of any route
+    that computes; a failure is in its own line's answer, and exit code 3 says that there is one.
+    """
+    from labeld.cli.run_batch import run_batch as answer_all  # noqa: PLC0415  # loads the engine
+
+    chosen = load({**flags, "models": models or None})
+    raise typer.Exit(answer_all(input_file, output_file, chosen, overwrite=overwrite))

@@ -13,12 +13,11 @@ from labeld.config.fields import ByteSize, validate
 from labeld.config.mistakes import ConfigFileError, Mistake, Place, shortened
 from labeld.config.models_file import (
     MAX_TEMPERATURE,
+    Candidate,
     ModelEntry,
     ModelsFile,
     Policy,
     PolicyModel,
-    Shadow,
-    Split,
     Windows,
 )
 from labeld.config.names import every_setting, variable
@@ -121,8 +120,8 @@ ENTRY = {
         Number(above=True, maximum=MAX_TEMPERATURE),
         "The logits are divided by it before softmax or sigmoid; 1 leaves the model's own scores.",
     ),
-    "shadow": Member(Record({**SPLIT, "share": SHARE}, Shadow), "A model that is asked beside, and never answers."),
-    "split": Member(Record(SPLIT, Split), "A model that answers a share of the requests."),
+    "shadow": Member(Record({**SPLIT, "share": SHARE}, Candidate), "A model that is asked beside, and never answers."),
+    "split": Member(Record(SPLIT, Candidate), "A model that answers a share of the requests."),
 }
 POLICY_MODEL = {
     "threshold": Member(NumberOrTable(), "The score from which a label is flagged, for all labels or by label."),
@@ -216,9 +215,8 @@ def _compare(said: dict[str, Any], reading: Reading) -> None:
         if stride is not None and length is not None and stride >= length:
             its = (*path, "windows", "stride")
             reading.wrong(reading.places[its], its, f"is {stride}, but must be less than max_length, {length}.")
-        for part in ("shadow", "split"):
-            other = getattr(entry, part)
-            if other is not None and other.model in {alias, entry.model}:
+        for part, other in entry.candidates.items():
+            if other.model in {alias, entry.model}:
                 its = (*path, part, "model")
                 reading.wrong(reading.places[its], its, f"is {other.model!r}, the model itself: name another one.")
         _compare_names(entry, path, reading)

@@ -27,6 +27,22 @@ def label_mistakes(entry: ModelEntry, labels: Sequence[str]) -> Iterator[tuple[t
             yield ("thresholds", name), f"The answers of {entry.alias} have no label {name!r}, only {_named(names)}."
 
 
+def candidate_mistake(
+    entry: ModelEntry, labels: Sequence[str], candidate: ModelEntry, its_labels: Sequence[str]
+) -> str | None:
+    """The sentence on a second model whose answers have other labels than the alias's; None where they are equal.
+
+    `candidate` has the names that the second model's labels get.
+    """
+    known, others = renamed(entry, labels), renamed(candidate, its_labels)
+    if {*known} == {*others} and all(label in its_labels for label in candidate.rename):
+        return None
+    return (
+        f"The answers of {candidate.model} have the labels {_named(others)}, but those of {entry.alias} "
+        f"{_named(known)}: name an alias of it whose rename makes them equal, or another model."
+    )
+
+
 def policy_mistakes(model: str, said: PolicyModel, labels: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
     """Path in the policy's model and sentence of each label that the model's answers do not have."""
     named = {

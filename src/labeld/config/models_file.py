@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from labeld.config.mistakes import Place
 from labeld.config.precision import Asked
@@ -31,8 +32,8 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
-    """A model that is asked beside the alias's own, and whose answers nobody gets."""
+class Candidate:
+    """A second model of an alias, which answers a share of its requests (split) or is asked beside (shadow)."""
 
     model: str
     """An alias, or `id` or `id@revision`."""
@@ -40,14 +41,8 @@ class Shadow:
     """Share of the requests, above 0 up to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A model that answers a share of the alias's requests."""
-
-    model: str
-    """An alias, or `id` or `id@revision`."""
-    share: float
-    """Share of the requests, above 0 up to 1."""
+Part = Literal["split", "shadow"]
+"""The part that a second model plays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +82,16 @@ class ModelEntry:
     """By the names in answers; None keeps every label."""
     temperature: float = 1.0
     """What the logits are divided by before softmax or sigmoid."""
-    shadow: Shadow | None = None
-    split: Split | None = None
+    shadow: Candidate | None = None
+    """A model that is asked beside, and whose answers nobody gets."""
+    split: Candidate | None = None
+    """A model that answers a share of the requests."""
+
+    @property
+    def candidates(self) -> dict[Part, Candidate]:
+        """Its second models by their parts."""
+        parts: tuple[tuple[Part, Candidate | None], ...] = (("split", self.split), ("shadow", self.shadow))
+        return {part: one for part, one in parts if one is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,17 @@ def _answered(
 ) -> Generator[tuple[Part, list[Ranking | LabeldError]], None, None]:
     """Each part with what has become of its texts; the texts of all of them are one stream."""
     waiting: deque[Part] = deque()
+    failure: LabeldError | None = None
 
     def texts() -> Generator[Input, None, None]:
-        with closing(ahead(parts, AHEAD)) as read:
-            for part in read:
-                waiting.append(part)
-                yield from _inputs(part, columns)
+        nonlocal failure
+        try:
+            with closing(ahead(parts, AHEAD)) as read:
+                for part in read:
+                    waiting.append(part)
+                    yield from _inputs(part, columns)
+        except LabeldError as error:  # the end of a damaged file: what was read before is answered first
+            failure = error
 
     found: list[Ranking | LabeldError] = []
     with closing(texts()) as inputs, closing(classifier.outcomes(inputs, **parameters)) as outcomes:
@@ -97,6 +102,8 @@ def _answered(
                 found = found[rows:]
     while waiting:  # without a text that can be classified
         yield waiting.popleft(), []
+    if failure is not None:
+        raise failure
 
 
 def _inputs(part: Part, columns: Columns) -> Iterator[Input]:

@@ -23,7 +23,7 @@ from labeld.files.sources import BadRow, Batch, Lines, Source, Wanted
 from labeld.files.streams import open_stream
 from labeld.files.texts import as_strings, is_string, is_text, plain
 
-PART_ROWS = 4096
+PART_ROWS = 1024
 """Rows of a part, at most."""
 PART_BYTES = 16 << 20
 """Bytes of a part's columns, roughly, at most, if it has more than one row."""

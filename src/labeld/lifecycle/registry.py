@@ -6,7 +6,6 @@ turns, and whatever changes the memory (loading, closing) happens inside a turn.
 """
 
 import asyncio
-import random
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,9 +13,9 @@ from itertools import chain
 from typing import Generic
 
 from labeld.config.settings import Residency
-from labeld.errors import LabeldError, ModelTooLargeError, OverloadedError
+from labeld.errors import LabeldError, ModelTooLargeError
 from labeld.lifecycle.backoff import Backoff
-from labeld.lifecycle.errors import MemoryInUseError
+from labeld.lifecycle.errors import MemoryInUseError, TooManyWaitingError
 from labeld.lifecycle.pool_entry import Counts, Load, Loader, M, PoolEntry
 from labeld.repository.resolver import ResolvedModel
 
@@ -58,6 +57,16 @@ class Registry(Generic[M]):
             yield entry.model
         finally:
             self._release(entry)
+
+    async def load_beside(self, model: ResolvedModel) -> None:
+        """Loads a model if there is room for it beside those that are loaded, as nobody whom a request waits for.
+
+        Raises MemoryInUseError where there is not, or what the load raised.
+        """
+        if error := self._closed or self.failure(model.model_id):
+            raise error.with_traceback(None)
+        if model.model_id not in self._entries:
+            self._release(await self._begun(model, beside=True).wait())
 
     async def preload(self, models: Sequence[ResolvedModel], *, some: bool) -> list[str]:
         """Loads these models, one after another; the ids of those that could be, which with `some` need not be all.
@@ -136,33 +145,26 @@ class Registry(Generic[M]):
 
     async def _when_loaded(self, model: ResolvedModel, wait: float | None) -> PoolEntry[M]:
         """Waits for the load of the model, and returns it with a lease counted for this caller."""
-        model_id = model.model_id
-        if error := self._closed or self.failure(model_id):
+        if error := self._closed or self.failure(model.model_id):
             raise error.with_traceback(None)
         if self.waiting >= self._limits.max_waiting:
-            raise OverloadedError(
-                f"{self.waiting} requests wait for models to load, the limit (setting max_waiting); try again later.",
-                random.uniform(1.0, 5.0),  # noqa: S311  # not for secrets
-                "max_waiting",
-            )
-        load = self._loads.get(model_id)
-        if load is None:
-            load = self._loads[model_id] = Load()
-            load.task = asyncio.create_task(self._load(model, load))
-        waiter: asyncio.Future[PoolEntry[M]] = asyncio.get_running_loop().create_future()
-        load.waiters[waiter] = None
+            raise TooManyWaitingError(self.waiting)
+        load = self._begun(model)
+        load.beside = False
         self.waiting += 1
         try:
-            async with asyncio.timeout(wait):
-                return await waiter
-        except (asyncio.CancelledError, TimeoutError):
-            if waiter.done() and not waiter.cancelled() and not waiter.exception():
-                self._release(waiter.result())
-            raise
+            return await load.wait(wait)
         finally:
             self.waiting -= 1
-            del load.waiters[waiter]
             self._room.set()
+
+    def _begun(self, model: ResolvedModel, *, beside: bool = False) -> Load[M]:
+        """The load of the model that is under way, or else a new one."""
+        if load := self._loads.get(model.model_id):
+            return load
+        load = self._loads[model.model_id] = Load(self._release, beside)
+        load.task = asyncio.create_task(self._load(model, load))
+        return load
 
     async def _load(self, resolved: ResolvedModel, load: Load[M]) -> None:
         """Carries out one load, and passes its result or failure to everybody who waits."""
@@ -176,9 +178,13 @@ class Registry(Generic[M]):
                 before = self._measure()
                 model = await self._loader.load(model_id)
                 size = max(self._loader.size(model), self._measure() - before)
-                entry = self._entries[model_id] = PoolEntry(model_id, model, size, loop.time())
+                entry = self._entries[model_id] = PoolEntry(model_id, model, size, loop.time(), load.beside)
+                del model  # so that evicting it frees it
                 self._failures.reset(model_id)
                 self.counts.loads += 1
+                if load.beside and self.used() > self.budget:  # it took more than expected, and is not asked yet
+                    await self._evict(entry)
+                    raise MemoryInUseError(model_id, size, self.budget - self.used())
                 self._deliver(entry, load)
                 await self._evict_until_it_fits(entry)
         except Exception as error:  # noqa: BLE001  # it is raised in those who wait
@@ -214,9 +220,9 @@ class Registry(Generic[M]):
         while self.used() + needed > self.budget:
             if self._base + pinned + needed > self.budget:
                 raise MemoryInUseError(model_id, needed, self.budget - self._base - pinned)
-            if idle := self._least_recently_used():
+            if not load.beside and (idle := self._least_recently_used()):
                 await self._evict(idle)
-            elif any(one.leases for one in self._unpinned()):
+            elif not load.beside and any(one.leases for one in self._unpinned()):
                 if not load.waiters:
                     return False
                 self._room.clear()
@@ -235,9 +241,9 @@ class Registry(Generic[M]):
         return next((one for one in self._unpinned() if not one.leases and one is not spared), None)
 
     def _unpinned(self) -> Iterator[PoolEntry[M]]:
-        """All that may be evicted once it is not leased: first what was replaced, pinned or not."""
-        unpinned = (one for one in self._entries.values() if one.model_id not in self._pinned)
-        return chain(self._replaced, unpinned)
+        """All that may be evicted once it is not leased: what was replaced, pinned or not; then what is beside."""
+        unpinned = [one for one in self._entries.values() if one.model_id not in self._pinned]
+        return chain(self._replaced, sorted(unpinned, key=lambda one: not one.beside))
 
     def _everybody(self) -> Iterator[PoolEntry[M]]:
         """All models in memory."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from labeld.metrics.candidates import Comparison, ShadowOutcome, SplitOutcome
 from labeld.types import Answer
 
 
@@ -29,6 +30,18 @@ class Observer(Protocol):
         """A model's answers to the texts of a request, computed or from the cache."""
         ...
 
+    def split(self, alias: str, model: str, outcome: SplitOutcome) -> None:
+        """A request was answered of an alias of which this second model answers a share."""
+        ...
+
+    def shadow(self, alias: str, model: str, outcome: ShadowOutcome) -> None:
+        """This shadow of an alias was to be asked with a request."""
+        ...
+
+    def compared(self, alias: str, model: str, comparisons: Sequence[Comparison]) -> None:
+        """The answers of a shadow to a request were compared with the live ones."""
+        ...
+
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
         """An engine has run a batch in so many seconds; `waits` are those that each of its texts waited before."""
         ...
@@ -50,6 +63,15 @@ class Unobserved:
         """Ignores it."""
 
     def answered(self, model_id: str, answers: Sequence[Answer]) -> None:
+        """Ignores it."""
+
+    def split(self, alias: str, model: str, outcome: SplitOutcome) -> None:
+        """Ignores it."""
+
+    def shadow(self, alias: str, model: str, outcome: ShadowOutcome) -> None:
+        """Ignores it."""
+
+    def compared(self, alias: str, model: str, comparisons: Sequence[Comparison]) -> None:
         """Ignores it."""
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:

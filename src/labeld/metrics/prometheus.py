@@ -1,8 +1,8 @@
 """An Observer that counts events for Prometheus; only service/build.py and web/factory.py know of it.
 
-No labels but those whose values are known beforehand (a route's template, a status, a setting's name) and those of a
-bounded number of models that have answered, so nothing that a client sends makes a series. States (loaded models,
-queues, memory) are read when they are asked for: `web/monitoring/status.py`.
+No labels but those whose values are known beforehand (a route's template, a status, a setting's name, an alias of the
+configuration file) and those of a bounded number of models that have answered, so nothing that a client sends makes a
+series. States (loaded models, queues, memory) are read when they are asked for: `web/monitoring/status.py`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.registry import Collector
 
+from labeld.metrics.candidates import CandidateCounts, Comparison, ShadowOutcome, SplitOutcome
 from labeld.metrics.families import Family, plain
 from labeld.metrics.top_labels import TopLabels
 from labeld.metrics.totals import Totals
@@ -28,6 +29,8 @@ class Metrics:
         """Counts as plain numbers, for the history of `web/monitoring/history.py`."""
         self.top_labels = TopLabels()
         """Counts by model, which `/status` shows, too."""
+        self.candidates = CandidateCounts()
+        """Counts of second models, which `/status` shows, too."""
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter("labeld_requests", "Requests answered.", ["route", "status"], registry=registry)
@@ -55,6 +58,7 @@ class Metrics:
         self._batch_texts = Histogram("labeld_batch_texts", "Texts of a batch.", buckets=TEXTS, registry=registry)
         self._batch_tokens = Histogram("labeld_batch_tokens", "Tokens of a batch.", buckets=TOKENS, registry=registry)
         registry.register(self.top_labels)
+        registry.register(self.candidates)
         self._answered: dict[tuple[str, int], Counter] = {}  # NOTE: `labels` takes 2 µs, and this look-up 0.1
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -91,6 +95,18 @@ class Metrics:
     def answered(self, model_id: str, answers: Sequence[Answer]) -> None:
         """Counts answers by their best label and its score."""
         self.top_labels.count(model_id, answers)
+
+    def split(self, alias: str, model: str, outcome: SplitOutcome) -> None:
+        """Counts a request by the model that answered it."""
+        self.candidates.split(alias, model)[outcome] += 1
+
+    def shadow(self, alias: str, model: str, outcome: ShadowOutcome) -> None:
+        """Counts a request by what became of it."""
+        self.candidates.shadow(alias, model).outcomes[outcome] += 1
+
+    def compared(self, alias: str, model: str, comparisons: Sequence[Comparison]) -> None:
+        """Counts flips and score shifts."""
+        self.candidates.compare(alias, model, comparisons)
 
     def batch(self, tokens: int, seconds: float, waits: Sequence[float]) -> None:
         """Counts tokens, times and sizes."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from labeld.metrics.candidates import cumulated
 from labeld.types import Answer
 
 MAX_MODELS = 256
@@ -76,7 +77,7 @@ class TopLabels(Collector):
         for model_id, one in self._models.items():
             for label, texts in self.labels(model_id).items():
                 labels.add_metric([model_id, label], texts)
-            scores.add_metric([model_id], _cumulated(one.scores), one.sum)
+            scores.add_metric([model_id], cumulated(SCORES, one.scores), one.sum)
         yield from (labels, scores)
 
     def _counts(self, model_id: str) -> ModelCounts:
@@ -88,15 +89,6 @@ class TopLabels(Collector):
         else:
             self._models.move_to_end(model_id)
         return one
-
-
-def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Buckets as Prometheus has them: each bound with how many are not above it."""
-    total, buckets = 0, []
-    for bound, count in zip((*map(str, SCORES), "+Inf"), counts, strict=True):
-        total += count
-        buckets.append((bound, float(total)))
-    return buckets
 
 
 def _encodable(label: str) -> str:

@@ -5,11 +5,11 @@ Requests are read by request.py, failures are written by labeld/error_reply.py.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labeld.errors import HeaderField
-from labeld.types import Answer, ClassifyReply, ClassifyRequest, Ranking, ScoredText, Timings
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, LabelScore, Ranking, ScoredText, Timings
 
 WARNED_NAMES, WARNED_NAME_CHARACTERS = 10, 40
 
@@ -48,6 +48,14 @@ def encode_reply(reply: ClassifyReply) -> bytes:
     return b"[" + b",".join([answer.encoded for answer in reply.answers]) + b"]"
 
 
+def rankings(texts: Iterable[Any]) -> list[Ranking]:
+    """The ranking of each text from what `encode_answer` wrote, decoded."""
+    return [
+        [LabelScore(label["label"], label["score"]) for label in (one["labels"] if isinstance(one, dict) else one)]
+        for one in texts
+    ]
+
+
 def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> list[HeaderField]:
     """Header fields of a successful reply (contract section 7), all of them: nothing is left to the framework."""
     headers = [
@@ -56,6 +64,7 @@ def reply_headers(reply: ClassifyReply, request_id: str, body_length: int) -> li
         (b"x-compute-time", b"%.3f" % reply.compute_seconds),
         (b"x-compute-type", reply.compute_type.encode()),
         *([(b"x-sha", reply.revision.encode())] if reply.revision else []),
+        *([(b"x-model", reply.model.encode())] if reply.model else []),
         (b"x-request-id", request_id.encode()),
     ]
     if reply.timings:  # as recorded: a cache hit does not say

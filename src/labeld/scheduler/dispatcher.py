@@ -7,8 +7,6 @@ when it ends. An exception of the engine reaches every caller of that batch and 
 
 import asyncio
 import logging
-import math
-import random
 import threading
 import time
 from collections.abc import Sequence
@@ -21,10 +19,13 @@ from labeld.engines.base import Engine
 from labeld.errors import LabeldError, OverloadedError, UnavailableError
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
-from labeld.scheduler.queue import ModelQueue, QueueEntry, deliver, expire
+from labeld.scheduler.queue import BackgroundDroppedError, ModelQueue, QueueEntry, deliver, expire, give_up, retry_after
 from labeld.types import EncodedText, Logits, Timings
 
 logger = logging.getLogger(__name__)
+
+BACKGROUND_SECONDS = 0.5
+"""For which a text of a background queue waits while others come."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,9 +79,9 @@ class Dispatcher:
         for thread in self._ended:
             thread.start()
 
-    def attach(self, engine: Engine) -> ModelQueue:
-        """A new queue for an engine."""
-        queue = ModelQueue(engine)
+    def attach(self, engine: Engine, *, background: bool = False) -> ModelQueue:
+        """A new queue for an engine, which may have several; what waits in a background one delays no others."""
+        queue = ModelQueue(engine, background)
         with self._changed:
             self._queues.append(queue)
         return queue
@@ -88,9 +89,7 @@ class Dispatcher:
     async def detach(self, queue: ModelQueue) -> None:
         """Removes a queue whose callers have all left; returns once no batch of it is in flight."""
         with self._changed:
-            assert all(entry.abandoned for entry in queue.waiting)
-            queue.waiting.clear()
-            queue.waiting_tokens = 0
+            assert all(entry.abandoned for entry in queue.clear())
             self._queues.remove(queue)
         while queue.running:
             queue.ended.clear()
@@ -103,7 +102,8 @@ class Dispatcher:
 
         Adds the seconds of the text that waited longest, and of the longest batch, to `timings`. Raises
         OverloadedError when the queue is full, DeadlineExceededError when a text waited too long, EngineFailedError
-        when the engine raised, UnavailableError when the server is stopping.
+        when the engine raised, UnavailableError when the server is stopping; of a background queue
+        BackgroundDroppedError where others wait when it begins, or come all the time.
         """
         entries = self._admit(queue, texts)
         try:
@@ -125,7 +125,8 @@ class Dispatcher:
     def load(self) -> tuple[float, float]:
         """Seconds of work in the queue that is fullest, and seconds for which the streams have computed, on average."""
         with self._changed:
-            queued = max((queue.waiting_tokens / queue.rate for queue in self._queues), default=0.0)
+            foreground = [queue for queue in self._queues if not queue.background]
+            queued = max((queue.waiting_tokens / queue.rate for queue in foreground), default=0.0)
             return queued, self._computed / len(self._streams)
 
     def close(self, error: LabeldError | None = None) -> None:
@@ -135,13 +136,10 @@ class Dispatcher:
             given_up = [entry for stream in self._streams for batch in stream.in_flight for entry in batch.entries]
             if error:
                 for queue in self._queues:
-                    given_up += queue.waiting
-                    queue.waiting.clear()
-                    queue.waiting_tokens = 0
+                    given_up += queue.clear()
             self._changed.notify_all()
-        for entry in given_up:
-            if error and not entry.future.done():
-                entry.future.set_exception(error)
+        if error:
+            give_up(given_up, error)
 
     async def join(self) -> None:
         """After `close`: waits until the threads have ended."""
@@ -155,6 +153,7 @@ class Dispatcher:
         with self._changed:
             if self._closed:
                 raise UnavailableError("This server is stopping: try again in a moment.")
+            self._make_way(queue)
             rate = queue.rate
             # NOTE: of what waits before this request, so that one client's thousand texts are taken at once: what waits
             # is at most the limit and one request that is within the input limits
@@ -176,6 +175,19 @@ class Dispatcher:
             queue.waiting_tokens += tokens
             self._changed.notify_all()
         return entries
+
+    def _make_way(self, queue: ModelQueue) -> None:
+        """For new texts: drops those that wait too long in background queues.
+
+        Raises BackgroundDroppedError for the first ones of a background queue where others wait.
+        """
+        dropped = BackgroundDroppedError("Other texts come first.")
+        if queue.background and not queue.texts and any(one.waiting for one in self._queues if not one.background):
+            raise dropped
+        oldest = time.monotonic() - BACKGROUND_SECONDS
+        for one in self._queues:
+            if one.background and one.waiting and one.waiting[0].enqueued_at < oldest:
+                give_up(one.clear(), dropped)
 
     def _feed(self, stream: Stream, ended: Future[None]) -> None:
         """Runs batches until the dispatcher is closed and nothing waits; the body of a stream's thread."""
@@ -203,7 +215,7 @@ class Dispatcher:
             now = time.monotonic()
             seconds = now - max(batch.began, stream.ended)  # NOTE: concurrent batches share the stream's time
             stream.ended = now
-            self._computed += seconds
+            self._computed += 0.0 if queue.background else seconds
             stream.in_flight.remove(batch)
             if not stream.in_flight:
                 stream.queue = None  # which holds the engine
@@ -217,7 +229,8 @@ class Dispatcher:
                 self._changed.notify_all()
         for entry in entries:
             entry.queue_seconds, entry.batch_seconds = batch.began - entry.enqueued_at, seconds
-        self._observer.batch(tokens, seconds, [entry.queue_seconds for entry in entries])
+        if not queue.background:
+            self._observer.batch(tokens, seconds, [entry.queue_seconds for entry in entries])
         self._loop.call_soon_threadsafe(deliver, queue, entries, rows)
         return True
 
@@ -235,7 +248,7 @@ class Dispatcher:
     def _next(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
         """The next batch, and whether it is exclusive (nothing else is in flight or waits); None when there is none."""
         while busy := [queue for queue in self._queues if queue.waiting]:
-            queue = batching.least_served(busy)
+            queue = batching.least_served([one for one in busy if not one.background] or busy)
             if not self._may_take(stream, queue):
                 return None
             entries = self._plan(queue)
@@ -262,9 +275,9 @@ class Dispatcher:
 
     def _budget(self, queue: ModelQueue) -> int:
         """Tokens of a batch; half where batches are concurrent: int8 then serves 5 % more (decision 15)."""
-        return (
-            self._compute.batch_tokens // 2 if queue.engine.max_concurrent_batches > 1 else self._compute.batch_tokens
-        )
+        if queue.background:
+            return 1  # one text, however long it is: that is what another may have to wait for
+        return self._compute.batch_tokens // (2 if queue.engine.max_concurrent_batches > 1 else 1)
 
     def _plan(self, queue: ModelQueue) -> list[QueueEntry]:
         """Takes the next batch out of a queue, and drops expired and abandoned texts."""
@@ -282,8 +295,3 @@ class Dispatcher:
         batch = [head[index] for index in plan.batch]
         queue.service_tokens += sum(entry.tokens for entry in batch)
         return batch
-
-
-def retry_after(seconds: float) -> float:
-    """Whole seconds after which a refused caller may retry, 1 to 30, with jitter so that callers spread out."""
-    return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets

@@ -1,11 +1,13 @@
 """The queue of one model, and its measured speed."""
 
 import asyncio
+import math
+import random
 from collections import deque
 from dataclasses import dataclass, field
 
 from labeld.engines.base import Engine
-from labeld.errors import DeadlineExceededError, EngineFailedError
+from labeld.errors import DeadlineExceededError, EngineFailedError, LabeldError
 from labeld.types import EncodedText, Logits
 
 FIRST_GUESS = 2000.0
@@ -13,6 +15,10 @@ FIRST_GUESS = 2000.0
 
 RATE_DECAY = 0.95
 """Weight of the past in the speed estimate at each batch: about the last twenty batches count."""
+
+
+class BackgroundDroppedError(LabeldError):
+    """A text of a background queue was dropped for others; nobody's request has failed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +53,8 @@ class ModelQueue:
     """The texts that wait for one engine, and its measured speed. Guarded by the dispatcher's lock."""
 
     engine: Engine
+    background: bool = False
+    """True for texts that run one at a time while no others wait, and are dropped where those leave no time."""
     waiting: deque[QueueEntry] = field(default_factory=deque)
     waiting_tokens: int = 0
     running: int = 0
@@ -70,6 +78,13 @@ class ModelQueue:
     def rate(self) -> float:
         """Tokens per second of the recent batches."""
         return self.recent_tokens / self.recent_seconds
+
+    def clear(self) -> list[QueueEntry]:
+        """Takes out all that wait."""
+        entries = [*self.waiting]
+        self.waiting.clear()
+        self.waiting_tokens = 0
+        return entries
 
     def measure(self, tokens: int, seconds: float) -> None:
         """Adds one batch to the speed estimate."""
@@ -99,3 +114,15 @@ def expire(entries: list[QueueEntry], seconds: float) -> None:
                     "This text waited longer than its deadline (setting queue_timeout).", seconds, "queue_timeout"
                 )
             )
+
+
+def give_up(entries: list[QueueEntry], error: LabeldError) -> None:
+    """Gives each entry this error; on the event loop."""
+    for entry in entries:
+        if not entry.future.done():
+            entry.future.set_exception(error)
+
+
+def retry_after(seconds: float) -> float:
+    """Whole seconds after which a refused caller may retry, 1 to 30, with jitter so that callers spread out."""
+    return float(min(30, max(1, math.ceil(seconds * random.uniform(1.0, 1.5)))))  # noqa: S311  # not for secrets

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from labeld.errors import OverloadedError
-from labeld.scheduler.dispatcher import retry_after
+from labeld.scheduler.queue import retry_after
 
 
 class Admission:

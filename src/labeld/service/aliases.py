@@ -8,6 +8,7 @@ from labeld.config.labels import label_mistakes, renamed
 from labeld.config.models_file import ModelEntry, ModelsFile
 from labeld.errors import ModelBrokenError
 from labeld.lifecycle.loader import LoadedModel
+from labeld.repository.resolver import ResolvedModel
 from labeld.types import Parameters
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,20 @@ def changed(alias: ModelEntry | None) -> str:
     if alias is None or (not alias.rename and alias.temperature == 1.0):
         return ""
     return json.dumps([dict(alias.rename), alias.temperature], sort_keys=True)
+
+
+def as_candidate(live: ResolvedModel, found: ResolvedModel) -> ResolvedModel:
+    """A second model of an alias as it answers for it: with its thresholds, windows and names of labels.
+
+    A second model that is an alias itself has its own names of labels instead. The temperature is that of its own
+    alias, and 1 without: the alias's was found for another model.
+    """
+    entry = live.alias
+    assert entry is not None
+    rename, temperature = (found.alias.rename, found.alias.temperature) if found.alias else (entry.rename, 1.0)
+    return found._replace(
+        name=live.name, alias=replace(entry, model=found.source, rename=rename, temperature=temperature)
+    )
 
 
 def with_defaults(asked: Parameters, alias: ModelEntry | None) -> Parameters:

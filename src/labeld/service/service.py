@@ -24,6 +24,8 @@ from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.admission import Admission
 from labeld.service.aliases import as_alias, changed, with_defaults
+from labeld.service.beside import Beside
+from labeld.service.candidates import Candidates
 from labeld.service.scored import finished, scored_text
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
@@ -61,6 +63,7 @@ class Service:
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
         self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
+        self.beside = Beside(self, Candidates(resolver, self._registry, settings.file), dispatcher, observer)
 
     async def preload(self, *, some: bool = False) -> list[str]:
         """Ids of the models named in the settings, now loaded and never to be evicted; raises as `Registry.preload`."""

@@ -12,11 +12,10 @@ from typing import Any, Self, Unpack
 from labeld.classifier import Classifier, RankingParameters
 from labeld.config.load import load
 from labeld.config.settings import Settings
-from labeld.errors import InvalidRequestError, LabeldError, SettingsError
+from labeld.frames.columns import Columns
+from labeld.frames.formats import arrays, listed
 from labeld.protocol.parameters import read_parameters
 from labeld.service.inputs import Input
-from labeld.tables.formats import Answers, arrays, format_of, listed, values
-from labeld.tables.rows import Describe, Row, of_row, read_texts
 from labeld.types import Precision, Ranking
 
 _opened: dict[tuple[int, Settings], Classifier] = {}
@@ -67,21 +66,11 @@ class TableClassifier:
         """
         if unknown := options.keys() - Options.__annotations__.keys():
             raise TypeError(f"a classifier of tables has no option {', '.join(sorted(unknown))}")
-        columns = (text_column, pair_column, label_column, score_column, ranking_column)
-        named = [name for name in columns if name is not None]
-        if twice := sorted({name for name in named if named.count(name) > 1}):
-            raise SettingsError(f"The column {twice[0]!r} is named twice: give each column a name of its own.")
         given: dict[str, Any] = {name: options.get(name) for name in RankingParameters.__annotations__}
-        asked = read_parameters(given)
-        if not ranking_column:
-            if asked.top_k not in {None, 1}:
-                raise SettingsError("top_k is the length of rankings: name a column for them in ranking_column.")
-            given["top_k"] = 1
-        self._model, self._skip_nulls = model, skip_nulls
-        self._parameters = given
+        self._columns = Columns(text_column, pair_column, label_column, score_column, ranking_column, skip_nulls)
+        given["top_k"] = self._columns.top_k(read_parameters(given).top_k)
+        self._model, self._parameters = model, given
         self._options = {name: value for name, value in options.items() if name not in given}
-        self._inputs = [text_column] if pair_column is None else [text_column, pair_column]
-        self._label_column, self._score_column, self._ranking_column = label_column, score_column, ranking_column
         self._settings: Settings | None = None
 
     def __call__(self, table: Any) -> Any:
@@ -90,15 +79,7 @@ class TableClassifier:
         Raises LabeldError for a table without the columns, and for the first text that cannot be classified: its
         sentence names the row by its position in this table and by the value of its first other column.
         """
-        kind = format_of(table)
-        names = kind.names(table)
-        self._check(names)
-        others = [name for name in names if name not in self._inputs]
-
-        def describe(position: int) -> str:
-            return f" ({others[0]}: {str(values(table, others[0])[position])[:40]!r})" if others else ""
-
-        return kind.extended(table, self._answers([values(table, name) for name in self._inputs], describe))
+        return self._columns.extended(table, self._rank)
 
     def columns(self, texts: Sequence[str | None], pairs: Sequence[str | None] | None = None) -> dict[str, Any]:
         """The answers to texts alone: label, score and, if it was asked for, ranking, as numpy arrays by column name.
@@ -106,7 +87,7 @@ class TableClassifier:
         `texts`, and `pairs` where they are pairs, can be lists, numpy arrays, or columns of any table. For where no
         table is given: Spark's `pandas_udf` and `predict_batch_udf`. Raises what calling the classifier raises.
         """
-        return arrays(self._answers([listed(texts), *([] if pairs is None else [listed(pairs)])], lambda _: ""))
+        return arrays(self._columns.answers([listed(texts), *([] if pairs is None else [listed(pairs)])], self._rank))
 
     def close(self) -> None:
         """Gives the model's memory in this process back; a later call opens it again. Closing twice is fine."""
@@ -132,43 +113,8 @@ class TableClassifier:
         """Threads that compute if neither an option nor the environment says how many; 0 = every core there is."""
         return 0
 
-    def _check(self, names: list[Any]) -> None:
-        shown = ", ".join(map(str, names))[:200]
-        for name in self._inputs:
-            if name not in names:
-                raise InvalidRequestError(
-                    f"The batch has no column {name!r}, but {shown or 'none at all'}: name the right one in "
-                    f"{'text_column' if name == self._inputs[0] else 'pair_column'}."
-                )
-        for option in ("label_column", "score_column", "ranking_column"):
-            if (name := getattr(self, f"_{option}")) in names:
-                raise InvalidRequestError(
-                    f"The batch already has a column {name!r}: give another name for the answers in {option}."
-                )
-
-    def _answers(self, columns: list[list[Any]], describe: Describe) -> Answers:
-        """The answers to rows of texts or of pairs, given by columns."""
-        rows = read_texts(columns, self._inputs, describe, skip=self._skip_nulls)
-        rankings: list[Ranking | None] = [None] * len(columns[0])
-        for row, ranking in zip(rows, self._rankings(rows, describe), strict=True):
-            rankings[row.position] = ranking
-        best = [ranking[0] if ranking else None for ranking in rankings]
-        return Answers(
-            (self._label_column, [one and one.label for one in best]),
-            (self._score_column, [one and one.score for one in best]),
-            (self._ranking_column, rankings) if self._ranking_column else None,
-        )
-
-    def _rankings(self, rows: list[Row], describe: Describe) -> list[Ranking]:
-        if not rows:
-            return []
-        inputs: list[Input] = [row.text for row in rows]
-        try:
-            return list(self._classifier().stream(inputs, **self._parameters))
-        except LabeldError as error:
-            if (index := getattr(error, "index", None)) is None:
-                raise
-            raise of_row(error, rows[index].position, self._inputs, describe) from None
+    def _rank(self, texts: list[Input]) -> list[Ranking]:
+        return list(self._classifier().stream(texts, **self._parameters))
 
     def _classifier(self) -> Classifier:
         """The open classifier, which all with these settings share in this process."""

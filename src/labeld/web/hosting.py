@@ -86,14 +86,15 @@ async def open_site(
         service = await stack.enter_async_context(hosting.open_service(settings))
         on_service(service)
         history = History(hosting.metrics.totals, service)
-        status = Status(service, settings, hosting.metrics.top_labels)
+        status = Status(service, settings, hosting.metrics)
         workers = Workers(hosting.workers_folder, hosting.metrics, status, history)
         hosting.metrics.watch(status)
         await stack.enter_async_context(workers.answering())
         preloaded = await service.preload(some=hosting.starts_without)
         if access.is_open and not settings.listen.is_loopback:
             logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
-        works = (watch(service), service.check_others(), service.watch_files(), history.keep())
+        shadows = service.beside.shadows
+        works = (watch(service), service.check_others(), service.watch_files(), history.keep(), shadows.run())
         background = [asyncio.create_task(one) for one in works]
         try:
             yield Site(service, settings, workers, access, sessions, LoginThrottle(), tuple(preloaded))

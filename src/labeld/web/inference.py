@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -14,10 +15,11 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects import zero_shot
 from labeld.protocol.dialects.base import Answered, Asked, Call, Dialect, Question
 from labeld.protocol.request import options_of, read_body, request_of
-from labeld.protocol.response import encode_json, encode_reply, reply_headers
+from labeld.protocol.response import encode_json, encode_reply, rankings, reply_headers
 from labeld.repository.resolver import ResolvedModel
 from labeld.service.service import Service
-from labeld.types import ClassifyReply, ClassifyRequest
+from labeld.service.shadows import Rankings
+from labeld.types import ClassifyReply, ClassifyRequest, Ranking
 from labeld.web.hosting import AppHosting
 from labeld.web.raw_response import RawResponse
 from labeld.web.request_body import BodyReader, cancel_on_disconnect
@@ -95,8 +97,7 @@ class Inference:
 
     async def answered(self, state: RequestState, model: ResolvedModel, asked: ClassifyRequest) -> ClassifyReply:
         """The answers to one of several requests that a call is, each to a model of its own."""
-        lookup = self.service.look_up(model, asked, state.cache_scope)
-        return self.service.get_cached(model, lookup) or await self.service.classify(model, lookup)
+        return await self.service.beside.answer(model, asked, state.cache_scope)
 
     async def until_disconnected(self, work: Awaitable[T], request: Request) -> T:
         """The result of work, which is cancelled when the client leaves, or when it takes longer than it may."""
@@ -113,21 +114,23 @@ class Inference:
             labels = await self.until_disconnected(self.service.labels(model, call.options), request)
         if model.alias:
             question = question.windowed(model.alias.windows)
-        reply = await self._reply(request, model, question.request(labels))
+
+        def compared(texts: Sequence[Any]) -> list[Ranking]:
+            return question.rankings(Answered(texts, labels, "", 0))
+
+        reply = await self._reply(request, model, question.request(labels), compared)
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
         answered = Answered(texts, labels, question.model or model.public_id, tokens)
         return self.response(scope, reply, encode_json(question.reply(answered)))
 
-    async def _reply(self, request: Request, model: ResolvedModel, asked: ClassifyRequest) -> ClassifyReply:
-        """The answers to a request, from the cache or by the model."""
-        state, service = state_of(request.scope), self.service
+    async def _reply(
+        self, request: Request, model: ResolvedModel, asked: ClassifyRequest, compared: Rankings = rankings
+    ) -> ClassifyReply:
+        """The answers to a request, from the cache or by the model; models are compared by what `compared` makes."""
+        state, wait = state_of(request.scope), partial(self.until_disconnected, request=request)
         state.asked = asked
-        lookup = service.look_up(model, asked, state.cache_scope)
-        reply = service.get_cached(model, lookup)
-        if reply is None:
-            reply = await self.until_disconnected(service.classify(model, lookup), request)
-        state.reply = reply
+        state.reply = reply = await self.service.beside.answer(model, asked, state.cache_scope, wait, compared)
         return reply
 
     @staticmethod

@@ -108,6 +108,7 @@ REPLY_HEADERS = {
     "x-compute-type": "cpu, or cache when the answer to every text was cached.",
     "x-compute-characters": "Characters of all texts; not with cache.",
     "x-sha": "The model's revision, 40 hex digits.",
+    "x-model": "Which of the two models of an alias with a split has answered.",
     "x-request-id": "The request's own, or a new one.",
     "x-hf-warning": "Names the parameters that mean nothing here and were ignored.",
     "x-compute-tokens": "Tokens that the model has read; not with cache.",
@@ -135,6 +136,7 @@ HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
     "x-compute-type": {"type": "string", "enum": ["cpu", "cache"]},
     "x-sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
     "x-hf-warning": _TEXT,
+    "x-model": {"type": "string", "minLength": 1},
     **{name: {"type": "integer", "minimum": 0} for name in COUNTS},
 }
 """The values of these headers."""

@@ -9,7 +9,7 @@ from labeld.config.models_file import Windows
 from labeld.config.settings import InputLimits
 from labeld.error_reply import ErrorShape
 from labeld.protocol.request import read_body
-from labeld.types import ClassifyRequest, Options
+from labeld.types import ClassifyRequest, Options, Ranking
 
 ALL_SCORES = -math.inf
 """A threshold that every score reaches: for questions whose answers are no rankings, for which an alias's are."""
@@ -70,6 +70,10 @@ class Question(Protocol):
 
     def reply(self, answered: Answered) -> Any:
         """The value of the reply's JSON."""
+        ...
+
+    def rankings(self, answered: Answered) -> list[Ranking]:
+        """The answers in the reply as rankings, by which two models can be compared."""
         ...
 
 

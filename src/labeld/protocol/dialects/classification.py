@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from labeld.config.models_file import Windows
 from labeld.protocol.dialects.base import Answered, Role
-from labeld.types import ClassifyRequest
+from labeld.protocol.response import rankings
+from labeld.types import ClassifyRequest, Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Classification:
     def reply(self, answered: Answered) -> Any:
         """A ranking for each text, as the hosted API writes it."""
         return list(answered.texts)
+
+    def rankings(self, answered: Answered) -> list[Ranking]:
+        """The ranking of each text."""
+        return rankings(answered.texts)
 
 
 def in_order(ranking: Sequence[Any], labels: Sequence[str]) -> list[float]:

@@ -9,7 +9,7 @@ from labeld.protocol.dialects.base import ALL_SCORES, Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
 from labeld.protocol.dialects.lengths import CUT
 from labeld.protocol.errors import UnknownLabelError
-from labeld.types import ClassifyRequest, FunctionName, Options, Parameters, Text
+from labeld.types import ClassifyRequest, FunctionName, LabelScore, Options, Parameters, Text
 
 TASK = "text-ranking"
 
@@ -61,6 +61,10 @@ class Ranking:
         label = answered.labels[self._number(answered.labels)]
         scores = (score_of(one, label) for one in answered.texts)
         return sorted(enumerate(scores), key=lambda one: -one[1])
+
+    def rankings(self, answered: Answered) -> list[list[LabelScore]]:
+        """One ranking of all documents, each by its index."""
+        return [[LabelScore(str(index), score) for index, score in self.ranked(answered)]]
 
     def _number(self, labels: Sequence[str]) -> int:
         """The id of the label that counts."""

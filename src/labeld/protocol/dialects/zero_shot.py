@@ -15,7 +15,7 @@ from labeld.protocol.dialects.lengths import windows
 from labeld.protocol.errors import wrong_value
 from labeld.protocol.request import require_room
 from labeld.scoring import aggregate, apply
-from labeld.types import ClassifyRequest, Logits, Options, Parameters, Text
+from labeld.types import ClassifyRequest, LabelScore, Logits, Options, Parameters, Ranking, Text
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
@@ -70,6 +70,10 @@ class ZeroShot:
             order = np.argsort(-whole, kind="stable").tolist()
             found.append([(self.candidates[number], float(whole[number])) for number in order])
         return found
+
+    def rankings(self, answered: Answered) -> list[Ranking]:
+        """The ranking of the candidate labels for each text."""
+        return [[LabelScore(label, score) for label, score in found] for found in self.scored(answered)]
 
     def _scores(self, logits: Logits) -> Logits:
         """float32 [windows, labels] from the logits of contradiction and entailment, [windows, labels, 2]."""

@@ -3,19 +3,22 @@
 from collections import Counter
 from typing import Any
 
+from labeld.metrics.candidates import summed
 from labeld.web.monitoring import figures
 
 SUMS = ("counts", "memory", "requests", "cache")
 """Members that are sums over all workers; of the counts those that have ended count, too."""
 OF_ALL = ("version", "workers", "default_model", "settings")
 """Members that are the same in every worker, and are left out of the list of workers."""
+CANDIDATES = ("splits", "shadows")
+"""Members that count by alias and second model; of those that have ended, too, where the alias still has it."""
 MODEL_SUMS = ("bytes", "leases", "texts", "tokens", "tokens_per_second")
 """Members of a model that are sums over the workers that have loaded it."""
 TOP_LABELS = 5
 """Best labels of a model that are shown, those of the most answers."""
 
 Snapshot = dict[str, Any]
-"""A worker's `families`, `status` and `intervals`; of those that have ended only the counts of their status."""
+"""A worker's `families`, `status` and `intervals`; of those that have ended only what their status counts."""
 
 
 def server_status(snapshots: list[Snapshot], silent: list[int], now: float) -> dict[str, Any]:
@@ -36,6 +39,8 @@ def server_status(snapshots: list[Snapshot], silent: list[int], now: float) -> d
         "ready": any(one["ready"] for one in states),
         "models": _models(states),
         "loading": _loading(states),
+        "splits": _candidates("splits", states[0], snapshots),
+        "shadows": [_differing(one) for one in _candidates("shadows", states[0], snapshots)],
         "recent": figures.recent(intervals),
         "history": figures.columns(intervals, now),
     }
@@ -45,8 +50,27 @@ def server_status(snapshots: list[Snapshot], silent: list[int], now: float) -> d
     return facts
 
 
+def _candidates(name: str, state: dict[str, Any], snapshots: list[Snapshot]) -> list[dict[str, Any]]:
+    """The sums over all workers for each alias and second model that the answering one knows."""
+    known = {(one["alias"], one["model"]) for one in state[name]}
+    everybody = summed(one["status"][name] for one in snapshots if name in one["status"])
+    return [one for one in everybody if (one["alias"], one["model"]) in known]
+
+
+def _differing(shadow: dict[str, Any]) -> dict[str, Any]:
+    """A shadow's counts with the share of flips and the mean score shift; None where nothing was compared."""
+    counts = {name: value for name, value in shadow.items() if name not in {"scored", "shift"}}
+    answers, scored = shadow["answers"], shadow["scored"]
+    return {
+        **counts,
+        "flip_share": round(shadow["flips"] / answers, 4) if answers else None,
+        "score_shift": round(shadow["shift"] / scored, 4) if scored else None,
+    }
+
+
 def _process(snapshot: Snapshot, now: float) -> dict[str, Any]:
     own = {name: value for name, value in snapshot["status"].items() if name not in OF_ALL}
+    own["shadows"] = [_differing(one) for one in own["shadows"]]
     own["models"] = [{**one, "top_labels": _shares([one["top_labels"]])} for one in own["models"]]
     return {**own, "recent": figures.recent(figures.summed([snapshot["intervals"]], now))}
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from labeld.config.settings import Settings
 from labeld.lifecycle.loader import LoadedModel
 from labeld.lifecycle.pool_entry import PoolEntry
-from labeld.metrics.top_labels import TopLabels
+from labeld.metrics.prometheus import Metrics
 from labeld.service.service import Service
 
 SHOWN = ("residency", "compute", "queue", "inputs", "connections")
@@ -24,8 +24,14 @@ SHOWN = ("residency", "compute", "queue", "inputs", "connections")
 class Status(Collector):
     """The state of a service, read anew each time. Use it on the service's event loop."""
 
-    def __init__(self, service: Service, settings: Settings, top_labels: TopLabels) -> None:
-        self._service, self._settings, self._top_labels = service, settings, top_labels
+    def __init__(self, service: Service, settings: Settings, metrics: Metrics) -> None:
+        self._service, self._settings = service, settings
+        self._top_labels, self._candidates = metrics.top_labels, metrics.candidates
+        for alias, entry in settings.file.models.items():
+            if entry.split:
+                self._candidates.split(alias, entry.split.model)
+            if entry.shadow:
+                self._candidates.shadow(alias, entry.shadow.model)
         self._began = time.monotonic()
 
     def as_json(self) -> dict[str, Any]:
@@ -45,6 +51,7 @@ class Status(Collector):
             "memory": {"used": usage.memory, "budget": usage.memory_budget},
             "requests": {"in_flight": usage.in_flight, "waiting_for_models": usage.waiting},
             "cache": asdict(usage.cache),
+            **self._candidates.as_json(),
             "settings": {group: asdict(getattr(self._settings, group)) for group in SHOWN},
         }
 

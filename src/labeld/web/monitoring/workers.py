@@ -17,12 +17,13 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from labeld.metrics.candidates import summed as summed_candidates
 from labeld.metrics.families import Families, lasting, merged
 from labeld.metrics.prometheus import Metrics
 from labeld.system.json_file import read_object, replace_object
 from labeld.web.monitoring.figures import summed
 from labeld.web.monitoring.history import History
-from labeld.web.monitoring.server_status import Snapshot, server_status
+from labeld.web.monitoring.server_status import CANDIDATES, Snapshot, server_status
 from labeld.web.monitoring.status import Status
 
 KEEP_EVERY = 2.0
@@ -141,10 +142,12 @@ def _ended(folder: Path, names: list[str]) -> Snapshot:
         for name in names:
             file = folder / f"{name}.json"
             if one := read_object(file):
-                counts = [known["status"]["counts"] for known in (last, one) if known]
+                states = [known["status"] for known in (last, one) if known]
+                counts = [known["counts"] for known in states]
+                candidates = {name: summed_candidates(known[name] for known in states) for name in CANDIDATES}
                 last = {
                     "families": merged([last.get("families", []), lasting(one["families"])]),
-                    "status": {"counts": {key: sum(each[key] for each in counts) for key in counts[0]}},
+                    "status": {"counts": {key: sum(each[key] for each in counts) for key in counts[0]}, **candidates},
                     "intervals": summed((known["intervals"] for known in (last, one) if known), time.monotonic()),
                 }
                 replace_object(folder / f"{ENDED}.json", last)

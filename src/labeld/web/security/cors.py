@@ -13,9 +13,10 @@ from labeld.web.security.hosts import DEFAULT_PORTS, HOST, is_address
 Headers = tuple[tuple[bytes, bytes], ...]
 
 EXPOSED_HEADERS = (
-    b"x-compute-type, x-compute-time, x-compute-characters, x-request-id, x-sha, x-error-code, x-error-message, "
-    b"x-hf-warning, x-compute-tokens, x-total-time, x-tokenization-time, x-queue-time, x-inference-time, x-windows, "
-    b"x-truncated-texts, x-truncated-characters, retry-after, ratelimit, ratelimit-policy, link"
+    b"x-compute-type, x-compute-time, x-compute-characters, x-request-id, x-sha, x-model, x-error-code, "
+    b"x-error-message, x-hf-warning, x-compute-tokens, x-total-time, x-tokenization-time, x-queue-time, "
+    b"x-inference-time, x-windows, x-truncated-texts, x-truncated-characters, retry-after, ratelimit, "
+    b"ratelimit-policy, link"
 )
 """Header fields of a reply that such a page may read; a * would not count with credentials (contract section 7)."""
 PREFLIGHT_SECONDS = 600

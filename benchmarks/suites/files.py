@@ -1,0 +1,148 @@
+"""Texts in files: the speed of `labeld classify --input`, over the bare engine, transformers and a tuned script."""
+
+import csv
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import openvino
+
+from benchmarks.lib import model_folders, reference, synthetic_models
+from benchmarks.lib.engine_only import every_way, fastest_ways
+from benchmarks.lib.report import Figure, Plan, summary
+from benchmarks.lib.texts import Measured, english, mixed_lengths
+from labeld import Classifier
+from labeld.files.classify import Columns, classify_parts
+from labeld.files.encoding import encoder
+from labeld.files.formats import format_of
+from labeld.files.output import Output
+from labeld.files.reader import open_rows
+from labeld.system.cpu import usable_cores
+from labeld.tokenization.encoder import TextEncoder
+from labeld.tokenization.loader import read_tokenizer
+from labeld.types import Precision
+
+ENGINE_BAR, PIPELINE_BAR, SCRIPT_BAR = 0.95, 3.0, 1.15
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
+TEXTS, ROUNDS = 200_000, 5
+"""Texts in all, and the files that they are divided into: each is a round, in which everything is measured once."""
+PEER_TEXTS = 2000
+"""Texts of each round that the slower others get."""
+BATCH_SIZES = (1, 8, 32)
+COLUMNS = Columns("text", None, "label", "score", None)
+
+Speed = Callable[[Sequence[Measured]], float]
+"""Texts -> tokens per second."""
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """Tokens per second from csv to csv, over those of the others on the same texts in alternating rounds."""
+    folder = model_folders.folder(plan, synthetic_models.DISTILBERT)
+    encoded = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
+    texts = mixed_lengths(english(plan.data), encoded, 60 if plan.quick else TEXTS)
+    rounds = [texts[at::ROUNDS] for at in range(1 if plan.quick else ROUNDS)]
+    return [figure for precision in PRECISIONS for figure in _measure(plan, folder, precision, rounds)]
+
+
+def _measure(plan: Plan, folder: Path, precision: Precision, rounds: Sequence[Sequence[Measured]]) -> list[Figure]:
+    finalists = fastest_ways(plan, every_way(folder, precision), rounds[0][:4000])
+    others = _peers(folder, rounds[0][:PEER_TEXTS]) if precision == "float32" else {}
+    ours: list[float] = []
+    engine: dict[int, list[float]] = {index: [] for index in range(len(finalists))}
+    theirs: dict[str, list[float]] = {name: [] for name in others}
+    model = synthetic_models.DISTILBERT.model_id
+    with Classifier(model, precision=precision, models_dir=model_folders.models_dir(plan)) as classifier:
+        _file_speed(classifier, rounds[0][:PEER_TEXTS])  # NOTE: warms every shape that it meets
+        for texts in plan.progress.track(rounds, description=f"files, {precision}"):
+            for index, (one, budget) in enumerate(finalists):
+                engine[index].append(one.speed(texts, budget))
+            ours.append(_file_speed(classifier, texts))
+            for name, speed in others.items():
+                theirs[name].append(speed(texts[:PEER_TEXTS]))
+    best = max(engine.values(), key=median)
+    bars = {"engine-only": (best, ENGINE_BAR)}
+    bars |= {name: (found, PIPELINE_BAR if "pipeline" in name else SCRIPT_BAR) for name, found in theirs.items()}
+    return [
+        Figure(
+            "files",
+            f"{precision}, labeld classify --input / {name} tokens per second",
+            median(ours) / median(found),
+            "",
+            bar,
+            "at least",
+            detail={"files_tokens_per_s": summary(ours), "other_tokens_per_s": summary(found)},
+        )
+        for name, (found, bar) in bars.items()
+    ]
+
+
+def _file_speed(classifier: Classifier, texts: Sequence[Measured]) -> float:
+    """From one csv file to another one, the model being open already."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in.csv"), Path(folder, "out.csv")
+        with source.open("w", newline="") as file:
+            csv.writer(file).writerows([("id", "text"), *((at, one.text) for at, one in enumerate(texts))])
+        began = time.perf_counter()
+        rows = open_rows([str(source)], COLUMNS.texts, None)
+        kind = format_of(str(target))
+        with Output(target, kind, encoder(kind.name, rows.schema, COLUMNS.added), {}) as output:
+            for _ in classify_parts(classifier, rows, COLUMNS, {}, output):
+                pass
+            output.complete()
+        return _tokens(texts) / (time.perf_counter() - began)
+
+
+def _peers(folder: Path, texts: Sequence[Measured]) -> dict[str, Speed]:
+    """The pipeline of transformers at its best batch size, and OpenVINO in sorted batches of the best size."""
+    pipeline = reference.library().pipeline("text-classification", model=str(folder), device="cpu")
+
+    def with_pipeline(size: int) -> Speed:
+        def speed(texts: Sequence[Measured]) -> float:
+            began = time.perf_counter()
+            pipeline([one.text for one in texts], batch_size=size, truncation=True)
+            return _tokens(texts) / (time.perf_counter() - began)
+
+        return speed
+
+    compiled, pad = _compiled(pipeline), pipeline.tokenizer.pad_token_id
+
+    def with_script(size: int) -> Speed:
+        return lambda texts: _script_speed(compiled, pad, texts, size)
+
+    found = {}
+    for name, of_size in (("transformers.pipeline", with_pipeline), ("tuned OpenVINO script", with_script)):
+        speeds = {size: of_size(size)(texts[: len(texts) // 4 or 1]) for size in BATCH_SIZES}
+        found[name] = of_size(max(speeds, key=speeds.__getitem__))
+    return found
+
+
+def _compiled(pipeline: Any) -> Any:
+    """The pipeline's model in OpenVINO with a stream for each core, float32 on every processor."""
+    example = dict(pipeline.tokenizer(["a text", "and another text"], padding=True, return_tensors="pt"))
+    model = openvino.convert_model(pipeline.model, example_input=example)
+    settings = {"NUM_STREAMS": usable_cores(), "INFERENCE_NUM_THREADS": usable_cores()}
+    return openvino.Core().compile_model(model, "CPU", {**settings, "INFERENCE_PRECISION_HINT": "f32"})
+
+
+def _script_speed(compiled: Any, pad: int, texts: Sequence[Measured], size: int) -> float:
+    """Batches of texts of similar lengths, each padded to its longest; tokenising is not counted."""
+    ordered = sorted(texts, key=lambda one: one.tokens)
+    queue = openvino.AsyncInferQueue(compiled)
+    began = time.perf_counter()
+    for at in range(0, len(ordered), size):
+        batch = ordered[at : at + size]
+        ids = np.full((len(batch), batch[-1].tokens), pad, np.int64)
+        for row, one in enumerate(batch):
+            ids[row, : one.tokens] = one.encoded.ids
+        mask = np.arange(ids.shape[1]) < np.array([[one.tokens] for one in batch])
+        queue.start_async({"input_ids": ids, "attention_mask": mask.astype(np.int64)})
+    queue.wait_all()
+    return _tokens(texts) / (time.perf_counter() - began)
+
+
+def _tokens(texts: Sequence[Measured]) -> int:
+    return sum(one.tokens for one in texts)

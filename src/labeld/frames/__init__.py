@@ -1,0 +1,1 @@
+"""Columns of texts in the tables of other libraries, and their answers in further columns."""

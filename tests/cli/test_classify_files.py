@@ -1,0 +1,270 @@
+"""`labeld classify --input`: transformers' answers, nothing lost or repeated, one sentence about what is wrong."""
+
+import json
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command_line import labeld
+from tests.support.rankings import same
+from tests.support.tiny_models import TEXTS
+from tests.support.tools import package
+
+pa = package("pyarrow")
+import pyarrow.csv as pa_csv  # noqa: E402  # skipped where it is not installed
+import pyarrow.parquet as pq  # noqa: E402
+
+LONG = "film " * 600
+READ: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    "out.csv": lambda path: pa_csv.read_csv(path).to_pylist(),
+    "out.csv.gz": lambda path: pa_csv.read_csv(path).to_pylist(),
+    "out.tsv": lambda path: pa_csv.read_csv(
+        path, parse_options=pa_csv.ParseOptions(delimiter="\t", newlines_in_values=True)
+    ).to_pylist(),
+    "out.jsonl": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
+    "out.parquet": lambda path: pq.read_table(path).to_pylist(),
+    "out.arrow": lambda path: pa.ipc.open_file(path).read_all().to_pylist(),
+}
+
+
+@pytest.fixture
+def flags(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The flags of a small model, in a folder with a few files of texts."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"id": number, "text": text, "tags": ["x", {"y": number}]} for number, text in enumerate(TEXTS)]
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pq.write_table(pa.Table.from_pylist([{"id": row["id"], "text": row["text"]} for row in rows]), "in.parquet")
+    return ("classify", "org/bert", "--models-dir", str(models_dir), "--threads", "1")
+
+
+@pytest.mark.parametrize("output", READ)
+@pytest.mark.parametrize("given", ["in.jsonl", "in.parquet"])
+def test_rows_keep_their_columns_and_get_the_answers_of_transformers(
+    flags: tuple[str, ...], expected: Callable[..., Any], given: str, output: str
+) -> None:
+    """From each kind of file into each, in the order of the rows, with all scores where they are asked for."""
+    ended = labeld(*flags, "--input", given, "--output", output, "--all-scores", "--top-k", "2")
+    rows = READ[output](Path(output))
+    reference = expected("org/bert", TEXTS, top_k=2)
+
+    assert (0, f"{len(TEXTS)} rows are classified in {output}.\n") == (ended.returncode, ended.stderr)
+    assert [(number, text or (None if "sv" in output and not text else text)) for number, text in enumerate(TEXTS)] == [
+        (row["id"], row["text"] or (None if "sv" in output else row["text"])) for row in rows
+    ]
+    scores = [row["scores"] if isinstance(row["scores"], list) else json.loads(row["scores"]) for row in rows]
+    same(scores, reference)
+    assert [(row["label"], row["score"]) for row in rows] == [(one[0]["label"], one[0]["score"]) for one in scores]
+    if given == "in.jsonl":
+        tags = [row["tags"] if output == "out.jsonl" else json.loads(row["tags"]) for row in rows]
+        assert tags == [["x", {"y": number}] for number in range(len(TEXTS))]
+    assert not list(Path().glob("out.*.*json*"))
+
+
+def test_pairs_standard_input_and_names_of_columns(models_dir: Path, tmp_path: Path, expected: Any) -> None:
+    """As a process of its own has them."""
+    rows = "q\ta\tlabel\n" + "".join(f"{text}\tthe day\t1\n" for text in ("good film", "bad"))
+    names = ("--column", "q", "--pair-column", "a", "--label-column", "l", "--score-column", "s", "--function", "none")
+    command = (sys.executable, "-m", "labeld", "classify", "--model", "org/bert", "--models-dir", str(models_dir))
+    subprocess.run(
+        [*command, "--input", "-", "--format", "tsv", "--output", "out.jsonl", *names],
+        input=rows.encode(),
+        check=True,
+        cwd=tmp_path,
+    )
+    found = READ["out.jsonl"](tmp_path / "out.jsonl")
+    pairs = [{"text": text, "text_pair": "the day"} for text in ("good film", "bad")]
+
+    assert ["q", "a", "label", "l", "s"] == list(found[0])
+    same(
+        [[{"label": row["l"], "score": row["s"]}] for row in found],
+        expected("org/bert", pairs, top_k=1, function_to_apply="none"),
+    )
+
+
+def test_bad_rows_are_in_the_side_file_and_the_others_are_answered(flags: tuple[str, ...]) -> None:
+    """Each with its file, its line, the reason and what it has, and the exit code says that there are some."""
+    Path("in.csv").write_bytes(f"id,text\n1,good\n2\n3,{LONG}\n4,\n5,\xff\n6,bad\n".encode("latin-1"))
+    ended = labeld(*flags, "--input", "in.csv", "in.jsonl", "--output", "out.jsonl")
+    assert (1, "labeld: in.jsonl and in.csv do not have the same columns, for example 'tags': read them apart.\n") == (
+        ended.returncode,
+        ended.stderr,
+    )
+    ended = labeld(*flags, "--input", "in.csv", "--output", "out.csv")
+    bad = [json.loads(line) for line in Path("out.csv.bad.jsonl").read_text().splitlines()]
+
+    assert 3 == ended.returncode
+    assert (
+        "2 rows are classified in out.csv, and 4 bad rows are in out.csv.bad.jsonl with the reason.\n" == ended.stderr
+    )
+    assert [("1", "good"), ("6", "bad")] == [(str(row["id"]), row["text"]) for row in READ["out.csv"](Path("out.csv"))]
+    assert bad == [
+        {"file": "in.csv", "line": 3, "reason": "has 1 field, but the header has 2", "row": "2"},
+        {
+            "file": "in.csv",
+            "line": 4,
+            "reason": "is 602 tokens long, but the model takes at most 128: shorten it, or add --truncation.",
+            "row": {"id": "3", "text": LONG},
+        },
+        {
+            "file": "in.csv",
+            "line": 5,
+            "reason": "has null in column 'text', but must have a string",
+            "row": {"id": "4", "text": None},
+        },
+        {
+            "file": "in.csv",
+            "line": 6,
+            "reason": "is not UTF-8 in column 'text'",
+            "row": {"id": "5", "text": "\\xff"},
+        },
+    ]
+    cut = labeld(*flags, "--input", "in.csv", "--output", "cut.csv", "--truncation")
+    assert "3 rows are classified in cut.csv, and 3 bad rows are in" in cut.stderr
+    windows = labeld(*flags, "--input", "in.csv", "--output", "w.csv", "--stride", "16", "--aggregate", "mean")
+    assert "3 rows are classified in w.csv, and 3 bad rows are in" in windows.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--output", "out.csv", "--column", "body"), "in.jsonl has no column 'body': it has id, text, tags."),
+        (("--output", "out.csv", "--label-column", "id"), "in.jsonl already has a column 'id': give the one that is"),
+        ((), "--input needs --output, the file for the rows with their answers."),
+        (("--output", "in.parquet"), "in.parquet exists: name another file with --output, or replace it with"),
+        (("--output", "no/out.csv"), "There is no folder no: name a file in a folder that exists with --output."),
+        (("--output", "out.foo"), "The name of out.foo does not say its format: pass it as --format, or name the"),
+        (("--output", "in.jsonl", "--overwrite"), "in.jsonl is one of the files that are read: name another one"),
+        (("--output", "out.arrow.gz"), "out.arrow.gz is arrow in gzip, which is not written: leave the last"),
+        (("--output", "/proc/out.csv"), "/proc/out.csv cannot be written: see who may write to its folder, /proc."),
+        (("--output", "out.csv", "--resume", "--overwrite"), "Take either --overwrite, which starts anew, or --resume"),
+        (("--output", "out.csv", "--aggregate", "sum"), "`--aggregate` must be max, mean, or null for the default"),
+    ],
+)
+def test_what_is_wrong_as_a_whole_is_one_sentence(flags: tuple[str, ...], more: tuple[str, ...], sentence: str) -> None:
+    """Before anything is written."""
+    before = sorted(Path().iterdir())
+    ended = labeld(*flags, "--input", "in.jsonl", *more)
+
+    assert (1, 1) == (ended.returncode, len(ended.stderr.splitlines()))
+    assert sentence in ended.stderr
+    assert sorted(Path().iterdir()) == before
+
+
+def test_an_output_is_replaced_only_when_asked(flags: tuple[str, ...]) -> None:
+    """And one that is complete is left as it is by --resume."""
+    command = (*flags, "--input", "in.parquet", "--output", "out.csv")
+    assert 0 == labeld(*command).returncode
+    whole = Path("out.csv").read_bytes()
+    Path("out.csv").write_text("old")
+    refused, resumed = labeld(*command), labeld(*command, "--resume")
+
+    assert (1, 0, "old") == (refused.returncode, resumed.returncode, Path("out.csv").read_text())
+    assert "out.csv is complete.\n" == resumed.stderr
+    assert (0, whole) == (labeld(*command, "--overwrite").returncode, Path("out.csv").read_bytes())
+
+
+def test_a_damaged_end_keeps_what_was_before_it(flags: tuple[str, ...]) -> None:
+    """The rows before it are on the disk, and are not taken for those of another file."""
+    table = pa.table({"text": TEXTS})
+    with pa.OSFile("whole.arrow", "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table, max_chunksize=3)
+    Path("in.arrow").write_bytes(Path("whole.arrow").read_bytes()[:-150])
+    ended = labeld(*flags, "--input", "in.arrow", "--output", "out.csv")
+    done = json.loads(Path("out.csv.partial.json").read_text())
+    Path("whole.arrow").replace("in.arrow")
+    resumed = labeld(*flags, "--input", "in.arrow", "--output", "out.csv", "--resume")
+
+    assert "labeld: in.arrow is damaged or not whole, and cannot be read after row 6.\n" == ended.stderr
+    assert (1, 2, 6) == (ended.returncode, done["parts"], done["rows"])
+    assert "out.csv was begun with other input files, or they have changed since: ask for the same" in resumed.stderr
+
+
+class Rows:
+    """A file of texts, and the command that classifies them in a process of its own.
+
+    The model is a bundled one, whose scores do not depend on which texts are computed together, to the last bit.
+    """
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder = folder
+        lines = (f'{number},"{TEXTS[number % 3]} {number}"\n{"x" * (number % 500 == 7)}' for number in range(rows))
+        (folder / "in.csv").write_text("id,text\n" + "".join(lines).replace("x", "bad row\n"))
+        command = ("-m", "labeld", "classify", "labeld/sentiment-en", "--threads", "1", "--input", "in.csv", "--output")
+        self.command = (sys.executable, *command)
+
+    def start(self, output: str, *more: str, **options: Any) -> "subprocess.Popen[str]":
+        """A run."""
+        return subprocess.Popen(
+            [*self.command, output, *more], cwd=self.folder, stderr=subprocess.PIPE, text=True, **options
+        )
+
+    def run(self, output: str, *more: str, **options: Any) -> tuple[int, str]:
+        """The exit code of a run, and what it says."""
+        return ended(self.start(output, *more, **options))
+
+    def parts(self, output: str) -> int:
+        """Parts on the disk so far."""
+        journal = self.folder / f"{output}.partial.json"
+        return int(json.loads(journal.read_text())["parts"]) if journal.exists() else -1
+
+
+def ended(running: "subprocess.Popen[str]") -> tuple[int, str]:
+    """The exit code of a process that ends, and what it says."""
+    _, said = running.communicate()
+    return running.returncode, said
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Rows:
+    """Rows of five parts."""
+    return Rows(tmp_path, 4500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["out.csv", "out.parquet"])
+def test_a_run_that_is_killed_goes_on_to_the_same_output(rows: Rows, output: str) -> None:
+    """At whichever moments, and however often, and the side file is the same too."""
+    unbroken, _ = rows.run(f"whole-{output}")
+    chance = random.Random(7)
+    for kill in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
+        before = rows.parts(output)
+        running = rows.start(output, *(["--resume"] if before >= 0 else []))
+        while rows.parts(output) <= before and running.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.random() / 20)
+        running.send_signal(kill)
+        code, said = ended(running)
+    assert (3, 130, "\nStopped: what is done is kept, so go on with --resume.\n") == (unbroken, code, said)
+    code, said = rows.run(output)
+    assert (1, True) == (code, "was begun by a run that ended early: go on with --resume" in said)
+    code, said = rows.run(output, "--resume")
+    assert (3, True) == (code, said.startswith(f"4,500 rows are classified in {output}, and 9 bad rows are in"))
+
+    for suffix in ("", ".bad.jsonl"):
+        whole, resumed = (rows.folder / f"{name}{suffix}" for name in (f"whole-{output}", output))
+        assert whole.read_bytes() == resumed.read_bytes()
+    assert not list(rows.folder.glob(f"{output}.partial*"))
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_what_was_written(rows: Rows) -> None:
+    """One sentence says so, and with more room the run goes on."""
+
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
+
+    sentence = "out.csv cannot be completed, because the disk is full: free space, and go on with --resume."
+    assert (1, f"labeld: {sentence}\n") == rows.run("out.csv", preexec_fn=small_disk)
+    assert rows.parts("out.csv") >= 1
+    code, said = rows.run("out.csv", "--resume", "--top-k", "1")
+    assert (1, True) == (code, "out.csv was begun with other options: ask for the same again, or" in said)
+    assert 3 == rows.run("out.csv", "--resume")[0]
+    assert 4500 == len(READ["out.csv"](rows.folder / "out.csv"))

@@ -1,0 +1,117 @@
+"""`labeld run-batch`: each line of a batch is answered in its place as the server answers it, or with its error."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command_line import labeld
+from tests.support.rankings import same
+from tests.support.server_process import Server
+
+
+@pytest.fixture
+def flags(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The flags of a batch in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return (
+        "run-batch",
+        "org/bert",
+        "--models-dir",
+        str(models_dir),
+        "--threads",
+        "1",
+        "-i",
+        "in.jsonl",
+        "-o",
+        "o.jsonl",
+    )
+
+
+def answers() -> list[dict[str, Any]]:
+    """The lines of the output."""
+    return [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+
+
+def line(custom_id: str, url: str, body: Any, **members: Any) -> str:
+    """A line of the input."""
+    return json.dumps({"custom_id": custom_id, "method": "POST", "url": url, "body": body, **members}) + "\n"
+
+
+def test_every_line_is_answered_in_its_place(
+    flags: tuple[str, ...], server: Server, expected: Callable[..., Any]
+) -> None:
+    """With the bodies of the server's routes, which are transformers' answers, in the shape of OpenAI's batches."""
+    texts = [f"good film {number}" for number in range(150)]
+    asked = [
+        ("/v1/rerank", {"query": "good", "documents": ["bad", "film"], "model": "org/bert", "label": "positive"}),
+        ("/classify", {"input": ["the market fell"], "model": "org/bert"}),
+        ("/models/org/distilbert", {"inputs": "the market fell"}),
+    ]
+    Path("in.jsonl").write_text(
+        "".join(line(f"r{number}", "/models/org/bert", {"inputs": text}) for number, text in enumerate(texts))
+        + "\n"
+        + "".join(line(url, url, body) for url, body in asked)
+    )
+    ended = labeld(*flags)
+    found = answers()
+
+    assert (0, "153 requests are answered in o.jsonl.\n") == (ended.returncode, ended.stderr)
+    assert [*(f"r{number}" for number in range(150)), *(url for url, _ in asked)] == [one["custom_id"] for one in found]
+    assert {("custom_id", "error", "id", "response")} == {tuple(sorted(one)) for one in found}
+    assert {(200, None)} == {(one["response"]["status_code"], one["error"]) for one in found}
+    assert {f"batch_req_{one['response']['request_id']}" == one["id"] for one in found} == {True}
+    same([one["response"]["body"][0] for one in found[:150]], expected("org/bert", texts))
+    for (url, body), one in zip(asked, found[150:], strict=True):
+        served = server.post(url, json=body).json()
+        assert _shape(served) == _shape(one["response"]["body"])
+
+
+def _shape(value: Any) -> Any:
+    """A reply without its numbers and ids."""
+    if isinstance(value, dict):
+        return {name: _shape(one) for name, one in value.items() if name not in {"id", "created"}}
+    return [_shape(one) for one in value] if isinstance(value, list) else type(value)
+
+
+def test_a_line_that_fails_stands_in_its_own_answer(flags: tuple[str, ...]) -> None:
+    """The others are answered, and the exit code says that one failed."""
+    Path("in.jsonl").write_text(
+        line("long", "/models/org/bert", {"inputs": "film " * 600})
+        + line("path", "/v1/nothing", {})
+        + "not JSON\n"
+        + line("method", "/models/org/bert", {}, method="GET")
+        + '{"custom_id": "bare"}\n'
+        + line("whole", "https://api.example/models/org/bert?x=1", {"inputs": "good"})
+    )
+    ended = labeld(*flags)
+    found = answers()
+
+    assert (3, "6 requests are answered in o.jsonl, 5 of them with an error.\n") == (ended.returncode, ended.stderr)
+    assert ["long", "path", None, "method", "bare", "whole"] == [one["custom_id"] for one in found]
+    assert [400, 404, None, None, None, 200] == [one["response"] and one["response"]["status_code"] for one in found]
+    assert "602 tokens" in found[0]["response"]["body"]["error"]
+    assert [one["error"]["message"] for one in found[2:5]] == [
+        'Line 3 is no JSON object: write {"custom_id": …, "method": …, "url": …, …}.',
+        "The method of line 4 is 'GET', but must be POST.",
+        'Line 5 has no "url": write a path of the HTTP API, such as /v1/moderations.',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ((), "in.jsonl cannot be read: No such file or directory."),
+        (("-i", "/dev/null", "-o", "no/o.jsonl"), "no/o.jsonl cannot be written: No such file or directory."),
+        (("-i", "/dev/null", "-o", "."), ". exists: name another file with -o, or replace it with --overwrite."),
+        (("no/such", "-i", "/dev/null"), "Model no/such"),
+    ],
+)
+def test_what_is_wrong_as_a_whole_is_one_sentence(flags: tuple[str, ...], more: tuple[str, ...], sentence: str) -> None:
+    """And no output is left."""
+    ended = labeld(*flags, *more)
+
+    assert (1, 1, []) == (ended.returncode, len(ended.stderr.splitlines()), list(Path().iterdir()))
+    assert sentence in ended.stderr
