@@ -126,7 +126,10 @@ class Rows:
         if twice := sorted({name for name in names if name in self._wanted and names.count(name) > 1}):
             raise FileError(f"{source.path} has the column {twice[0]!r} twice: give each column a name of its own.")
         if taken := next((name for name in self._wanted.added if name in names), None):
-            raise FileError(f"{source.path} already has a column {taken!r}: give the one that is added another name.")
+            raise FileError(
+                f"{source.path} already has a column {taken!r}: give the one that is added another name with "
+                "--label-column, --score-column or --scores-column."
+            )
         for name in self._wanted.texts:
             if not is_text(kind := source.schema.field(name).type):
                 raise FileError(f"The column {name!r} of {source.path} has {kind}, but must have strings.")
