@@ -262,7 +262,8 @@ def test_a_full_disk_keeps_what_was_written(rows: Rows) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
 
     sentence = "out.csv cannot be completed, because the disk is full: free space, and go on with --resume."
-    assert (1, f"labeld: {sentence}\n") == rows.run("out.csv", preexec_fn=small_disk)
+    code, said = rows.run("out.csv", preexec_fn=small_disk)
+    assert (1, f"labeld: {sentence}") == (code, said.splitlines()[-1])  # the cache folder has no room either
     assert rows.parts("out.csv") >= 1
     code, said = rows.run("out.csv", "--resume", "--top-k", "1")
     assert (1, True) == (code, "out.csv was begun with other options: ask for the same again, or" in said)
