@@ -46,7 +46,9 @@ class Name(Enum):
     RAY = "ray"
     RAY_DATA = "ray-data"
     DIALECTS = "dialects"
+    GUARD = "guard"
     ZERO_SHOT = "zero-shot"
+    RERANK = "rerank"
     PARITY = "parity"
     FILES = "files"
 

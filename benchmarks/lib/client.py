@@ -32,12 +32,23 @@ def post_json(path: str, body: Any, *, cached: bool = False) -> bytes:
 class Connection:
     """One connection to a port of this machine; raises OSError when it cannot be made or ends."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self._socket = socket.create_connection((host, port), TIMEOUT)
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = TIMEOUT) -> None:
+        self._socket = socket.create_connection((host, port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
         """Sends a request and waits for the whole answer: its status and its body."""
+        head, body = self._answer(request)
+        return int(head[9:12]), body
+
+    def exchange(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+        """As `ask`, with the header fields between, by their names in small letters."""
+        head, body = self._answer(request)
+        fields = (line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:])
+        return int(head[9:12]), {name: value for name, _, value in fields}, body
+
+    def _answer(self, request: bytes) -> tuple[bytes, bytes]:
+        """The head of the answer in small letters, and its body."""
         self._socket.sendall(request)
         data = b""
         while (end := data.find(b"\r\n\r\n")) < 0:
@@ -46,7 +57,7 @@ class Connection:
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
         while len(data) < end + 4 + length:
             data += self._more()
-        return int(head[9:12]), data[end + 4 :]
+        return head, data[end + 4 :]
 
     def _more(self) -> bytes:
         data = self._socket.recv(65536)

@@ -60,12 +60,19 @@ end
 """
 
 
-def generate(
-    port: int, path: str | Sequence[str], texts: Sequence[Measured], seconds: int, connections: int = CONNECTIONS
+def generate(  # noqa: PLR0913  # one per dimension of a load
+    port: int,
+    path: str | Sequence[str],
+    texts: Sequence[Measured],
+    seconds: int,
+    connections: int = CONNECTIONS,
+    *,
+    member: str = "inputs",
 ) -> dict[str, Any]:
     """Keeps the connections busy; what was answered.
 
-    Several paths take turns, so that each of them is asked equally often. The answers are tokens, answers, failures,
+    Several paths take turns, so that each of them is asked equally often. `member` is that of the body which has the
+    text. The answers are tokens, answers, failures,
     seconds, mean_ms, median_ms, p99_ms.
 
     Exits when an answer is not a 200, or when there is none: a server that refuses is not measured.
@@ -76,7 +83,7 @@ def generate(
         bodies, script = Path(folder, "texts"), Path(folder, "load.lua")
         paths = cycle([path] if isinstance(path, str) else path)
         lines = [
-            f"{text.tokens}\t{one}\t{json.dumps({'inputs': text.text})}\n"
+            f"{text.tokens}\t{one}\t{json.dumps({member: text.text})}\n"
             for text, one in zip(texts, paths, strict=False)
         ]
         bodies.write_text("".join(lines), encoding="ascii")

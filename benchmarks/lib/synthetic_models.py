@@ -174,6 +174,18 @@ BART = SyntheticModel(
     "vocab.json",
     "twitter-roberta-latest",
 )
+MINILM = BERT._replace(
+    name="minilm",
+    config={
+        **BERT.config,
+        **_labelled("BertForSequenceClassification", ["LABEL_0"]),
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 6,
+    },
+    weights="safetensors",
+)
+"""The shape of the small rerankers, such as ms-marco-MiniLM-L6; of BERT's kind `ALL` has a larger one."""
 DEBERTA_NLI = DEBERTA._replace(
     name="deberta-v2-nli",
     config={

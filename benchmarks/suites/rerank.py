@@ -1,0 +1,84 @@
+"""Rerank: a query and 100 documents by POST /rerank, over the fastest reranker in this process on the same threads."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from statistics import median
+
+from benchmarks.lib import model_folders, synthetic_models
+from benchmarks.lib.client import Connection, post_json
+from benchmarks.lib.cross_encoders import Pair, Scorer, rerankers
+from benchmarks.lib.report import Figure, Plan, summary
+from benchmarks.lib.rounds import in_turn
+from benchmarks.lib.server import Server
+from benchmarks.lib.synthetic_models import SyntheticModel
+from benchmarks.lib.texts import SEED, encoder_of, english, of_length
+
+BAR, SCORES_BAR = 1.5, 1e-5
+DOCUMENTS, LENGTHS = 100, (20, 200)
+"""Documents of the query, and tokens of the shortest and of the longest, evenly distributed between."""
+PATIENCE = 600.0
+"""Seconds for an answer, at most."""
+ROUNDS = 6
+OURS = "labeld"
+
+Timed = tuple[float, list[float]]
+"""Seconds, and the score of each document."""
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """Times in alternating rounds, float32, and the largest difference of a score, of each kind of model."""
+    with_data = [synthetic_models.DEBERTA] if plan.data else []
+    return [figure for model in (synthetic_models.MINILM, *with_data) for figure in _measure(plan, model)]
+
+
+def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
+    query, documents = _question(plan, model)
+    pairs = [(query, one) for one in documents]
+    ways = {name: _timed(scorer, pairs) for name, scorer in rerankers(model_folders.folder(plan, model)).items()}
+    request = post_json("/rerank", {"query": query, "texts": documents, "truncate": True})
+    options = ("--models-dir", str(model_folders.exclusive(plan, model)))
+    with (
+        Server(model.model_id, *options, cache=plan.cache) as server,
+        Connection(server.port, timeout=PATIENCE) as connection,
+    ):
+
+        def ours() -> Timed:
+            began = time.perf_counter()
+            status, reply = connection.ask(request)
+            seconds = time.perf_counter() - began
+            assert status == 200, reply
+            scores = {one["index"]: one["score"] for one in json.loads(reply)}
+            return seconds, [scores[index] for index in range(len(documents))]
+
+        rounds = in_turn(plan, f"rerank: {model.name}", {OURS: ours, **ways}, ROUNDS)
+    times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
+    best = min(ways, key=lambda name: median(times[name]))
+    ratio = median(theirs / own for own, theirs in zip(times[OURS], times[best], strict=True))
+    own = rounds[OURS][0][1]
+    largest = max(abs(a - b) for name in ways for _, scores in rounds[name] for a, b in zip(own, scores, strict=True))
+    detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"documents": len(documents)}
+    name = f"{model.name}, documents/s over {best}"
+    return [
+        Figure("rerank", name, ratio, "x", BAR, "at least", detail),
+        Figure("rerank", f"{model.name}, largest difference of a score", largest, "", SCORES_BAR),
+    ]
+
+
+def _question(plan: Plan, model: SyntheticModel) -> tuple[str, list[str]]:
+    """A query of one sentence, and documents of real sentences in an order that mixes their lengths."""
+    encoder, texts, chance = encoder_of(model_folders.folder(plan, model)), english(plan.data), random.Random(SEED)
+    count, (least, most) = 8 if plan.quick else DOCUMENTS, LENGTHS
+    lengths = [least + (most - least) * index // (count - 1) for index in range(count)]
+    chance.shuffle(lengths)
+    return chance.choice(texts), [of_length(texts, encoder, tokens, chance).text for tokens in lengths]
+
+
+def _timed(scorer: Scorer, pairs: list[Pair]) -> Callable[[], Timed]:
+    def timed() -> Timed:
+        began = time.perf_counter()
+        scores = scorer(pairs)
+        return time.perf_counter() - began, scores
+
+    return timed
