@@ -41,7 +41,7 @@ class _Sizes(NamedTuple):
     engine_runs: int
 
 
-FULL, QUICK = _Sizes(TOKENS, CHARACTERS, 120, 4), _Sizes(64, CHARACTERS // 10, 10, 2)
+FULL, QUICK = _Sizes(TOKENS, CHARACTERS, 120, 4), _Sizes(64, CHARACTERS // 10, 40, 2)
 
 
 def measure(plan: Plan) -> list[Figure]:

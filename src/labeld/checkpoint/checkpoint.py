@@ -12,7 +12,7 @@ from labeld.checkpoint.file_names import INDEX_SUFFIX
 from labeld.checkpoint.mapped_file import FLOATS, FloatArray, MappedFile, StoredTensor, WeightArray, shown
 from labeld.checkpoint.safetensors import read_safetensors
 from labeld.checkpoint.shards import read_index, weights_form
-from labeld.checkpoint.spill_file import SpillFile
+from labeld.checkpoint.spill_file import Kept, SpillFile
 from labeld.errors import FolderError
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ class Checkpoint:
         self._files = files
         self._taken: set[str] = set()
         self._spill: SpillFile | None = None
+        self._widens = False
+        self.spills = False
+        """Whether there is a spill file that takes arrays, so that they stay in the file."""
 
     @property
     def nbytes(self) -> int:
@@ -80,23 +83,32 @@ class Checkpoint:
         return True
 
     def take_matrix(self, name: str, *shape: int) -> WeightArray:
-        """The tensor as stored, or in float32 in the spill file, if there is one, where it is stored in 16 bits."""
+        """The tensor as stored; widened to float32 in the spill file, if that is for it, where it is in 16 bits."""
         stored = self.take_stored(name, *shape)
-        if self._spill is None or stored.dtype == np.float32:
+        if not (self._widens and self.spills) or stored.dtype == np.float32:
             return stored
-        try:
-            return self._spill.keep(self.take(name, *shape))
-        except OSError as error:
-            _log.warning("the cache folder has no room for widened weights, so they stay in memory: %s", error.strerror)
-            self._spill = None
-            return stored
+        kept = self.keep(self.take(name, *shape))
+        return stored if kept is None else kept
 
-    def widen_into(self, folder: Path) -> None:
-        """Makes a spill file in this folder, for the matrices that are taken from now on."""
+    def keep(self, array: Kept) -> Kept | None:
+        """A copy of the array that lies in the spill file; None where there is none, or no room."""
+        if self._spill is None or not self.spills:
+            return None
+        try:
+            return self._spill.keep(array)
+        except OSError as error:
+            _log.warning("the cache folder has no room for copies of weights, which stay in memory: %s", error.strerror)
+            self.spills = False  # NOTE: the file stays, since arrays that lie in it are in use
+            return None
+
+    def spill_into(self, folder: Path, *, widens: bool) -> None:
+        """Makes a spill file in this folder, for `keep` and, with `widens`, for the matrices taken from now on."""
         try:
             self._spill = SpillFile(folder)
         except OSError as error:
-            _log.warning("the cache folder cannot be written, so widened weights stay in memory: %s", error.strerror)
+            _log.warning("the cache folder cannot be written, so copies of weights stay in memory: %s", error.strerror)
+        else:
+            self.spills, self._widens = True, widens
 
     def __contains__(self, name: str) -> bool:
         return self._stored_name(name) is not None

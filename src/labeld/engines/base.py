@@ -21,7 +21,7 @@ class EngineOptions:
     """Parallel streams, each with an equal share of the threads."""
     precision: Precision = "float32"
     spill_folder: Path | None = None
-    """Folder for 16-bit weights that were widened to float32; without it they take memory twice."""
+    """Folder for copies of weights, widened from 16 bits or rounded to 8; without it they take memory once more."""
 
 
 class Engine(Protocol):

@@ -23,7 +23,7 @@ from labeld.system.disk import out_of_files
 
 logger = logging.getLogger(__name__)
 
-PEAK: dict[Asked, float] = {"float32": 1.7, "bfloat16": 1.5, "int8": 0.6, "auto": 1.7}
+PEAK: dict[Asked, float] = {"float32": 1.7, "bfloat16": 1.5, "int8": 0.7, "auto": 1.7}
 """Bytes in use while a model is loaded, over the bytes of its weights in float32: see
 decision 5. A trial for `auto` begins with float32."""
 

@@ -128,7 +128,7 @@ def test_weights_of_16_bits_are_computed_in_float32(
 
     assert np.abs(ours.run(batch) - reference(tmp_path / "model", batch)).max() < TOLERANCE
     assert [] == list(tmp_path.rglob("scratch/*"))
-    assert (spill_folder == "not a folder") == ("widened weights stay in memory" in caplog.text)
+    assert (spill_folder == "not a folder") == ("copies of weights stay in memory" in caplog.text)
 
 
 def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:

@@ -14,7 +14,7 @@ from labeld.config.precision import parse_precisions
 from labeld.config.settings import Compute
 from labeld.engines import open_engine
 from labeld.engines.base import EngineOptions
-from labeld.engines.openvino.engine import OpenVinoEngine
+from labeld.engines.openvino.engine import RELEASE_EVERY, OpenVinoEngine
 from labeld.engines.openvino.precision import quantises
 from labeld.errors import PrecisionError, SettingsError
 from labeld.repository.folders import BUNDLED
@@ -194,6 +194,36 @@ def test_an_engine_knows_what_its_weights_take(
     blocks = sum(size for name, size in sizes.items() if ".layer." in name and parameters[name].dim() == 2)
 
     assert width * (sum(sizes.values()) - blocks) + block_width * blocks == engine(tmp_path, precision).nbytes
+
+
+@needs_int8
+def test_matrices_in_8_bits_stay_in_a_file(tmp_path: Path) -> None:
+    """One byte of each number less in memory, the same answers, and no file that anybody sees."""
+    folder, spill = saved(tmp_path / "model"), tmp_path / "spill"
+    parameters = BertForSequenceClassification.from_pretrained(folder).named_parameters()
+    blocks = sum(one.numel() for name, one in parameters if ".layer." in name and one.dim() == 2)
+    in_memory = engine(folder, "int8")
+    ours = OpenVinoEngine(folder, read_config(folder), EngineOptions(2, precision="int8", spill_folder=spill))
+
+    assert in_memory.nbytes - blocks == ours.nbytes
+    for _ in range(2 * RELEASE_EVERY):
+        np.testing.assert_array_equal(in_memory.run(texts(MIXED)), ours.run(texts(MIXED)))
+    assert [] == list(spill.iterdir())
+
+
+@needs_int8
+def test_matrices_in_8_bits_stay_in_memory_without_a_folder_to_write_to(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Answers as ever, and a warning that says where they are."""
+    folder, spill = saved(tmp_path / "model"), tmp_path / "no folder"
+    spill.touch()
+    in_memory = engine(folder, "int8")
+    ours = OpenVinoEngine(folder, read_config(folder), EngineOptions(2, precision="int8", spill_folder=spill))
+
+    assert in_memory.nbytes == ours.nbytes
+    np.testing.assert_array_equal(in_memory.run(texts(MIXED)), ours.run(texts(MIXED)))
+    assert "copies of weights stay in memory" in caplog.text
 
 
 def test_int8_is_refused_where_it_could_not_be_in_force(tmp_path: Path) -> None:

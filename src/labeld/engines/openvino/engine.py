@@ -24,7 +24,7 @@ WARM_UP_TOKENS = 16
 
 WIDTHS: dict[Precision, int] = {"float32": 4, "bfloat16": 2, "int8": 4}
 """Bytes of one number in a compiled model's copy of the weights. The int8 matrices are apart: they take one byte in
-each copy and one in the graph."""
+each copy, and one in the graph where that has them in memory instead of the spill file."""
 
 RELEASE_SECONDS = 0.01
 """Seconds between two releases of the mapped file's pages while a model is compiled."""
@@ -49,8 +49,8 @@ class OpenVinoEngine:
     def __init__(self, folder: Path, config: ModelConfig, options: EngineOptions) -> None:
         threads, streams, precision = options.threads, options.streams, options.precision
         self._checkpoint = open_checkpoint(folder)
-        if options.spill_folder and precision != "int8":  # int8 reads each matrix only once
-            self._checkpoint.widen_into(options.spill_folder)
+        if options.spill_folder:
+            self._checkpoint.spill_into(options.spill_folder, widens=precision != "int8")  # which reads each only once
         self._graph = architectures.build(config, self._checkpoint)
         self._checkpoint.warn_of_unused()
         self.precision: Precision = precision
@@ -59,14 +59,15 @@ class OpenVinoEngine:
         self._short_multiple = ROW_MULTIPLE if precision == "int8" else SHORT_ROW_MULTIPLE
         if precision == "float32":
             unfuse_gelu(self._graph.model)
-        matrices = quantise(self._graph.model, self._checkpoint.release) if precision == "int8" else []
+        matrices = quantise(self._graph.model, self._checkpoint) if precision == "int8" else []
         in_features = [columns for _, columns in matrices]
         in_8_bits = sum(rows * columns for rows, columns in matrices)
         others = self._checkpoint.numel - self._graph.words.size - in_8_bits
         threads_per_stream = threads // streams
         self.max_concurrent_batches = 1 if precision == "float32" else max(1, threads_per_stream)
         copies = 1 if self.max_concurrent_batches == 1 else 2
-        self.nbytes = copies * WIDTHS[precision] * others + (copies + 1) * in_8_bits
+        of_graph = 0 if self._checkpoint.spills else 1
+        self.nbytes = copies * WIDTHS[precision] * others + (copies + of_graph) * in_8_bits
         self._runs = 0
         with self._releasing():
             self._exclusive = self._compile(threads, streams, in_features)

@@ -6,13 +6,14 @@ which is small and where an error changes the answer directly.
 """
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import Node
 from openvino import opset13 as op
+
+from labeld.checkpoint.checkpoint import Checkpoint
 
 BLOCK = re.compile(r"\.\d+\.")
 """Matches the name of a layer that belongs to a transformer block, not to the head."""
@@ -21,11 +22,12 @@ LARGEST = np.float32(127)
 """Largest int8 that has a negative counterpart."""
 
 
-def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[tuple[int, int]]:
+def quantise(graph: ov.Model, checkpoint: Checkpoint) -> list[tuple[int, int]]:
     """Replaces the matrices of all transformer blocks; returns the shape of each, (out_features, in_features).
 
-    `converted` is called after each, when its float values are no longer needed. A product of weights only (DeBERTa's
-    relative positions) is left as it is: OpenVINO computes it once, while it compiles.
+    The new ones lie in the checkpoint's spill file, if it has one, because OpenVINO keeps what it is given beside its
+    own layout. The checkpoint is released after each, when its float values are no longer needed. A product of weights
+    only (DeBERTa's relative positions) is left as it is: OpenVINO computes it once, while it compiles.
     """
     shapes = []
     depends_on_input: set[str] = set()
@@ -36,9 +38,9 @@ def quantise(graph: ov.Model, converted: Callable[[], None]) -> list[tuple[int, 
         depends_on_input.add(node.get_name())
         if node.get_type_name() == "MatMul" and BLOCK.search(node.get_friendly_name()):
             weight = _values(sources[1])
-            node.input(1).replace_source_output(_compressed(weight).output(0))
+            node.input(1).replace_source_output(_compressed(weight, checkpoint).output(0))
             shapes.append((weight.shape[0], weight.shape[1]))
-            converted()
+            checkpoint.release()
     return shapes
 
 
@@ -49,9 +51,11 @@ def _values(weight: Node) -> NDArray[np.float32]:
     return values
 
 
-def _compressed(weight: NDArray[np.float32]) -> Node:
+def _compressed(weight: NDArray[np.float32], checkpoint: Checkpoint) -> Node:
     """The matrix [out_features, in_features] as int8, rounded to nearest, times a float32 scale per row."""
     scale = np.abs(weight).max(1, keepdims=True) / LARGEST
     scale[scale == 0] = 1
     rounded = np.rint(weight / scale).astype(np.int8)
-    return op.multiply(op.convert(op.constant(rounded), "f32"), op.constant(scale))
+    kept = checkpoint.keep(rounded)
+    matrix = op.constant(rounded) if kept is None else op.constant(kept, shared_memory=True)
+    return op.multiply(op.convert(matrix, "f32"), op.constant(scale))
