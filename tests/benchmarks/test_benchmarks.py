@@ -12,20 +12,29 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import torch
 from rich.progress import Progress
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from benchmarks.comparison import plots as comparison_plots
 from benchmarks.comparison.records import read
 from benchmarks.lib import open_loop, plot, synthetic_models
 from benchmarks.lib.client import Connection, post
+from benchmarks.lib.cross_encoders import rerankers
 from benchmarks.lib.report import Plan
 from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import Measured, evenly
+from benchmarks.suites import guard
 from benchmarks.suites import plots as suite_plots
 from benchmarks.suites.peak import operations
 from benchmarks.suites.stages import STAGES, TracedServer
-from labeld.types import EncodedText
+from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
+from labeld.tokenization.encoder import TextEncoder
+from labeld.tokenization.loader import read_tokenizer
+from labeld.types import EncodedText, Parameters, Text
+from labeld.web.guard import STRIDE
 from tests.support.paths import ROOT
+from tests.support.tiny_models import TEXTS
 
 BODIES = [b'{"inputs": "one"}', b'{"inputs": "two"}']
 
@@ -157,6 +166,41 @@ def test_requests_without_an_answer_are_errors() -> None:
         assert found.errors == len(found.answers) == len(list(open_loop._arrivals(50, 0.3, open_loop.SEED)))
     nobody = open_loop.run(port, "/models/x", BODIES, 50, 0.3)
     assert nobody.errors == len(nobody.answers) > 0
+
+
+def test_an_exchange_has_the_header_fields_of_the_answer() -> None:
+    """By their names in small letters, on a connection that is used again."""
+    windows = count(1)
+    request = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(BODIES[0]), BODIES[0])
+
+    with answering(lambda _: (200, {"X-Windows": str(next(windows))})) as port, Connection(port) as connection:
+        found = [connection.exchange(request) for _ in range(2)]
+
+    assert [(200, b"[]")] * 2 == [(status, body) for status, _, body in found]
+    assert ["1", "2"] == [fields["x-windows"] for _, fields, _ in found]
+
+
+@pytest.mark.parametrize("words", [1, 510, 511, 956, 957, 3000])
+def test_windows_are_those_that_reach_to_the_end(words: int) -> None:
+    """As many as labeld reads with the overlap of a policy, one more for one token more."""
+    folder, text = BUNDLED / DEFAULT_MODEL, " ".join(["good"] * words)
+    encoder = TextEncoder(read_tokenizer(folder).tokenizer, guard.TOKENS, 1 << 20)
+    [read] = encoder.read([Text(text)], Parameters(stride=STRIDE, max_length=guard.TOKENS))
+
+    assert len(read.windows) == guard._windows(folder, text)
+
+
+def test_every_reranker_scores_pairs_in_their_order(models_dir: Path) -> None:
+    """As transformers scores each pair by itself, however they are sorted and padded."""
+    folder, pairs = models_dir / "org/one-label", [("very good", text) for text in TEXTS if text]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    network = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        expected = [network(**tokenizer(*pair, return_tensors="pt")).logits.sigmoid().item() for pair in pairs]
+
+    assert max(expected) - min(expected) > 0.1
+    for name, scores in rerankers(folder).items():
+        np.testing.assert_allclose(scores(pairs), expected, rtol=0, atol=1e-5, err_msg=name)
 
 
 def test_goodput_counts_what_came_in_time() -> None:
