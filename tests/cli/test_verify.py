@@ -1,6 +1,7 @@
 """`labeld models verify`: passes and fails against transformers' answers, and what was not reached never passes."""
 
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -187,6 +188,30 @@ def test_a_folder_is_named_as_such(verify: Verify, models_dir: Path, closed_port
 
     assert 0 == done.exit_code
     assert 2 == done.stdout.count(", from a folder.\n")
+
+
+def test_folders_may_bring_their_own_answers(
+    verify: Verify, tmp_path: Path, models_dir: Path, known: list[dict[str, Any]], closed_port: str
+) -> None:
+    """With --all those of each folder are compared too, under its id; many that pass are one line, and none is lost."""
+    folder = tmp_path / "models/org/copy"
+    shutil.copytree(models_dir / "org/bert", folder)
+    (folder / "reference_scores.json").write_text(json.dumps(known[:1] * 7))
+    arguments = ("--all", "--models-dir", str(tmp_path / "models"))
+    missing = [{"model": "org/none", "text": TEXT, "scores": {"neutral": 0.5}}]
+    shown = verify(closed_port, *arguments, answers=missing)
+    only = verify(closed_port, "org/copy", "--json", *arguments, answers=missing)
+    (folder / "reference_scores.json").write_text(json.dumps([known[0] | {"scores": {"neutral": 7}}] * 21))
+    wrong = verify(closed_port, *arguments, answers=missing)
+    (folder / "reference_scores.json").write_text("[]")
+    broken = verify(closed_port, *arguments, answers=missing)
+
+    assert (3, 0, 1) == (shown.exit_code, only.exit_code, wrong.exit_code)
+    assert "21 of 21 scores passed; the largest difference is " in shown.stdout
+    assert ["PASS"] * 21 == outcomes(only)
+    assert 20 == wrong.stdout.count("FAIL")
+    assert "0 of 21 scores passed" in wrong.stdout
+    assert "which has no list of answers" in str(broken.exception)
 
 
 @pytest.mark.parametrize(

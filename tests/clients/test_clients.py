@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.access_tokens import AccessTokens, some_access_tokens
+from tests.support.paths import BUNDLED_IDS
 from tests.support.rankings import same
 from tests.support.server_process import Server, serving
 from tests.support.tiny_models import VOCABULARY_ONLY
@@ -163,7 +164,7 @@ def test_the_newest_hub_client_turns_pages(tmp_path: Path) -> None:
             HF_HOME=str(tmp_path),
         )[0]
 
-    assert ["labeld/language-20", "labeld/sentiment-en", *names] == [one["id"] for one in found]
+    assert [*BUNDLED_IDS, *names] == [one["id"] for one in found]
 
 
 def test_what_the_hub_client_of_2024_asks(server: Server, old_python: Path, tmp_path: Path) -> None:

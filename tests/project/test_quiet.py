@@ -6,6 +6,7 @@ An audit hook, installed through PYTHONPATH in every Python process of the serve
 import json
 from pathlib import Path
 
+from tests.support.paths import BUNDLED_IDS
 from tests.support.server_process import serving
 
 HOOK = """
@@ -24,14 +25,14 @@ THE_WORKER = ("os.fork", "()")
 
 
 def watched(tmp_path: Path, plant: str = "") -> list[tuple[str, str]]:
-    """Audit events of a server from its start to its end, answering with both bundled models."""
+    """Audit events of a server from its start to its end, answering with every bundled model."""
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(HOOK + plant)
     log = tmp_path / "audit"
     variables = {"PYTHONPATH": str(hooks), "AUDIT_LOG": str(log), "PYTHONDONTWRITEBYTECODE": "1"}
     with serving(tmp_path, "--host", "127.0.0.1", **variables) as server:
-        for model in ("labeld/sentiment-en", "labeld/language-20", "none"):
+        for model in (*BUNDLED_IDS, "none"):
             server.post(f"/models/{model}", json={"inputs": "hello"})
     return [tuple(json.loads(line)) for line in log.read_text().splitlines()]
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.paths import BUNDLED_IDS
 from tests.support.server_process import Server, serving
 
 WRITING = os.O_WRONLY | os.O_RDWR
@@ -44,7 +45,7 @@ def written(pids: list[int]) -> set[str]:
 
 def ask_all(server: Server) -> None:
     """A request to each bundled model, and one that is refused."""
-    for model in ("labeld/sentiment-en", "labeld/language-20", "none"):
+    for model in (*BUNDLED_IDS, "none"):
         server.post(f"/models/{model}", json={"inputs": "hello"})
 
 

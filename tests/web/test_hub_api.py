@@ -13,14 +13,14 @@ import pytest
 
 from tests.support.hub_models import classifier
 from tests.support.local_hub import Fault, LocalHub, local_hub
+from tests.support.paths import BUNDLED_IDS
 from tests.support.server_process import Server, serving, wait_until
 from tests.support.tiny_models import VOCABULARY_ONLY
 
 LIVE = {"status": "live", "task": "text-classification"}
-OURS = ["labeld/language-20", "labeld/sentiment-en"]
 FOLDERS = ["org/bert", "org/distilbert", "org/multi-label", "org/one-label", VOCABULARY_ONLY]
 BERTS = [one for one in FOLDERS if one != "org/distilbert"]
-EVERYTHING = sorted([*FOLDERS, *OURS, "a/same", "b/same", "bare"])
+EVERYTHING = sorted([*FOLDERS, *BUNDLED_IDS, "a/same", "b/same", "bare"])
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,10 @@ def verify(
     answers: Annotated[
         Path | None, typer.Option(help="JSON file of known answers.", show_default="those of docs/guides/models.md")
     ] = None,
+    with_folders: Annotated[
+        bool,
+        typer.Option("--all", help="Also the models of this machine with a reference_scores.json in their folder."),
+    ] = False,
     as_json: AsJson = False,
     **flags: Any,
 ) -> None:
@@ -92,10 +96,18 @@ def verify(
     Ends with 0 only if every score was compared and passed, with 1 if one failed, with 3 if none failed but some models
     could not be reached.
     """
-    from labeld.cli.reference_scores import SHIPPED  # noqa: PLC0415  # imports numpy, as no supervisor does
+    from labeld.cli.reference_scores import (  # noqa: PLC0415  # imports numpy, as no supervisor does
+        SHIPPED,
+        read_reference_scores,
+        reference_scores_in,
+    )
     from labeld.cli.verify import verify_models  # noqa: PLC0415  # loads the engine
 
-    raise typer.Exit(verify_models(ids or [], answers or SHIPPED, load(flags), as_json=as_json))
+    chosen = load(flags)
+    known = read_reference_scores(answers or SHIPPED)
+    if with_folders:
+        known += reference_scores_in(Folders(chosen.folders.models_dir))
+    raise typer.Exit(verify_models(ids or [], known, chosen, as_json=as_json))
 
 
 @models.command("list")

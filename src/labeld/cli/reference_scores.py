@@ -3,16 +3,20 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
 from labeld.errors import SettingsError
+from labeld.repository.folders import Folders
 from labeld.types import FunctionName, Parameters, Text
 
 SHIPPED = Path(__file__).with_name("reference_scores.json")
 """Scores that model cards and courses print for the reference models: see docs/guides/models.md."""
+
+FILE = "reference_scores.json"
+"""Name of the file of a model's folder that has its reference scores, in the form of SHIPPED."""
 
 FLOAT32 = 5e-6
 """Change of a score by another library's or machine's float32, times the score above 1. The bundled models'
@@ -49,6 +53,20 @@ def read_reference_scores(path: Path) -> list[ReferenceScore]:
     if not isinstance(entries, list) or not entries:
         raise SettingsError(f"answers is {str(path)!r}, which has no list of answers.")
     return [_reference_score(path, place, entry) for place, entry in enumerate(entries, 1)]
+
+
+def reference_scores_in(folders: Folders) -> list[ReferenceScore]:
+    """The reference scores that lie in the folders of models, under the id that each folder has here.
+
+    Raises SettingsError naming the file and the entry that is wrong.
+    """
+    files = {model_id: folder / FILE for model_id, folder in folders.by_id().items()}
+    return [
+        replace(score, model=model_id)
+        for model_id, path in files.items()
+        if path.is_file()
+        for score in read_reference_scores(path)
+    ]
 
 
 def _reference_score(path: Path, place: int, entry: Any) -> ReferenceScore:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
@@ -17,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from labeld.cli.reference_scores import ReferenceScore, read_reference_scores, tolerance
+from labeld.cli.reference_scores import ReferenceScore, tolerance
 from labeld.config.precision import AskedPrecisions
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError, LabeldError, ModelBrokenError
@@ -36,6 +35,9 @@ FAILED, NOT_REACHED = 1, 3
 
 TEXT_SHOWN = 40
 """Characters of a text in the table."""
+
+ROWS_SHOWN = 20
+"""Comparisons of a model that are shown one by one; of more only those that did not pass."""
 
 NO_TERMINAL = 200
 """Characters of a line where there is no terminal to fit in."""
@@ -72,9 +74,9 @@ class Verified:
     comparisons: tuple[Comparison, ...]
 
 
-def verify_models(ids: Sequence[str], answers: Path, settings: Settings, *, as_json: bool) -> int:
-    """Compares the file's scores, of all models or of these, with ours; prints the result and returns the exit code."""
-    found = _verify_each(_chosen(read_reference_scores(answers), ids), settings)
+def verify_models(ids: Sequence[str], known: Sequence[ReferenceScore], settings: Settings, *, as_json: bool) -> int:
+    """Compares known scores, of all models or of these, with ours; prints the result and returns the exit code."""
+    found = _verify_each(_chosen(known, ids), settings)
     outcomes = [one.outcome for model in found for one in model.comparisons]
     passed, failed, not_reached = outcomes.count("PASS"), outcomes.count("FAIL"), outcomes.count("NOT REACHED")
     counts = {"passed": passed, "failed": failed, "not_reached": not_reached}
@@ -172,6 +174,13 @@ def _rows(answer: ReferenceScore, scores: dict[str, float], without: Outcome) ->
     return rows
 
 
+def _summary(comparisons: Sequence[Comparison]) -> str:
+    """The result of more comparisons than are shown."""
+    passed = [one for one in comparisons if one.outcome == "PASS"]
+    largest = max((one.difference for one in comparisons if one.difference is not None), default=math.nan)
+    return f"{len(passed)} of {len(comparisons)} scores passed; the largest difference is {largest:.1e}."
+
+
 def _print(found: Sequence[Verified], counts: dict[str, int]) -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(width=NO_TERMINAL)
@@ -182,12 +191,18 @@ def _print(found: Sequence[Verified], counts: dict[str, int]) -> None:
         table = Table("text", box=None)
         for name in ("label", "published", "ours", "difference", "outcome"):
             table.add_column(name, no_wrap=True, justify="right" if name in {"ours", "difference"} else "left")
-        for one in model.comparisons:
+        shown = model.comparisons
+        if len(shown) > ROWS_SHOWN:
+            shown = tuple(one for one in shown if one.outcome != "PASS")[:ROWS_SHOWN]
+        for one in shown:
             text = one.text if one.pair is None else f"{one.text} / {one.pair}"
             text = text if len(text) <= TEXT_SHOWN else f"{text[: TEXT_SHOWN - 1]}…"
             numbers = ("-", "-") if one.ours is None else (f"{one.ours:.9f}", f"{one.difference:.1e}")
             table.add_row(*map(escape, (text, one.label, one.published, *numbers, one.outcome)))
-        console.print(table)
+        if shown:
+            console.print(table)
+        if len(shown) < len(model.comparisons):
+            console.print(_summary(model.comparisons), soft_wrap=True)
     if counts["not_reached"]:
         console.print("What was not reached was not compared: nothing is known of it.", soft_wrap=True)
     console.print(
