@@ -176,7 +176,7 @@ class Training:
         score: Callable[[nn.Module], float],
         checkpoint_every: int,
     ) -> Weights:
-        """Train to the end and return the averaged weights of the epoch with the best `score`."""
+        """Train to the end and return the weights with the best `score`, of an epoch's end or averaged until then."""
         self.resume()
         previous = signal.signal(signal.SIGINT, self._ask_to_stop)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -220,7 +220,7 @@ class Training:
         return loss.item()
 
     def _judge(self, epoch: int, score: Callable[[nn.Module], float]) -> None:
-        """Score the averaged weights on the held-out slice and keep them if they are the best so far."""
+        """Score both the plain and the averaged weights on the held-out slice; keep what is the best so far."""
         current = {name: value.clone() for name, value in self.model.state_dict().items()}
         plain = score(self.model)
         self.model.load_state_dict(self.average)
@@ -229,10 +229,11 @@ class Training:
         line = f"epoch {epoch + 1}: held-out slice {averaged:.4f} averaged, {plain:.4f} plain"
         self.history.append(line)
         console.print(line)
-        # Of equals the later epoch wins: its steps were smaller.
-        if averaged >= self.best_score:
-            self.best_score = averaged
-            self.best = {name: value.clone() for name, value in self.average.items()}
+        # Of equals the later epoch wins, whose steps were smaller, and in it the average, which is steadier.
+        for found, weights in ((plain, current), (averaged, self.average)):
+            if found >= self.best_score:
+                self.best_score = found
+                self.best = {name: value.clone() for name, value in weights.items()}
 
 
 def write_folder(out: Path, weights: Weights, config: dict[str, Any], tokenizer: Tokenizer) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+import figures_emotions
 import figures_language
 import figures_sentiment
 from figures import Folder
@@ -15,6 +16,7 @@ from figures import Folder
 CARDS: dict[str, Callable[[Folder, Path], Iterator[str]]] = {
     "sentiment-en": figures_sentiment.lines,
     "language-20": figures_language.lines,
+    "emotions-28": figures_emotions.lines,
 }
 """The lines of the tables of each card, from its folder and its data."""
 

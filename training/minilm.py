@@ -1,4 +1,4 @@
-"""MiniLM-L6, from which bundled models start."""
+"""MiniLM-L6, from which two of the bundled models start."""
 
 from importlib.util import find_spec
 from pathlib import Path

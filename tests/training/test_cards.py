@@ -11,7 +11,7 @@ from labeld.repository.folders import BUNDLED
 from tests.support.paths import ROOT
 from tests.support.tokenizer_folders import SHARED
 
-DATA = {"sentiment-en": "sst2", "language-20": "langid"}
+DATA = {"sentiment-en": "sst2", "language-20": "langid", "emotions-28": "emotions"}
 
 
 @pytest.mark.minutes

@@ -154,12 +154,14 @@ def test_static_files_are_revalidated(server: Server) -> None:
 
 
 def test_the_task_page_recommends(server: Server) -> None:
-    """The bundled models, the five, and the four use cases; those that are not here with their command."""
+    """The bundled models, the five, and the use cases; those that are not here with their command."""
     page = see(server, "/").text
     said = words(page)
 
     assert all(one.model_id in said for one in RECOMMENDED)
-    assert {"Sentiment", "Natural language inference", "Grammar", "Language"} == {case.name for case in USE_CASES}
+    assert {"Sentiment", "Emotions", "Natural language inference", "Grammar", "Language"} == {
+        case.name for case in USE_CASES
+    }
     for case in USE_CASES:
         assert case.example.text in said
         query = urlencode({"text": case.example.text}).replace("&", "&amp;")

@@ -34,6 +34,9 @@ class UseCase:
 
 BUNDLED = (
     Recommended("labeld/sentiment-en", "Says whether an English text is positive or negative.", ("en",), ()),
+    Recommended(
+        "labeld/emotions-28", "Names the emotions of an English text, of which it may have several.", ("en",), ()
+    ),
     Recommended("labeld/language-20", "Names the language of a text, out of twenty.", (), ()),
 )
 """Models that come with labeld; their languages and examples are in their cards."""
@@ -86,6 +89,13 @@ USE_CASES = (
         Text("I like you. I love you"),
         "POSITIVE",
         "labeld/sentiment-en",
+    ),
+    UseCase(
+        "Emotions",
+        "Which feelings a message shows, each with a score of its own, so that the angry are answered first.",
+        Text("Thank you so much, this made my day!"),
+        "gratitude",
+        "labeld/emotions-28",
     ),
     UseCase(
         "Natural language inference",
