@@ -101,7 +101,7 @@ def new_model(base: Path, kept: list[int], labels: int, seed: int) -> PreTrained
     model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=labels, dtype=torch.float32
     )
-    old = model.get_input_embeddings().weight.detach()
+    old: torch.Tensor = model.get_input_embeddings().get_parameter("weight").detach()
     words = nn.Embedding(len(kept), old.shape[1], padding_idx=0)
     words.weight.data.copy_(old[kept])
     model.set_input_embeddings(words)

@@ -49,17 +49,16 @@ def as_bert(scores: torch.Tensor, pieces: int) -> BertForSequenceClassification:
     vectors = scores / scale
     left = (HIDDEN - 2 * vectors.square().sum(1, keepdim=True)).clamp(min=0)
     fillers = (left / (2 * FILLERS)).sqrt().expand(-1, FILLERS)
-    model = BertForSequenceClassification(
-        BertConfig(
-            vocab_size=pieces,
-            hidden_size=HIDDEN,
-            num_hidden_layers=1,
-            num_attention_heads=4,
-            intermediate_size=32,
-            max_position_embeddings=LONGEST,
-            num_labels=labels,
-        )
-    ).eval()
+    config = BertConfig(
+        vocab_size=pieces,
+        hidden_size=HIDDEN,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=32,
+        max_position_embeddings=LONGEST,
+    )
+    config.num_labels = labels
+    model: BertForSequenceClassification = BertForSequenceClassification(config)
     for name, weight in model.state_dict().items():
         weight.fill_(1.0 if name.endswith("LayerNorm.weight") else 0.0)
     state, layer = model.state_dict(), "bert.encoder.layer.0.attention"

@@ -129,4 +129,6 @@ def even(languages: list[str]) -> list[float]:
 def without_accents(text: str) -> str:
     """The text without the marks above and below its letters, as it is typed on a keyboard that lacks them."""
     plain = "".join(mark for mark in unicodedata.normalize("NFD", text) if not unicodedata.combining(mark))
-    return plain.translate(str.maketrans({"đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "\u0131": "i", "ß": "ss"}))
+    for letter, without in (("đ", "d"), ("Đ", "D"), ("ł", "l"), ("Ł", "L"), ("\u0131", "i"), ("ß", "ss")):
+        plain = plain.replace(letter, without)
+    return plain
