@@ -24,4 +24,4 @@ def test_the_bert_has_the_mean_scores_of_the_pieces(monkeypatch: pytest.MonkeyPa
     assert expected.abs().max() > 3
     assert torch.equal(expected.argmax(1)[:3], found.argmax(1)[:3])
     assert (found - expected).abs().max() < 1e-3 * (expected.max() - expected.min())
-    assert found[3].abs().max() == 0
+    assert found[3].abs().max() < 1e-4
