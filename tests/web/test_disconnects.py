@@ -17,6 +17,7 @@ import uvicorn
 from labeld.cache.answers import CacheUse
 from labeld.config.load import load
 from labeld.config.settings import Compute, ConnectionLimits, Queue, Settings
+from labeld.metrics.observer import UNOBSERVED
 from labeld.metrics.prometheus import Metrics
 from labeld.protocol.response import encode_ranking
 from labeld.repository.resolver import ResolvedModel
@@ -24,6 +25,7 @@ from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scheduler.queue import ModelQueue
 from labeld.server.http_protocol import limited_protocol
 from labeld.service.admission import Admission
+from labeld.service.beside import Beside
 from labeld.service.build import open_authenticator
 from labeld.service.state import Usage
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, EncodedText, LabelScore
@@ -60,6 +62,7 @@ class PlainService:
         self._dispatcher = Dispatcher(Compute(batch_tokens=1), Queue(), 1)
         self._engine = engine
         self.admission = Admission(512, lambda: 0)
+        self.beside = Beside(self, None, self._dispatcher, UNOBSERVED)  # its only model has no second one
         self.queue: ModelQueue
         self.left = 0
 
