@@ -1,5 +1,6 @@
 """`python -m reliability`: breaks labeld, prints one table, and its exit code says whether every bar was kept."""
 
+import logging
 import signal
 import sys
 import tempfile
@@ -25,9 +26,12 @@ class Name(Enum):
 
     FUZZ = "fuzz"
     SIGNALS = "signals"
+    FOREIGN = "foreign"
+    RAW = "raw"
+    HOSTILE = "hostile"
 
 
-SHARES: dict[Name, float] = {Name.FUZZ: 12, Name.SIGNALS: 10}
+SHARES: dict[Name, float] = {Name.FUZZ: 12, Name.SIGNALS: 10, Name.FOREIGN: 10, Name.RAW: 3, Name.HOSTILE: 6}
 """Parts of the time that each check has."""
 SEEDED_MINUTES = 0.2
 """Minutes of each check's run against its seeded fault."""
@@ -52,6 +56,7 @@ def main(
 ) -> None:
     """Break labeld in every way; exit code 1 when a bar is not kept or, with --seeded, a mistake not noticed."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients that write to a connection that has ended
     chosen = [name for name in Name if only is None or name in only]
     facts = {**machine.describe(), "minutes": minutes, "seeded": seeded}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -59,7 +59,7 @@ class Judge:
         if not reply.is_whole:
             yield "broken"
             return
-        path = re.sub("^/+", "/", unquote(asked.target.partition("?")[0]))
+        path = unquote(re.sub("^/+", "/", asked.target.partition("?")[0]))
         if not self._is_documented(asked.method, path, reply.status):
             yield "status"
         headers = {name.lower(): value for name, value in reply.headers}

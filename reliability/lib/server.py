@@ -39,7 +39,7 @@ def environment(run: Run, **variables: str) -> dict[str, str]:
 def started(run: Run, *arguments: str, variables: dict[str, str] | None = None, **options: Any) -> Server:
     """A server on a free port that has been started, and is perhaps not ready."""
     log = run.folder / f"stderr-{time.monotonic_ns()}"
-    given = {"stdout": subprocess.PIPE, "bufsize": 0, "cwd": ROOT, "start_new_session": True, **options}
+    given = {"stdout": subprocess.PIPE, "bufsize": 0, "cwd": run.folder, "start_new_session": True, **options}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [*command(run), "serve", "--port", "0", *arguments],

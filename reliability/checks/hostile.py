@@ -1,0 +1,101 @@
+"""Hostile folders: nothing of them runs, memory stays bounded, and other models answer meanwhile.
+
+The seeded fault gives pickles to Python's own reader.
+"""
+
+import random
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from benchmarks.lib.report import Figure
+from benchmarks.lib.server import peak
+from labeld.lifecycle.folder_reader import TIME_LIMIT
+from reliability.lib.hostile import Spoil, kinds
+from reliability.lib.models import tiny_models
+from reliability.lib.questions import questions
+from reliability.lib.run import Run
+from reliability.lib.server import serving, workers
+from tests.support.hostile_files import CANARY
+from tests.support.server_process import Server
+from tests.support.steady_clients import steady_clients
+
+FULL = 1500
+"""Requests for a hostile folder in an hour: each kind several times."""
+LEAST = 24
+BAR_MEMORY = 400.0
+"""MB that the worker may take beyond what it takes with one good model; a folder is read within 1 GiB elsewhere."""
+BAR_PAUSE = 6.0
+"""Seconds that anybody may wait for a good model's answer meanwhile: a worker is hung after 5."""
+MB = 1e6
+
+
+def check(run: Run) -> list[Figure]:
+    """Each kind is asked for once, and once more when all were: nothing that one did is left."""
+    models, every = tiny_models(run.folder), kinds()
+    good = models / "org/bert"
+    names = [*every]
+    order = names[:3] + random.Random(11).sample(names[3:], len(names) - 3)
+    asked, outcomes, slowest = questions(models), Counter[str](), ("", 0.0)
+    tried: set[str] = set()
+    with serving(run, "org/bert", "--models-dir", str(models), "--load-grace", "90") as server:
+        [worker] = workers(server)
+        before = peak(worker)
+        with steady_clients([server.address], asked, clients=2) as seen:
+            for number in run.rounds(FULL, LEAST):
+                name = order[number % len(order)]
+                tried.add(name)
+                outcome, seconds = _try(server, models / f"hostile/number-{number}", good, every[name])
+                outcomes[outcome] += 1
+                if outcome not in {"answered", "refused"}:
+                    slowest = (f"{name}: {outcome}", seconds)
+                elif seconds > slowest[1]:
+                    slowest = (name, seconds)
+        survived = [worker] == workers(server)
+        growth = (peak(worker) - before) / MB if survived else float("nan")
+    canaries = len([*run.folder.rglob(CANARY)])
+    failed = sum(seen.failed.values())
+    detail = {**outcomes, "slowest": f"{slowest[0]} ({slowest[1]:.1f} s)"}
+    wrong = sum(outcomes.values()) - outcomes["answered"] - outcomes["refused"]
+    return [
+        Figure("hostile", f"kinds, of {len(every)}", len(tried), "", LEAST, "at least"),
+        Figure("hostile", "code run", canaries, "times", 0),
+        Figure("hostile", "requests neither answered nor refused in a sentence", wrong, "", 0, detail=detail),
+        Figure("hostile", "the same worker at the end", float(survived), "", 1, "at least"),
+        Figure("hostile", "memory of the worker beyond its own", growth, "MB", BAR_MEMORY),
+        Figure("hostile", "answers of another model that were wrong or failed", seen.wrong + failed, "", 0),
+        Figure("hostile", "slowest of these", seen.slowest, "s", BAR_PAUSE, detail={"answers": seen.right}),
+    ]
+
+
+def _try(server: Server, folder: Path, good: Path, spoil: Spoil) -> tuple[str, float]:
+    """What a request for this folder came to, and after how long; the folder is gone afterwards."""
+    folder.parent.mkdir(exist_ok=True)
+    shutil.copytree(good, folder)
+    spoil(folder)
+    began = time.monotonic()
+    try:
+        reply = requests.post(
+            f"{server.url}/models/hostile/{folder.name}",
+            json={"inputs": "i like the film"},
+            headers={"x-wait-for-model": "true"},
+            timeout=TIME_LIMIT + 30,
+        )
+    except requests.RequestException as error:
+        outcome = type(error).__name__
+    else:
+        outcome = _outcome(reply)
+    shutil.rmtree(folder)
+    return outcome, time.monotonic() - began
+
+
+def _outcome(reply: Any) -> str:
+    if reply.status_code == 200:
+        return "answered"
+    sentence = reply.json().get("error", "")
+    is_clear = 20 < len(sentence) < 2100 and sentence.isprintable() and "log has the cause" not in sentence
+    return "refused" if is_clear else f"{reply.status_code}: {sentence[:80]}"
