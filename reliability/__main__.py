@@ -29,9 +29,31 @@ class Name(Enum):
     FOREIGN = "foreign"
     RAW = "raw"
     HOSTILE = "hostile"
+    OVERLOAD = "overload"
+    DISCONNECTS = "disconnects"
+    SINKS = "sinks"
+    TOKENS = "tokens"
+    OUTAGES = "outages"
+    HUB = "hub"
+    LIMITS = "limits"
+    SOAK = "soak"
 
 
-SHARES: dict[Name, float] = {Name.FUZZ: 12, Name.SIGNALS: 10, Name.FOREIGN: 10, Name.RAW: 3, Name.HOSTILE: 6}
+SHARES = {
+    Name.FUZZ: 12,
+    Name.SIGNALS: 10,
+    Name.FOREIGN: 10,
+    Name.RAW: 3,
+    Name.HOSTILE: 6,
+    Name.OVERLOAD: 4,
+    Name.DISCONNECTS: 3,
+    Name.SINKS: 2,
+    Name.TOKENS: 2,
+    Name.OUTAGES: 4,
+    Name.HUB: 2,
+    Name.LIMITS: 1,
+    Name.SOAK: 8,
+}
 """Parts of the time that each check has."""
 SEEDED_MINUTES = 0.2
 """Minutes of each check's run against its seeded fault."""

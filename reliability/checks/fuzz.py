@@ -13,7 +13,8 @@ from typing import NamedTuple
 from benchmarks.lib.report import Figure
 from labeld.config.load import load
 from reliability.lib.application import Application, Reply, started
-from reliability.lib.inputs import Grammar, Input
+from reliability.lib.grammar import Grammar
+from reliability.lib.inputs import Input
 from reliability.lib.judge import Judge, Verdicts, signature
 from reliability.lib.models import tiny_models
 from reliability.lib.run import Run
@@ -25,6 +26,8 @@ LEAST, LEAST_OVER_SOCKETS = 2000, 300
 AT_ONCE = 64
 """Requests on the application's loop at the same time."""
 CORPUS = Path(__file__).parents[1] / "corpus" / "fuzz.jsonl"
+KEPT_BYTES = 1500
+"""Of an input in the corpus, at most."""
 SEED = 17
 KINDS = {
     "status": "statuses that are not documented",
@@ -104,6 +107,13 @@ async def _inside(run: Run, models: Path) -> Found:
     return found
 
 
+def _keep(known: dict[str, Input], name: str, one: Input) -> None:
+    """Keeps the smallest input of each signature, unless it is large."""
+    size = len(one.as_bytes())
+    if size <= KEPT_BYTES and (name not in known or size < len(known[name].as_bytes())):
+        known[name] = one
+
+
 def read_corpus() -> list[Input]:
     """The inputs that were interesting once."""
     return [Input.from_json(line) for line in CORPUS.read_text(encoding="ascii").splitlines()]
@@ -140,7 +150,7 @@ async def ask_all(asked: Application, inputs: Iterable[Input], known: dict[str, 
             wrong = verdicts.note(judge.wrong(one, reply), one)
             if failures.count > before and "traceback" not in wrong:
                 verdicts.note(iter(["traceback"]), one)
-            known.setdefault(signature(one, reply), one)
+            _keep(known, signature(one, reply), one)
 
     for logger in loggers:
         logger.addHandler(failures)

@@ -7,7 +7,8 @@ import random
 import shutil
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -15,7 +16,7 @@ import requests
 from benchmarks.lib.report import Figure
 from benchmarks.lib.server import peak
 from labeld.lifecycle.folder_reader import TIME_LIMIT
-from reliability.lib.hostile import Spoil, kinds
+from reliability.lib.hostile import kinds
 from reliability.lib.models import tiny_models
 from reliability.lib.questions import questions
 from reliability.lib.run import Run
@@ -40,25 +41,29 @@ def check(run: Run) -> list[Figure]:
     good = models / "org/bert"
     names = [*every]
     order = names[:3] + random.Random(11).sample(names[3:], len(names) - 3)
-    asked, outcomes, slowest = questions(models), Counter[str](), ("", 0.0)
-    tried: set[str] = set()
+    outcomes, slowest, tried = Counter[str](), ("", 0.0), set[str]()
+    others = _Others(questions(models))
     with serving(run, "org/bert", "--models-dir", str(models), "--load-grace", "90") as server:
         [worker] = workers(server)
         before = peak(worker)
-        with steady_clients([server.address], asked, clients=2) as seen:
-            for number in run.rounds(FULL, LEAST):
-                name = order[number % len(order)]
-                tried.add(name)
-                outcome, seconds = _try(server, models / f"hostile/number-{number}", good, every[name])
-                outcomes[outcome] += 1
-                if outcome not in {"answered", "refused"}:
-                    slowest = (f"{name}: {outcome}", seconds)
-                elif seconds > slowest[1]:
-                    slowest = (name, seconds)
+        (models / "hostile").mkdir()
+        for number in run.rounds(FULL, LEAST):
+            name = order[number % len(order)]
+            tried.add(name)
+            folder = models / f"hostile/number-{number}"
+            shutil.copytree(good, folder)
+            every[name](folder)
+            with others.asking(server):
+                outcome, seconds = _try(server, folder.name)
+            shutil.rmtree(folder)
+            outcomes[outcome] += 1
+            if outcome not in {"answered", "refused"}:
+                slowest = (f"{name}: {outcome}", seconds)
+            elif seconds > slowest[1]:
+                slowest = (name, seconds)
         survived = [worker] == workers(server)
         growth = (peak(worker) - before) / MB if survived else float("nan")
     canaries = len([*run.folder.rglob(CANARY)])
-    failed = sum(seen.failed.values())
     detail = {**outcomes, "slowest": f"{slowest[0]} ({slowest[1]:.1f} s)"}
     wrong = sum(outcomes.values()) - outcomes["answered"] - outcomes["refused"]
     return [
@@ -67,20 +72,36 @@ def check(run: Run) -> list[Figure]:
         Figure("hostile", "requests neither answered nor refused in a sentence", wrong, "", 0, detail=detail),
         Figure("hostile", "the same worker at the end", float(survived), "", 1, "at least"),
         Figure("hostile", "memory of the worker beyond its own", growth, "MB", BAR_MEMORY),
-        Figure("hostile", "answers of another model that were wrong or failed", seen.wrong + failed, "", 0),
-        Figure("hostile", "slowest of these", seen.slowest, "s", BAR_PAUSE, detail={"answers": seen.right}),
+        Figure("hostile", "answers of another model that were wrong or failed", others.wrong, "", 0),
+        Figure("hostile", "slowest of these", others.slowest, "s", BAR_PAUSE, detail={"answers": others.right}),
     ]
 
 
-def _try(server: Server, folder: Path, good: Path, spoil: Spoil) -> tuple[str, float]:
-    """What a request for this folder came to, and after how long; the folder is gone afterwards."""
-    folder.parent.mkdir(exist_ok=True)
-    shutil.copytree(good, folder)
-    spoil(folder)
+class _Others:
+    """Clients of a good model, and what they have seen."""
+
+    def __init__(self, asked: Mapping[bytes, bytes]) -> None:
+        self._asked = asked
+        self.right = self.wrong = 0
+        """Answers; those that failed are wrong."""
+        self.slowest = 0.0
+
+    @contextmanager
+    def asking(self, server: Server) -> Iterator[None]:
+        """While they ask. NOTE: not while a folder is made, which keeps this process busy, and so its clients."""
+        with steady_clients([server.address], self._asked, clients=2) as seen:
+            yield
+        self.right += seen.right
+        self.wrong += seen.wrong + sum(seen.failed.values())
+        self.slowest = max(self.slowest, seen.slowest)
+
+
+def _try(server: Server, name: str) -> tuple[str, float]:
+    """What a request for this folder came to, and after how long."""
     began = time.monotonic()
     try:
         reply = requests.post(
-            f"{server.url}/models/hostile/{folder.name}",
+            f"{server.url}/models/hostile/{name}",
             json={"inputs": "i like the film"},
             headers={"x-wait-for-model": "true"},
             timeout=TIME_LIMIT + 30,
@@ -89,7 +110,6 @@ def _try(server: Server, folder: Path, good: Path, spoil: Spoil) -> tuple[str, f
         outcome = type(error).__name__
     else:
         outcome = _outcome(reply)
-    shutil.rmtree(folder)
     return outcome, time.monotonic() - began
 
 

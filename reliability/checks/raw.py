@@ -4,11 +4,12 @@ The seeded fault takes a body that has both a length and chunks.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.lib.report import Figure
 from reliability.lib.exchange import Outcome, exchange
-from reliability.lib.forms import OUTER, PROBE, SMUGGLED, Expect, Form, every_form
+from reliability.lib.form import OUTER, PROBE, SMUGGLED, Expect, Form
+from reliability.lib.forms import every_form
 from reliability.lib.run import Run
 from reliability.lib.server import serving
 
@@ -77,5 +78,5 @@ def _in_time(outcome: Outcome) -> bool:
     return outcome.seconds is not None and outcome.seconds <= BAR_SECONDS
 
 
-def _few(found: dict[str, object]) -> dict[str, object]:
+def _few(found: Mapping[str, object]) -> dict[str, object]:
     return {name: str(found[name]) for name in [*found][:3]}

@@ -60,7 +60,7 @@ class Askers:
 
     def _request(self, dice: random.Random) -> tuple[str, list[int], bytes]:
         model = dice.choice([*self.answers])
-        among = HOT if dice.random() < 0.7 else len(self.texts)
+        among = min(HOT, len(self.texts)) if dice.random() < 0.7 else len(self.texts)
         chosen = [dice.randrange(among) for _ in range(dice.randint(1, MOST_TEXTS))]
         texts = [self.texts[index] for index in chosen]
         cache = "x-use-cache: 0\r\n" if dice.random() < UNCACHED else ""

@@ -129,7 +129,7 @@ def _no_constant(name: str) -> Any:
 
 def signature(asked: Input, reply: Reply) -> str:
     """What makes an input interesting: another way through the code than those before, as far as a reply shows it."""
-    head = dict(reply.headers).get(b"x-error-message", b"").decode("latin-1")
-    path = asked.target.partition("?")[0]
-    place = "/".join(path.split("/")[:3])[:40]
-    return f"{asked.method} {place if reply.status != 404 else ''} {reply.status} {WORD.sub('_', head)[:80]}"
+    said = dict(reply.headers).get(b"x-error-message", b"").decode("latin-1")
+    path = unquote(asked.target.partition("?")[0]).strip("/").partition("/")[0]
+    place = path if path.isidentifier() and reply.status != 404 else ""
+    return f"{asked.method} {place} {reply.status} {WORD.sub('_', said)[:20]}"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,15 @@ def environment(run: Run, **variables: str) -> dict[str, str]:
     return {**others, "PYTHONPATH": str(ROOT), **places, **variables}
 
 
-def started(run: Run, *arguments: str, variables: dict[str, str] | None = None, **options: Any) -> Server:
-    """A server on a free port that has been started, and is perhaps not ready."""
+def started(
+    run: Run, *arguments: str, variables: dict[str, str] | None = None, before: Sequence[str] = (), **options: Any
+) -> Server:
+    """A server on a free port that has been started, and is perhaps not ready; `before` is a command that runs it."""
     log = run.folder / f"stderr-{time.monotonic_ns()}"
     given = {"stdout": subprocess.PIPE, "bufsize": 0, "cwd": run.folder, "start_new_session": True, **options}
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*command(run), "serve", "--port", "0", *arguments],
+            [*before, *command(run), "serve", "--port", "0", *arguments],
             env=environment(run, **(variables or {})),
             **{"stderr": stderr, **given},
         )
