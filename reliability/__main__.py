@@ -22,8 +22,9 @@ from reliability.lib.run import Run
 
 
 class Name(Enum):
-    """The checks, in the order in which they run."""
+    """The checks, in the order in which they run: others import transformers, which puts huggingface_hub offline."""
 
+    HUB = "hub"
     FUZZ = "fuzz"
     SIGNALS = "signals"
     FOREIGN = "foreign"
@@ -34,12 +35,13 @@ class Name(Enum):
     SINKS = "sinks"
     TOKENS = "tokens"
     OUTAGES = "outages"
-    HUB = "hub"
+    DISK = "disk"
     LIMITS = "limits"
     SOAK = "soak"
 
 
 SHARES = {
+    Name.HUB: 2,
     Name.FUZZ: 12,
     Name.SIGNALS: 10,
     Name.FOREIGN: 10,
@@ -50,7 +52,7 @@ SHARES = {
     Name.SINKS: 2,
     Name.TOKENS: 2,
     Name.OUTAGES: 4,
-    Name.HUB: 2,
+    Name.DISK: 3,
     Name.LIMITS: 1,
     Name.SOAK: 8,
 }

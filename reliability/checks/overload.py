@@ -19,7 +19,7 @@ from tests.support.server_process import Server
 from tests.support.steady_clients import post, settled, steady_clients
 
 MODEL = "labeld/sentiment-en"
-TEXTS = tuple(f"{word} " * 300 for word in ("good", "bad", "film", "day", "the", "not"))
+TEXTS = tuple(f"{word} " * 100 for word in ("good", "bad", "film", "day", "the", "not"))
 """Long enough that the server is what is slow, and not the client beside it."""
 TIMES = 10.0
 FULL_SECONDS = 300
