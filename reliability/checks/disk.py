@@ -89,10 +89,9 @@ def check(run: Run) -> list[Figure]:
         survived = before == workers(server)
     wrong = sum(count for name, count in counts.items() if name not in {"right", "refused", "rounds", "back"})
     detail = {"answers": counts["right"], "clear errors": counts["refused"], **({"first": first} if first else {})}
+    rounds = counts["rounds"]
     return [
-        Figure(
-            "disk", f"{counts['rounds']} changes: answers of no version, unclear errors", wrong, "", 0, detail=detail
-        ),
+        Figure("disk", f"{rounds} changes: answers of no version, unclear errors", wrong, "", 0, detail=detail),
         Figure("disk", "folders that are served as it is now", counts["back"], "", rounds, "at least"),
         Figure("disk", "the same worker at the end", float(survived), "", 1, "at least"),
     ]
