@@ -36,7 +36,6 @@ class Name(Enum):
     TOKENS = "tokens"
     OUTAGES = "outages"
     DISK = "disk"
-    CLOCK = "clock"
     LIMITS = "limits"
     SOAK = "soak"
 
@@ -54,7 +53,6 @@ SHARES = {
     Name.TOKENS: 2,
     Name.OUTAGES: 4,
     Name.DISK: 3,
-    Name.CLOCK: 1,
     Name.LIMITS: 1,
     Name.SOAK: 8,
 }
@@ -82,7 +80,7 @@ def main(
 ) -> None:
     """Break labeld in every way; exit code 1 when a bar is not kept or, with --seeded, a mistake not noticed."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are ended then, too
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # clients that write to a connection that has ended
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what ends with its connection is no news
     chosen = [name for name in Name if only is None or name in only]
     facts = {**machine.describe(), "minutes": minutes, "seeded": seeded}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
