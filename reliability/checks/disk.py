@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -47,6 +48,11 @@ def _unreadable(folder: Path) -> None:
     (folder / WEIGHTS).mkdir()
 
 
+def _touch(folder: Path) -> None:
+    for path in folder.iterdir():
+        os.utime(path)
+
+
 CHANGES: dict[str, Change] = {
     "the weights are cut off": lambda folder: _cut(folder / WEIGHTS),
     "the weights are removed": lambda folder: (folder / WEIGHTS).unlink(),
@@ -58,7 +64,7 @@ CHANGES: dict[str, Change] = {
     "the tokenizer is cut off": lambda folder: _cut(folder / "tokenizer.json"),
     "the folder is removed": shutil.rmtree,
     "the folder is renamed": lambda folder: folder.rename(folder.with_name(f"other-{time.monotonic_ns()}")),
-    "nothing but the times": lambda folder: [os.utime(path) for path in folder.iterdir()],
+    "nothing but the times": _touch,
 }
 
 
@@ -111,7 +117,7 @@ def _replace(version: Path, place: Path) -> None:
 
 
 def _post(server: Server) -> requests.Response:
-    body = {"inputs": list(ASKED), "options": {"use_cache": False, "wait_for_model": True}}
+    body: dict[str, Any] = {"inputs": list(ASKED), "options": {"use_cache": False, "wait_for_model": True}}
     return requests.post(f"{server.url}/models/{MODEL}", json=body, timeout=60)
 
 
