@@ -40,7 +40,11 @@ def check(run: Run) -> list[Figure]:
         before, files = _computed(server), _open_files(server)
         dice = random.Random(2)
         for _ in run.rounds(FULL // AT_ONCE, LEAST // AT_ONCE):
+            wait_until(lambda: _at_rest(server), REST_WITHIN)
+            begun = _computed(server)[0]
             with _busy(server) as connection:
+                # NOTE: its texts wait in the queue only once they are tokenised, and until then others are before them
+                wait_until(lambda begun=begun: _computed(server)[0] > begun, 60)
                 asyncio.run(_leave(server.address, dice))
                 asked += AT_ONCE
                 overtaken += _has_answer(connection)
@@ -114,7 +118,7 @@ def _computed(server: Server) -> tuple[float, float]:
 def _at_rest(server: Server) -> bool:
     """Whether nothing is computed any more."""
     before = _computed(server)
-    time.sleep(1.0)
+    time.sleep(0.7)
     return _computed(server) == before
 
 
