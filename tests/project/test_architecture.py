@@ -25,6 +25,7 @@ TIERS = (  # a package imports only from the tiers below its own
 TIER = {name: tier for tier, names in enumerate(reversed(TIERS)) for name in names.split()}
 MAX_LINES = 300
 BENCHMARKS = ROOT / "benchmarks"
+RELIABILITY = ROOT / "reliability"
 
 
 def package(name: str) -> str:
@@ -66,6 +67,26 @@ def test_benchmarks_import_one_way() -> None:
 
     assert [] == sorted(wrong)
     assert [] == cycle(BENCHMARKS)
+
+
+def test_reliability_imports_one_way() -> None:
+    """In reliability, checks import from lib and never from each other, faults from nobody, and there is no cycle."""
+    allowed = {"__main__": {"checks", "faults", "lib"}, "checks": {"lib"}, "lib": set(), "faults": set()}
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in imports(RELIABILITY).items()
+        for target in targets
+        if package(target) not in {package(name), *allowed[package(name)]}
+    ]
+
+    assert [] == sorted(wrong)
+    assert [] == cycle(RELIABILITY)
+    assert [] == [
+        name
+        for name, targets in imports(RELIABILITY).items()
+        for target in targets
+        if name.startswith("checks.") and target.startswith("checks.")
+    ]
 
 
 def test_only_config_reads_the_environment() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 import socket
 import subprocess
 import tempfile
@@ -41,6 +42,14 @@ class Postgres:
         """At once, as if the machine had gone."""
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
 
+    def pause(self) -> None:
+        """None of its processes runs any more, until `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After `pause`."""
+        self._signal(signal.SIGCONT)
+
     def database(self) -> str:
         """The URL of a new, empty database."""
         self._databases += 1
@@ -48,6 +57,13 @@ class Postgres:
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER]
         subprocess.run([self._programs / "createdb", *where, name], check=True, capture_output=True)
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    def _signal(self, number: signal.Signals) -> None:
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for pid in (first, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._user, str(self._programs / program), "-D", str(self._data), *arguments]

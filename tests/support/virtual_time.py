@@ -21,8 +21,8 @@ class Jumping(selectors.DefaultSelector):
         return ready
 
 
-def run(story: Coroutine[Any, Any, Any]) -> Any:
-    """`asyncio.run` in virtual time."""
+def runner() -> asyncio.Runner:
+    """An event loop in virtual time, for as long as the context lasts; between two runs its tasks stand still."""
 
     def new_loop() -> asyncio.SelectorEventLoop:
         """The loop, with the selector's clock as its own."""
@@ -31,5 +31,10 @@ def run(story: Coroutine[Any, Any, Any]) -> Any:
         loop.time = lambda: selector.now
         return loop
 
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(story)
+    return asyncio.Runner(loop_factory=new_loop)
+
+
+def run(story: Coroutine[Any, Any, Any]) -> Any:
+    """`asyncio.run` in virtual time."""
+    with runner() as one:
+        return one.run(story)

@@ -1,9 +1,11 @@
 """Small faults of the machine or of its operator: each ends in a sentence, and nothing is left lying about."""
 
+import errno
 import json
 import os
 import pwd
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from labeld.lifecycle.loader import named
 from labeld.lifecycle.model import LoadOptions, load_model
 from labeld.service.build import MOST_PER_CORE, streams_and_threads
 from labeld.system.json_file import replace_object
-from tests.support.server_process import run_labeld, serving, wait_until
+from tests.support.server_process import LABELD, run_labeld, serving, wait_until
 
 
 @pytest.fixture
@@ -70,6 +72,44 @@ def test_too_few_file_descriptors_are_no_changed_file(models_dir: Path, tmp_path
             assert spare
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        ImportError("some.so: failed to map segment from shared object"),
+        RuntimeError("Cannot allocate memory"),
+    ],
+    ids=repr,
+)
+def test_too_little_memory_is_no_fault_of_the_files(error: Exception) -> None:
+    """Whatever library says so, and if it is only the cause."""
+
+    def fail() -> None:
+        raise RuntimeError("something else") from error
+
+    with pytest.raises(UnavailableError, match=r"too little memory .*ulimit -v"):
+        named("org/bert", fail)
+
+
+def test_a_server_with_too_little_memory_says_so(tmp_path: Path) -> None:
+    """It ends, with a sentence and without a traceback."""
+    limit = 300 * 1024 * 1024
+    done = subprocess.run(
+        [LABELD, "serve", "--port", "0"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),  # no threads here
+        env={**os.environ, "LABELD_CACHE_DIR": str(tmp_path), "LABELD_HUB": "off"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "too little memory" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_misspelt_variables_are_named() -> None:

@@ -139,7 +139,7 @@ def _free(last_reference: list[LoadedModel]) -> None:
 def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
     """The result of the function; any failure becomes a ModelBrokenError that names the model.
 
-    But for UnavailableError, which it also becomes where there are too few file descriptors.
+    But for UnavailableError, which it also becomes where there are too few file descriptors, or too little memory.
     """
     try:
         return function(*arguments)
@@ -149,6 +149,13 @@ def named(model_id: str, function: Callable[..., R], *arguments: object) -> R:
         if out_of_files(error):
             logger.error("model %s cannot be loaded: too few file descriptors (ulimit -n)", model_id)  # noqa: TRY400
             sentence = "The server has too few file descriptors (ulimit -n) to load a model now: try again later."
+            raise UnavailableError(sentence, 5.0) from None
+        if memory.is_exhausted(error):
+            logger.error("model %s cannot be loaded: too little memory", model_id)  # noqa: TRY400
+            sentence = (
+                "The server has too little memory to load a model now (ulimit -v, or a control group's limit): try "
+                "again later."
+            )
             raise UnavailableError(sentence, 5.0) from None
         if isinstance(error, FolderError):
             logger.error("model %s cannot be loaded: %s", model_id, error)  # noqa: TRY400  # the sentence says it all

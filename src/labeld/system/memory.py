@@ -1,8 +1,10 @@
 """The memory of this process: how much it may use, how much it uses, and how to return freed memory."""
 
 import ctypes
+import errno
 import gc
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -28,6 +30,18 @@ def used(process: int | Literal["self"] = "self") -> int:
     """Bytes of a process's resident memory without the pages of mapped files, which the system can drop."""
     resident, shared = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1:3]
     return (int(resident) - int(shared)) * mmap.PAGESIZE
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """True when this error, or a cause of it, means that this process may not have more memory."""
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM):
+            return True
+        if any(words in str(one) for words in (os.strerror(errno.ENOMEM), "failed to map segment")):  # of dlopen
+            return True
+        one = one.__cause__ or one.__context__
+    return False
 
 
 def map_large_blocks() -> None:

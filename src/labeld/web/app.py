@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
-from labeld.error_reply import encode_error
+from labeld.error_reply import ErrorShape, encode_error
 from labeld.errors import (
     LabeldError,
     MethodNotAllowedError,
@@ -172,12 +172,12 @@ class App:
             self._route("/openapi.json", self._describe, PUBLIC),
             self._route("/metrics", self._expose, INFERENCE),
             *(
-                self._route(path, self._inference.ask(dialect), INFERENCE, "POST")
+                self._route(path, self._inference.ask(dialect), INFERENCE, "POST", dialect.error)
                 for dialect in DIALECTS
                 for path in dialect.paths
             ),
             *(
-                self._route(path, self._guard.ask(dialect), INFERENCE, "POST")
+                self._route(path, self._guard.ask(dialect), INFERENCE, "POST", dialect.error)
                 for dialect in GUARDS
                 for path in dialect.paths
             ),
@@ -189,13 +189,18 @@ class App:
             *(self._route(page.path, self._page(page), page.policy, page.method) for page in PAGES),
         ]
 
-    def _route(self, path: str, handler: Handler, policy: RoutePolicy, method: str = "GET") -> Route:
-        """A route for callers whom its policy allows; requests are counted by its template and not by their path."""
+    def _route(
+        self, path: str, handler: Handler, policy: RoutePolicy, method: str = "GET", shape: ErrorShape | None = None
+    ) -> Route:
+        """A route for callers whom its policy allows; requests are counted by its template and not by their path.
+
+        `shape` is that of its errors, of a caller who is not let in as well.
+        """
         template = path.replace(":path}", "}")
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             state = state_of(scope)
-            state.route, state.is_page = template, policy.is_page
+            state.route, state.is_page, state.error_shape = template, policy.is_page, shape
             state.access_token = await self._site.access.caller(policy, scope)
             await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
 

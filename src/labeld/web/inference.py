@@ -73,7 +73,7 @@ class Inference:
 
         async def handle(request: Request) -> Response:
             state = state_of(request.scope)
-            state.classifies, state.error_shape = True, dialect.error
+            state.classifies = True
             self.service.admission.require_room()
             body = await self._bodies.read(request, self._limits.max_body_bytes)
             with self.service.admission:

@@ -1,14 +1,16 @@
 """Failures have the status and the shape of each dialect, and the server answers the next request."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from labeld.protocol.dialects.base import Dialect
 from labeld.web.dialects import DIALECTS
+from tests.support.access_tokens import AccessTokens
 from tests.support.dialect_bodies import BODIES, LISTS
-from tests.support.server_process import Server
+from tests.support.server_process import Server, serving
 
 TEI, COHERE, OPENAI = ("error", "error_type"), ("message", "detail"), ("error",)
 SHAPES = {
@@ -68,6 +70,21 @@ def require_shape(dialect: Dialect, reply: Any, status: int) -> str:
         assert set(value["error"]) == {"message", "type", "param", "code"}
         return value["error"]["message"]
     return value.get("error") or value["detail"]
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that needs an access token."""
+    tokens = AccessTokens(tmp_path_factory.mktemp("tokens") / "tokens.sqlite3")
+    tokens.make("all")
+    with serving(tmp_path_factory.mktemp("closed"), "--tokens-db", str(tokens.path)) as running:
+        yield running
+
+
+@each_call
+def test_who_is_not_let_in(closed: Server, dialect: Dialect, path: str) -> None:
+    """A caller without an access token gets an error of the dialect as well."""
+    assert "password" in require_shape(dialect, post(closed, dialect, path, BODIES[dialect.name]), 401)
 
 
 @each_call

@@ -1,0 +1,1 @@
+"""The checks, one per file: a function `check` that breaks labeld and returns figures with their bars."""

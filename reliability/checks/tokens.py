@@ -1,0 +1,53 @@
+"""Tokens: SIGKILL at random moments of create, rotate and revoke, and every change that was acknowledged holds.
+
+The seeded fault acknowledges a revoke too early.
+"""
+
+import random
+import sys
+
+from benchmarks.lib.report import Figure
+from labeld.auth.database_url import Location, locate
+from labeld.auth.store import TokenStore
+from reliability.lib.databases import postgres
+from reliability.lib.run import Run
+from tests.support.token_changes import COMMAND, SECRET, Acknowledged, changing, integrity, killed_after
+
+FULL, LEAST = 200, 8
+FAULTY = """
+import runpy
+from reliability.faults import planted
+
+with planted("tokens"):
+    runpy.run_module("tests.support.token_changes", run_name="__main__", alter_sys=True)
+"""
+
+
+def check(run: Run) -> list[Figure]:
+    """Both databases, where PostgreSQL is installed."""
+    figures = _killed(run, "SQLite", locate(str(run.folder / "new" / "tokens.sqlite3")))
+    with postgres() as running:
+        if running is not None:
+            figures += _killed(run, "PostgreSQL", locate(running.database()))
+    return figures
+
+
+def _killed(run: Run, name: str, location: Location) -> list[Figure]:
+    command = (sys.executable, "-c", FAULTY) if run.seeded else COMMAND
+    payload, moments, lost, kills, unsound = Acknowledged(), random.Random(6), list[str](), 0, 0
+    store = TokenStore(location, SECRET)
+    with changing(location, command) as changes:
+        for kill in run.rounds(FULL, LEAST, part=0.5):
+            kills += 1
+            payload.read(killed_after(changes, f"run {kill}", moments.uniform(0.0, 0.15)))
+            lost += payload.lost(store)
+            unsound += location.path is not None and integrity(location.path) != "ok"
+            if lost:
+                break
+    store.close()
+    detail = {"acknowledged": payload.operations}
+    return [
+        Figure("tokens", f"{name}, killed {kills} times: changes that do not hold", len(lost), "", 0, detail=detail),
+        Figure("tokens", f"{name}: changes that were acknowledged", payload.operations, "", kills, "at least"),
+        Figure("tokens", f"{name}: database files that are damaged", unsound, "", 0),
+    ]

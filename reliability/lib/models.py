@@ -1,0 +1,25 @@
+"""Small real models, and transformers' answers to texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.lib.known import Scores, known_scores
+from benchmarks.lib.reference import library
+
+CLASSIFIERS = ("org/bert", "org/distilbert", "a/same")
+"""Models with a softmax over several labels, whose answers to one text differ."""
+
+
+def tiny_models(folder: Path) -> Path:
+    """A folder of the tests' models, of which some are of NLI and one has a single label."""
+    library()  # which silences it
+    from tests.support import dialect_bodies, tiny_models  # noqa: PLC0415  # torch, which takes seconds
+
+    tiny_models.build_all(folder / "models")
+    dialect_bodies.build_nli(folder / "models")
+    return folder / "models"
+
+
+def known(models: Path, texts: Sequence[str], model_ids: Sequence[str] = CLASSIFIERS) -> dict[str, list[Scores]]:
+    """Transformers' scores of each text by each model, in the order of the texts."""
+    return {model_id: known_scores(models / model_id, list(texts)) for model_id in model_ids}
