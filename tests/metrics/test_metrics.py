@@ -266,6 +266,6 @@ def test_the_status_is_json_of_plain_values(counted: Server) -> None:
     """A machine may rely on its names."""
     names = ["version", "uptime", "ready", "pid", "workers", "default_model", "models", "loading", "counts", "memory"]
 
-    assert [*names, "requests", "cache", "settings", "recent", "history"] == list(
+    assert [*names, "requests", "cache", "splits", "shadows", "settings", "recent", "history"] == list(
         json.loads(counted.get("/status").content)
     )

@@ -51,6 +51,8 @@ ANYBODY = {
     "GET /static/{name}",
     "GET /sign-in",
 }
+OF_A_POLICY = {"GET /policies/{name}"}
+"""For anybody; the servers here have no policy."""
 FORMS_OF_ANYBODY = {"POST /sign-in", "POST /sign-out"}
 OF_AN_ADMIN = {
     f"{method} /settings/tokens{path}"
@@ -135,7 +137,7 @@ def bearer(token: str) -> str:
 
 def test_every_route_is_classified() -> None:
     """A new route stands in one of the lists above, or this test fails: decide who may ask for it."""
-    assert ANYBODY | FORMS_OF_ANYBODY | WITH_A_KEY | OF_DIALECTS | OF_AN_ADMIN == routes()
+    assert ANYBODY | OF_A_POLICY | FORMS_OF_ANYBODY | WITH_A_KEY | OF_DIALECTS | OF_AN_ADMIN == routes()
 
 
 @pytest.mark.parametrize("route", sorted(OF_DIALECTS))
@@ -166,6 +168,12 @@ def test_without_a_token_that_counts(guarded: Server, access_tokens: AccessToken
     assert reply.headers["x-error-message"] == reply.error
     if kind in access_tokens.dead:
         assert f"{WRONG}." == reply.error
+
+
+@pytest.mark.parametrize("route", sorted(OF_A_POLICY))
+def test_a_policy_is_looked_for_without_a_token(guarded: Server, route: str) -> None:
+    """Its page is for anybody, as a model's is, and says that there is none of this name."""
+    assert 404 == ask(guarded, route).status
 
 
 @pytest.mark.parametrize("name", ["user", "admin", "org only"])
