@@ -16,7 +16,8 @@ from benchmarks.lib.engine_only import every_way, fastest_ways
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.texts import Measured, english, mixed_lengths
 from labeld import Classifier
-from labeld.files.classify import Columns, classify_parts
+from labeld.config.load import load
+from labeld.files.classify import Columns, classify_parts, for_throughput
 from labeld.files.encoding import encoder
 from labeld.files.formats import format_of
 from labeld.files.output import Output
@@ -54,8 +55,9 @@ def _measure(plan: Plan, folder: Path, precision: Precision, rounds: Sequence[Se
     ours: list[float] = []
     engine: dict[int, list[float]] = {index: [] for index in range(len(finalists))}
     theirs: dict[str, list[float]] = {name: [] for name in others}
-    model = synthetic_models.DISTILBERT.model_id
-    with Classifier(model, precision=precision, models_dir=model_folders.models_dir(plan)) as classifier:
+    model, models_dir = synthetic_models.DISTILBERT.model_id, str(model_folders.models_dir(plan))
+    settings = load({"models": [model], "precision": precision, "models_dir": models_dir}, name_of=str)
+    with Classifier.from_settings(for_throughput(settings)) as classifier:
         _file_speed(classifier, rounds[0][:PEER_TEXTS])  # NOTE: warms every shape that it meets
         for texts in plan.progress.track(rounds, description=f"files, {precision}"):
             for index, (one, budget) in enumerate(finalists):

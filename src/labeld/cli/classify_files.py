@@ -12,7 +12,7 @@ from rich.console import Console
 
 from labeld.classifier import Classifier, RankingParameters
 from labeld.config.settings import Settings
-from labeld.files.classify import Columns, classify_parts
+from labeld.files.classify import Columns, classify_parts, for_throughput
 from labeld.files.encoding import encoder
 from labeld.files.errors import FileError
 from labeld.files.formats import STANDARD_INPUT, Format, format_of
@@ -71,7 +71,7 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
     )
     if path.exists() and any(Path(one).is_file() and path.samefile(one) for one in rows.files):
         raise FileError(f"{path} is one of the files that are read: name another one with --output.")
-    with Classifier.from_settings(settings) as classifier:
+    with Classifier.from_settings(for_throughput(settings)) as classifier:
         run = _run(files, rows, classifier, asked, kind)
         with Output(path, kind, encoder(kind.name, rows.schema, added), run) as output:
             with _bar(rows, output.done) as written:
