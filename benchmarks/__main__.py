@@ -5,7 +5,7 @@ import sys
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,7 +15,7 @@ from benchmarks.comparison import plots as comparison_plots
 from benchmarks.comparison.command import compare
 from benchmarks.comparison.records import read
 from benchmarks.lib import machine, plot
-from benchmarks.lib.report import Figure, Plan, json_lines, print_table
+from benchmarks.lib.report import Figure, Plan, json_lines, show
 from benchmarks.suites import plots as suite_plots
 
 RESULTS = Path(__file__).parent / "results"
@@ -105,7 +105,7 @@ def figures(  # noqa: PLR0913  # one per flag
                 found += import_module(f"benchmarks.suites.{name.name.lower()}").measure(plan)
     facts["load_at_end"] = machine.describe()["load"]
     facts["quick"], facts["data"] = quick, data is not None
-    _show(facts, found, as_json=as_json)
+    show(facts, found, tuple(facts), as_json=as_json)
     if save:
         RESULTS.mkdir(exist_ok=True)
         run = f"{facts['date'][:10]}-{facts['commit'][:7]}"
@@ -127,19 +127,6 @@ def _plot(
     lines = read(results)
     draw = comparison_plots.plots if "kind" in lines[0] else suite_plots.plots
     plot.save(draw(lines), results)
-
-
-def _show(facts: dict[str, Any], found: list[Figure], *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json_lines(facts, found))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    for key, value in facts.items():
-        shown = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
-        console.print(f"{key}: {shown}", highlight=False)
-    print_table(found, console)
 
 
 if __name__ == "__main__":

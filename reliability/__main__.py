@@ -9,14 +9,14 @@ from contextlib import nullcontext
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.lib import machine
-from benchmarks.lib.report import Figure, json_lines, print_table
+from benchmarks.lib.report import Figure, show
 from reliability.faults import planted, reddens, sentence
 from reliability.lib.run import Run
 
@@ -95,7 +95,7 @@ def main(
                 )
                 figures = _figures(run)
             found += [_noticed(name, figures)] if seeded else figures
-    _show(facts, found, as_json=as_json)
+    show(facts, found, ("date", "cpu", "cores", "commit", "load", "minutes"), as_json=as_json)
     sys.exit(not all(one.passed for one in found))
 
 
@@ -111,18 +111,6 @@ def _noticed(name: Name, figures: Sequence[Figure]) -> Figure:
     meant = sum(reddens(name.value) in one.name for one in red)
     detail = {"red": "; ".join(f"{one.name} {one.value:.4g}" for one in red)}
     return Figure(name.value, f"{sentence(name.value)}: bars broken", meant, "", 1, "at least", detail)
-
-
-def _show(facts: dict[str, Any], found: Sequence[Figure], *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json_lines(facts, found))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160
-    for key in ("date", "cpu", "cores", "commit", "load", "minutes"):
-        console.print(f"{key}: {facts[key]}", highlight=False)
-    print_table(found, console)
 
 
 if __name__ == "__main__":

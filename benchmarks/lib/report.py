@@ -2,6 +2,7 @@
 
 import json
 import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,21 @@ def print_table(figures: Sequence[Figure], console: Console) -> None:
         detail = ", ".join(f"{key} {_short(value)}" for key, value in one.detail.items())
         table.add_row(mark, f"{one.figure}: {one.name}", f"{one.value:.4g} {one.unit}", bar, detail)
     console.print(table)
+
+
+def show(facts: dict[str, Any], figures: Sequence[Figure], shown: Sequence[str], *, as_json: bool) -> None:
+    """On standard output JSON lines with all facts of the machine, or those that are shown and a table."""
+    if as_json:
+        sys.stdout.write(json_lines(facts, figures))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    for key in shown:
+        value = facts[key]
+        words = ", ".join(f"{name} {number}" for name, number in value.items()) if isinstance(value, dict) else value
+        console.print(f"{key}: {words}", highlight=False)
+    print_table(figures, console)
 
 
 def _short(value: Any) -> str:

@@ -19,7 +19,7 @@ TIERS = (  # a package imports only from the tiers below its own
     "auth cache config scoring reports",
     "system",
     "metrics",
-    "model_id errors types",
+    "model_id errors templates types",
     "interface",
 )
 TIER = {name: tier for tier, names in enumerate(reversed(TIERS)) for name in names.split()}

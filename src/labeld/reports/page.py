@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labeld.reports.pictures import Svg
+from labeld.templates import environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -101,14 +101,4 @@ def _groups(parts: Sequence[Part]) -> list[tuple[str, list[Part]]]:
 
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  # only where a report is made
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["version"] = version("labeld")
-    return environment
+    return environment(TEMPLATES)

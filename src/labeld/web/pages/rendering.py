@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from labeld import templates
 from labeld.errors import format_bytes
 from labeld.types import Text
 from labeld.web.pages.snippets import literal
@@ -129,18 +129,7 @@ def _rendered(template: str, values: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> "Environment":
-    # NOTE: imported at the first page, so that a server whose pages nobody opens starts as fast and stays as small
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.globals["version"] = version("labeld")
+    environment = templates.environment(TEMPLATES)
     environment.globals["model_address"] = model_address
     environment.globals["prefix"] = PREFIX.get
     environment.filters["size"] = format_bytes
