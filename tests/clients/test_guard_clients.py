@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.test_clients import ask, script
 from tests.support.client_packages import python_with
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, configured
 
 FILE = """\
 models:
@@ -23,8 +23,7 @@ BAD, GOOD = "I hate you, you are awful, terrible, disgusting and worthless.", "I
 def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with these policies."""
     folder = tmp_path_factory.mktemp("guard-clients")
-    (folder / "labeld.yaml").write_text(FILE)
-    with serving(folder, "--config", str(folder / "labeld.yaml")) as server:
+    with configured(folder, FILE) as server:
         yield server
 
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.deployment import DEPLOY
-from tests.support.server_process import serving, wait_until
+from tests.support.server_process import configured, wait_until
 
 BOARD = json.loads((DEPLOY / "grafana/labeld.json").read_text())
 ALIASES = """\
@@ -38,8 +38,7 @@ def names(expression: str) -> set[str]:
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each metric of a server that has answered, found one of its texts cached, and refused."""
     folder = tmp_path_factory.mktemp("board")
-    (folder / "labeld.yaml").write_text(ALIASES)
-    with serving(folder, "--max-in-flight", "1", "--config", str(folder / "labeld.yaml")) as running:
+    with configured(folder, ALIASES, "--max-in-flight", "1") as running:
         for text in ("good", "good", "bad"):
             running.classify(text, "labeld/sentiment-en")
         with running.occupied():

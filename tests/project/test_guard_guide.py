@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.project.test_readme import ADDRESS, printed
 from tests.support.client_packages import python_with
 from tests.support.paths import ROOT
-from tests.support.server_process import serving
+from tests.support.server_process import configured
 
 PAGE = (ROOT / "docs/guides/guard.md").read_text()
 POLICIES = re.compile(r"<!-- policies -->\n```yaml\n(.*?)```", re.DOTALL)
@@ -16,7 +16,6 @@ EXAMPLE = re.compile(r"<!-- guarded: moderation -->\n```python\n(.*?)```\nprints
 def test_the_policy_of_the_guide(tmp_path: Path) -> None:
     """With openai's client."""
     ((policies,), ((code, output),)) = POLICIES.findall(PAGE), EXAMPLE.findall(PAGE)
-    (tmp_path / "labeld.yaml").write_text(policies)
     python = python_with("openai")
-    with serving(tmp_path, "--config", str(tmp_path / "labeld.yaml")) as server:
+    with configured(tmp_path, policies) as server:
         assert output == printed([python, "-c", code.replace(ADDRESS, server.url)], tmp_path)

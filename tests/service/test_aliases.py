@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from labeld import Classifier
 from labeld.errors import ModelBrokenError
 from tests.support.paths import PACKAGE
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.server_process import Server, configured, wait_until
 
 FILE = """\
 settings: {models: [named]}
@@ -30,8 +30,7 @@ LONG = "I love this film. " * 3 + "It was bad and I hate it. " * 12
 def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with these aliases, and with its answer cache."""
     folder = tmp_path_factory.mktemp("aliases")
-    (folder / "labeld.yaml").write_text(FILE)
-    with serving(folder, "--config", str(folder / "labeld.yaml")) as server:
+    with configured(folder, FILE) as server:
         yield server
 
 

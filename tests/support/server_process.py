@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,3 +173,9 @@ def wait_until(condition: Any, seconds: float = 10.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def configured(folder: Path, text: str, *arguments: str, **variables: str) -> AbstractContextManager[Server]:
+    """`serving` with a configuration file of this text."""
+    (folder / "labeld.yaml").write_text(text)
+    return serving(folder, *arguments, "--config", str(folder / "labeld.yaml"), **variables)

@@ -10,7 +10,7 @@ import requests
 
 from labeld.protocol.dialects.guard import CATEGORIES
 from tests.support.access_tokens import AccessTokens
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, configured, serving
 
 FILE = """\
 models:
@@ -35,8 +35,7 @@ LONG = "\N{GRINNING FACE} " + GOOD * 2000 + WORST
 def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with these policies."""
     folder = tmp_path_factory.mktemp("guard")
-    (folder / "labeld.yaml").write_text(FILE)
-    with serving(folder, "--config", str(folder / "labeld.yaml")) as server:
+    with configured(folder, FILE) as server:
         yield server
 
 
@@ -299,8 +298,7 @@ def test_without_policies(plain: Server, path: str) -> None:
 
 def test_a_model_that_loads_fails_the_whole_policy(tmp_path: Path) -> None:
     """503 with a time to come back, though the other model could answer; then both do."""
-    (tmp_path / "labeld.yaml").write_text(FILE)
-    with serving(tmp_path, "--config", str(tmp_path / "labeld.yaml"), LABELD_LOAD_GRACE="0") as server:
+    with configured(tmp_path, FILE, LABELD_LOAD_GRACE="0") as server:
         reply = ask(server, MODERATION, BAD, "both")
 
         assert (503, True) == (reply.status_code, int(reply.headers["retry-after"]) >= 1)
@@ -317,8 +315,7 @@ def test_a_caller_needs_every_model_of_the_policy(tmp_path: Path, path: str) -> 
         tokens.make(str(len(models)), models=models)
         for models in (("labeld/sentiment-en",), ("labeld/sentiment-en", "labeld/language-20"))
     )
-    (tmp_path / "labeld.yaml").write_text(FILE)
-    with serving(tmp_path, "--config", str(tmp_path / "labeld.yaml"), "--tokens-db", str(tokens.path)) as server:
+    with configured(tmp_path, FILE, "--tokens-db", str(tokens.path)) as server:
         assert 401 == ask(server, path, [BAD], "both").status_code
         server.session.headers["authorization"] = f"Bearer {one}"
         refused = ask(server, path, [BAD], "both")
@@ -332,8 +329,7 @@ def test_a_caller_needs_every_model_of_the_policy(tmp_path: Path, path: str) -> 
 
 def test_the_log_names_the_policy(tmp_path: Path) -> None:
     """As the model that was asked, with the number of texts."""
-    (tmp_path / "labeld.yaml").write_text(FILE)
-    with serving(tmp_path, "--config", str(tmp_path / "labeld.yaml"), "--log-format", "json") as server:
+    with configured(tmp_path, FILE, "--log-format", "json") as server:
         ask(server, MODERATION, [BAD, GOOD])
         server.stop()
         lines = [json.loads(line) for line in server.log.read_text().splitlines()]

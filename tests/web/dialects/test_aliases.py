@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, configured
 from tests.web.dialects.test_zero_shot import ask
 
 LONG = "the market fell and the day was bad " * 30
@@ -27,9 +27,8 @@ models:
 def aliases(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two aliases."""
     folder = tmp_path_factory.mktemp("aliases")
-    (folder / "labeld.yaml").write_text(FILE)
-    arguments = (CLASSIFIER, "--models-dir", str(models_dir), "--config", str(folder / "labeld.yaml"))
-    with serving(folder, *arguments) as running:
+    arguments = (CLASSIFIER, "--models-dir", str(models_dir))
+    with configured(folder, FILE, *arguments) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import Visitor
 from tests.support.client_packages import python_with
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, configured
 
 TRICKY = "It's \"good\" \\n $HOME `id` ${x} %s {{x}} </script>\n\u202e\u2028 世界 é 👎🏽 '''"
 MODELS = ["labeld/language-20", "b/same", "bare", "org/multi-label"]
@@ -46,9 +46,8 @@ policies:
 def site(dialect_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of every bundled model and stand-in, with a policy."""
     folder = tmp_path_factory.mktemp("site")
-    (folder / "labeld.yaml").write_text(FILE)
-    arguments = ("org/bert", "--models-dir", str(dialect_models), "--config", str(folder / "labeld.yaml"))
-    with serving(folder, *arguments) as running:
+    arguments = ("org/bert", "--models-dir", str(dialect_models))
+    with configured(folder, FILE, *arguments) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import PHONE, Visitor, findings, weights
 from tests.support.payloads import PAYLOADS
-from tests.support.server_process import Server, serving
+from tests.support.server_process import Server, configured
 
 FILE = """\
 models:
@@ -30,10 +30,9 @@ TRICKY = 'It\'s "good" \\ $HOME `id` \u202e\u2028 </script> 世界 👎🏽'
 def site(dialect_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of a model for each task, with an alias and a policy."""
     folder = tmp_path_factory.mktemp("widgets")
-    (folder / "labeld.yaml").write_text(FILE)
     models = ("tone", "org/bert", "org/one-label", "org/nli")
-    arguments = (*models, "--models-dir", str(dialect_models), "--config", str(folder / "labeld.yaml"))
-    with serving(folder, *arguments) as running:
+    arguments = (*models, "--models-dir", str(dialect_models))
+    with configured(folder, FILE, *arguments) as running:
         yield running
 
 
