@@ -1,23 +1,20 @@
-"""The ASGI application: routes, bodies, and clients that disconnect. Bytes are read and written by protocol/."""
+"""The ASGI application: what happens to every request around its route, and the lifespan of the service."""
 
 import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, nullcontext, suppress
-from importlib.metadata import version
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from labeld.auth.errors import AnonymousError
 from labeld.config.settings import Settings
-from labeld.error_reply import ErrorShape, encode_error
+from labeld.error_reply import encode_error
 from labeld.errors import (
     LabeldError,
     MethodNotAllowedError,
@@ -25,38 +22,28 @@ from labeld.errors import (
     RouteNotFoundError,
     UnavailableError,
 )
-from labeld.protocol.dialects.open_inference import describe_server
 from labeld.server.connection_limits import Reply
 from labeld.server.logs import RequestLog
 from labeld.service.service import Service
 from labeld.system.tracebacks import drop_tracebacks
-from labeld.web.dialects import DIALECTS, GUARDS, LIVE, OF_MODEL, READY, Describe
 from labeld.web.guard import Guard
 from labeld.web.hosting import AppHosting, open_site, open_tracer
-from labeld.web.hub_api import LOOK_UPS, LookUp
 from labeld.web.inference import Inference
 from labeld.web.openapi import openapi
-from labeld.web.pages.context import Page, Site
-from labeld.web.pages.rendering import error_page, json_response, wants_html
-from labeld.web.pages.routes import PAGES
+from labeld.web.pages.rendering import error_page, wants_html
 from labeld.web.pages.sign_in import to_sign_in
 from labeld.web.path_router import PathRouter
 from labeld.web.paths import Paths
 from labeld.web.raw_response import RawResponse
 from labeld.web.request_body import BodyReader
 from labeld.web.request_state import begin_request, state_of
-from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy
+from labeld.web.routes import Routes
 from labeld.web.security.cors import preflight
 from labeld.web.security.csrf import Origins
-from labeld.web.security.forms import read_form
 from labeld.web.security.sessions import first_code
 from labeld.web.start_router import StartRouter
 
 logger = logging.getLogger(__name__)
-
-TASK_PATHS = ("/pipeline/{task}/{model_id:path}", "/hf-inference/models/{model_id:path}/pipeline/{task}")
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class App:
@@ -67,17 +54,15 @@ class App:
         self._origins = Origins(settings)
         self._log = RequestLog(texts=settings.logs.log_texts) if settings.logs.log_format == "json" else None
         self._tracer = open_tracer(settings.tracing)
-        self._bodies = BodyReader(settings.inputs, settings.connections if hosting.is_behind_proxy else None)
-        self._inference = Inference(settings, hosting, self._bodies)
-        self._guard = Guard(self._inference, settings.file)
-        self._site: Site  # set when the lifespan starts, before the first request
-        self._service: Service  # as is this
         self._stop_loading: Callable[[], None] = lambda: None
-        self._leaving = False
         self._paths = Paths(settings.sites)
-        self._openapi = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
-        self.routes = self._routes()
-        self._start = StartRouter(self._alive, settings.residency.load_grace)
+        bodies = BodyReader(settings.inputs, settings.connections if hosting.is_behind_proxy else None)
+        self._inference = Inference(settings, hosting, bodies)
+        guard = Guard(self._inference, settings.file)
+        description = json.dumps(openapi(settings.inputs, self._paths.prefix)).encode()
+        self._routes = Routes(self._inference, guard, bodies, description, self._finish)
+        self.routes = self._routes.table()
+        self._start = StartRouter(self._routes.alive, settings.residency.load_grace)
         self._router: ASGIApp = self._start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +101,7 @@ class App:
 
     def leave(self) -> None:
         """From now on /ready is 503, so that a load balancer sends no more; everything else is answered as before."""
-        self._leaving = True
+        self._routes.is_leaving = True
 
     def refuse(self, refused: LabeldError, scope: Scope) -> Reply:
         """The reply to a request that the connection refuses, which no route has seen, with its origin's fields."""
@@ -158,105 +143,6 @@ class App:
             self._log.answered(scope["method"], state, response.status_code, seconds)
         await response(scope, receive, send)
 
-    def _routes(self) -> list[Route]:
-        aliases = ["/hf-inference/models/{model_id:path}"]
-        aliases.append("/api/inference-proxy/hf-inference/models/{model_id:path}")
-        return [
-            # NOTE: asked most, so first; a path that has another method below is still found there
-            self._route("/models/{model_id:path}", self._inference.classify, INFERENCE, "POST"),
-            self._route("/", self._inference.classify, INFERENCE, "POST"),
-            self._route("/info", self._info, INFERENCE),
-            *(self._route(path, self._health, PUBLIC) for path in LIVE),
-            *(self._route(path, self._ready, PUBLIC) for path in READY),
-            self._route("/v2", self._protocol, PUBLIC),
-            self._route("/openapi.json", self._describe, PUBLIC),
-            self._route("/metrics", self._expose, INFERENCE),
-            *(
-                self._route(path, self._inference.ask(dialect), INFERENCE, "POST", dialect.error)
-                for dialect in DIALECTS
-                for path in dialect.paths
-            ),
-            *(
-                self._route(path, self._guard.ask(dialect), INFERENCE, "POST", dialect.error)
-                for dialect in GUARDS
-                for path in dialect.paths
-            ),
-            *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in TASK_PATHS),
-            self._route("/models/{model_id:path}/info", self._info, INFERENCE),
-            *(self._route(path, self._of_model(describe), INFERENCE) for path, describe in OF_MODEL.items()),
-            *(self._route(one.path, self._look_up(one.answer), one.policy) for one in LOOK_UPS),
-            *(self._route(path, self._inference.classify, INFERENCE, "POST") for path in aliases),
-            *(self._route(page.path, self._page(page), page.policy, page.method) for page in PAGES),
-        ]
-
-    def _route(
-        self, path: str, handler: Handler, policy: RoutePolicy, method: str = "GET", shape: ErrorShape | None = None
-    ) -> Route:
-        """A route for callers whom its policy allows; requests are counted by its template and not by their path.
-
-        `shape` is that of its errors, of a caller who is not let in as well.
-        """
-        template = path.replace(":path}", "}")
-
-        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            state = state_of(scope)
-            state.route, state.is_page, state.error_shape = template, policy.is_page, shape
-            state.access_token = await self._site.access.caller(policy, scope)
-            await self._finish(await handler(Request(scope, receive, send)), scope, receive, send)
-
-        route = Route(path, handler, methods=[method])
-        route.app = counted  # NOTE: without Starlette's handling of exceptions, 8 microseconds: `__call__` answers all
-        return route
-
-    def _look_up(self, look_up: LookUp) -> Handler:
-        async def answer(request: Request) -> Response:
-            with self._service.admission:
-                body, headers = await look_up(self._service, request)
-            return json_response(body, headers)
-
-        return answer
-
-    def _page(self, page: Page) -> Handler:
-        async def answer(request: Request) -> Response:
-            if page.method == "POST":
-                state_of(request).form = await read_form(request, self._bodies)
-            with nullcontext() if page.always else self._service.admission:
-                return await page.answer(self._site, request)
-
-        return answer
-
-    async def _info(self, request: Request) -> Response:
-        with self._service.admission:
-            return json_response(await self._service.info(self._inference.permitted_model(request.scope)))
-
-    def _of_model(self, describe: Describe) -> Handler:
-        async def answer(request: Request) -> Response:
-            with self._service.admission:
-                model = self._inference.permitted_model(request.scope)
-                return json_response(describe(model.name, await self._service.labels(model)))
-
-        return answer
-
-    async def _health(self, request: Request) -> Response:
-        return json_response(LIVE[state_of(request.scope).route])
-
-    async def _protocol(self, _: Request) -> Response:
-        return json_response(describe_server(version("labeld")))
-
-    async def _alive(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._finish(await self._health(Request(scope)), scope, receive, send)
-
-    async def _ready(self, request: Request) -> Response:
-        if self._leaving or not self._service.ready():
-            raise UnavailableError("This server is not ready: it is stopping, or its engine hangs.")
-        return json_response(READY[state_of(request.scope).route])
-
-    async def _describe(self, _: Request) -> Response:
-        return Response(self._openapi, media_type="application/json")
-
-    async def _expose(self, _: Request) -> Response:
-        return Response(await self._site.workers.exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
-
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """Opens everything before the first request, and closes it after the last."""
         await receive()
@@ -265,14 +151,15 @@ class App:
                 stack.push_async_callback(self._tracer.close)
             stack.callback(self._end)
             try:
-                self._site = await stack.enter_async_context(open_site(self._settings, self._hosting, self._take))
+                site = await stack.enter_async_context(open_site(self._settings, self._hosting, self._take))
             except LabeldError as error:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            self._routes.site = site
             self._router = PathRouter(self.routes)
             self._start.started(self._router)
             await send({"type": "lifespan.startup.complete"})
-            self._hosting.on_ready([*self._site.preloaded], await first_code(self._site.access.authenticator))
+            self._hosting.on_ready([*site.preloaded], await first_code(site.access.authenticator))
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -281,8 +168,8 @@ class App:
         self._start.ended()
 
     def _take(self, service: Service) -> None:
-        self._service, self._stop_loading = service, service.stop_loading
-        self._inference.service = service
+        self._stop_loading = service.stop_loading
+        self._routes.service = self._inference.service = service
 
 
 def _has_path(route: Route, scope: Scope) -> bool:
