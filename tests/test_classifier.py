@@ -81,6 +81,24 @@ def test_a_text_that_cannot_be_classified_has_its_error_for_a_ranking(
         list(classifier.outcomes(TEXTS, max_length=1))
 
 
+@pytest.mark.parametrize("asked", [{}, {"stride": 8}])
+def test_a_group_has_the_same_scores_to_the_last_bit_beside_any_other(
+    classifier: Classifier, asked: dict[str, Any]
+) -> None:
+    """Its texts share their batches with no others; one that cannot be classified is left out of them."""
+    groups = [[f"{text} {'film ' * number}" for text in TEXTS] * 9 for number in range(3)]
+    groups[1].insert(5, "film " * 600)
+    together = list(classifier.group_outcomes([*groups, [], *groups], **asked))
+    alone = [found for group in groups for found in classifier.group_outcomes([group], **asked)]
+
+    wrong = [position for position, one in enumerate(alone[1]) if isinstance(one, LabeldError)]
+
+    assert [] == together.pop(3)
+    assert wrong == ([] if asked else [5])
+    for found, by_itself in zip(together, alone * 2, strict=True):
+        assert [one for one in found if isinstance(one, list)] == [one for one in by_itself if isinstance(one, list)]
+
+
 def test_a_long_text_is_read_in_windows(classifier: Classifier) -> None:
     """With stride, whose scores become one as aggregate says."""
     text = "good film " * 100 + "bad " * 100

@@ -6,7 +6,6 @@ running event loop and from several threads. It changes nothing of the process t
 
 import asyncio
 import weakref
-from collections import deque
 from collections.abc import Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -19,12 +18,10 @@ from labeld.config.settings import Queue, Settings
 from labeld.errors import LabeldError, UnavailableError
 from labeld.frames.columns import Columns
 from labeld.protocol.parameters import read_parameters
-from labeld.service.in_process import InProcessService, Work
-from labeld.service.inputs import Input, Inputs, chunks
-from labeld.types import Aggregate, FunctionName, Parameters, Precision, Ranking, Side, TruncationStrategy
+from labeld.service.in_process import InProcessService, Work, in_order
+from labeld.service.inputs import Input, Inputs, chunks, groups
+from labeld.types import Aggregate, FunctionName, Parameters, Precision, Ranking, Side, Text, TruncationStrategy
 
-CHUNKS_IN_FLIGHT = 6
-"""Chunks that are read from an iterable before the first is answered: enough to keep every thread busy."""
 UNBOUNDED = Queue(queue_seconds=1e9, queue_timeout=1e9)
 """No limits of the queue: the classifier itself bounds the texts in flight."""
 
@@ -167,6 +164,18 @@ class Classifier:
         """
         return self._stream(inputs, self._host.outcomes, _parameters(parameters))
 
+    def group_outcomes(
+        self,
+        inputs: Iterable[Iterable[Input]],
+        **parameters: Unpack[RankingParameters],
+    ) -> Generator[list[Ranking | LabeldError], None, None]:
+        """As `outcomes`, for groups of texts, with a list for each; a few groups are in flight.
+
+        A text is computed together with texts of its group only, in batches that depend on nothing else: a group always
+        has the same scores to the last bit, with the same settings on the same kind of machine.
+        """
+        return self._lists(groups(inputs), self._host.outcomes_apart, _parameters(parameters))
+
     @overload
     async def aclassify(
         self,
@@ -193,7 +202,7 @@ class Classifier:
         is_one = isinstance(inputs, str | tuple)
         texts: Iterable[Input] = [inputs] if isinstance(inputs, str | tuple) else inputs
         found: list[Ranking] = []
-        with closing(self._in_order(texts, self._host.rankings, _parameters(parameters))) as answered:
+        with closing(in_order(self._submit, chunks(texts), self._host.rankings, _parameters(parameters))) as answered:
             for rankings in answered:
                 of_chunk: list[Ranking] = await asyncio.wrap_future(rankings)
                 found += of_chunk
@@ -270,25 +279,16 @@ class Classifier:
         return asyncio.run_coroutine_threadsafe(work, self._host.loop)
 
     def _stream(self, inputs: Iterable[Input], work: Work[T], asked: Parameters) -> Generator[T, None, None]:
-        with closing(self._in_order(inputs, work, asked)) as answered:
+        with closing(self._lists(chunks(inputs), work, asked)) as answered:
             for chunk in answered:
-                yield from chunk.result()
+                yield from chunk
 
-    def _in_order(
-        self, inputs: Iterable[Input], work: Work[T], asked: Parameters
-    ) -> "Generator[Future[list[T]], None, None]":
-        """What becomes of the texts, chunk by chunk in their order; closing it cancels what still waits."""
-        waiting: deque[Future[list[T]]] = deque()
-        try:
-            for first, chunk in chunks(inputs):
-                waiting.append(self._submit(work(chunk, asked, range(first, first + len(chunk)))))
-                while len(waiting) >= CHUNKS_IN_FLIGHT or (waiting and waiting[0].done()):
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            for answered in waiting:
-                answered.cancel()
+    def _lists(
+        self, chunked: Iterable[tuple[int, list[Text]]], work: Work[T], asked: Parameters
+    ) -> Generator[list[T], None, None]:
+        with closing(in_order(self._submit, chunked, work, asked)) as answered:
+            for chunk in answered:
+                yield chunk.result()
 
 
 def _parameters(given: RankingParameters) -> Parameters:

@@ -188,17 +188,17 @@ def test_a_damaged_end_keeps_what_was_before_it(flags: tuple[str, ...]) -> None:
 
 
 class Rows:
-    """A file of texts, and the command that classifies them in a process of its own.
+    """A file of texts, and the command that classifies them in a process of its own, in two streams.
 
-    The model is a bundled one, whose scores do not depend on which texts are computed together, to the last bit.
+    The last bit of the model's scores depends on which texts are computed together.
     """
 
-    def __init__(self, folder: Path, rows: int) -> None:
+    def __init__(self, folder: Path, rows: int, models_dir: Path) -> None:
         self.folder = folder
-        lines = (f'{number},"{TEXTS[number % 3]} {number}"\n{"x" * (number % 500 == 7)}' for number in range(rows))
+        lines = (f'{number},"{TEXTS[number % 6]} {number}"\n{"x" * (number % 500 == 7)}' for number in range(rows))
         (folder / "in.csv").write_text("id,text\n" + "".join(lines).replace("x", "bad row\n"))
-        command = ("-m", "labeld", "classify", "labeld/sentiment-en", "--threads", "1", "--input", "in.csv", "--output")
-        self.command = (sys.executable, *command)
+        model = ("org/bert", "--models-dir", str(models_dir), "--threads", "2")
+        self.command = (sys.executable, "-m", "labeld", "classify", *model, "--input", "in.csv", "--output")
 
     def start(self, output: str, *more: str, **options: Any) -> "subprocess.Popen[str]":
         """A run."""
@@ -223,15 +223,15 @@ def ended(running: "subprocess.Popen[str]") -> tuple[int, str]:
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Rows:
+def rows(tmp_path: Path, models_dir: Path) -> Rows:
     """Rows of five parts."""
-    return Rows(tmp_path, 4500)
+    return Rows(tmp_path, 4500, models_dir)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", ["out.csv", "out.parquet"])
 def test_a_run_that_is_killed_goes_on_to_the_same_output(rows: Rows, output: str) -> None:
-    """At whichever moments, and however often, and the side file is the same too."""
+    """At whichever moments, and however often, to the last bit, and the side file is the same too."""
     unbroken, _ = rows.run(f"whole-{output}")
     chance = random.Random(7)
     for kill in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):

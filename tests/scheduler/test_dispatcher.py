@@ -154,6 +154,27 @@ async def test_an_engine_runs_up_to_max_concurrent_batches() -> None:
 
 
 @in_event_loop
+async def test_a_call_apart_has_the_same_batches_however_busy_the_stream_is() -> None:
+    """They hold no text of another call, and never run exclusively, so that nothing of them depends on timing."""
+    engine, texts = AddingEngine(), [text(value, 1 + value % 5) for value in range(1, 12)]
+    async with dispatcher(compute=Compute(batch_tokens=8)) as running:
+        queue, first = await blocked(running, engine)
+        calls = [([text(50)], False), (texts, True), ([text(60)], False), (texts, True)]
+        busy = [asyncio.create_task(running.run(queue, some, apart=apart)) for some, apart in calls]
+        await asyncio.sleep(0)
+        engine.gate.set()
+        answers = await asyncio.gather(first, *busy)
+        of_all = engine.batches[:]
+        engine.batches.clear()
+        engine.exclusive.clear()
+        alone = await running.run(queue, texts, apart=True)
+
+        assert [[100], [50], *engine.batches, [60], *engine.batches] == of_all
+        assert {False} == set(engine.exclusive)
+        assert [alone, alone] == [answers[2], answers[4]]
+
+
+@in_event_loop
 async def test_another_model_never_runs_beside_one_in_the_same_stream() -> None:
     """A stream has the engine of one model at a time, also when that one could take more batches."""
     engine, other = AddingEngine(), AddingEngine()

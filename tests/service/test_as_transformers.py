@@ -112,10 +112,8 @@ def answered(models_dir: Path, asked: Sequence[str | Text], **parameters: Any) -
     async def main() -> list[list[dict[str, Any]]]:
         settings = load({"models_dir": models_dir, "models": ("model",), "cache_dir": models_dir.parent}, {})
         async with open_service(settings) as service, service.lease(service.resolve("model")) as loaded:
-            rankings = [
-                one.ranking for one in await service.score(loaded, texts, Parameters(**parameters), range(len(texts)))
-            ]
-            return [in_order([one._asdict() for one in ranking]) for ranking in rankings]
+            scored = await service.scorer.score(loaded, texts, Parameters(**parameters), range(len(texts)))
+            return [in_order([label._asdict() for label in one.ranking]) for one in scored]
 
     return asyncio.run(main())
 

@@ -1,4 +1,4 @@
-"""A server as many people write it, in a process of its own: transformers' pipeline behind one route of their own.
+"""A server as many people write it, in a process of its own: transformers' pipeline behind one route of FastAPI.
 
 `python transformers_server.py FOLDER` prints its port, and answers `POST /classify {"text": …, "pair": …}`.
 """
@@ -9,25 +9,31 @@ from typing import Any
 
 import torch
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
+from fastapi import FastAPI
+from pydantic import BaseModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 
-def application(folder: str) -> Starlette:
+class Question(BaseModel):
+    """The body of a request."""
+
+    text: str
+    pair: str | None = None
+
+
+def application(folder: str) -> FastAPI:
     """The application that answers with the model in this folder, in float32."""
     torch.set_num_threads(1)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     classifier: Any = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder))
+    app = FastAPI()
 
-    async def classify(request: Request) -> JSONResponse:
-        body = await request.json()
-        text = body["text"] if body.get("pair") is None else {"text": body["text"], "text_pair": body["pair"]}
-        return JSONResponse({"result": classifier(text, top_k=None)})
+    @app.post("/classify")
+    async def classify(question: Question) -> dict[str, Any]:
+        text, pair = question.text, question.pair
+        return {"result": classifier(text if pair is None else {"text": text, "text_pair": pair}, top_k=None)}
 
-    return Starlette(routes=[Route("/classify", classify, methods=["POST"])])
+    return app
 
 
 if __name__ == "__main__":

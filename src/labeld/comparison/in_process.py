@@ -15,7 +15,7 @@ from labeld.comparison.errors import PeerLostError
 from labeld.comparison.load import GIVE_UP, OnDone, out_of_time
 from labeld.errors import LabeldError, SettingsError
 from labeld.interface import Interface
-from labeld.service.in_process import OF_A_TEXT
+from labeld.service.scorer import OF_A_TEXT
 from labeld.types import Text
 
 Rank = Callable[[Sequence[Text]], list[PeerRanking]]

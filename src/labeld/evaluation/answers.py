@@ -1,15 +1,15 @@
 """What a model answers to many texts, as logits: of these every score, at any temperature, is a function."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from labeld.classifier import CHUNKS_IN_FLIGHT, UNBOUNDED
+from labeld.classifier import UNBOUNDED
 from labeld.config.models_file import ModelEntry
 from labeld.config.precision import CHOICES
 from labeld.config.settings import Settings
@@ -18,7 +18,7 @@ from labeld.evaluation.judged import Scores
 from labeld.files.classify import reason
 from labeld.repository.folders import DEFAULT_MODEL
 from labeld.scoring import apply
-from labeld.service.in_process import InProcessService, OpenModel
+from labeld.service.in_process import InProcessService, OpenModel, in_order
 from labeld.service.inputs import CHUNK
 from labeld.types import Logits, Parameters, Text
 
@@ -136,26 +136,14 @@ def _in_chunks(
 ) -> tuple[list[Logits | None], dict[int, str]]:
     logits: list[Logits | None] = []
     reasons: dict[int, str] = {}
-    waiting: deque[Future[list[Logits | LabeldError]]] = deque()
-
-    def finish() -> None:
-        answers = waiting.popleft().result()
-        for one in answers:
-            if isinstance(one, LabeldError):
-                reasons[len(logits)] = reason(one)
-            logits.append(None if isinstance(one, LabeldError) else one)
-        step(len(answers))
-
-    try:
-        for start in range(0, len(texts), CHUNK):
-            chunk = [*texts[start : start + CHUNK]]
-            work = service.logits(chunk, asked, range(start, start + len(chunk)))
-            waiting.append(asyncio.run_coroutine_threadsafe(work, service.loop))
-            if len(waiting) >= CHUNKS_IN_FLIGHT:
-                finish()
-        while waiting:
-            finish()
-    finally:
-        for answers in waiting:
-            answers.cancel()
+    chunked = ((start, [*texts[start : start + CHUNK]]) for start in range(0, len(texts), CHUNK))
+    submit = partial(asyncio.run_coroutine_threadsafe, loop=service.loop)
+    with closing(in_order(submit, chunked, service.logits, asked)) as answered:
+        for chunk in answered:
+            answers = chunk.result()
+            for one in answers:
+                if isinstance(one, LabeldError):
+                    reasons[len(logits)] = reason(one)
+                logits.append(None if isinstance(one, LabeldError) else one)
+            step(len(answers))
     return logits, reasons

@@ -96,31 +96,26 @@ def classify_parts(
 def _answered(
     classifier: Classifier, parts: Iterator[Part], columns: Columns, parameters: RankingParameters
 ) -> Generator[tuple[Part, list[Ranking | LabeldError]], None, None]:
-    """Each part with what has become of its texts; the texts of all of them are one stream."""
+    """Each part with what has become of its texts, which are computed apart from those of other parts.
+
+    A run that goes on with the next part has then the same scores, to the last bit, as one that was not broken.
+    """
     waiting: deque[Part] = deque()
     failure: LabeldError | None = None
 
-    def texts() -> Generator[Input, None, None]:
+    def groups() -> Generator[Iterator[Input], None, None]:
         nonlocal failure
         try:
             with closing(ahead(parts, AHEAD)) as read:
                 for part in read:
                     waiting.append(part)
-                    yield from _inputs(part, columns)
+                    yield _inputs(part, columns)
         except LabeldError as error:  # the end of a damaged file: what was read before is answered first
             failure = error
 
-    found: list[Ranking | LabeldError] = []
-    with closing(texts()) as inputs, closing(classifier.outcomes(inputs, **parameters)) as outcomes:
-        for outcome in outcomes:
-            found.append(outcome)
-            while waiting and len(found) >= waiting[0].table.num_rows:
-                part = waiting.popleft()
-                rows = part.table.num_rows
-                yield part, found[:rows]
-                found = found[rows:]
-    while waiting:  # without a text that can be classified
-        yield waiting.popleft(), []
+    with closing(groups()) as inputs, closing(classifier.group_outcomes(inputs, **parameters)) as outcomes:
+        for found in outcomes:
+            yield waiting.popleft(), found
     if failure is not None:
         raise failure
 

@@ -15,6 +15,8 @@ from labeld.files.streams import LONGEST_ROW, reading
 from labeld.files.texts import plain
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+BLOCK = 1 << 20
+"""Bytes of a block, but for longer rows."""
 
 
 class CsvSource:
@@ -25,7 +27,7 @@ class CsvSource:
     def __init__(self, path: str, stream: BufferedReader, kind: Format) -> None:
         self.path = path
         self._invalid: deque[Any] = deque()
-        self._stream = _Ending(stream)
+        self._stream = _Blocks(stream)
         parse = pa_csv.ParseOptions(
             delimiter=DELIMITERS[kind.name],
             newlines_in_values=True,
@@ -130,12 +132,27 @@ class CsvSource:
         return Batch(batch.table.slice(0, last), batch.lines[:last], (*batch.bad, row), batch.size)
 
 
-class _Ending(BufferedReader):
-    """A stream that knows the last byte, other than of a line's end, that was read."""
+class _Blocks(BufferedReader):
+    """A stream in blocks that each have the end of a row, and that knows the last byte other than of a line's end.
+
+    NOTE: Arrow reads 32 blocks ahead, which are half a gigabyte if each is as long as the longest row may be.
+    """
 
     last_byte = b""
+    _is_quoted = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        found = super().read(size)
-        self.last_byte = found[-4:].rstrip(b"\r\n")[-1:] or self.last_byte
+        """Some bytes, and no more than `size`, which is the longest row; equal files have equal blocks."""
+        block = piece = super().read(BLOCK)
+        while piece and not self._ends_a_row(piece) and len(block) + BLOCK <= (size or 0):
+            piece = super().read(BLOCK)
+            block += piece
+        self.last_byte = block[-4:].rstrip(b"\r\n")[-1:] or self.last_byte
+        return block
+
+    def _ends_a_row(self, piece: bytes) -> bool:
+        """Whether the piece, which follows the one before, has a newline that is not in quotes."""
+        between = piece.split(b'"')
+        found = any(b"\n" in unquoted or b"\r" in unquoted for unquoted in between[self._is_quoted :: 2])
+        self._is_quoted ^= len(between) % 2 == 0
         return found

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 
 from labeld.config.settings import Compute, Queue
 from labeld.engines.base import Engine
@@ -96,16 +96,18 @@ class Dispatcher:
             await queue.ended.wait()
 
     async def run(
-        self, queue: ModelQueue, texts: Sequence[EncodedText], timings: Timings | None = None
+        self, queue: ModelQueue, texts: Sequence[EncodedText], timings: Timings | None = None, *, apart: bool = False
     ) -> list[Logits]:
         """Logits of each text, in their order. Texts that still wait when the caller is cancelled are never run.
 
-        Adds the seconds of the text that waited longest, and of the longest batch, to `timings`. Raises
-        OverloadedError when the queue is full, DeadlineExceededError when a text waited too long, EngineFailedError
-        when the engine raised, UnavailableError when the server is stopping; of a background queue
-        BackgroundDroppedError where others wait when it begins, or come all the time.
+        With `apart` they share no batch with those of other calls, and batches run in the same form however busy the
+        streams are: equal texts in equal order have equal logits to the last bit (decision 31). Adds the seconds of
+        the text that waited longest, and of the longest batch, to `timings`. Raises OverloadedError when the queue is
+        full, DeadlineExceededError when a text waited too long, EngineFailedError when the engine raised,
+        UnavailableError when the server is stopping; of a background queue BackgroundDroppedError where others wait
+        when it begins, or come all the time.
         """
-        entries = self._admit(queue, texts)
+        entries = self._admit(queue, texts, object() if apart else None)
         try:
             rows = [await entry.future for entry in entries]
             if timings and entries:
@@ -147,7 +149,7 @@ class Dispatcher:
             await asyncio.wrap_future(ended)  # NOTE: no executor, because none works while the interpreter exits
             thread.join()
 
-    def _admit(self, queue: ModelQueue, texts: Sequence[EncodedText]) -> list[QueueEntry]:
+    def _admit(self, queue: ModelQueue, texts: Sequence[EncodedText], call: object | None) -> list[QueueEntry]:
         """Puts all texts into the queue, or raises and puts none."""
         tokens = sum(len(text.ids) for text in texts)
         with self._changed:
@@ -170,7 +172,7 @@ class Dispatcher:
                 queue.service_tokens = max(queue.service_tokens, min(busy, default=queue.service_tokens))
             now = time.monotonic()
             deadline = now + self._limits.queue_timeout + 2 * tokens / rate
-            entries = [QueueEntry(text, deadline, self._loop.create_future(), now) for text in texts]
+            entries = [QueueEntry(text, deadline, self._loop.create_future(), now, call) for text in texts]
             queue.waiting.extend(entries)
             queue.waiting_tokens += tokens
             self._changed.notify_all()
@@ -253,7 +255,7 @@ class Dispatcher:
                 return None
             entries = self._plan(queue)
             if entries:
-                exclusive = not stream.in_flight and not queue.waiting
+                exclusive = not stream.in_flight and not queue.waiting and entries[0].call is None
                 batch = InFlightBatch(entries, time.monotonic())
                 stream.in_flight.append(batch)
                 stream.queue = queue
@@ -282,7 +284,8 @@ class Dispatcher:
     def _plan(self, queue: ModelQueue) -> list[QueueEntry]:
         """Takes the next batch out of a queue, and drops expired and abandoned texts."""
         now = time.monotonic()
-        head = list(islice(queue.waiting, 2 * batching.LOOKAHEAD))
+        call = queue.waiting[0].call
+        head = list(takewhile(lambda entry: entry.call is call, islice(queue.waiting, 2 * batching.LOOKAHEAD)))
         plan = batching.next_batch(head, self._budget(queue), now)
         gone = {*plan.batch, *plan.dropped}
         for _ in head:

@@ -32,6 +32,8 @@ class QueueEntry:
     """Resolved on the event loop."""
     enqueued_at: float
     """Time of its arrival, on the monotonic clock."""
+    call: object | None = None
+    """The call whose texts share a batch with no others; None for a text that any may share one with."""
     queue_seconds: float = 0.0
     """Seconds for which it waited for its batch, once that has run."""
     batch_seconds: float = 0.0

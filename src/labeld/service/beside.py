@@ -12,7 +12,7 @@ from labeld.protocol.response import rankings
 from labeld.repository.resolver import ResolvedModel
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.candidates import Candidates, position
-from labeld.service.shadows import Job, Rankings, Scorer, Shadows
+from labeld.service.shadows import Job, Models, Rankings, Shadows
 from labeld.types import ClassifyReply, ClassifyRequest
 
 Wait = Callable[[Awaitable[ClassifyReply]], Awaitable[ClassifyReply]]
@@ -24,7 +24,7 @@ def at_once(answer: Awaitable[ClassifyReply]) -> Awaitable[ClassifyReply]:
     return answer
 
 
-class Answerer(Scorer, Protocol):
+class Answerer(Models, Protocol):
     """The part of a service that answers by one model."""
 
     def look_up(self, model: ResolvedModel, request: ClassifyRequest, scope: str = "") -> Lookup:

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -11,35 +13,15 @@ import numpy as np
 
 from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
-from labeld.errors import LabeldError, NotFiniteError
+from labeld.errors import LabeldError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.service.aliases import with_defaults
 from labeld.service.build import LIBRARY, open_service
 from labeld.service.service import Service
-from labeld.tokenization.errors import (
-    EmptyTextError,
-    StrideTooLargeError,
-    TextTooLongError,
-    TextTooManyCharactersError,
-    TokenizerFailedError,
-    TooManyWindowsError,
-    TruncationFailedError,
-    UnknownTokenIdError,
-)
-from labeld.types import FunctionName, Logits, Parameters, Precision, Ranking, Text
+from labeld.types import FunctionName, Logits, Parameters, Precision, Ranking, ScoredText, Text
 
-OF_A_TEXT = (
-    EmptyTextError,
-    NotFiniteError,
-    StrideTooLargeError,
-    TextTooLongError,
-    TextTooManyCharactersError,
-    TokenizerFailedError,
-    TooManyWindowsError,
-    TruncationFailedError,
-    UnknownTokenIdError,
-)
-"""Failures of one text, beside which others can be classified."""
+CHUNKS_IN_FLIGHT = 6
+"""Chunks or groups that are read before the first is answered: enough to keep every thread busy."""
 
 T = TypeVar("T")
 Work = Callable[[list[Text], Parameters, range], Coroutine[Any, Any, list[T]]]
@@ -84,14 +66,20 @@ class InProcessService:
 
     async def rankings(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking]:
         """The rankings of texts; `positions` in the caller's list are named by errors."""
-        assert self._serving is not None
-        service, loaded, alias = self._serving
-        asked = with_defaults(asked, alias)
-        return [one.ranking for one in await service.score(loaded, texts, asked, positions)]
+        service, loaded, asked = self._prepared(asked)
+        return [one.ranking for one in await service.scorer.score(loaded, texts, asked, positions)]
 
     async def outcomes(self, texts: list[Text], asked: Parameters, positions: range) -> list[Ranking | LabeldError]:
         """The rankings of texts, and for each that cannot be classified its error."""
-        return await _apart(self.rankings, texts, asked, positions)
+        service, loaded, asked = self._prepared(asked)
+        return _outcomes(await service.scorer.score_each(loaded, texts, asked, positions))
+
+    async def outcomes_apart(
+        self, texts: list[Text], asked: Parameters, positions: range
+    ) -> list[Ranking | LabeldError]:
+        """As `outcomes`, with the same bits whatever else is computed; `Scorer.score_each` has the details."""
+        service, loaded, asked = self._prepared(asked)
+        return _outcomes(await service.scorer.score_each(loaded, texts, asked, positions, apart=True))
 
     async def logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits | LabeldError]:
         """The logits of texts, each float32 [windows, labels], whatever thresholds and temperature the alias has.
@@ -99,22 +87,17 @@ class InProcessService:
         There is one window unless the alias reads in several; a text that cannot be classified has its error. The
         labels of the model must differ.
         """
-        return await _apart(self._logits, texts, asked, positions)
-
-    async def _logits(self, texts: list[Text], asked: Parameters, positions: range) -> list[Logits]:
-        assert self._serving is not None
-        service, loaded, alias = self._serving
-        asked = with_defaults(replace(asked, function_to_apply="none", threshold=()), alias)
+        service, loaded, asked = self._prepared(replace(asked, function_to_apply="none", threshold=()))
         asked = replace(asked, return_windows=asked.stride is not None)
         place = {label: index for index, label in enumerate(loaded.model.config.labels)}
-        found = []
-        for one in await service.score(loaded, texts, asked, positions):
-            rankings = [window.ranking for window in one.windows] or [one.ranking]
-            rows = np.empty((len(rankings), len(place)), np.float32)
-            for row, ranking in zip(rows, rankings, strict=True):
-                row[[place[label] for label, _ in ranking]] = [score for _, score in ranking]
-            found.append(rows)
-        return found
+        scored = await service.scorer.score_each(loaded, texts, asked, positions)
+        return [one if isinstance(one, LabeldError) else _logits(one, place) for one in scored]
+
+    def _prepared(self, asked: Parameters) -> tuple[Service, LoadedModel, Parameters]:
+        """The service, the model, and the parameters with what the alias gives by itself."""
+        assert self._serving is not None
+        service, loaded, alias = self._serving
+        return service, loaded, with_defaults(asked, alias)
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))
@@ -142,12 +125,34 @@ class InProcessService:
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def _apart(work: Work[T], texts: list[Text], asked: Parameters, positions: range) -> list[T | LabeldError]:
-    """The result of each text, and for each that fails by itself its error."""
+def in_order(
+    submit: "Callable[[Coroutine[Any, Any, list[T]]], Future[list[T]]]",
+    chunked: Iterable[tuple[int, list[Text]]],
+    work: Work[T],
+    asked: Parameters,
+) -> "Generator[Future[list[T]], None, None]":
+    """What becomes of the texts, chunk by chunk in their order; closing it cancels what still waits."""
+    waiting: deque[Future[list[T]]] = deque()
     try:
-        return list(await work(texts, asked, positions))
-    except OF_A_TEXT as error:
-        if len(texts) == 1:
-            return [error]
-    alone = [_apart(work, [text], asked, range(at, at + 1)) for text, at in zip(texts, positions, strict=True)]
-    return [one for found in await asyncio.gather(*alone) for one in found]
+        for first, chunk in chunked:
+            waiting.append(submit(work(chunk, asked, range(first, first + len(chunk)))))
+            while len(waiting) >= CHUNKS_IN_FLIGHT or (waiting and waiting[0].done()):
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        for answered in waiting:
+            answered.cancel()
+
+
+def _outcomes(scored: list[ScoredText | LabeldError]) -> list[Ranking | LabeldError]:
+    return [one if isinstance(one, LabeldError) else one.ranking for one in scored]
+
+
+def _logits(scored: ScoredText, place: Mapping[str, int]) -> Logits:
+    """Float32 [windows, labels], from rankings by logits; `place` is the column of each label."""
+    rankings = [window.ranking for window in scored.windows] or [scored.ranking]
+    rows = np.empty((len(rankings), len(place)), np.float32)
+    for row, ranking in zip(rows, rankings, strict=True):
+        row[[place[label] for label, _ in ranking]] = [score for _, score in ranking]
+    return rows

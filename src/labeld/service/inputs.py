@@ -27,6 +27,15 @@ def chunks(inputs: Iterable[Input]) -> Iterator[tuple[int, list[Text]]]:
         yield chunk[0][0], [_text(position, one) for position, one in chunk]
 
 
+def groups(inputs: Iterable[Iterable[Input]]) -> Iterator[tuple[int, list[Text]]]:
+    """The texts of each group, with the position of its first one among all; raises InvalidRequestError as `chunks`."""
+    first = 0
+    for group in inputs:
+        texts = [_text(position, one) for position, one in enumerate(group, first)]
+        yield first, texts
+        first += len(texts)
+
+
 def _text(position: int, one: object) -> Text:
     parts = one if isinstance(one, tuple) else (one,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(part, str) for part in parts):

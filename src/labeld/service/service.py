@@ -1,9 +1,7 @@
 """The path of one request through cache, tokenizer and engine, and the models that it needs."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -26,10 +24,11 @@ from labeld.service.admission import Admission
 from labeld.service.aliases import as_alias, changed, with_defaults
 from labeld.service.beside import Beside
 from labeld.service.candidates import Candidates
-from labeld.service.scored import finished, scored_text
+from labeld.service.scored import finished
+from labeld.service.scorer import Scorer
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
-from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Parameters, ScoredText, Text, Timings
+from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Timings
 
 DEFAULT_OPTIONS = Options()
 
@@ -38,7 +37,7 @@ LEAST_ESTIMATE = 0.2
 
 
 class Service:
-    """Answers requests. Owns the models and the tokeniser threads; lives on one event loop."""
+    """Answers requests. Owns the models and the scorer; lives on one event loop."""
 
     def __init__(  # noqa: PLR0913, PLR0917  # the parts that it is made of
         self,
@@ -62,7 +61,7 @@ class Service:
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
         self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
-        self._tokenisers = ThreadPoolExecutor(2, "tokenise")
+        self.scorer = Scorer(dispatcher)
         self.beside = Beside(self, Candidates(resolver, self._registry, settings.file), dispatcher, observer)
 
     async def preload(self, *, some: bool = False) -> list[str]:
@@ -148,35 +147,9 @@ class Service:
         """The answers to the texts at these positions of a request, encoded once, for this reply and for the cache."""
         began = time.perf_counter()
         texts = [request.texts[index] for index in positions]
-        scored = await self.score(loaded, texts, request.parameters, positions, timings)
+        scored = await self.scorer.score(loaded, texts, request.parameters, positions, timings)
         seconds = time.perf_counter() - began
         return [finished(one, seconds) for one in scored]
-
-    async def score(  # the model, what is asked of it, and what comes back beside
-        self,
-        loaded: LoadedModel,
-        texts: Sequence[Text],
-        parameters: Parameters,
-        positions: Sequence[int],
-        timings: Timings | None = None,
-    ) -> list[ScoredText]:
-        """Texts scored by a leased model, past any cache; `positions` is where errors say that they stand.
-
-        Adds its times to `timings`. Raises the LabeldError of the first text that is wrong. A caller that is cancelled
-        costs no engine time.
-        """
-        model, timings = loaded.model, timings or Timings()
-        began = time.perf_counter()
-        inputs = await asyncio.get_running_loop().run_in_executor(
-            self._tokenisers, model.encoder.read, texts, parameters, positions
-        )
-        timings.tokenization += time.perf_counter() - began
-        rows = iter(await self._dispatcher.run(loaded.queue, [text for one in inputs for text in one.windows], timings))
-        config = model.config
-        return [
-            scored_text(index, one, [next(rows) for _ in one.windows], config, parameters)
-            for index, one in zip(positions, inputs, strict=True)
-        ]
 
     async def labels(self, model: ResolvedModel, options: Options = DEFAULT_OPTIONS) -> tuple[str, ...]:
         """A model's labels in the order of their ids; raises as `lease`."""
@@ -294,6 +267,6 @@ class Service:
         self._dispatcher.close()
         await self._dispatcher.join()
         await self._cache.close()
-        self._tokenisers.shutdown()
+        self.scorer.shutdown()
         self._loader.shutdown()
         self.listing.shutdown()

@@ -21,7 +21,8 @@ from labeld.scheduler.dispatcher import Dispatcher
 from labeld.scoring import reaching
 from labeld.service.aliases import with_defaults
 from labeld.service.candidates import BUSY, UNFIT, Candidates
-from labeld.types import ClassifyReply, ClassifyRequest, Options, Parameters, Ranking, ScoredText, Text
+from labeld.service.scorer import Scorer
+from labeld.types import ClassifyReply, ClassifyRequest, Options, Ranking
 
 MOST_WAITING = 64
 """Requests that wait to be asked with, at most."""
@@ -34,17 +35,13 @@ Rankings = Callable[[Sequence[Any]], list[Ranking]]
 decoded: what two models are compared by."""
 
 
-class Scorer(Protocol):
+class Models(Protocol):
     """The part of a service that shadows need."""
+
+    scorer: Scorer
 
     def lease(self, model: ResolvedModel, options: Options = ...) -> AbstractAsyncContextManager[LoadedModel]:
         """A lease of the loaded model, its labels called as the alias calls them."""
-        ...
-
-    async def score(
-        self, loaded: LoadedModel, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int]
-    ) -> list[ScoredText]:
-        """Texts scored by a leased model."""
         ...
 
 
@@ -60,8 +57,8 @@ class Job(NamedTuple):
 class Shadows:
     """The requests that wait to be asked with; `run` asks. Use it on the event loop."""
 
-    def __init__(self, scorer: Scorer, candidates: Candidates, dispatcher: Dispatcher, observer: Observer) -> None:
-        self._scorer, self._candidates = scorer, candidates
+    def __init__(self, models: Models, candidates: Candidates, dispatcher: Dispatcher, observer: Observer) -> None:
+        self._models, self._candidates = models, candidates
         self._dispatcher, self._observer = dispatcher, observer
         self._jobs: asyncio.Queue[Job] = asyncio.Queue(MOST_WAITING)
         self._characters = 0
@@ -101,14 +98,14 @@ class Shadows:
         every = replace(
             parameters, top_k=None, threshold=ALL_SCORES
         )  # the score of any label may be the live best one's
-        async with self._scorer.lease(candidate, IF_LOADED) as loaded:
+        async with self._models.lease(candidate, IF_LOADED) as loaded:
             queue = self._dispatcher.attach(loaded.model.engine, background=True)
             beside = replace(loaded, queue=queue)
             try:
                 scored = [
                     one
                     for index, text in enumerate(job.asked.texts)
-                    for one in await self._scorer.score(beside, [text], every, [index])
+                    for one in await self._models.scorer.score(beside, [text], every, [index])
                 ]
             finally:
                 await self._dispatcher.detach(queue)

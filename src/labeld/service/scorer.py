@@ -1,0 +1,130 @@
+"""Texts scored by a leased model, past any cache: tokenised on threads, computed by the dispatcher."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from labeld.errors import LabeldError, NotFiniteError
+from labeld.lifecycle.loader import LoadedModel
+from labeld.scheduler.dispatcher import Dispatcher
+from labeld.service.scored import scored_text
+from labeld.tokenization.encoder import TextEncoder
+from labeld.tokenization.errors import (
+    EmptyTextError,
+    StrideTooLargeError,
+    TextTooLongError,
+    TextTooManyCharactersError,
+    TokenizerFailedError,
+    TooManyWindowsError,
+    TruncationFailedError,
+    UnknownTokenIdError,
+)
+from labeld.types import EncodedInput, Parameters, ScoredText, Text, Timings
+
+OF_A_TEXT = (
+    EmptyTextError,
+    NotFiniteError,
+    StrideTooLargeError,
+    TextTooLongError,
+    TextTooManyCharactersError,
+    TokenizerFailedError,
+    TooManyWindowsError,
+    TruncationFailedError,
+    UnknownTokenIdError,
+)
+"""Failures of one text, beside which others can be classified."""
+
+READ_TOGETHER = 64
+"""Texts that are tokenised one by one if one of them is wrong, at most."""
+
+T = TypeVar("T")
+
+
+class Scorer:
+    """Scores texts. Owns the tokeniser threads; use it on the event loop. A cancelled caller costs no engine time."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._tokenisers = ThreadPoolExecutor(2, "tokenise")
+
+    async def score(
+        self,
+        loaded: LoadedModel,
+        texts: Sequence[Text],
+        parameters: Parameters,
+        positions: Sequence[int],
+        timings: Timings | None = None,
+    ) -> list[ScoredText]:
+        """Texts scored by a leased model; `positions` is where errors say that they stand.
+
+        Adds its times to `timings`. Raises the LabeldError of the first text that is wrong.
+        """
+        timings = timings or Timings()
+        began = time.perf_counter()
+        inputs = await self._on_thread(lambda: loaded.model.encoder.read(texts, parameters, positions))
+        timings.tokenization += time.perf_counter() - began
+        windows = [window for one in inputs for window in one.windows]
+        rows = iter(await self._dispatcher.run(loaded.queue, windows, timings))
+        return [
+            scored_text(index, one, [next(rows) for _ in one.windows], loaded.model.config, parameters)
+            for index, one in zip(positions, inputs, strict=True)
+        ]
+
+    async def score_each(
+        self,
+        loaded: LoadedModel,
+        texts: Sequence[Text],
+        parameters: Parameters,
+        positions: Sequence[int],
+        *,
+        apart: bool = False,
+    ) -> list[ScoredText | LabeldError]:
+        """As `score`, but a text that is wrong by itself has its error for a score; a limit of windows is each text's.
+
+        With `apart` the texts share no batch with those of other calls, as `Dispatcher.run` has it.
+        """
+        inputs = await self._on_thread(lambda: _read_each(loaded.model.encoder, texts, parameters, positions))
+        windows = [window for one in inputs if isinstance(one, EncodedInput) for window in one.windows]
+        rows = iter(await self._dispatcher.run(loaded.queue, windows, apart=apart))
+        found: list[ScoredText | LabeldError] = []
+        for index, one in zip(positions, inputs, strict=True):
+            if isinstance(one, LabeldError):
+                found.append(one)
+                continue
+            of_text = [next(rows) for _ in one.windows]
+            try:
+                found.append(scored_text(index, one, of_text, loaded.model.config, parameters))
+            except OF_A_TEXT as error:
+                found.append(error)
+        return found
+
+    def shutdown(self) -> None:
+        """Ends the threads."""
+        self._tokenisers.shutdown()
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._tokenisers, work)
+
+
+def _read_each(
+    encoder: TextEncoder, texts: Sequence[Text], parameters: Parameters, positions: Sequence[int]
+) -> list[EncodedInput | LabeldError]:
+    """Each text as the model reads it, or its error."""
+    found: list[EncodedInput | LabeldError] = []
+    for start in range(0, len(texts), READ_TOGETHER):
+        some = slice(start, start + READ_TOGETHER)
+        try:
+            found += encoder.read(texts[some], parameters, positions[some])
+        except OF_A_TEXT:
+            pairs = zip(texts[some], positions[some], strict=True)
+            found += [_read(encoder, text, parameters, index) for text, index in pairs]
+    return found
+
+
+def _read(encoder: TextEncoder, text: Text, parameters: Parameters, index: int) -> EncodedInput | LabeldError:
+    try:
+        return encoder.read([text], parameters, [index])[0]
+    except OF_A_TEXT as error:
+        return error
