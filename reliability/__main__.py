@@ -36,6 +36,7 @@ class Name(Enum):
     TOKENS = "tokens"
     OUTAGES = "outages"
     DISK = "disk"
+    MOUNTS = "mounts"
     LIMITS = "limits"
     SOAK = "soak"
 
@@ -53,6 +54,7 @@ SHARES = {
     Name.TOKENS: 2,
     Name.OUTAGES: 4,
     Name.DISK: 3,
+    Name.MOUNTS: 3,
     Name.LIMITS: 1,
     Name.SOAK: 8,
 }
