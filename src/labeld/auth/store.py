@@ -24,6 +24,8 @@ from labeld.auth.token_format import new_token
 from labeld.errors import SettingsError
 
 SCHEMA = "1"
+USED_KEPT_SECONDS = 2 * 366 * 86_400
+"""Seconds after their end for which used codes are kept: a clock may be ahead of the time, and be set right later."""
 _TOKEN_ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -133,13 +135,13 @@ class TokenStore:
         """Uses a sign-in code; False when it is invalid, expired or used."""
         now = self._now()
         known = sign_in_codes.read_code(self._secret, code)
-        if known is None or known.expires <= now:
+        if known is None or not now < known.expires <= now + sign_in_codes.LONGEST_SECONDS:
             return False
         digest = hmac.digest(self._secret, known.payload, "sha256")
         self._prepare()
         try:
             with self._database.writing() as connection:
-                connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires <= now))
+                connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires <= now - USED_KEPT_SECONDS))
                 connection.execute(insert(SIGN_INS).values(digest=digest, expires=known.expires))
         except IntegrityError:
             return False
