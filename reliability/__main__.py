@@ -35,6 +35,7 @@ class Name(Enum):
     SINKS = "sinks"
     TOKENS = "tokens"
     OUTAGES = "outages"
+    REDIS = "redis"
     DISK = "disk"
     MOUNTS = "mounts"
     LIMITS = "limits"
@@ -53,6 +54,7 @@ SHARES = {
     Name.SINKS: 2,
     Name.TOKENS: 2,
     Name.OUTAGES: 4,
+    Name.REDIS: 3,
     Name.DISK: 3,
     Name.MOUNTS: 3,
     Name.LIMITS: 1,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -66,7 +67,7 @@ class _Disk:
 
     def ask(self, server: Server, token: str, model: str = LOADED) -> str:
         """What a request comes to; `let in` and `kept out` count elsewhere."""
-        body = {"inputs": list(ASKED), "options": {"use_cache": False, "wait_for_model": True}}
+        body: dict[str, Any] = {"inputs": list(ASKED), "options": {"use_cache": False, "wait_for_model": True}}
         began = time.monotonic()
         try:
             reply = requests.post(
