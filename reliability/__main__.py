@@ -39,6 +39,7 @@ class Name(Enum):
     DISK = "disk"
     MOUNTS = "mounts"
     LIMITS = "limits"
+    CLOCK = "clock"
     SOAK = "soak"
 
 
@@ -58,6 +59,7 @@ SHARES = {
     Name.DISK: 3,
     Name.MOUNTS: 3,
     Name.LIMITS: 1,
+    Name.CLOCK: 1,
     Name.SOAK: 8,
 }
 """Parts of the time that each check has."""

@@ -1,7 +1,7 @@
 """One-time codes to sign in with, made from the secret without the database. Pure.
 
-A code is its expiry, 8 random bytes, and an HMAC of both. The store ensures that each is used once: it keeps used codes
-for years after they expire.
+A code is its expiry, 8 random bytes, and an HMAC of both. The store ensures that each is used once: it keeps used
+codes.
 """
 
 import base64

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from labeld.auth import sign_in_codes
@@ -24,8 +24,6 @@ from labeld.auth.token_format import new_token
 from labeld.errors import SettingsError
 
 SCHEMA = "1"
-USED_KEPT_SECONDS = 2 * 366 * 86_400
-"""Seconds after their end for which used codes are kept: a clock may be ahead of the time, and be set right later."""
 _TOKEN_ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -141,7 +139,7 @@ class TokenStore:
         self._prepare()
         try:
             with self._database.writing() as connection:
-                connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires <= now - USED_KEPT_SECONDS))
+                # NOTE: kept for good, because no clock can say that a code will never count again; they are few
                 connection.execute(insert(SIGN_INS).values(digest=digest, expires=known.expires))
         except IntegrityError:
             return False
