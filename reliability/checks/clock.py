@@ -18,7 +18,6 @@ from labeld.auth.database_url import locate
 from labeld.auth.errors import RateLimitedError, UnknownTokenError
 from labeld.auth.records import AccessToken
 from labeld.errors import FolderError
-from labeld.lifecycle import load_marks
 from labeld.lifecycle.errors import DeadlyFolderError
 from labeld.lifecycle.load_marks import FIRST_PAUSE, LoadMarks
 from labeld.web.security.sessions import COOKIE, LINK_SECONDS, SESSION_SECONDS, Sessions
@@ -159,7 +158,7 @@ def _waits_too_long(run: Run, number: int) -> bool:
     folder, now = run.folder / f"folder-{number}", START
     folder.mkdir()
     marks = LoadMarks(run.folder / "marks")
-    with patch.object(load_marks.time, "time", lambda: now):
+    with patch("labeld.lifecycle.load_marks.time.time", lambda: now):
         with suppress(DeadlyFolderError), marks.reading(folder):
             raise DeadlyFolderError("It crashes.")
         for after in (JUMPS[number], FIRST_PAUSE):

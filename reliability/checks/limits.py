@@ -111,6 +111,7 @@ def _comes_to_something(server: Server) -> bool:
 
 def _has_output(server: Server) -> bool:
     """Whether there is a line to read, or the end of all lines."""
+    assert server.process.stdout is not None
     return bool(select.select([server.process.stdout], [], [], 0)[0])
 
 
