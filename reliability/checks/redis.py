@@ -24,7 +24,7 @@ FULL = 50
 OUT = 4.0
 """Seconds of one outage, in the middle of which Redis is also started anew now and then."""
 MODEL = "org/bert"
-TEXTS = 400
+TEXTS = 60
 SECRET = {"LABELD_CACHE_SECRET": "a secret of the test"}
 BACK_WITHIN = 60.0
 """Seconds: a pause after many failures lasts half of it."""
