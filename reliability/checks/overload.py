@@ -39,8 +39,8 @@ HEADERS = {**open_loop.JSON_HEADERS, "X-Use-Cache": "false"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One open loop, after a measurement of the capacity."""
+class Attempt:
+    """One open loop after a measurement of the capacity."""
 
     capacity: float
     """Answers per second of clients that wait for theirs."""
@@ -76,7 +76,7 @@ def check(run: Run) -> list[Figure]:
                     break
     finally:
         os.sched_setaffinity(0, every)
-    return _figures(attempt)
+    return figures(attempt)
 
 
 def _shares(cores: list[int]) -> tuple[list[int], list[int]]:
@@ -84,7 +84,7 @@ def _shares(cores: list[int]) -> tuple[list[int], list[int]]:
     return cores[:-1] or cores, cores[-1:]
 
 
-def _attempt(server: Server, cores: Sequence[int], asked: Mapping[bytes, bytes], seconds: float) -> _Attempt:
+def _attempt(server: Server, cores: Sequence[int], asked: Mapping[bytes, bytes], seconds: float) -> Attempt:
     used = Cores(cores, server.processes)
     capacity, _ = _capacity(server, asked)
     bodies = [json.dumps({"inputs": text}).encode() for text in TEXTS]
@@ -93,7 +93,7 @@ def _attempt(server: Server, cores: Sequence[int], asked: Mapping[bytes, bytes],
         loop = open_loop.run(port, f"/models/{MODEL}", bodies, TIMES * capacity, seconds, headers=HEADERS)
     others = used.others()
     _, seen = _capacity(server, asked)
-    return _Attempt(capacity, loop, seen, others)
+    return Attempt(capacity, loop, seen, others)
 
 
 @contextmanager
@@ -108,7 +108,8 @@ def _before_others() -> Iterator[None]:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _figures(attempt: _Attempt) -> list[Figure]:
+def figures(attempt: Attempt) -> list[Figure]:
+    """Those of times have no bar where the attempt is void."""
     loop = attempt.loop
     silent = sum(not one.retry_after for one in loop.refused)
     last = max(0.0, max(one.ended for one in loop.answers) - loop.seconds)
