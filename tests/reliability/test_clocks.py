@@ -61,7 +61,10 @@ def test_who_reads_the_wall_clock_is_known() -> None:
 
 
 def test_nothing_waits_by_the_wall_clock() -> None:
-    """No time that is waited for is computed from it: a clock that is set would stop or rush what waits."""
+    """No call that waits is handed it, so that a clock that is set stops or rushes nothing.
+
+    What is kept in a variable first does not show here, but its module is in the list above.
+    """
     found = defaultdict(list)
     for name, tree in trees():
         for node in ast.walk(tree):
