@@ -16,7 +16,7 @@ from benchmarks.lib import open_loop
 from benchmarks.lib.known import known_scores
 from benchmarks.lib.report import Figure
 from labeld.repository.folders import BUNDLED
-from reliability.lib.cores import Cores
+from reliability.lib.cores import Cores, seconds_of
 from reliability.lib.questions import body_of
 from reliability.lib.run import Run
 from reliability.lib.server import serving
@@ -85,7 +85,7 @@ def _shares(cores: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _attempt(server: Server, cores: Sequence[int], asked: Mapping[bytes, bytes], seconds: float) -> Attempt:
-    used = Cores(cores, server.processes)
+    used = Cores(cores, lambda: seconds_of(server.processes()))
     capacity, _ = _capacity(server, asked)
     bodies = [json.dumps({"inputs": text}).encode() for text in TEXTS]
     port = server.address[1]

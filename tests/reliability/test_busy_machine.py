@@ -1,4 +1,4 @@
-"""An overload on a busy machine is void, and says so, instead of being red."""
+"""Times on a busy machine are void, and say so, instead of being red."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import pytest
 from benchmarks.lib.open_loop import Answer, OpenLoop
 from benchmarks.lib.report import Figure
 from reliability.checks.overload import Attempt, figures
+from reliability.lib.cores import on_a_busy_machine
 from tests.support.steady_clients import Seen
 
 
@@ -37,3 +38,11 @@ def test_times_are_void_on_a_busy_machine(disturbed: dict[str, float], why: str)
 
     assert ["refusals without Retry-After"] == failed(found)
     assert 3 == sum(one.bar is None and why in one.detail["VOID"] for one in found)
+
+
+@pytest.mark.parametrize(("others", "expected"), [(0.2, ["back after", "lost"]), (0.5, ["lost"])])
+def test_only_times_are_void_while_others_have_the_cores(others: float, expected: list[str]) -> None:
+    """What was lost is lost on any machine."""
+    found = [Figure("signals", "back after", 7.0, "s", 3.0), Figure("signals", "lost", 1, "", 0)]
+
+    assert expected == failed(on_a_busy_machine(found, others))
