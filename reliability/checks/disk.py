@@ -3,14 +3,12 @@
 The seeded fault does not notice that files have changed.
 """
 
-import json
 import os
 import random
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from benchmarks.lib.known import Scores, known_scores
 from benchmarks.lib.report import Figure
 from benchmarks.lib.variants import variant
 from reliability.lib.models import tiny_models
+from reliability.lib.outcomes import alike, outcome
 from reliability.lib.questions import TEXTS
 from reliability.lib.run import Run
 from reliability.lib.server import serving, workers
@@ -32,7 +31,6 @@ ASKED = TEXTS[:4]
 SECONDS = 2.5
 """For which the server is asked after each change."""
 BACK_WITHIN = 15.0
-BAR = 1e-5
 WEIGHTS = "model.safetensors"
 
 Change = Callable[[Path], object]
@@ -84,10 +82,10 @@ def check(run: Run) -> list[Figure]:
         for number in run.rounds(FULL, least=4):
             name = [*CHANGES][number % len(CHANGES)] if number >= 4 else dice.choice([*CHANGES])
             CHANGES[name](place)
-            for outcome in _ask(server, answers):
-                counts[outcome] += 1
-                if outcome not in {"right", "refused"}:
-                    first = first or f"{name}: {outcome}"
+            for one in _ask(server, answers):
+                counts[one] += 1
+                if one not in {"right", "refused"}:
+                    first = first or f"{name}: {one}"
             current = (current + 1) % VARIANTS
             _replace(versions[current], place)
             counts["rounds"] += 1
@@ -130,30 +128,11 @@ def _ask(server: Server, versions: Sequence[Sequence[Scores]]) -> list[str]:
         except requests.RequestException as error:
             found.append(type(error).__name__)
             continue
-        found.append(_outcome(reply, versions))
+        found.append(outcome(reply, versions))
         time.sleep(0.05)
     return found
 
 
-def _outcome(reply: requests.Response, versions: Sequence[Sequence[Scores]]) -> str:
-    if reply.status_code == 200:
-        return "right" if any(_alike(reply, version) for version in versions) else f"wrong: {reply.text[:200]}"
-    with suppress(json.JSONDecodeError):
-        sentence = reply.json()["error"]
-        if len(sentence) > 20 and "request id" not in sentence and "log has the cause" not in sentence:
-            return "refused"
-    return f"{reply.status_code}: {reply.text[:200]}"
-
-
-def _alike(reply: requests.Response, version: Sequence[Scores]) -> bool:
-    rankings = reply.json()
-    return all(
-        abs(one["score"] - scores[one["label"]]) <= BAR
-        for ranking, scores in zip(rankings, version, strict=True)
-        for one in ranking
-    )
-
-
 def _is(server: Server, version: Sequence[Scores]) -> bool:
     reply = _post(server)
-    return reply.status_code == 200 and _alike(reply, version)
+    return reply.status_code == 200 and alike(reply, version)

@@ -3,10 +3,14 @@
 The seeded fault acknowledges a revoke too early.
 """
 
+import os
 import random
+import signal
 import sys
+from contextlib import suppress
 
 from benchmarks.lib.report import Figure
+from benchmarks.lib.server import descendants
 from labeld.auth.database_url import Location, locate
 from labeld.auth.store import TokenStore
 from reliability.lib.databases import postgres
@@ -37,13 +41,18 @@ def _killed(run: Run, name: str, location: Location) -> list[Figure]:
     payload, moments, lost, kills, unsound = Acknowledged(), random.Random(6), list[str](), 0, 0
     store = TokenStore(location, SECRET)
     with changing(location, command) as changes:
-        for kill in run.rounds(FULL, LEAST, part=0.5):
-            kills += 1
-            payload.read(killed_after(changes, f"run {kill}", moments.uniform(0.0, 0.15)))
-            lost += payload.lost(store)
-            unsound += location.path is not None and integrity(location.path) != "ok"
-            if lost:
-                break
+        try:
+            for kill in run.rounds(FULL, LEAST, part=0.5):
+                kills += 1
+                payload.read(killed_after(changes, f"run {kill}", moments.uniform(0.0, 0.15)))
+                lost += payload.lost(store)
+                unsound += location.path is not None and integrity(location.path) != "ok"
+                if lost:
+                    break
+        finally:  # where this process is ended, the one that changes tokens would go on for ever
+            for pid in descendants(changes.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     store.close()
     detail = {"acknowledged": payload.operations}
     return [

@@ -272,6 +272,19 @@ def test_a_sign_in_code_counts_once(store: TokenStore, token_database: Location,
     other.close()
 
 
+def test_a_sign_in_code_counts_once_whatever_the_clock_does(store: TokenStore, clock: Clock) -> None:
+    """A used one is not forgotten while the clock is a year ahead, and one of the future is no code of an hour."""
+    used, unused, start = new_code(SECRET, clock.now + 3600), new_code(SECRET, clock.now + 3600), clock.now
+    assert store.use_sign_in(used)
+    clock.now += 366 * 86_400
+    assert store.use_sign_in(new_code(SECRET, clock.now + 3600))
+    clock.now = start
+
+    assert not store.use_sign_in(used)
+    clock.now -= 3653 * 86_400
+    assert not store.use_sign_in(unused)
+
+
 def test_a_sign_in_code_has_one_spelling(store: TokenStore, clock: Clock) -> None:
     """No other text that decodes to the bytes of a code counts, neither before nor after the code was used."""
     code = new_code(SECRET, clock.now + 60)

@@ -64,6 +64,23 @@ def test_a_folder_that_ended_a_process_waits_ever_longer(
     assert [] == list((tmp_path / "cache" / load_marks.MARKS).iterdir())
 
 
+def test_a_clock_that_is_set_back_does_not_make_the_pause_longer(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins anew, and ends."""
+    marks, now = LoadMarks(tmp_path / "cache"), 1e9
+    monkeypatch.setattr(load_marks.time, "time", lambda: now)
+    in_a_process(tmp_path / "cache", folder)
+    with pytest.raises(FolderError, match="again in 30 s"):
+        marks.guarded(read)(folder)
+    now -= 3653 * 86_400
+    with pytest.raises(FolderError, match="again in 30 s"):
+        marks.guarded(read)(folder)
+    now += 30
+
+    assert "model" == marks.guarded(read)(folder)
+
+
 def test_a_changed_or_forgiven_folder_is_read_at_once(folder: Path, tmp_path: Path) -> None:
     """The operator has replaced a file, or named the model at start."""
     marks = LoadMarks(tmp_path / "cache")

@@ -119,6 +119,7 @@ def test_killed_worker_is_replaced():
         assert code == 0
         assert errors.count("\n") == 1
         assert f"worker {server.worker} was killed by SIGKILL after" in errors
+        assert "The kernel kills so when memory runs out" in errors
 
 
 def test_worker_that_gives_up_is_replaced():

@@ -69,7 +69,7 @@ SIGN_INS = Table(
     Column("digest", LargeBinary(32), primary_key=True),
     Column("expires", BigInteger, nullable=False),
 )
-"""Used sign-in codes, until they expire."""
+"""Used sign-in codes, with the time at which each expired."""
 
 _ADVISORY_LOCK = 0x6C6162656C64
 """Lock under which one process makes the tables of PostgreSQL, since IF NOT EXISTS does not prevent a race."""

@@ -1,7 +1,7 @@
 """One-time codes to sign in with, made from the secret without the database. Pure.
 
-A code is its expiry, 8 random bytes, and an HMAC of both. The store ensures that each is used once: it keeps used codes
-until they expire.
+A code is its expiry, 8 random bytes, and an HMAC of both. The store ensures that each is used once: it keeps used
+codes.
 """
 
 import base64
@@ -13,6 +13,9 @@ from typing import NamedTuple
 EXPIRY_BYTES, RANDOM_BYTES, HMAC_BYTES = 5, 8, 16
 LENGTH = 39
 """Characters of a code."""
+LONGEST_SECONDS = 7200.0
+"""Seconds for which a code is valid, at most, twice those of a link because the clocks of two servers may differ: one
+that would be valid for longer was made before the clock was set back."""
 
 
 def new_code(secret: bytes, expires: float) -> str:

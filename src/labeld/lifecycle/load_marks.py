@@ -86,11 +86,14 @@ class LoadMarks:
         if mark.get("state") != state:
             return 0
         deaths, at, why = int(mark["deaths"]), float(mark["at"]), mark["why"]
+        now = time.time()
         if mark["reading"]:
-            deaths, at = deaths + 1, time.time()
+            deaths, at = deaths + 1, now
+        at = min(at, now)  # where the clock was set back, the pause begins anew
+        if (deaths, at) != (mark["deaths"], mark["at"]):
             _write(handle, {**mark, "deaths": deaths, "at": at, "reading": False})
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(deaths - 1, 10))
-        left = min(pause, at + pause - time.time())  # also where the clock was set back
+        left = at + pause - now
         if left > 0:
             raise _NotYetError(deaths, left, why)
         return deaths

@@ -31,6 +31,8 @@ READY_LIMIT = 60.0
 """Seconds in which a worker that is to replace another must be ready; it may have models to load."""
 LONGEST_WAIT = 3600.0
 """Seconds of one wait; the system takes no more than some weeks."""
+OUT_OF_MEMORY = ". The kernel kills so when memory runs out: give it more, or lower LABELD_MEMORY_BUDGET"
+"""For an operator whose workers die of a SIGKILL that nobody has sent."""
 SAME_SIGNAL = 0.2
 """Seconds in which a repeated signal is the same one: `timeout`, for instance, signals the process and its group."""
 
@@ -158,7 +160,8 @@ class Supervisor:
         worker.replace_at += delay
         how = "was hung and is killed" if was_hung else _death(code)
         when = f"in {delay:g} s" if delay else "now"
-        logger.warning("worker %s %s after %.1f s; a new one starts %s", worker.pid, how, lived, when)
+        hint = OUT_OF_MEMORY if not was_hung and code == -signal.SIGKILL else ""
+        logger.warning("worker %s %s after %.1f s; a new one starts %s%s", worker.pid, how, lived, when, hint)
 
     def _restart_all(self) -> None:
         """Replace each worker by one with the options of now, which is already serving; the old one drains meanwhile.
