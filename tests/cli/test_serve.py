@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from labeld.repository.folders import DEFAULT_MODEL
 from tests.support.command_line import labeld
 from tests.support.rankings import same
-from tests.support.server_process import NO_CACHE, run_labeld, serving, wait_until
+from tests.support.server_process import LABELD, NO_CACHE, run_labeld, serving, wait_until
 
 
 def broken(models_dir: Path, root: Path, spoil: Callable[[Path], object]) -> Path:
@@ -328,9 +328,9 @@ def test_classify_says_what_is_wrong(arguments: list[str], expected: str) -> Non
 
 
 def test_the_version_and_the_default_model() -> None:
-    """Both are what they say."""
-    module = [sys.executable, "-m", "labeld", "--version"]
-    as_module = subprocess.run(module, capture_output=True, text=True, check=True)
+    """Both are what they say, by the command as by the module."""
+    for command in ([LABELD], [sys.executable, "-m", "labeld"]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
 
-    assert f"labeld {version('labeld')}\n" == run_labeld("--version").stdout == as_module.stdout
+        assert f"labeld {version('labeld')}\n" == done.stdout
     assert "labeld/sentiment-en" == DEFAULT_MODEL

@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from tests.support.labeld_forks import LABELD, Forked, start
+from tests.support.labeld_forks import LABELD, Forked, run, start
 
 __all__ = ["LABELD", "NO_CACHE", "Server", "run_labeld", "serving", "wait_until"]
 
@@ -145,15 +145,8 @@ def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subproces
     """A labeld command that ends by itself; on a free port, with an empty cache, without access tokens or a Hub."""
     with tempfile.TemporaryDirectory() as cache:
         places = {"LABELD_CACHE_DIR": cache, "LABELD_TOKENS_DB": f"{cache}/tokens.sqlite3"}
-        return subprocess.run(
-            [LABELD, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env={**os.environ, "LABELD_PORT": "0", "LABELD_HUB": "off", **places, **variables},
-        )
+        given = {"LABELD_PORT": "0", "LABELD_HUB": "off", **places, **variables}
+        return run(list(arguments), {**os.environ, **given}, stdin)
 
 
 def _process_groups() -> Iterator[tuple[int, int]]:
