@@ -23,12 +23,11 @@ class Folder:
         self.labels: list[str] = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         self.multi_label: bool = self.model.config.problem_type == "multi_label_classification"
         self._scores: dict[tuple[int, ...], torch.Tensor] = {}
-        self._scores: dict[tuple[int, ...], torch.Tensor] = {}
 
     def scores(self, texts: Sequence[str]) -> torch.Tensor:
         """The probability of every label for every text, (texts, labels).
 
-        Tokens are computed once, however many tables they are in: `it 's` and `it's` are the same to a BERT.
+        Token ids are computed once, in however many tables they are: `it 's` and `it's` have the same.
         """
         rows = [tuple(ids) for ids in self.tokenizer(list(texts), truncation=True, max_length=512)["input_ids"]]
         if new := list({row: None for row in rows if row not in self._scores}):
