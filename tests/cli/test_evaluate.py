@@ -16,6 +16,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.support.command_line import labeld
 from tests.support.paths import PACKAGE, SHARED
 
+pytestmark = pytest.mark.slow
+
 BUNDLED = "labeld/sentiment-en"
 REVIEWS = [
     ("a wonderful film with great actors", "POSITIVE"),
@@ -82,7 +84,6 @@ def probabilities(folder: Path, texts: Sequence[str], function: Callable[[torch.
     return function(logits).numpy()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the data sets beside this repository")
 def test_the_bundled_model_has_its_figure_on_sst_2(tmp_path: Path) -> None:
     """The card's accuracy; and on a fifth of it every metric is scikit-learn's, of transformers' scores."""
