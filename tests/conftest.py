@@ -52,7 +52,7 @@ STARTS = {"LABELD", "run_labeld", "serving"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by what they need."""
+    """Marks tests by what they need, and puts those that take minutes first: no worker ends with one alone."""
     for item in items:
         assert isinstance(item, pytest.Function)
         markers = {marker for fixture, marker in NEEDS.items() if fixture in item.fixturenames}
@@ -62,6 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             markers.add("slow")
         for marker in markers:
             item.add_marker(marker)
+    items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
 
 
 def pytest_collection_finish() -> None:

@@ -22,12 +22,18 @@ class Folder:
         self.tokenizer = AutoTokenizer.from_pretrained(path)
         self.labels: list[str] = [self.model.config.id2label[index] for index in range(self.model.config.num_labels)]
         self.multi_label: bool = self.model.config.problem_type == "multi_label_classification"
+        self._scores: dict[tuple[int, ...], torch.Tensor] = {}
 
     def scores(self, texts: Sequence[str]) -> torch.Tensor:
-        """The probability of every label for every text, (texts, labels)."""
-        rows = self.tokenizer(list(texts), truncation=True, max_length=512)["input_ids"]
-        found = logits(self.model, rows)
-        return found.sigmoid() if self.multi_label else found.softmax(-1)
+        """The probability of every label for every text, (texts, labels).
+
+        Token ids are computed once, in however many tables they are: `it 's` and `it's` have the same.
+        """
+        rows = [tuple(ids) for ids in self.tokenizer(list(texts), truncation=True, max_length=512)["input_ids"]]
+        if new := list({row: None for row in rows if row not in self._scores}):
+            found = logits(self.model, new)
+            self._scores |= zip(new, found.sigmoid() if self.multi_label else found.softmax(-1), strict=True)
+        return torch.stack([self._scores[row] for row in rows])
 
     def best(self, texts: Sequence[str]) -> list[str]:
         """The label with the highest score of every text."""

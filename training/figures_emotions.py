@@ -59,7 +59,8 @@ def resampled(
     found = []
     for _ in range(RESAMPLES):
         chosen = torch.randint(len(scores), (len(scores),), generator=generator)
-        hits, all_said, all_true = (part[chosen].sum(0) for part in counts)
+        times = torch.bincount(chosen, minlength=len(scores)).float()
+        hits, all_said, all_true = (times @ part for part in counts)
         macro = (2 * hits / (all_said + all_true).clamp(min=1)).mean()
         found.append([float(macro), float(2 * hits.sum() / (all_said + all_true).sum())])
     low, high = torch.tensor(found).quantile(torch.tensor([0.025, 0.975]), dim=0).tolist()

@@ -58,6 +58,7 @@ def test_every_other_name_is_in_the_table(model_type: str) -> None:
         assert other not in completed(model_type, stated)
 
 
+@pytest.mark.slow
 def test_the_usual_number_of_labels_is_that_of_the_class() -> None:
     """Of every model_type with a text classifier, with a packed graph or without."""
     counts = {
@@ -68,6 +69,7 @@ def test_the_usual_number_of_labels_is_that_of_the_class() -> None:
     assert {model_type: count for model_type, count in counts.items() if count != 2} == LABEL_COUNTS
 
 
+@pytest.mark.slow
 def test_the_types_that_read_at_the_end_token_are_those_that_look_for_it() -> None:
     """Other classifiers read the first token, the last one, or all of them."""
     forwards = {

@@ -16,6 +16,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.support.command_line import labeld
 from tests.support.paths import PACKAGE, SHARED
 
+pytestmark = pytest.mark.slow
+
 BUNDLED = "labeld/sentiment-en"
 REVIEWS = [
     ("a wonderful film with great actors", "POSITIVE"),
@@ -82,20 +84,20 @@ def probabilities(folder: Path, texts: Sequence[str], function: Callable[[torch.
     return function(logits).numpy()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the data sets beside this repository")
-def test_the_bundled_model_has_its_figure_on_sst_2() -> None:
-    """Every metric is scikit-learn's, of transformers' scores; the interval of accuracy holds it."""
+def test_the_bundled_model_has_its_figure_on_sst_2(tmp_path: Path) -> None:
+    """The card's accuracy; and on a fifth of it every metric is scikit-learn's, of transformers' scores."""
     path = SHARED / "sst2" / "dev.tsv"
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    whole = evaluated(BUNDLED, "--input", str(path), "--column", "sentence")
+    assert (872, 0.8956) == (whole["texts"], round(whole["result"]["accuracy"]["value"], 4))
+
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1::5]]
     scores = probabilities(PACKAGE / "bundled" / BUNDLED, [text for text, _ in rows], lambda one: one.softmax(-1))
     truth, given = np.array([int(label) for _, label in rows]), scores.argmax(1)
 
-    found = evaluated(BUNDLED, "--input", str(path), "--column", "sentence")
+    result = evaluated(BUNDLED, "--input", table(tmp_path / "fifth.csv", rows))["result"]
 
-    result = found["result"]
-    assert (872, 0.8956) == (found["texts"], round(result["accuracy"]["value"], 4))
-    assert result["accuracy"]["value"] == metrics.accuracy_score(truth, given)
+    assert result["accuracy"]["value"] == metrics.accuracy_score(truth, given) < 1
     assert result["accuracy"]["low"] < result["accuracy"]["value"] < result["accuracy"]["high"]
     for name, score in (
         ("precision", metrics.precision_score),

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from labeld.repository.folders import DEFAULT_MODEL
 from tests.support.command_line import labeld
 from tests.support.rankings import same
-from tests.support.server_process import NO_CACHE, run_labeld, serving, wait_until
+from tests.support.server_process import LABELD, NO_CACHE, SMALLEST, run_labeld, serving, wait_until
 
 
 def broken(models_dir: Path, root: Path, spoil: Callable[[Path], object]) -> Path:
@@ -211,8 +211,8 @@ def test_a_model_that_a_variable_names_and_that_is_not_there_stops_the_start_too
 
 def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
     """With the way out."""
-    with serving(tmp_path) as server:
-        done = run_labeld("serve", "--port", server.url.rsplit(":", 1)[1])
+    with serving(tmp_path, SMALLEST) as server:
+        done = run_labeld("serve", SMALLEST, "--port", server.url.rsplit(":", 1)[1])
 
     assert 1 == done.returncode
     assert "already in use" in done.stderr
@@ -243,7 +243,7 @@ def test_a_request_in_flight_is_answered_after_sigterm(models_dir: Path, tmp_pat
 
 def test_a_load_balancer_has_time_to_turn_away(tmp_path: Path) -> None:
     """With --drain-delay /ready is 503 from SIGTERM on, and new connections are served until the delay is over."""
-    with serving(tmp_path, "--drain-delay", "1") as server:
+    with serving(tmp_path, SMALLEST, "--drain-delay", "1") as server:
         server.process.send_signal(signal.SIGTERM)
 
         assert wait_until(lambda: requests.get(f"{server.url}/ready", timeout=5).status_code == 503, 1)
@@ -328,9 +328,9 @@ def test_classify_says_what_is_wrong(arguments: list[str], expected: str) -> Non
 
 
 def test_the_version_and_the_default_model() -> None:
-    """Both are what they say."""
-    module = [sys.executable, "-m", "labeld", "--version"]
-    as_module = subprocess.run(module, capture_output=True, text=True, check=True)
+    """Both are what they say, by the command as by the module."""
+    for command in ([LABELD], [sys.executable, "-m", "labeld"]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
 
-    assert f"labeld {version('labeld')}\n" == run_labeld("--version").stdout == as_module.stdout
+        assert f"labeld {version('labeld')}\n" == done.stdout
     assert "labeld/sentiment-en" == DEFAULT_MODEL

@@ -108,6 +108,7 @@ def test_a_link_is_no_file_of_the_store(hub: LocalHub, tmp_path: Path) -> None:
     assert 2 == hub.downloads()["vocab.txt"]
 
 
+@pytest.mark.slow
 def test_many_threads_and_processes_download_a_model_once(hub: LocalHub, tmp_path: Path) -> None:
     """The others wait and find it there."""
     processes = [pulling(hub, tmp_path, "--json") for _ in range(2)]
@@ -132,6 +133,7 @@ def test_who_waits_for_anothers_download_can_be_stopped(hub: LocalHub, tmp_path:
     assert [] == hub.requests
 
 
+@pytest.mark.slow
 def test_a_download_that_was_killed_goes_on(hub: LocalHub, tmp_path: Path) -> None:
     """SIGKILL in the middle of the weights: the next process asks for the rest, and nothing was visible before."""
     hub.fault = Fault("slow", on="/cdn/", after=200_000)

@@ -74,24 +74,24 @@ def test_a_good_file_is_taken_over(running: Server, file: Path) -> None:
     assert wait_until(lambda: "workers counts after a restart" in running.log.read_text())
 
 
-@pytest.mark.parametrize(
-    ("text", "logged"),
-    [
-        ("models:\n  new: {model: labeld/language-20}\n  old: {modle: x}\n", "labeld.yaml:3:9: models.old.modle is"),
-        ("settings: {port: x}\nmodels: {new: {model: labeld/language-20}}\n", "labeld.yaml:1:18: settings.port is"),
-        ("models: {new: {model: labeld/language-20}}\nsettings: {hub: any, host: 192.0.2.1}\n", "192.0.2.1"),
-        (
-            "models: {new: {model: labeld/language-20}}\nsettings: {models: [org/none]}\n",
-            "the old one stays, the restart ends here",
-        ),
-    ],
-)
-def test_a_wrong_file_changes_nothing(running: Server, file: Path, text: str, logged: str) -> None:
-    """The log has its mistakes, and the old aliases go on in the old worker."""
-    hang_up(running, file, text)
-    assert wait_until(lambda: logged in running.log.read_text(), 30)
+WRONG = {
+    "models:\n  new: {model: labeld/language-20}\n  old: {modle: x}\n": "labeld.yaml:3:9: models.old.modle is",
+    "settings: {port: x}\nmodels: {new: {model: labeld/language-20}}\n": "labeld.yaml:1:18: settings.port is",
+    "models: {new: {model: labeld/language-20}}\nsettings: {hub: any, host: 192.0.2.1}\n": "192.0.2.1",
+    "models: {new: {model: labeld/language-20}}\nsettings: {models: [org/none]}\n": (
+        "the old one stays, the restart ends here"
+    ),
+}
+"""Files, and what the log says of each."""
 
-    assert (200, 404) == (status(running, "sentiment"), status(running, "new"))
+
+def test_a_wrong_file_changes_nothing(running: Server, file: Path) -> None:
+    """The log has its mistakes, and the old aliases go on in the old worker; a good one after them is taken over."""
+    for text, logged in WRONG.items():
+        hang_up(running, file, text)
+
+        assert wait_until(lambda logged=logged: logged in running.log.read_text(), 30), logged
+        assert (200, 404) == (status(running, "sentiment"), status(running, "new")), text
     assert "Traceback" not in running.log.read_text()
     hang_up(running, file, BEFORE.replace("sentiment:", "third:"))
     running.wait_ready()

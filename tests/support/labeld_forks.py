@@ -5,6 +5,7 @@ Importing is most of the work of a start: a test process pays it once. Run as a 
 
 import array
 import atexit
+import gc
 import json
 import os
 import select
@@ -15,8 +16,10 @@ import sys
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 LABELD = str(Path(sys.executable).with_name("labeld"))
 IMPORTED = (
@@ -25,15 +28,19 @@ IMPORTED = (
     *("labeld.engines.openvino.engine", "labeld.classifier", "labeld.auth.store", "jinja2"),
 )
 """What a server imports until it is ready; nothing that reads the environment as it is imported."""
+READ_LATER = ("HF_", "LABELD_", "OTEL_", "PYTEST_")
+"""How the variables begin that no module reads which is imported before the fork."""
+IMPORTED_LATER = {"huggingface_hub", "opentelemetry"}
+"""Libraries that read some of them as they are imported."""
 REQUEST_BYTES = 1_000_000
+RUN_LIMIT = 120.0
 
 
 class Forked:
     """A command that runs: the part of `subprocess.Popen` that tests use."""
 
-    def __init__(self, pid: int, status: int, stdout: int) -> None:
-        self.pid, self._status = pid, status
-        self.stdout = open(stdout, "rb", buffering=0)  # noqa: SIM115  # a pipe, closed by whoever stops it
+    def __init__(self, pid: int, status: int, stdout: IO[bytes]) -> None:
+        self.pid, self._status, self.stdout = pid, status, stdout
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -86,17 +93,22 @@ class _Forker:
         """Whether libraries that were imported with its environment behave as they would with this one."""
         names = environment.keys() | self._environment.keys()
         changed = {name for name in names if environment.get(name) != self._environment.get(name)}
-        return all(name.startswith(("LABELD_", "PYTEST_")) for name in changed)
+        return all(name.startswith(READ_LATER) for name in changed)
 
-    def start(self, arguments: list[str], environment: dict[str, str], cwd: Path, stderr: int) -> Forked:
-        """A fork that runs this command in a session of its own, with a pipe for its stdout."""
-        (status, its_status), (stdout, its_stdout) = os.pipe(), os.pipe()
+    def start(
+        self, arguments: list[str], environment: dict[str, str], cwd: Path, standard: tuple[int, int, int]
+    ) -> tuple[int, int]:
+        """Forks a process that runs this command in a session of its own, with these as stdin, stdout and stderr.
+
+        Its id, and a pipe that gets its exit code.
+        """
+        status, its_status = os.pipe()
         request = json.dumps([arguments, environment, str(cwd)]).encode()
-        descriptors = array.array("i", [its_stdout, stderr, its_status])
-        self._control.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
-        for one in (its_status, its_stdout):
-            os.close(one)
-        return Forked(int(self._control.recv(10)), status, stdout)
+        self._control.sendmsg(
+            [request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [*standard, its_status]))]
+        )
+        os.close(its_status)
+        return int(self._control.recv(10)), status
 
 
 @cache
@@ -107,10 +119,13 @@ def _forker(_pid: int) -> _Forker:
 def start(arguments: list[str], environment: dict[str, str], cwd: Path, stderr: int, *, anew: bool = False) -> Any:
     """`labeld ARGUMENTS` with a pipe for its stdout, in a session of its own: a `Forked`, or a `Popen` if `anew`.
 
-    With other variables than LABELD_… it begins anew too: libraries read them as they are imported.
+    With other variables than those of READ_LATER it begins anew too: libraries read them as they are imported.
     """
     if not anew and (forker := _forker(os.getpid())).can_start(environment):
-        return forker.start(arguments, environment, cwd, stderr)
+        stdout, its_stdout = os.pipe()
+        forked = forker.start(arguments, environment, cwd, (0, its_stdout, stderr))
+        os.close(its_stdout)
+        return Forked(*forked, FileIO(stdout))
     return subprocess.Popen(
         [LABELD, *arguments],
         stdout=subprocess.PIPE,
@@ -120,6 +135,33 @@ def start(arguments: list[str], environment: dict[str, str], cwd: Path, stderr: 
         cwd=cwd,
         start_new_session=True,
     )
+
+
+def run(arguments: list[str], environment: dict[str, str], stdin: str) -> "subprocess.CompletedProcess[str]":
+    """How `labeld ARGUMENTS` ends within RUN_LIMIT, begun as `start` begins it."""
+    forker = _forker(os.getpid())
+    if not forker.can_start(environment):
+        return subprocess.run(
+            [LABELD, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=RUN_LIMIT,
+            check=False,
+            env=environment,
+        )
+    with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
+        given.write(stdin.encode())
+        given.seek(0)
+        standard = given.fileno(), stdout.fileno(), stderr.fileno()
+        forked = Forked(*forker.start(arguments, environment, Path.cwd(), standard), stdout)
+        try:
+            code = forked.wait(RUN_LIMIT)
+        finally:
+            forked.kill()
+        for file in (stdout, stderr):
+            file.seek(0)
+        return subprocess.CompletedProcess([LABELD, *arguments], code, stdout.read().decode(), stderr.read().decode())
 
 
 def _fork_on_request(control: socket.socket) -> None:
@@ -136,16 +178,16 @@ def _fork_on_request(control: socket.socket) -> None:
             os.read(wake, 1000)
             _report_the_dead(statuses)
         if control in ready:
-            request, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, 3)
+            request, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, 4)
             if not request:
                 sys.exit()
-            stdout, stderr, status = descriptors
+            *standard, status = descriptors
             pid = os.fork()
             if pid == 0:
                 break
             statuses[pid] = status
             control.send(str(pid).encode())
-            for one in (stdout, stderr):
+            for one in standard:
                 os.close(one)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -153,9 +195,8 @@ def _fork_on_request(control: socket.socket) -> None:
         os.close(one)
     control.close()
     os.setsid()
-    os.dup2(stdout, 1)
-    os.dup2(stderr, 2)
-    for one in (stdout, stderr):
+    for number, one in enumerate(standard):
+        os.dup2(one, number)
         os.close(one)
     arguments, environment, folder = json.loads(request)
     os.environ.clear()
@@ -177,6 +218,9 @@ def _report_the_dead(statuses: dict[int, int]) -> None:
 if __name__ == "__main__":
     for name in IMPORTED:
         import_module(name)
+    assert not IMPORTED_LATER & sys.modules.keys()
+    gc.collect()
+    gc.freeze()
     _fork_on_request(socket.socket(fileno=int(sys.argv[1])))
     from labeld.__main__ import main
 

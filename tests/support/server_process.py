@@ -17,15 +17,17 @@ from typing import Any
 
 import requests
 
-from tests.support.labeld_forks import LABELD, Forked, start
+from tests.support.labeld_forks import LABELD, Forked, run, start
 
-__all__ = ["LABELD", "NO_CACHE", "Server", "run_labeld", "serving", "wait_until"]
+__all__ = ["LABELD", "NO_CACHE", "SMALLEST", "Server", "run_labeld", "serving", "wait_until"]
 
 READY = re.compile(r"answers at ((?:http://|unix:)\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
 NO_CACHE = ("--cache-bytes", "0")
 """So that every answer is computed: what most tests are about."""
+SMALLEST = "labeld/language-20"
+"""The bundled model that is loaded soonest, for tests that any model will do for."""
 
 
 @dataclass
@@ -145,15 +147,8 @@ def run_labeld(*arguments: str, stdin: str = "", **variables: str) -> "subproces
     """A labeld command that ends by itself; on a free port, with an empty cache, without access tokens or a Hub."""
     with tempfile.TemporaryDirectory() as cache:
         places = {"LABELD_CACHE_DIR": cache, "LABELD_TOKENS_DB": f"{cache}/tokens.sqlite3"}
-        return subprocess.run(
-            [LABELD, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env={**os.environ, "LABELD_PORT": "0", "LABELD_HUB": "off", **places, **variables},
-        )
+        given = {"LABELD_PORT": "0", "LABELD_HUB": "off", **places, **variables}
+        return run(list(arguments), {**os.environ, **given}, stdin)
 
 
 def _process_groups() -> Iterator[tuple[int, int]]:

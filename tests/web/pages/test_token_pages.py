@@ -19,12 +19,12 @@ from labeld.auth.store import TokenStore
 from labeld.web.security.sessions import COOKIE
 from tests.support.browser import Visitor, findings, weights
 from tests.support.raw_http import raw
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.server_process import SMALLEST, Server, serving, wait_until
 
 HTML = {"accept": "text/html"}
 TOKENS = "/settings/tokens"
 TOKEN = re.compile(r"hf_[0-9A-Za-z]{34}")
-CLASSIFY = "/models/labeld/language-20"
+CLASSIFY = f"/models/{SMALLEST}"
 
 
 class Person:
@@ -97,7 +97,7 @@ def admin(place: Path) -> str:
 @pytest.fixture(scope="module")
 def guarded(admin: str, place: Path) -> Iterator[Server]:
     """A server that has an admin."""
-    with serving(place) as running:
+    with serving(place, SMALLEST) as running:
         yield running
 
 
@@ -114,7 +114,7 @@ def person(guarded: Server, admin: str) -> Person:
 
 def test_the_first_token_closes_the_server(tmp_path: Path) -> None:
     """Anybody may make it, and then needs it; whoever made it stays signed in, and nobody else is."""
-    with serving(tmp_path) as running:
+    with serving(tmp_path, SMALLEST) as running:
         first, other = Person(running), Person(running)
         assert (
             "Anybody on this machine may use this server until the first access token is made" in first.get(TOKENS).text
@@ -130,7 +130,7 @@ def test_the_first_token_closes_the_server(tmp_path: Path) -> None:
 
 def test_the_link_counts_once(tmp_path: Path) -> None:
     """Looking at it does not use it up, as previews of links look at them; its button does."""
-    with serving(tmp_path) as running:
+    with serving(tmp_path, SMALLEST) as running:
         link = running.sign_in_link()
         assert link.startswith(f"{running.url}/sign-in?code=")
         path = link.removeprefix(running.url)
@@ -152,7 +152,7 @@ def test_the_link_counts_once(tmp_path: Path) -> None:
 
 def test_several_workers_print_one_link(tmp_path: Path) -> None:
     """The one that is ready first does; who signs in at one is signed in at the other, also after a restart."""
-    with serving(tmp_path, "--workers", "2") as running:
+    with serving(tmp_path, SMALLEST, "--workers", "2") as running:
         assert running.process.stdout is not None
         lines = [running.process.stdout.readline().decode() for _ in range(2)]
         links = [line for line in lines if "/sign-in?code=" in line]
@@ -168,7 +168,7 @@ def test_several_workers_print_one_link(tmp_path: Path) -> None:
             return "operator" in requests.get(running.url + TOKENS, headers=HTML, cookies={COOKIE: cookie}).text
 
         assert wait_until(lambda: all(known() for _ in range(10)))
-    with serving(tmp_path) as running:
+    with serving(tmp_path, SMALLEST) as running:
         reply = requests.get(running.url + TOKENS, headers=HTML, cookies={COOKIE: cookie}, timeout=60)
         assert "operator" in reply.text
         with pytest.raises(TimeoutError):
@@ -177,7 +177,7 @@ def test_several_workers_print_one_link(tmp_path: Path) -> None:
 
 def test_an_address_of_others_is_open_to_nobody(tmp_path: Path) -> None:
     """Where strangers may classify, they may still not make the first token and with it lock everybody out."""
-    with serving(tmp_path, "--host", "0.0.0.0", "--allow-anonymous") as running:
+    with serving(tmp_path, SMALLEST, "--host", "0.0.0.0", "--allow-anonymous") as running:
         running.url = running.url.replace("0.0.0.0", "127.0.0.1")
         person = Person(running)
 
@@ -228,7 +228,7 @@ def test_the_form_leads_to_no_other_site(guarded: Server, admin: str, target: st
 def test_wrong_tokens_are_refused_alike_and_slow(tmp_path: Path) -> None:
     """Unknown, malformed, empty, revoked; after ten, a wrong one has to wait, and the right one still counts."""
     _, right = create(tmp_path, "operator", role="admin")
-    with serving(tmp_path) as running:
+    with serving(tmp_path, SMALLEST) as running:
         person = Person(running)
         wrong = ["", "hf_x", right[:-1] + ("a" if right[-1] != "a" else "b"), "x" * 5000, "\N{SNOWMAN}", right.lower()]
         pages = [person.sign_in(one) for one in wrong]
@@ -248,7 +248,7 @@ def test_wrong_tokens_are_refused_alike_and_slow(tmp_path: Path) -> None:
 
 def test_the_link_counts_however_often_others_were_wrong(tmp_path: Path) -> None:
     """Nobody else's wrong codes count: not for another address, and not for who has the link that was printed."""
-    with serving(tmp_path) as running:
+    with serving(tmp_path, SMALLEST) as running:
         link = running.sign_in_link()
         for _ in range(12):
             stranger = Person(running).send("/sign-in", {"code": "x"})
@@ -589,7 +589,7 @@ def test_names_run_no_script(tmp_path: Path, visitor: Visitor) -> None:
     _, admin = create(tmp_path, "operator", role="admin")
     names = [shape.format(f"alert({at})") for at in range(25) for shape in SHAPES]
     assert 500 == len(set(names))
-    with serving(tmp_path) as running:
+    with serving(tmp_path, SMALLEST) as running:
         page = visitor.open(running, "/sign-in", expected=(400,))
         page.on("dialog", lambda dialog: visitor.complaints.append(dialog.message))
         page.get_by_label("Access token with the role admin").fill(admin)

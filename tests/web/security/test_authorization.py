@@ -25,7 +25,7 @@ from labeld.web.security.authorization import ADMIN_PAGE, INFERENCE, INFERENCE_P
 from labeld.web.security.cors import RequestOrigin
 from tests.support.access_tokens import AccessTokens, some_access_tokens
 from tests.support.raw_http import RawReply, raw
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.server_process import SMALLEST, Server, serving, wait_until
 
 BODY = b'{"inputs": "the film was good"}'
 SCHEME = 'Bearer realm="Authentication required", charset="UTF-8"'
@@ -403,7 +403,7 @@ def test_a_page_of_a_named_site_may_ask_before_it_has_a_token_and_read_that_it_n
 def test_answers_are_remembered_by_token_where_that_is_asked_for(access_tokens: AccessTokens, tmp_path: Path) -> None:
     """With `--cache-scope token` another token computes anew, and the same one does not."""
     body = b'{"inputs": "cached by token"}'
-    with serving(tmp_path, "--cache-scope", "token", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
+    with serving(tmp_path, SMALLEST, "--cache-scope", "token", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         kinds = [
             ask(server, "POST /", field.format(access_tokens.tokens[name]), body=body).headers["x-compute-type"]
             for name, field in (
@@ -419,7 +419,7 @@ def test_answers_are_remembered_by_token_where_that_is_asked_for(access_tokens: 
 def test_revoking_the_last_token_does_not_open_the_server(tmp_path: Path) -> None:
     """Once there was one, nobody is let in without."""
     access_tokens = AccessTokens(tmp_path / "some-tokens.sqlite3")
-    with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path)) as server:
+    with serving(tmp_path, SMALLEST, LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         assert 200 == ask(server, "POST /").status
         access_tokens.make("only")
         assert wait_until(lambda: ask(server, "POST /").status == 401)
@@ -434,7 +434,7 @@ def test_revoking_the_last_token_does_not_open_the_server(tmp_path: Path) -> Non
 def test_while_the_database_is_away_known_tokens_count_and_unknown_ones_are_503(tmp_path: Path) -> None:
     """Never 401, upon which a client would throw a good token away."""
     access_tokens = some_access_tokens(tmp_path)
-    with serving(tmp_path, LABELD_TOKENS_DB=str(access_tokens.path)) as server:
+    with serving(tmp_path, SMALLEST, LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         assert 200 == ask(server, "POST /", bearer(access_tokens.tokens["user"])).status
         with closing(sqlite3.connect(access_tokens.path, isolation_level=None)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
@@ -459,7 +459,7 @@ def test_other_addresses_need_a_token(tmp_path: Path) -> None:
     """With one the server starts there without further words, and answers nobody else."""
     access_tokens = AccessTokens(tmp_path / "some-tokens.sqlite3")
     access_tokens.make("user")
-    with serving(tmp_path, "--host", "0.0.0.0", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
+    with serving(tmp_path, SMALLEST, "--host", "0.0.0.0", LABELD_TOKENS_DB=str(access_tokens.path)) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert [401, 200] == [
             ask(server, "POST /").status,
@@ -472,7 +472,7 @@ def test_other_addresses_may_be_open_if_that_is_said(tmp_path: Path) -> None:
     """And a line warns of it; the first token closes it."""
     access_tokens = AccessTokens(tmp_path / "some-tokens.sqlite3")
     with serving(
-        tmp_path, "--host", "0.0.0.0", "--allow-anonymous", LABELD_TOKENS_DB=str(access_tokens.path)
+        tmp_path, SMALLEST, "--host", "0.0.0.0", "--allow-anonymous", LABELD_TOKENS_DB=str(access_tokens.path)
     ) as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert 200 == ask(server, "POST /").status

@@ -9,7 +9,7 @@ from labeld.config.load import load
 from labeld.errors import SettingsError
 from labeld.web.security.csrf import Origins, is_same
 from tests.support.raw_http import raw
-from tests.support.server_process import Server, run_labeld, serving
+from tests.support.server_process import SMALLEST, Server, run_labeld, serving
 
 PAGE = "https://page.example"
 EXTENSION = "chrome-extension://abcdefghijklmnopabcdefghijklmnop"
@@ -127,7 +127,7 @@ def test_the_machines_own_name_counts_where_others_can_reach_it(tmp_path: Path) 
     import socket
 
     name = socket.gethostname()
-    with serving(tmp_path, "--host", "0.0.0.0", "--allow-anonymous") as server:
+    with serving(tmp_path, SMALLEST, "--host", "0.0.0.0", "--allow-anonymous") as server:
         server.url = server.url.replace("0.0.0.0", "127.0.0.1")
         assert [200, 200, 403] == [
             raw(server, "GET /health", f"host: {host}").status for host in (f"{name}:8080", "localhost", "evil.example")
