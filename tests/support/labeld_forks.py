@@ -220,7 +220,7 @@ if __name__ == "__main__":
         import_module(name)
     assert not IMPORTED_LATER & sys.modules.keys()
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # or each fork would copy all of it, looking for garbage as it ends
     _fork_on_request(socket.socket(fileno=int(sys.argv[1])))
     from labeld.__main__ import main
 

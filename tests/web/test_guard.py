@@ -28,7 +28,8 @@ MODERATION, DETECTOR, LITELLM = "/v1/moderations", "/api/v1/text/contents", "/be
 MEMBERS = {MODERATION: "input", DETECTOR: "contents", LITELLM: "texts"}
 GOOD, BAD = "I love this lovely film. ", "I hate you, you are awful, terrible, disgusting and worthless."
 WORST = " ".join([BAD] * 3)
-LONG = "\N{GRINNING FACE} " + GOOD * 2000 + WORST
+LONG = "\N{GRINNING FACE} " + "Wonderful performances, beautiful photography. " * 1100 + WORST
+"""In words of many characters a token, which is less to compute."""
 
 
 @pytest.fixture(scope="module")
