@@ -4,6 +4,7 @@ import csv
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,6 +14,7 @@ import openvino
 
 from benchmarks.lib import model_folders, reference, synthetic_models
 from benchmarks.lib.engine_only import every_way, fastest_ways
+from benchmarks.lib.int8_script import Int8Script
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.texts import Measured, english, mixed_lengths
 from labeld import Classifier
@@ -36,8 +38,8 @@ PEER_TEXTS = 2000
 BATCH_SIZES = (1, 8, 32)
 COLUMNS = Columns("text", None, "label", "score", None)
 
-Speed = Callable[[Sequence[Measured]], float]
-"""Texts -> tokens per second."""
+Speed = Callable[[Sequence[Measured], int], float]
+"""Texts, and how many are in a batch -> tokens per second."""
 
 
 def measure(plan: Plan) -> list[Figure]:
@@ -51,7 +53,8 @@ def measure(plan: Plan) -> list[Figure]:
 
 def _measure(plan: Plan, folder: Path, precision: Precision, rounds: Sequence[Sequence[Measured]]) -> list[Figure]:
     finalists = fastest_ways(plan, every_way(folder, precision), rounds[0][:4000])
-    others = _peers(folder, rounds[0][:PEER_TEXTS]) if precision == "float32" else {}
+    others = _peers(folder) if precision == "float32" else _int8_peers(plan, folder)
+    theirs_at = {name: _best(speed, rounds[0][:PEER_TEXTS]) for name, speed in others.items()}
     ours: list[float] = []
     engine: dict[int, list[float]] = {index: [] for index in range(len(finalists))}
     theirs: dict[str, list[float]] = {name: [] for name in others}
@@ -64,7 +67,7 @@ def _measure(plan: Plan, folder: Path, precision: Precision, rounds: Sequence[Se
                 engine[index].append(one.speed(texts, budget))
             ours.append(_file_speed(classifier, texts))
             for name, speed in others.items():
-                theirs[name].append(speed(texts[:PEER_TEXTS]))
+                theirs[name].append(speed(texts[:PEER_TEXTS], theirs_at[name]))
     best = max(engine.values(), key=median)
     bars = {"engine-only": (best, ENGINE_BAR)}
     bars |= {name: (found, PIPELINE_BAR if "pipeline" in name else SCRIPT_BAR) for name, found in theirs.items()}
@@ -98,28 +101,27 @@ def _file_speed(classifier: Classifier, texts: Sequence[Measured]) -> float:
         return _tokens(texts) / (time.perf_counter() - began)
 
 
-def _peers(folder: Path, texts: Sequence[Measured]) -> dict[str, Speed]:
-    """The pipeline of transformers at its best batch size, and OpenVINO in sorted batches of the best size."""
+def _best(speed: Speed, texts: Sequence[Measured]) -> int:
+    """The batch size with the most tokens per second."""
+    return max(BATCH_SIZES, key=lambda size: speed(texts[: len(texts) // 4 or 1], size))
+
+
+def _int8_peers(plan: Plan, folder: Path) -> dict[str, Speed]:
+    """ONNX Runtime in sorted batches."""
+    return {"tuned ONNX Runtime script": Int8Script(plan, folder).speed}
+
+
+def _peers(folder: Path) -> dict[str, Speed]:
+    """The pipeline of transformers, and OpenVINO in sorted batches."""
     pipeline = reference.library().pipeline("text-classification", model=str(folder), device="cpu")
 
-    def with_pipeline(size: int) -> Speed:
-        def speed(texts: Sequence[Measured]) -> float:
-            began = time.perf_counter()
-            pipeline([one.text for one in texts], batch_size=size, truncation=True)
-            return _tokens(texts) / (time.perf_counter() - began)
+    def with_pipeline(texts: Sequence[Measured], size: int) -> float:
+        began = time.perf_counter()
+        pipeline([one.text for one in texts], batch_size=size, truncation=True)
+        return _tokens(texts) / (time.perf_counter() - began)
 
-        return speed
-
-    compiled, pad = _compiled(pipeline), pipeline.tokenizer.pad_token_id
-
-    def with_script(size: int) -> Speed:
-        return lambda texts: _script_speed(compiled, pad, texts, size)
-
-    found = {}
-    for name, of_size in (("transformers.pipeline", with_pipeline), ("tuned OpenVINO script", with_script)):
-        speeds = {size: of_size(size)(texts[: len(texts) // 4 or 1]) for size in BATCH_SIZES}
-        found[name] = of_size(max(speeds, key=speeds.__getitem__))
-    return found
+    script = partial(_script_speed, _compiled(pipeline), pipeline.tokenizer.pad_token_id)
+    return {"transformers.pipeline": with_pipeline, "tuned OpenVINO script": script}
 
 
 def _compiled(pipeline: Any) -> Any:
