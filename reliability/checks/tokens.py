@@ -18,6 +18,10 @@ from reliability.lib.run import Run
 from tests.support.token_changes import COMMAND, SECRET, Acknowledged, changing, integrity, killed_after
 
 FULL, LEAST = 200, 8
+LATEST, LONGEST = 0.15, 2.4
+"""Seconds after which a process is killed, at most; on a busy machine up to the second, so that it has changed much."""
+CHANGES = 6
+"""Changes that a process should have acknowledged, on average: the third token is the first that is revoked."""
 FAULTY = """
 import runpy
 from reliability.faults import planted
@@ -42,9 +46,11 @@ def _killed(run: Run, name: str, location: Location) -> list[Figure]:
     store = TokenStore(location, SECRET)
     with changing(location, command) as changes:
         try:
+            latest = LATEST
             for kill in run.rounds(FULL, LEAST, part=0.5):
                 kills += 1
-                payload.read(killed_after(changes, f"run {kill}", moments.uniform(0.0, 0.15)))
+                payload.read(killed_after(changes, f"run {kill}", moments.uniform(0.0, latest)))
+                latest = min(LONGEST, 2 * latest) if payload.operations < CHANGES * kills else LATEST
                 lost += payload.lost(store)
                 unsound += location.path is not None and integrity(location.path) != "ok"
                 if lost:
