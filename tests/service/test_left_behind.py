@@ -45,6 +45,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_kernels_leave_with_their_model(tmp_path: Path) -> None:
     """In float32 on one stream, where each model is asked for rows of other lengths."""
     in_use()  # or skips

@@ -85,8 +85,8 @@ def reference(folder: Path, batch: Sequence[EncodedText]) -> Logits:
         return np.concatenate([model(torch.tensor(one.ids[None].astype(np.int64))).logits.numpy() for one in batch])
 
 
-def require_same(folder: Path, batch: Sequence[EncodedText]) -> None:
-    """The logits of transformers alone, and in packed batches of any neighbours and order."""
+def require_same(folder: Path, batch: Sequence[EncodedText]) -> OpenVinoEngine:
+    """The logits of transformers alone, and in packed batches of any neighbours and order; by this engine."""
     ours, expected = engine(folder), reference(folder, batch)
     rng = np.random.default_rng(5)
 
@@ -96,6 +96,7 @@ def require_same(folder: Path, batch: Sequence[EncodedText]) -> None:
         order = rng.choice(len(batch), rng.integers(2, len(batch) + 1), replace=False)
         packed = ours.run([batch[index] for index in order])
         np.testing.assert_allclose(packed, expected[order], rtol=0, atol=TOLERANCE)
+    return ours
 
 
 @pytest.fixture(scope="module")
