@@ -1,6 +1,8 @@
 """`labeld run-batch`: each line of a batch is answered in its place as the server answers it, or with its error."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from tests.support.command_line import labeld
 from tests.support.rankings import same
-from tests.support.server_process import Server
+from tests.support.server_process import Server, wait_until
 
 
 @pytest.fixture
@@ -100,12 +102,37 @@ def test_a_line_that_fails_stands_in_its_own_answer(flags: tuple[str, ...]) -> N
     ]
 
 
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(flags: tuple[str, ...]) -> None:
+    """No line is lost, none is twice, and those of the first run count where the second one says how it went."""
+    bad = '{"custom_id": "bad"}\n\n'
+    asked = [line(f"r{number}", "/models/org/bert", {"inputs": f"film {number}"}) for number in range(3000)]
+    Path("in.jsonl").write_text(bad + "".join(asked))
+    running = subprocess.Popen([sys.executable, "-m", "labeld", *flags])
+    assert wait_until(Path("o.jsonl.partial.json").exists, 60)
+    assert wait_until(lambda: json.loads(Path("o.jsonl.partial.json").read_text())["rows"] > 0, 60)
+    running.kill()
+    running.wait()
+    done = json.loads(Path("o.jsonl.partial.json").read_text())["rows"]
+    refused, resumed, complete = labeld(*flags), labeld(*flags, "--resume"), labeld(*flags, "--resume")
+
+    assert 0 < done < 3001
+    assert (1, True) == (refused.returncode, "o.jsonl was begun by a run that ended early" in refused.stderr)
+    assert (3, "3,001 requests are answered in o.jsonl, 1 of them with an error.\n") == (
+        resumed.returncode,
+        resumed.stderr,
+    )
+    assert ["bad", *(f"r{number}" for number in range(3000))] == [one["custom_id"] for one in answers()]
+    assert (3, "o.jsonl is complete.\n") == (complete.returncode, complete.stderr)
+    assert ["in.jsonl", "o.jsonl"] == sorted(map(str, Path().iterdir()))
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
         ((), "in.jsonl cannot be read: No such file or directory."),
-        (("-i", "/dev/null", "-o", "no/o.jsonl"), "no/o.jsonl cannot be written: No such file or directory."),
-        (("-i", "/dev/null", "-o", "."), ". exists: name another file with -o, or replace it with --overwrite."),
+        (("-i", "/dev/null", "-o", "no/o.jsonl"), "There is no folder no: name a file in a folder that exists."),
+        (("-i", "/dev/null", "-o", "."), ". is a folder: name a file in a folder that exists."),
         (("no/such", "-i", "/dev/null"), "Model no/such"),
     ],
 )

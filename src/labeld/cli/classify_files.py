@@ -16,7 +16,8 @@ from labeld.files.classify import Columns, classify_parts, for_throughput
 from labeld.files.encoding import encoder
 from labeld.files.errors import FileError
 from labeld.files.formats import STANDARD_INPUT, Format, format_of
-from labeld.files.output import Done, Output, prepare, side_file
+from labeld.files.journal import Done, prepare, side_file
+from labeld.files.output import Output
 from labeld.files.reader import Part, Rows, open_rows
 from labeld.protocol.parameters import read_parameters
 

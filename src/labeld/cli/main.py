@@ -173,6 +173,7 @@ def run_batch(
     input_file: Annotated[Path, typer.Option("-i", "--input-file", help="File of requests, one JSON object a line.")],
     output_file: Annotated[Path, typer.Option("-o", "--output-file", help="File for the answers, in the same order.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run that was killed has ended.")] = False,
     **flags: Any,
 ) -> None:
     """Answer a file of requests in the batch shape of OpenAI and vLLM, without a server.
@@ -183,7 +184,7 @@ def run_batch(
     from labeld.cli.run_batch import run_batch as answer_all  # noqa: PLC0415  # loads the engine
 
     chosen = load({**flags, "models": models or None})
-    raise typer.Exit(answer_all(input_file, output_file, chosen, overwrite=overwrite))
+    raise typer.Exit(answer_all(input_file, output_file, chosen, overwrite=overwrite, resume=resume))
 
 
 cli.command()(evaluate)

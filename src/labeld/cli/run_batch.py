@@ -8,10 +8,11 @@ import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -26,13 +27,16 @@ from labeld.classifier import UNBOUNDED
 from labeld.config.settings import Settings
 from labeld.error_reply import request_id
 from labeld.errors import InvalidRequestError, SettingsError
+from labeld.files.journal import Done, JournaledFile, prepare
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import LIBRARY, open_authenticator, open_service
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
 
 IN_FLIGHT = 64
-"""Requests that are answered at a time."""
+"""Requests that are answered at a time, at least; so many answers are written together."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 SOME_FAILED = 3
 """Exit code where every line has its answer, but some of these are errors."""
 HEADERS = {"content-type": "application/json", "x-wait-for-model": "true"}
@@ -41,69 +45,89 @@ NO_TOKENS = "/dev/null/tokens.sqlite3"
 """Where no access token can be: whoever runs the command may ask what it asks."""
 
 
+Asked = tuple[int, int, asyncio.Task[dict[str, Any]]]
+"""The number of a line, the position of its end in the file, and its answer to come."""
+
+
 class WrongLineError(InvalidRequestError):
     """A line is no request; the sentence says why."""
 
 
-def run_batch(source: Path, target: Path, settings: Settings, *, overwrite: bool) -> int:
+def run_batch(source: Path, target: Path, settings: Settings, *, overwrite: bool, resume: bool) -> int:
     """Answers the requests of a file in their order, says how many, and returns the exit code; raises LabeldError."""
-    if target.is_dir() or (target.exists() and not overwrite):
-        raise SettingsError(f"{target} exists: name another file with -o, or replace it with --overwrite.")
-    unfinished = target.with_name(f"{target.name}.partial")
     try:
-        with source.open("rb") as lines, unfinished.open("wb") as out, _bar(source) as answered:
-            failed, count = asyncio.run(_answer_all(lines, out, settings, answered))
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(target)
+        with source.open("rb") as lines, _bar(source) as answered:
+            if not prepare(target, overwrite=overwrite, resume=resume):
+                typer.echo(f"{target} is complete.", err=True)
+                with target.open("rb") as answers:
+                    return SOME_FAILED if any(map(_has_failed, map(json.loads, answers))) else 0
+            out = JournaledFile(target, _run(source, os.fstat(lines.fileno()), settings))
+            asyncio.run(_answer_all(lines, out, settings, answered))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        is_source = str(error.filename) == str(source)
-        what = f"{source} cannot be read" if is_source else f"{target} cannot be written"
-        raise SettingsError(f"{what}: {error.strerror}.") from error
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    more = f", {failed:,} of them with an error" if failed else ""
-    typer.echo(f"{count:,} requests are answered in {target}{more}.", err=True)
-    return SOME_FAILED if failed else 0
+        raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
+    except KeyboardInterrupt:
+        typer.echo("\nStopped: what is done is kept, so go on with --resume.", err=True)
+        return INTERRUPTED
+    done = out.done
+    more = f", {done.bad:,} of them with an error" if done.bad else ""
+    typer.echo(f"{done.rows:,} requests are answered in {target}{more}.", err=True)
+    return SOME_FAILED if done.bad else 0
+
+
+def _run(source: Path, stat: os.stat_result, settings: Settings) -> dict[str, Any]:
+    """What makes two runs the same, so that one can go on with the other's output."""
+    return {
+        "inputs": [str(source), stat.st_size, stat.st_mtime_ns],
+        "model": [*settings.folders.models],
+        "precision": settings.precisions.precision,
+        "options": sha256(repr(settings.file).encode()).hexdigest(),
+    }
 
 
 async def _answer_all(
-    lines: BinaryIO, out: BinaryIO, settings: Settings, answered: Callable[[int], None]
-) -> tuple[int, int]:
-    """Writes an answer for each line; how many have failed, and how many there are."""
-    failed = count = 0
-    waiting: deque[tuple[int, asyncio.Task[dict[str, Any]]]] = deque()
-
-    async def write_first() -> None:
-        nonlocal failed
-        size, task = waiting.popleft()
-        answer = await task
-        failed += answer["error"] is not None or answer["response"]["status_code"] >= 400
-        out.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
-        answered(size)
-
+    lines: BinaryIO, out: JournaledFile, settings: Settings, answered: Callable[[Done], None]
+) -> None:
+    """Writes an answer for each line that has none yet."""
+    waiting: deque[Asked] = deque()
     async with (
         _started(settings) as app,
         httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app), base_url="http://localhost", timeout=None, headers=HEADERS
         ) as client,
     ):
-        try:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                count += 1
-                waiting.append((len(line), asyncio.create_task(_answer(client, number, line))))
-                while len(waiting) >= IN_FLIGHT:
-                    await write_first()
-            while waiting:
-                await write_first()
-        finally:
-            for _, task in waiting:
-                task.cancel()
-    return failed, count
+        with out:
+            number, position = out.done.parts, out.done.size
+            answered(out.done)
+            if position:
+                lines.seek(position)
+            try:
+                for line in lines:
+                    number, position = number + 1, position + len(line)
+                    if line.strip():
+                        waiting.append((number, position, asyncio.create_task(_answer(client, number, line))))
+                    if len(waiting) >= 2 * IN_FLIGHT:
+                        await _write(out, [waiting.popleft() for _ in range(IN_FLIGHT)], answered)
+                await _write(out, waiting, answered)
+            finally:
+                for _, _, task in waiting:
+                    task.cancel()
+            out.complete()
+
+
+async def _write(out: JournaledFile, asked: Iterable[Asked], answered: Callable[[Done], None]) -> None:
+    """Writes the answers to some lines to the disk."""
+    before, number, position = out.done, out.done.parts, out.done.size
+    answers: list[dict[str, Any]] = []
+    for number, position, task in asked:  # noqa: B007  # those of the last one count
+        answers.append(await task)
+    data = b"".join(json.dumps(one, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n" for one in answers)
+    failed = sum(map(_has_failed, answers))
+    out.append(data, b"", Done(before.run, number - before.parts, len(answers), failed, position - before.size))
+    answered(out.done)
+
+
+def _has_failed(answer: dict[str, Any]) -> bool:
+    return bool(answer["error"] is not None or answer["response"]["status_code"] >= 400)
 
 
 async def _answer(client: httpx2.AsyncClient, number: int, line: bytes) -> dict[str, Any]:
@@ -183,7 +207,7 @@ async def _started(settings: Settings) -> AsyncIterator[App]:
 
 
 @contextmanager
-def _bar(source: Path) -> Iterator[Callable[[int], None]]:
+def _bar(source: Path) -> Iterator[Callable[[Done], None]]:
     """A bar on standard error, if that is a terminal."""
     console = Console(stderr=True)
     columns = (
@@ -194,11 +218,8 @@ def _bar(source: Path) -> Iterator[Callable[[int], None]]:
     )
     with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=source.stat().st_size or None, requests=0)
-        requests = 0
 
-        def answered(size: int) -> None:
-            nonlocal requests
-            requests += 1
-            bar.update(task, advance=size, requests=requests)
+        def answered(done: Done) -> None:
+            bar.update(task, completed=done.size, requests=done.rows)
 
         yield answered
