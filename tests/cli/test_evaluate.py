@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.support.command_line import labeld
 from tests.support.paths import PACKAGE, SHARED
+from tests.support.processor import needs_int8
 
 pytestmark = pytest.mark.slow
 
@@ -285,6 +286,7 @@ def test_thresholds_and_temperature_are_what_the_server_takes(reviews: str, tmp_
     assert "  sentiment-en:\n    model: labeld/sentiment-en\n    temperature: " in again["configuration"]
 
 
+@needs_int8
 def test_two_models_are_compared_text_by_text(models_dir: Path, tmp_path: Path, reviews: str) -> None:
     """With another precision, which rarely differs, and with another model, whose labels are called otherwise."""
     names = (*("--label-map", "POSITIVE=positive"), *("--label-map", "NEGATIVE=negative"))

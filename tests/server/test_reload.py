@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.support.processor import needs_int8
 from tests.support.server_process import Server, run_labeld, serving, wait_until
 
 BEFORE = """\
@@ -48,6 +49,7 @@ def hang_up(server: Server, file: Path, text: str) -> None:
     server.process.send_signal(signal.SIGHUP)
 
 
+@needs_int8
 def test_an_alias_answers_wherever_an_id_does(running: Server) -> None:
     """As its model, which is loaded once for both; with a precision of its own it is a model of its own."""
     by_id = running.classify("good", "labeld/sentiment-en")

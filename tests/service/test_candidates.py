@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from tests.metrics.test_metrics import read, value
+from tests.support.processor import needs_int8
 from tests.support.server_process import Server, serving, wait_until
 from tests.support.tiny_models import BERT, DISTILBERT, NAMES, WORDS, save
 
@@ -299,6 +300,7 @@ def test_shadows_are_dropped_under_load(serves: Server) -> None:
     assert 0 == shadow_of(serves, "shadow")["failed"]
 
 
+@needs_int8
 def test_a_shadow_may_be_another_precision(serves: Server) -> None:
     """Of the same files, whose answers flip little."""
     loaded(serves, "sentiment", "fast")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 import torch
 from transformers import AlbertConfig, AlbertForSequenceClassification, BertConfig, BertForSequenceClassification
@@ -23,14 +22,8 @@ from tests.engines.openvino import test_deberta_v2
 from tests.engines.openvino.test_engine import BERT, MIXED, reference, texts
 from tests.support import graph_models
 from tests.support.paths import BUNDLED_IDS
+from tests.support.processor import needs_bfloat16, needs_int8
 from tests.support.tiny_models import seeded
-
-needs_int8 = pytest.mark.skipif(
-    not quantises(frozenset({64}), 64), reason="OpenVINO quantises activations on AVX2-VNNI and AVX512-VNNI only"
-)
-needs_bfloat16 = pytest.mark.skipif(
-    "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), reason="needs bfloat16 instructions"
-)
 
 SINGLE_OR_PACKED = 5e-5
 """Largest difference of a logit in int8 that may come from a text's neighbours."""
