@@ -97,6 +97,10 @@ def test_what_a_dead_worker_counted_stays(pair: Server) -> None:
         assert value(before, "model_loads_total") < value(later[-1], "model_loads_total")
 
 
+NEAR = 0.15
+"""Share by which sums of rates may differ: a busy machine ends intervals late. What one worker forgets is a half."""
+
+
 def status_of(server: Server) -> dict[str, Any]:
     """What /status says now."""
     found: dict[str, Any] = anew(server, "GET", "/status").json()
@@ -132,7 +136,7 @@ def test_the_status_is_of_the_server(pair: Server) -> None:
 
     pids = {one["pid"] for one in several[0]["workers"]["processes"]}
     for one in several:
-        assert pytest.approx(before + 40, rel=0.05) == classified(one)
+        assert pytest.approx(before + 40, rel=NEAR) == classified(one)
         assert {10, 60, 600} >= {row["seconds"] for row in one["recent"]}
         assert max(one["history"]["memory"]) > 1.5 * max(each["recent"][0]["memory"] for each in processes_of(one))
         names = [model["model_id"] for model in one["models"]]
@@ -164,7 +168,7 @@ def test_what_a_dead_worker_answered_stays_in_the_history(pair: Server) -> None:
     assert wait_until(lambda: killed not in processes(pair))
     after = status_of(pair)
 
-    assert pytest.approx(classified(before), rel=0.05) == classified(after)
+    assert pytest.approx(classified(before), rel=NEAR) == classified(after)
     assert all(killed not in model["workers"] for model in after["models"])
     pair.wait_ready()
     assert wait_until(lambda: len(processes(pair)) == 2)
@@ -188,7 +192,7 @@ def test_a_silent_worker_is_named_and_not_waited_for(pair: Server) -> None:
     for status in replies:
         assert [stopped] == status["workers"]["silent"]
         assert before["counts"]["loads"] <= status["counts"]["loads"]
-        assert pytest.approx(classified(before), rel=0.05) == classified(status)
+        assert pytest.approx(classified(before), rel=NEAR) == classified(status)
     assert wait_until(lambda: status_of(pair)["workers"]["silent"] == [])
 
 
