@@ -24,7 +24,7 @@ from labeld.engines.openvino.engine import OpenVinoEngine
 from labeld.engines.openvino.layers import PackedGraph
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.server.worker import Address
-from labeld.service import service
+from labeld.service import scorer, service
 from labeld.tokenization.encoder import TextEncoder
 from labeld.types import EncodedInput, EncodedText
 from labeld.web import inference as web_inference
@@ -64,8 +64,8 @@ class _Watches:
             setattr(web_inference, name, _watched(getattr(web_inference, name), stage))
         for name in ("look_up", "get_cached"):
             setattr(service.Service, name, _watched(getattr(service.Service, name), LOOK_UP))
-        for name in ("scored_text", "finished"):
-            setattr(service, name, _watched(getattr(service, name), RANK))
+        for module, name in ((scorer, "scored_text"), (service, "finished")):
+            setattr(module, name, _watched(getattr(module, name), RANK))
         AnswerCache.read_shared = _awaited(AnswerCache.read_shared, LOOK_UP)  # type: ignore[method-assign]
         TextEncoder.read = self._encode(TextEncoder.read)  # type: ignore[method-assign]
         PackedGraph.inputs = self._pack(PackedGraph.inputs)  # type: ignore[method-assign]
@@ -103,9 +103,11 @@ class _Watches:
         return watched
 
     def _dispatch(self, dispatch: Callable[..., Any]) -> Any:
-        async def watched(dispatcher: Dispatcher, queue: Any, texts: Sequence[EncodedText], *timings: Any) -> Any:
+        async def watched(
+            dispatcher: Dispatcher, queue: Any, texts: Sequence[EncodedText], *timings: Any, **options: Any
+        ) -> Any:
             stages, queued_at = _stages.get(), time.perf_counter()
-            rows = await dispatch(dispatcher, queue, texts, *timings)
+            rows = await dispatch(dispatcher, queue, texts, *timings, **options)
             stages[TOKENISE] += self._encoded.pop(id(texts[0]))
             times = [self._batches.pop(id(text)) for text in texts]
             began, packed, ended = times[-1]
