@@ -304,7 +304,7 @@ def test_labelled_texts_judge_precisions_by_what_is_right(models_dir: Path, tmp_
     assert ("float32", 0.75) == (float32["precision"], float32["accuracy"]["value"])
     assert float32["accuracy"]["low"] < 0.75 < float32["accuracy"]["high"]
     assert [0.75] * len(found["precisions"]) == [one["right"] for one in found["precisions"]]
-    assert faster
+    assert len(faster) == len(found["precisions"]) - 1  # where the processor has no others, there are none
     assert all(one["change"]["p_value"] == 1 for one in faster)
     # no score reaches 0.9999: right are the texts that are not positive
     assert [0.5] * len(found["precisions"]) == [one["right"] for one in strict["precisions"]]

@@ -40,6 +40,8 @@ models:
 policies:
   both: {models: {dialects: {threshold: {negative: 0.5}}}}
 """
+PATIENT = ("--queue-timeout", "600", "--queue-seconds", "600")
+"""A busy machine may need longer for what waits than a client would wait."""
 NLI = {0: "contradiction", 1: "neutral", 2: "entailment"}
 
 
@@ -71,7 +73,7 @@ def serves(candidates_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("serves")
     (folder / "labeld.yaml").write_text(FILE)
     arguments = ("--config", str(folder / "labeld.yaml"), "--models-dir", str(candidates_dir))
-    with serving(folder, *arguments) as server:
+    with serving(folder, *arguments, *PATIENT) as server:
         yield server
 
 

@@ -36,7 +36,8 @@ LONG = "\N{GRINNING FACE} " + "Wonderful performances, beautiful photography. " 
 def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with these policies."""
     folder = tmp_path_factory.mktemp("guard")
-    with configured(folder, FILE) as server:
+    # a busy machine may need longer for the long text than a client would wait
+    with configured(folder, FILE, "--queue-timeout", "600", "--queue-seconds", "600") as server:
         yield server
 
 
