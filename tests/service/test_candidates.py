@@ -18,7 +18,7 @@ from transformers import (
 
 from tests.metrics.test_metrics import read, value
 from tests.support.processor import needs_int8
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.server_process import PATIENT, Server, serving, wait_until
 from tests.support.tiny_models import BERT, DISTILBERT, NAMES, WORDS, save
 
 FILE = """\
@@ -40,8 +40,6 @@ models:
 policies:
   both: {models: {dialects: {threshold: {negative: 0.5}}}}
 """
-PATIENT = ("--queue-timeout", "600", "--queue-seconds", "600")
-"""A busy machine may need longer for what waits than a client would wait."""
 NLI = {0: "contradiction", 1: "neutral", 2: "entailment"}
 
 

@@ -19,13 +19,15 @@ import requests
 
 from tests.support.labeld_forks import LABELD, Forked, run, start
 
-__all__ = ["LABELD", "NO_CACHE", "SMALLEST", "Server", "run_labeld", "serving", "wait_until"]
+__all__ = ["LABELD", "NO_CACHE", "PATIENT", "SMALLEST", "Server", "run_labeld", "serving", "wait_until"]
 
 READY = re.compile(r"answers at ((?:http://|unix:)\S+) with (.+)\n")
 LINK = re.compile(r"http://\S+/sign-in\?code=\S+")
 START_LIMIT = 60.0
 NO_CACHE = ("--cache-bytes", "0")
 """So that every answer is computed: what most tests are about."""
+PATIENT = ("--queue-timeout", "600", "--queue-seconds", "600")
+"""A busy machine may need longer for what waits than a client would wait."""
 SMALLEST = "labeld/language-20"
 """The bundled model that is loaded soonest, for tests that any model will do for."""
 

@@ -10,7 +10,7 @@ import requests
 
 from labeld.protocol.dialects.guard import CATEGORIES
 from tests.support.access_tokens import AccessTokens
-from tests.support.server_process import Server, configured, serving
+from tests.support.server_process import PATIENT, Server, configured, serving
 
 FILE = """\
 models:
@@ -36,8 +36,7 @@ LONG = "\N{GRINNING FACE} " + "Wonderful performances, beautiful photography. " 
 def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with these policies."""
     folder = tmp_path_factory.mktemp("guard")
-    # a busy machine may need longer for the long text than a client would wait
-    with configured(folder, FILE, "--queue-timeout", "600", "--queue-seconds", "600") as server:
+    with configured(folder, FILE, *PATIENT) as server:
         yield server
 
 

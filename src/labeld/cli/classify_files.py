@@ -11,6 +11,7 @@ from rich import progress
 from rich.console import Console
 
 from labeld.classifier import Classifier, RankingParameters
+from labeld.cli.resumable import stopped
 from labeld.config.settings import Settings
 from labeld.files.classify import Columns, classify_parts, for_throughput
 from labeld.files.encoding import encoder
@@ -23,8 +24,6 @@ from labeld.protocol.parameters import read_parameters
 
 SOME_BAD = 3
 """Exit code where some rows are in the side file and all others are classified."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ def classify_files(files: Files, settings: Settings, asked: RankingParameters) -
     try:
         return _classify(files, settings, asked)
     except KeyboardInterrupt:
-        typer.echo("\nStopped: what is done is kept, so go on with --resume.", err=True)
-        return INTERRUPTED
+        return stopped()
 
 
 def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int:

@@ -24,6 +24,7 @@ from rich.console import Console
 from starlette.types import Message
 
 from labeld.classifier import UNBOUNDED
+from labeld.cli.resumable import stopped
 from labeld.config.settings import Settings
 from labeld.error_reply import request_id
 from labeld.errors import InvalidRequestError, SettingsError
@@ -35,8 +36,6 @@ from labeld.web.hosting import AppHosting
 
 IN_FLIGHT = 64
 """Requests that are answered at a time, at least; so many answers are written together."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 SOME_FAILED = 3
 """Exit code where every line has its answer, but some of these are errors."""
 HEADERS = {"content-type": "application/json", "x-wait-for-model": "true"}
@@ -66,8 +65,7 @@ def run_batch(source: Path, target: Path, settings: Settings, *, overwrite: bool
     except OSError as error:
         raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
     except KeyboardInterrupt:
-        typer.echo("\nStopped: what is done is kept, so go on with --resume.", err=True)
-        return INTERRUPTED
+        return stopped()
     done = out.done
     more = f", {done.bad:,} of them with an error" if done.bad else ""
     typer.echo(f"{done.rows:,} requests are answered in {target}{more}.", err=True)
