@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 console = Console(highlight=False)
 
+KEPT_BITS = 5
+"""Bits after the leading one of a matrix's weights: an error of 1.6 % of each at most, about that of int8."""
+
 Weights = dict[str, torch.Tensor]
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """The loss of float32 logits against targets, both (batch, labels), as a scalar."""
@@ -236,10 +239,20 @@ class Training:
                 self.best = {name: value.clone() for name, value in weights.items()}
 
 
+def shortened(weights: torch.Tensor) -> torch.Tensor:
+    """Weights in float16 with `KEPT_BITS` bits after the leading one, rounded to the nearest.
+
+    They are ordinary float16 numbers, but a wheel's compression makes 1.35 bytes of each instead of 1.85.
+    """
+    cut = 10 - KEPT_BITS
+    bits = weights.half().contiguous().view(torch.int16).int()
+    return ((bits + (1 << cut >> 1)) >> cut << cut).to(torch.int16).view(torch.float16)
+
+
 def write_folder(out: Path, weights: Weights, config: dict[str, Any], tokenizer: Tokenizer) -> None:
     """Write a Hugging Face folder: float16 weights that load in float32, a config and a tokenizer."""
     out.mkdir(parents=True, exist_ok=True)
-    half = {name: value.half().contiguous() for name, value in weights.items()}
+    half = {name: shortened(value) if value.ndim > 1 else value.half() for name, value in weights.items()}
     save_file(half, out / "model.safetensors", metadata={"format": "pt"})
     (out / "model.safetensors").chmod(0o644)
     _write_json(out / "config.json", config)

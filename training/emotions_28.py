@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
-from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification
 
 from common import (
     Example,
@@ -28,7 +26,10 @@ from common import (
     read_rows,
     write_folder,
 )
-from minilm import base_folder, tokenizer_of
+from minilm import base_folder, config_of, tokenizer_of, with_vocabulary
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 LONGEST = 96
 SELDOM = 4
@@ -74,54 +75,10 @@ def best_thresholds(scores: torch.Tensor, answers: torch.Tensor) -> torch.Tensor
     return torch.tensor(steps)[each.argmax(0)]
 
 
-def smaller_vocabulary(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tokenizer, list[int]]:
-    """The tokenizer without the pieces that few texts need, and the old id of each piece that stays.
-
-    Special pieces and those of one ASCII character always stay, so that other words are still spelled out.
-    """
-    state = json.loads(tokenizer.to_str())
-    counted = Counter(index for row in tokenizer.encode_batch(texts) for index in set(row.ids))
-    used = {index for index, count in counted.items() if count >= SELDOM}
-    special = {token["id"] for token in state["added_tokens"]}
-    pieces = sorted(state["model"]["vocab"].items(), key=lambda item: item[1])
-    spell = {old for piece, old in pieces if piece.isascii() and len(piece.removeprefix("##")) == 1}
-    kept = [(piece, old) for piece, old in pieces if old in used | special | spell]
-    new = {old: index for index, (_, old) in enumerate(kept)}
-    state["model"]["vocab"] = {piece: new[old] for piece, old in kept}
-    for token in state["added_tokens"]:
-        token["id"] = new[token["id"]]
-    for token in state["post_processor"].get("special_tokens", {}).values():
-        token["ids"] = [new[index] for index in token["ids"]]
-    return Tokenizer.from_str(json.dumps(state)), [old for _, old in kept]
-
-
-def new_model(base: Path, kept: list[int], labels: int, seed: int) -> PreTrainedModel:
-    """The base model with the embeddings of the kept pieces only, and a new head."""
-    torch.manual_seed(seed)
-    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=labels, dtype=torch.float32
-    )
-    old: torch.Tensor = model.get_input_embeddings().get_parameter("weight").detach()
-    words = nn.Embedding(len(kept), old.shape[1], padding_idx=0)
-    words.weight.data.copy_(old[kept])
-    model.set_input_embeddings(words)
-    model.config.vocab_size = len(kept)
-    return model
-
-
-def config_of(base: Path, labels: list[str], vocabulary: int) -> dict[str, Any]:
-    """The base model's shape, with our labels and vocabulary."""
-    config: dict[str, Any] = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    for name in ("_name_or_path", "gradient_checkpointing", "torch_dtype", "transformers_version"):
-        config.pop(name, None)
-    return config | {
-        "architectures": ["BertForSequenceClassification"],
-        "vocab_size": vocabulary,
-        "id2label": {str(index): label for index, label in enumerate(labels)},
-        "label2id": {label: index for index, label in enumerate(labels)},
-        "problem_type": "multi_label_classification",
-        "dtype": "float32",
-    }
+def needed_pieces(tokenizer: Tokenizer, texts: list[str]) -> set[int]:
+    """The ids of the pieces that stand in enough of the texts."""
+    counted = Counter(index for encoding in tokenizer.encode_batch(texts) for index in set(encoding.ids))
+    return {index for index, count in counted.items() if count >= SELDOM}
 
 
 def train(args: argparse.Namespace, plan: Plan) -> None:
@@ -130,9 +87,14 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
     labels, dev = read_labels(args.data), read_comments(args.data / "dev.tsv")
     elsewhere = {text for part in ("dev", "test") for text, _ in read_comments(args.data / f"{part}.tsv")}
     comments = [one for one in read_comments(args.data / "train.tsv") if one[0] not in elsewhere][: args.limit]
-    tokenizer, kept = smaller_vocabulary(tokenizer_of(base), [*(text for text, _ in comments), *NAMES])
+    torch.manual_seed(plan.seed)
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(labels), dtype=torch.float32)
+    tokenizer = tokenizer_of(base)
+    kept = needed_pieces(tokenizer, [*(text for text, _ in comments), *NAMES])
+    tokenizer = with_vocabulary(tokenizer, model, kept)
+    pieces = tokenizer.get_vocab_size()
     answers = targets(comments, labels)
-    console.print(f"{len(comments)} comments to train on, {len(dev)} to choose on, {len(kept)} pieces")
+    console.print(f"{len(comments)} comments to train on, {len(dev)} to choose on, {pieces} pieces")
 
     def encoded(text: str) -> list[int]:
         ids: list[int] = tokenizer.encode(text).ids
@@ -155,12 +117,11 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
     # A seldom label counts for more where it is present: by the root of how seldom it is, so that common ones hold.
     weight = ((1 - answers).sum(0) / answers.sum(0).clamp(min=1)).sqrt()
     loss = partial(binary_cross_entropy_with_logits, pos_weight=weight)
-    model = new_model(base, kept, len(labels), plan.seed)
     steps = -(-len(comments) // plan.batch)
     checkpoint = args.out.with_name(f"{args.out.name}.checkpoint")
     run = Training(model, plan, loss, steps, checkpoint)
     weights = run.run(batches_of, score, args.checkpoint_every)
-    write_folder(args.out, weights, config_of(base, labels, len(kept)), tokenizer)
+    write_folder(args.out, weights, config_of(base, labels, "multi_label_classification", pieces), tokenizer)
 
 
 def main() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import random
 import shutil
 from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -30,7 +28,7 @@ from common import (
     read_rows,
     write_folder,
 )
-from minilm import base_folder, tokenizer_of
+from minilm import base_folder, config_of, tokenizer_of
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 LONGEST = 96
@@ -76,19 +74,6 @@ def split_slice(phrases: list[Phrase], share: float) -> tuple[list[Phrase], list
         if not any(spaced in root for root in held_by_word[rarest]):
             kept.append((text, label))
     return kept, held
-
-
-def config_of(base: Path) -> dict[str, Any]:
-    """The base model's shape, with our two labels."""
-    config: dict[str, Any] = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    for name in ("_name_or_path", "gradient_checkpointing", "torch_dtype", "transformers_version"):
-        config.pop(name, None)
-    config["architectures"] = ["BertForSequenceClassification"]
-    config["id2label"] = {str(index): label for index, label in enumerate(LABELS)}
-    config["label2id"] = {label: index for index, label in enumerate(LABELS)}
-    config["problem_type"] = "single_label_classification"
-    config["dtype"] = "float32"
-    return config
 
 
 def train(args: argparse.Namespace, plans: list[Plan]) -> None:
@@ -139,7 +124,12 @@ def train(args: argparse.Namespace, plans: list[Plan]) -> None:
     # Of equals the average wins: it is last, and steadier than the slice can show.
     chosen = max(reversed(candidates), key=scores.__getitem__)
     console.print(f"writing {chosen}")
-    write_folder(args.out, candidates[chosen], config_of(base), tokenizer)
+    write_folder(
+        args.out,
+        candidates[chosen],
+        config_of(base, LABELS, "single_label_classification", tokenizer.get_vocab_size()),
+        tokenizer,
+    )
     shutil.copyfile(base / "vocab.txt", args.out / "vocab.txt")
 
 

@@ -73,6 +73,10 @@ class InvalidRequestError(LabeldError):
     status = 400
 
 
+class OneTextError(LabeldError):
+    """A failure of one text, beside which others can be classified."""
+
+
 class InvalidTextError(InvalidRequestError):
     """An input of the Python API is no text; `index` is its position, and `what` the rest of the sentence."""
 
@@ -242,7 +246,7 @@ class EngineFailedError(LabeldError):
         return f"The engine failed on this batch; {interface.log} has the cause."
 
 
-class NotFiniteError(LabeldError):
+class NotFiniteError(OneTextError):
     """The model computed a logit that is not a finite number for one text."""
 
     def __init__(self, index: int) -> None:

@@ -6,6 +6,8 @@ from tests.support.paths import PACKAGE, ROOT
 TIERS = (  # a package imports only from the tiers below its own
     "__main__",
     "cli ray ray_serve",
+    "distillation",
+    "distillation",
     "comparison evaluation",
     "tables files",
     "web classifier",

@@ -41,7 +41,7 @@ def _try(model: str, read: ModelFolder) -> dict[str, Any]:
 
         def step(precision: Precision, engine: Engine, done: float) -> None:
             nonlocal max_tokens
-            max_tokens = read.encoder(engine).max_tokens
+            max_tokens = read.encoder(engine.max_tokens).max_tokens
             progress.update(bars[precision], completed=done)
 
         logits: dict[Precision, Logits] = {}

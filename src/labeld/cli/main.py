@@ -9,6 +9,7 @@ import typer
 
 from labeld.cli.compare import compare
 from labeld.cli.config import config
+from labeld.cli.distill import distill
 from labeld.cli.evaluate import evaluate
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
@@ -189,3 +190,4 @@ def run_batch(
 
 cli.command()(evaluate)
 cli.command()(compare)
+cli.command()(distill)

@@ -13,9 +13,8 @@ from labeld.classifier import Classifier
 from labeld.comparison.answers import Answer, Pass, PeerRanking, PeerScore, Row
 from labeld.comparison.errors import PeerLostError
 from labeld.comparison.load import GIVE_UP, OnDone, out_of_time
-from labeld.errors import LabeldError, SettingsError
+from labeld.errors import LabeldError, OneTextError, SettingsError
 from labeld.interface import Interface
-from labeld.service.scorer import OF_A_TEXT
 from labeld.types import Text
 
 Rank = Callable[[Sequence[Text]], list[PeerRanking]]
@@ -115,7 +114,7 @@ def run_lists(  # noqa: PLR0913, PLR0917  # the parts of a pass
             if isinstance(error, LabeldError):
                 reason = error.sentence(Interface.COMMAND_LINE)
             failures |= dict.fromkeys(some, reason)
-            in_a_row += 0 if isinstance(error, OF_A_TEXT) else 1
+            in_a_row += 0 if isinstance(error, OneTextError) else 1
             if in_a_row >= GIVE_UP:
                 stopped = f"{name} failed {GIVE_UP} times in a row and is not asked any more: {reason}"
                 break

@@ -10,7 +10,7 @@ from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
 from labeld.evaluation import bootstrap, calibration, paired, thresholds
-from labeld.evaluation.answers import Answers, Named, choose, choose_other, read_answers
+from labeld.evaluation.answers import Answers, Named, choose, choose_other, read_answers, require_classifier
 from labeld.evaluation.configuration import as_yaml, default_alias
 from labeld.evaluation.judged import Judged, Scores, Truth, judge, judge_best
 from labeld.evaluation.result import (
@@ -136,6 +136,7 @@ class _Model:
         def check(model: OpenModel) -> None:
             """Finds labels that the model does not have before anything is computed."""
             nonlocal truth
+            require_classifier(chosen.name, model)
             multi_label = model.function == "sigmoid"
             truth = read_truth(rows, chosen.name, model.labels, question.mapped, multi_label=multi_label)
             step(chosen.name, 0, len(rows))

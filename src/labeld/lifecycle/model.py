@@ -105,10 +105,9 @@ class ModelFolder:
         options = EngineOptions(self._options.threads, self._options.streams, precision, self._options.cache_dir)
         return open_engine(self._folder, self.config, options)
 
-    def encoder(self, engine: Engine) -> TextEncoder:
-        """The encoder of its texts, within the engine's limits."""
-        limit = self._options.max_tokens_per_text
-        max_tokens = min(engine.max_tokens, limit)
+    def encoder(self, max_tokens: int) -> TextEncoder:
+        """The encoder of its texts, each of at most so many tokens, and of those that the settings allow."""
+        max_tokens = min(max_tokens, self._options.max_tokens_per_text)
         characters = min(self._options.max_text_characters, CHARACTERS_PER_TOKEN * max_tokens)
         return TextEncoder(
             self._files.tokenizer,
@@ -157,7 +156,7 @@ class ModelFolder:
 
     def _read_evaluation_texts(self, engine: Engine) -> list[EncodedText]:
         """The evaluation texts that the model can read, of pairs only the first text where it reads no pairs."""
-        encoder, parameters = self.encoder(engine), Parameters(truncation="longest_first")
+        encoder, parameters = self.encoder(engine.max_tokens), Parameters(truncation="longest_first")
         pairs = encoder.type_count > 1 or not encoder.token_types
         read = []
         self._readable = []
@@ -192,7 +191,7 @@ def load_model(model_id: str, folder: Path, options: LoadOptions, commit: str | 
     engine = read.open(precision)
     if _state(folder) != read.state:  # the revision would not be that of the weights, and the answer cache wrong
         raise FolderError("A file has changed while the model was loaded: replace a model by rename.")
-    return Model(model_id, read.revision, read.config, read.encoder(engine), engine, read.state, choice)
+    return Model(model_id, read.revision, read.config, read.encoder(engine.max_tokens), engine, read.state, choice)
 
 
 def _state(folder: Path) -> FolderState:

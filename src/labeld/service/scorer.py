@@ -6,35 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from labeld.errors import LabeldError, NotFiniteError
+from labeld.errors import LabeldError, OneTextError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.scored import scored_text
 from labeld.tokenization.encoder import TextEncoder
-from labeld.tokenization.errors import (
-    EmptyTextError,
-    StrideTooLargeError,
-    TextTooLongError,
-    TextTooManyCharactersError,
-    TokenizerFailedError,
-    TooManyWindowsError,
-    TruncationFailedError,
-    UnknownTokenIdError,
-)
 from labeld.types import EncodedInput, Parameters, ScoredText, Text, Timings
-
-OF_A_TEXT = (
-    EmptyTextError,
-    NotFiniteError,
-    StrideTooLargeError,
-    TextTooLongError,
-    TextTooManyCharactersError,
-    TokenizerFailedError,
-    TooManyWindowsError,
-    TruncationFailedError,
-    UnknownTokenIdError,
-)
-"""Failures of one text, beside which others can be classified."""
 
 READ_TOGETHER = 64
 """Texts that are tokenised one by one if one of them is wrong, at most."""
@@ -96,7 +73,7 @@ class Scorer:
             of_text = [next(rows) for _ in one.windows]
             try:
                 found.append(scored_text(index, one, of_text, loaded.model.config, parameters))
-            except OF_A_TEXT as error:
+            except OneTextError as error:
                 found.append(error)
         return found
 
@@ -117,7 +94,7 @@ def _read_each(
         some = slice(start, start + READ_TOGETHER)
         try:
             found += encoder.read(texts[some], parameters, positions[some])
-        except OF_A_TEXT:
+        except OneTextError:
             pairs = zip(texts[some], positions[some], strict=True)
             found += [_read(encoder, text, parameters, index) for text, index in pairs]
     return found
@@ -126,5 +103,5 @@ def _read_each(
 def _read(encoder: TextEncoder, text: Text, parameters: Parameters, index: int) -> EncodedInput | LabeldError:
     try:
         return encoder.read([text], parameters, [index])[0]
-    except OF_A_TEXT as error:
+    except OneTextError as error:
         return error

@@ -1,10 +1,10 @@
 """Failures of turning texts into token ids. The base class and general failures are in labeld/errors.py."""
 
-from labeld.errors import InvalidRequestError, LabeldError
+from labeld.errors import InvalidRequestError, OneTextError
 from labeld.interface import Interface
 
 
-class TextTooLongError(LabeldError):
+class TextTooLongError(OneTextError):
     """A text has more tokens than the model takes, and truncation was not asked for."""
 
     status = 400
@@ -21,7 +21,7 @@ class TextTooLongError(LabeldError):
         )
 
 
-class TextTooManyCharactersError(LabeldError):
+class TextTooManyCharactersError(OneTextError):
     """A text has more characters than are tokenised at all, and truncation was not asked for."""
 
     status = 400
@@ -39,7 +39,7 @@ class TextTooManyCharactersError(LabeldError):
         )
 
 
-class EmptyTextError(InvalidRequestError):
+class EmptyTextError(InvalidRequestError, OneTextError):
     """A text has no tokens at all, as the empty one of a tokenizer without special tokens, such as GPT-2's."""
 
     def __init__(self, index: int) -> None:
@@ -81,7 +81,7 @@ class MaxLengthTooSmallError(InvalidRequestError):
         )
 
 
-class StrideTooLargeError(InvalidRequestError):
+class StrideTooLargeError(InvalidRequestError, OneTextError):
     """Windows that share so many tokens would not move on through the text."""
 
     def __init__(self, index: int, stride: int, room: int, length: int) -> None:
@@ -97,7 +97,7 @@ class StrideTooLargeError(InvalidRequestError):
         )
 
 
-class TooManyWindowsError(InvalidRequestError):
+class TooManyWindowsError(InvalidRequestError, OneTextError):
     """The texts of a request have more windows than are read."""
 
     def __init__(self, index: int, limit: int) -> None:
@@ -113,7 +113,7 @@ class TooManyWindowsError(InvalidRequestError):
         )
 
 
-class TruncationFailedError(InvalidRequestError):
+class TruncationFailedError(InvalidRequestError, OneTextError):
     """A strategy that shortens one text of a pair cannot make the pair short enough."""
 
     def __init__(self, strategy: str) -> None:
@@ -128,7 +128,7 @@ class TruncationFailedError(InvalidRequestError):
         )
 
 
-class UnknownTokenIdError(LabeldError):
+class UnknownTokenIdError(OneTextError):
     """A text has a token for which the model has no embedding: its tokenizer has more tokens than the model."""
 
     def __init__(self, index: int, token: str, number: int, vocabulary: int) -> None:
@@ -143,7 +143,7 @@ class UnknownTokenIdError(LabeldError):
         )
 
 
-class TokenizerFailedError(LabeldError):
+class TokenizerFailedError(OneTextError):
     """The tokenizers library failed on a text, for example on a pattern that backtracks for too long."""
 
     def sentence(self, interface: Interface) -> str:

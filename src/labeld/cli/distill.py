@@ -1,0 +1,147 @@
+"""`labeld distill`: a smaller model that answers as a larger one does."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labeld.cli.options import with_settings
+from labeld.cli.resumable import stopped
+from labeld.config import settings
+from labeld.config.hub import Hub
+from labeld.config.load import load
+from labeld.errors import SettingsError
+
+if TYPE_CHECKING:
+    from labeld.distillation.distill import Step
+    from labeld.distillation.result import Result
+
+WHERE, STUDENT, OUTPUT = "Rows", "The student", "Results"
+
+
+@with_settings(settings.Folders, Hub, settings.Compute)
+def distill(  # noqa: PLR0913  # the flags of the command
+    model: Annotated[str, typer.Argument(help="Id of the model that teaches, or id@revision.", metavar="MODEL")],
+    files: Annotated[list[str] | None, typer.Argument(help="More files.", metavar="[FILE…]")] = None,
+    *,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            "-i",
+            help="csv, tsv, jsonl, parquet or arrow; several, patterns, - for standard input.",
+            rich_help_panel=WHERE,
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the new model.", rich_help_panel=OUTPUT)],
+    column: Annotated[str, typer.Option(help="Column of the texts.", rich_help_panel=WHERE)] = "text",
+    pair_column: Annotated[
+        str | None, typer.Option(help="Column of the second texts of pairs.", rich_help_panel=WHERE)
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", help="Format of the files; default: as they are named.", rich_help_panel=WHERE),
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the texts that only measures.", rich_help_panel=WHERE)
+    ] = 0.05,
+    layers: Annotated[int, typer.Option(help="Layers to keep, evenly spaced.", rich_help_panel=STUDENT)] = 2,
+    intermediate_size: Annotated[
+        int | None,
+        typer.Option(help="Neurons to keep of each feed-forward network; default all.", rich_help_panel=STUDENT),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Times over the texts.", rich_help_panel=STUDENT)] = 3,
+    batch_size: Annotated[int, typer.Option(help="Texts of a step.", rich_help_panel=STUDENT)] = 64,
+    learning_rate: Annotated[
+        float, typer.Option(help="AdamW's, at the end of its rise.", rich_help_panel=STUDENT)
+    ] = 3e-4,
+    max_length: Annotated[
+        int, typer.Option(min=8, help="Tokens of a text that it learns from.", rich_help_panel=STUDENT)
+    ] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.", rich_help_panel=STUDENT)] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run was stopped or killed.", rich_help_panel=OUTPUT)
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a folder that exists.", rich_help_panel=OUTPUT)
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.", rich_help_panel=OUTPUT)] = False,
+    **flags: Any,
+) -> None:
+    """Make a smaller model that answers as MODEL does, from your own texts, without labels.
+
+    The new folder has the labels and the tokenizer of MODEL, some of its layers, and a card with what it costs; put it
+    into the folder of --models-dir to serve it. Ctrl-C keeps what is done. Needs the extras torch and files.
+    """
+    _require_packages()
+    from labeld.distillation.distill import Task  # noqa: PLC0415  # imports torch
+    from labeld.distillation.distill import distill as run  # noqa: PLC0415
+    from labeld.distillation.plan import Plan  # noqa: PLC0415
+    from labeld.distillation.training import StoppedError  # noqa: PLC0415
+
+    plan = Plan(layers, intermediate_size, epochs, batch_size, learning_rate, max_length, held_out=held_out, seed=seed)
+    task = Task(
+        model, [*inputs, *(files or ())], output, plan, column, pair_column, file_format,
+        overwrite=overwrite, resume=resume,
+    )  # fmt: skip
+    try:
+        with _bars() as step:
+            result = run(load({**flags, "models": [model]}), task, step)
+    except (KeyboardInterrupt, StoppedError):
+        raise typer.Exit(stopped()) from None
+    if result is None:
+        typer.echo(f"{output} is complete.", err=True)
+    elif as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        _print(result)
+
+
+def _require_packages() -> None:
+    packages = {"torch": "torch", "transformers": "transformers", "safetensors": "safetensors", "pyarrow": "pyarrow"}
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise SettingsError(f'labeld distill needs {" and ".join(missing)}: pip install "labeld[torch,files]".')
+
+
+@contextmanager
+def _bars() -> "Iterator[Step]":
+    """A bar for each part of the work, on standard error if that is a terminal."""
+    from rich import progress  # noqa: PLC0415  # slow to import
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("the teacher's model", total=None)
+
+        def step(what: str, done: int, whole: int) -> None:
+            bar.update(task, description=what, completed=done, total=whole)
+
+        yield step
+
+
+def _print(result: "Result") -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("", "student", "teacher", box=None)
+    table.add_row("layers", *(f"{one:,}" for one in result.layers))
+    table.add_row("parameters", *(f"{one:,}" for one in result.parameters))
+    table.add_row("tokens/s, float32", *(f"{one:,.0f}" for one in result.tokens_per_second))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(
+        f"{result.speed:.2f} times the speed; on {result.held_out:,} texts held out, the share of "
+        f"{result.agreement_of} is {result.agreement:.4f}.",
+        markup=False,
+    )
+    console.print(f"{result.folder} is complete; its README.md says how it was made.", markup=False)

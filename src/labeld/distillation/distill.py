@@ -1,0 +1,210 @@
+"""A distillation from files to a folder: a teacher answers, a student learns, and both are measured."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from labeld.checkpoint.checkpoint import open_checkpoint
+from labeld.config.models_file import ModelsFile
+from labeld.config.settings import Settings
+from labeld.distillation.agreement import agreement, share_of
+from labeld.distillation.card import card
+from labeld.distillation.folder import write_card, write_folder
+from labeld.distillation.plan import Plan
+from labeld.distillation.result import Result
+from labeld.distillation.student import make_student
+from labeld.distillation.texts import Texts, read_texts
+from labeld.distillation.training import Training
+from labeld.distillation.unfinished import Unfinished
+from labeld.engines.torch.model import build_model
+from labeld.errors import InvalidRequestError
+from labeld.evaluation.answers import choose, read_answers
+from labeld.files.journal import writing
+from labeld.lifecycle.model import ModelFolder
+from labeld.service.build import load_options, open_resolver
+from labeld.service.in_process import OpenModel
+from labeld.types import EncodedText, Logits, Parameters, Text
+
+MEASURED = 512
+"""Texts whose time is taken, at most."""
+MEASURED_TOKENS = 2048
+"""Tokens of a batch whose time is taken, about."""
+ROUNDS = 3
+CUT = Parameters(truncation="longest_first")
+
+Step = Callable[[str, int, int], object]
+"""Called with what is being done, how much of it is done in all, and how much there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be made of what."""
+
+    model: str
+    inputs: Sequence[str]
+    output: Path
+    plan: Plan
+    column: str = "text"
+    pair_column: str | None = None
+    kind: str | None = None
+    """Name of the files' format; None where their names say it."""
+    overwrite: bool = False
+    resume: bool = False
+
+
+def distill(settings: Settings, task: Task, step: Step) -> Result | None:
+    """Makes the student; None if an earlier run has completed it and this one only resumes.
+
+    Raises LabeldError in one sentence for whatever is in the way, StoppedError after Ctrl-C while it is trained.
+    """
+    began = time.monotonic()
+    unfinished = Unfinished(task.output)
+    if not unfinished.prepare(overwrite=task.overwrite, resume=task.resume):
+        return None
+    settings = replace(settings, file=ModelsFile())
+    options = load_options(settings)
+    torch.set_num_threads(options.threads)
+    with closing(open_resolver(settings, "any")) as resolver:
+        location = resolver.open(resolver.find(task.model))
+        read = ModelFolder(location.folder, options, location.commit, task.model)
+        _require_different_labels(task.model, read)
+        teacher = build_model(read.config, open_checkpoint(location.folder), torch.float32)
+        student = make_student(teacher, task.plan)
+        layers = teacher.config.num_hidden_layers
+        sizes = _parameters(student), _parameters(teacher)
+        del teacher
+        texts = read_texts(task.inputs, task.column, task.pair_column, task.kind, task.plan.held_out)
+        with unfinished.begin(_run(task, texts, read.revision)):
+            targets = unfinished.targets() or _answers(settings, task, texts, step)
+            unfinished.keep_targets(*targets)
+            taught, taught_targets = _answered(texts.taught, targets[0])
+            held_out, held_out_targets = _answered(texts.held_out, targets[1])
+            function = read.config.default_function
+            encoder = read.encoder(min(task.plan.max_length, student.config.max_position_embeddings))
+            pad = student.config.pad_token_id or 0
+            training = Training(student, task.plan, function, pad, unfinished.checkpoint)
+            with writing(task.output):
+                training.run(
+                    encoder.encode(taught, CUT),
+                    taught_targets,
+                    encoder.encode(held_out, CUT),
+                    lambda logits: agreement(logits, held_out_targets, function),
+                    lambda done, whole, what: step(what, done, whole),
+                )
+                write_folder(unfinished.made, student, read.config.raw, location.folder)
+            found, rates = _measured(ModelFolder(unfinished.made, options), read, held_out, step)
+            result = Result(
+                str(task.output),
+                task.model,
+                read.revision,
+                len(taught),
+                len(held_out),
+                texts.bad + len(texts.taught) - len(taught) + len(texts.held_out) - len(held_out),
+                (task.plan.layers, layers),
+                sizes,
+                rates,
+                agreement(found, held_out_targets, function),
+                share_of(len(read.config.labels), function),
+                time.monotonic() - began,
+            )
+            with writing(task.output):
+                write_card(unfinished.made, card(result, task.plan, training.history))
+            unfinished.finish()
+    return result
+
+
+def _require_different_labels(model: str, read: ModelFolder) -> None:
+    labels = read.config.labels
+    if twice := [label for label in labels if labels.count(label) > 1]:
+        raise InvalidRequestError(
+            f"{model} has the label {twice[0]!r} twice, so its answers cannot be told apart: rename one in its config."
+        )
+
+
+def _parameters(model: Any) -> int:
+    return sum(one.numel() for one in model.parameters())
+
+
+def _run(task: Task, texts: Texts, revision: str) -> dict[str, Any]:
+    """What makes two runs the same, by the names of files.journal.DIFFERENT."""
+    stats = [(one, Path(one).stat()) for one in texts.files if Path(one).is_file()]
+    return {
+        "inputs": [[one, stat.st_size, stat.st_mtime_ns] for one, stat in stats],
+        "model": f"{task.model} {revision}",
+        "options": [task.column, task.pair_column, task.kind, asdict(task.plan)],
+    }
+
+
+def _answers(settings: Settings, task: Task, texts: Texts, step: Step) -> tuple[Logits, Logits]:
+    """The teacher's logits, float32 [texts, labels], NaN for a text that it does not answer."""
+    every = [*texts.taught, *texts.held_out]
+    done, labels = 0, 0
+
+    def opened(model: OpenModel) -> None:
+        nonlocal labels
+        labels = len(model.labels)
+        step("the teacher's answers", 0, len(every))
+
+    def count(some: int) -> None:
+        nonlocal done
+        done += some
+        step("the teacher's answers", done, len(every))
+
+    answers = read_answers(choose(settings, task.model), every, CUT, opened, count)
+    missing = np.full((1, labels), np.nan, np.float32)
+    logits = np.concatenate([missing if one is None else one for one in answers.logits])
+    if np.isnan(logits).all():
+        raise InvalidRequestError(f"{task.model} answers none of these texts. The first: {answers.reasons[0]}")
+    return logits[: len(texts.taught)], logits[len(texts.taught) :]
+
+
+def _answered(texts: list[Text], targets: Logits) -> tuple[list[Text], Logits]:
+    """The texts that the teacher answers, with its logits."""
+    usable = np.flatnonzero(~np.isnan(targets).any(1))
+    return [texts[row] for row in usable], targets[usable]
+
+
+def _measured(
+    student: ModelFolder, teacher: ModelFolder, texts: list[Text], step: Step
+) -> tuple[Logits, tuple[float, float]]:
+    """The student's logits as it is served, and the tokens/s of both."""
+    engines = [one.open("float32") for one in (student, teacher)]
+    try:
+        encoder = student.encoder(engines[0].max_tokens)
+        encoded = encoder.encode(texts, CUT)
+        found = np.empty((len(texts), len(student.config.labels)), np.float32)
+        for rows in _batches(encoded, range(len(texts))):
+            found[rows] = engines[0].run([encoded[row] for row in rows])
+        batches = [[encoded[row] for row in rows] for rows in _batches(encoded, range(min(MEASURED, len(texts))))]
+        tokens = sum(len(text.ids) for batch in batches for text in batch)
+        seconds: list[list[float]] = [[], []]
+        for turn in range(ROUNDS):
+            for engine, taken in zip(engines, seconds, strict=True):
+                began = time.perf_counter()
+                for batch in batches:
+                    engine.run(batch)
+                taken.append(time.perf_counter() - began)
+            step("speed of both", turn + 1, ROUNDS)
+    finally:
+        for engine in engines:
+            engine.close()
+    return found, (tokens / median(seconds[0]), tokens / median(seconds[1]))
+
+
+def _batches(texts: Sequence[EncodedText], rows: Sequence[int]) -> list[list[int]]:
+    batches: list[list[int]] = [[]]
+    tokens = 0
+    for row in rows:
+        if tokens >= MEASURED_TOKENS:
+            batches.append([])
+            tokens = 0
+        batches[-1].append(row)
+        tokens += len(texts[row].ids)
+    return batches

@@ -1,0 +1,98 @@
+"""The folder of a run that is not complete, beside the one it makes: `OUTPUT.unfinished`.
+
+It has what the run was asked for, the teacher's answers, and the last checkpoint, so that another run can go on.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labeld.files.errors import FileError
+from labeld.files.journal import DIFFERENT, writing
+from labeld.types import Logits
+
+
+class Unfinished:
+    """The unfinished run of an output folder. Raises FileError where the disk or another run is in the way."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self._folder = output.with_name(f"{output.name}.unfinished")
+        self.checkpoint = self._folder / "checkpoint.pt"
+        self.made = self._folder / "model"
+        """Where the new model is written before it becomes the output."""
+        self._run, self._targets = self._folder / "run.json", self._folder / "teacher.npz"
+
+    def prepare(self, *, overwrite: bool, resume: bool) -> bool:
+        """Makes way for a run; False if there is nothing left to do. Without `overwrite` it removes nothing."""
+        if overwrite and resume:
+            raise FileError("Take either --overwrite, which starts anew, or --resume, which goes on.")
+        if file := next((one for one in (self.output, *self.output.parents) if one.is_file()), None):
+            raise FileError(f"{file} is a file: name a folder for the student.")
+        with writing(self.output):
+            if overwrite:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            elif self._folder.exists():
+                if not resume:
+                    raise FileError(
+                        f"{self.output} was begun by a run that ended early: go on with --resume, or start anew with "
+                        "--overwrite."
+                    )
+            elif self.output.exists():
+                if resume:
+                    return False
+                raise FileError(f"{self.output} exists: name another folder, or replace it with --overwrite.")
+        return True
+
+    @contextmanager
+    def begin(self, run: dict[str, Any]) -> Iterator[None]:
+        """Holds it for this run, which goes on only with what was asked for in the same way before."""
+        with writing(self.output):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = self._run.open("a+", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FileError(f"{self._folder} is being written by another run: wait until that has ended.") from None
+            file.seek(0)
+            if text := file.read():
+                before = json.loads(text)
+                if other := next((name for name in run if run[name] != before.get(name)), None):
+                    raise FileError(
+                        f"{self.output} was begun with {DIFFERENT[other]}: ask for the same again, or start anew with "
+                        "--overwrite."
+                    )
+            else:
+                with writing(self.output):
+                    file.write(json.dumps(run))
+                    file.flush()
+            yield
+
+    def targets(self) -> tuple[Logits, Logits] | None:
+        """The teacher's answers to what is taught and to what is held out; None where they are not there yet."""
+        if not self._targets.exists():
+            return None
+        with np.load(self._targets) as kept:
+            return kept["taught"], kept["held_out"]
+
+    def keep_targets(self, taught: Logits, held_out: Logits) -> None:
+        """Keeps the teacher's answers, each float32 [texts, labels]."""
+        fresh = self._folder / "teacher.new.npz"
+        with writing(self.output):
+            np.savez(fresh, taught=taught, held_out=held_out)
+            fresh.replace(self._targets)
+
+    def finish(self) -> None:
+        """Makes the model that was written the output, in the place of one that was there, and removes the rest."""
+        with writing(self.output):
+            if self.output.exists():
+                self.output.replace(self._folder / "replaced")
+            self.made.replace(self.output)
+            shutil.rmtree(self._folder)
