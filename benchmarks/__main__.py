@@ -51,6 +51,7 @@ class Name(Enum):
     RERANK = "rerank"
     PARITY = "parity"
     FILES = "files"
+    DISTILL = "distill"
 
 
 cli = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,7 +9,8 @@ import torch
 
 from common import logits, read_rows
 from figures import ACCURACY_HEAD, Folder, accuracy_row, row
-from nli_en import LABELS, Paired, read_pairs
+from minilm import Paired
+from nli_en import LABELS, read_pairs
 from sentiment_en import natural
 
 TEMPLATE = "This example is {}."

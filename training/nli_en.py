@@ -7,7 +7,7 @@ import hashlib
 import random
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ from common import (
     read_rows,
     write_folder,
 )
-from minilm import base_folder, config_of, tokenizer_of, with_vocabulary
+from minilm import Paired, base_folder, config_of, tokenizer_of, with_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -38,20 +38,6 @@ USUAL = 3.75
 PARTS = {"taxinli_mnli_train": 3, "snli_dev": 1, "snli_test": 1, "cad_train": 1, "cad_dev": 1, "cad_test": 1}
 """The files to train on, and how often a pair of each stands in an epoch: those of several genres are few."""
 Pair = tuple[str, str, str]
-
-
-class Paired(nn.Module):
-    """The model with segment 1 after the first separator, as pairs are encoded."""
-
-    def __init__(self, model: nn.Module, separator: int) -> None:
-        super().__init__()
-        self.model, self.separator = model, separator
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        """The output of the model for pairs of token ids, (batch, width) each."""
-        ends = (input_ids == self.separator).long()
-        segments = (ends.cumsum(1) - ends).clamp(max=1) * attention_mask
-        return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=segments)
 
 
 def read_pairs(path: Path) -> list[Pair]:

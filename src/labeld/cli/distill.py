@@ -1,14 +1,13 @@
 """`labeld distill`: a smaller model that answers as a larger one does."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labeld.cli.bars import steps
 from labeld.cli.options import with_settings
 from labeld.cli.resumable import stopped
 from labeld.config import settings
@@ -17,7 +16,6 @@ from labeld.config.load import load
 from labeld.errors import SettingsError
 
 if TYPE_CHECKING:
-    from labeld.distillation.distill import Step
     from labeld.distillation.result import Result
 
 WHERE, STUDENT, OUTPUT = "Rows", "The student", "Results"
@@ -89,7 +87,7 @@ def distill(  # noqa: PLR0913  # the flags of the command
         overwrite=overwrite, resume=resume,
     )  # fmt: skip
     try:
-        with _bars() as step:
+        with steps() as step:
             result = run(load({**flags, "models": [model]}), task, step)
     except (KeyboardInterrupt, StoppedError):
         raise typer.Exit(stopped()) from None
@@ -105,28 +103,6 @@ def _require_packages() -> None:
     packages = {"torch": "torch", "transformers": "transformers", "safetensors": "safetensors", "pyarrow": "pyarrow"}
     if missing := [name for name in packages if find_spec(name) is None]:
         raise SettingsError(f'labeld distill needs {" and ".join(missing)}: pip install "labeld[torch,files]".')
-
-
-@contextmanager
-def _bars() -> "Iterator[Step]":
-    """A bar for each part of the work, on standard error if that is a terminal."""
-    from rich import progress  # noqa: PLC0415  # slow to import
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("the teacher's model", total=None)
-
-        def step(what: str, done: int, whole: int) -> None:
-            bar.update(task, description=what, completed=done, total=whole)
-
-        yield step
 
 
 def _print(result: "Result") -> None:

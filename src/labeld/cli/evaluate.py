@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from labeld.cli.bars import steps
 from labeld.cli.options import with_settings
 from labeld.config import settings
 from labeld.config.hub import Hub
@@ -148,26 +149,9 @@ def _require_shares(*options: tuple[str, float | None]) -> None:
 
 def _evaluated(chosen: settings.Settings, question: "Question") -> "Found":
     """The evaluation, with a bar for each of its steps where standard error is a terminal."""
-    from rich import progress  # noqa: PLC0415  # slow to import
-    from rich.console import Console  # noqa: PLC0415
-
     from labeld.evaluation.evaluate import evaluate as run  # noqa: PLC0415  # loads the engine
 
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def step(name: str, done: int, whole: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=whole)
-            bar.update(tasks[name], completed=done)
-
+    with steps() as step:
         return run(chosen, question, step)
 
 

@@ -96,7 +96,7 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
                     taught_targets,
                     encoder.encode(held_out, CUT),
                     lambda logits: agreement(logits, held_out_targets, function),
-                    lambda done, whole, what: step(what, done, whole),
+                    lambda done, whole: step("training", done, whole),
                 )
                 write_folder(unfinished.made, student, read.config.raw, location.folder)
             found, rates = _measured(ModelFolder(unfinished.made, options), read, held_out, step)

@@ -23,8 +23,8 @@ WARM_UP = 0.06
 """Share of the steps in which the learning rate rises."""
 CHECKPOINT_STEPS = 200
 
-Step = Callable[[int, int, str], object]
-"""Called with the steps that are done, all there are, and what is being done."""
+Step = Callable[[int, int], object]
+"""Called with the steps that are done, and all there are."""
 
 
 class StoppedError(Exception):
@@ -71,9 +71,9 @@ class Training:
                     done += 1
                     if done <= self._step:
                         continue
-                    loss = self._learn([texts[row] for row in rows], targets[rows], done / total)
+                    self._learn([texts[row] for row in rows], targets[rows], done / total)
                     self._step = done
-                    step(done, total, f"epoch {epoch + 1} of {self._plan.epochs}, loss {loss:.4f}")
+                    step(done, total)
                     if stop.is_set() or done % CHECKPOINT_STEPS == 0:
                         self._save()
                     if stop.is_set():
@@ -113,7 +113,7 @@ class Training:
         inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         return inputs | ({"token_type_ids": torch.from_numpy(types)} if self._takes_types else {})
 
-    def _learn(self, texts: Sequence[EncodedText], targets: Logits, progress: float) -> float:
+    def _learn(self, texts: Sequence[EncodedText], targets: Logits, progress: float) -> None:
         """One step; `progress` is the share of all steps that it ends."""
         rate = self._plan.learning_rate * min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
         for group in self._optimizer.param_groups:
@@ -124,7 +124,6 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return float(loss.detach())
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """How far the logits are from the teacher's, both [texts, labels], as a scalar."""
