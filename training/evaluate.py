@@ -10,7 +10,6 @@ import torch
 
 import figures_emotions
 import figures_language
-import figures_nli
 import figures_sentiment
 from figures import Folder
 
@@ -18,7 +17,6 @@ CARDS: dict[str, Callable[[Folder, Path], Iterator[str]]] = {
     "sentiment-en": figures_sentiment.lines,
     "language-20": figures_language.lines,
     "emotions-28": figures_emotions.lines,
-    "nli-en": figures_nli.lines,
 }
 """The lines of the tables of each card, from its folder and its data."""
 

@@ -74,20 +74,6 @@ def take_over(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> Non
             own[name].copy_(tensor.float())
 
 
-class Paired(nn.Module):
-    """The model with segment 1 after the first separator, as pairs are encoded."""
-
-    def __init__(self, model: nn.Module, separator: int) -> None:
-        super().__init__()
-        self.model, self.separator = model, separator
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-        """The output of the model for pairs of token ids, (batch, width) each."""
-        ends = (input_ids == self.separator).long()
-        segments = (ends.cumsum(1) - ends).clamp(max=1) * attention_mask
-        return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=segments)
-
-
 def config_of(base: Path, labels: Sequence[str], problem_type: str, vocabulary: int) -> dict[str, Any]:
     """The base model's shape, with our labels and vocabulary."""
     config: dict[str, Any] = json.loads((base / "config.json").read_text(encoding="utf-8"))

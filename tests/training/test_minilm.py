@@ -1,11 +1,11 @@
-"""What the English recipes share: a smaller vocabulary, weights in fewer bits, and the segments of pairs."""
+"""What the English recipes share: a smaller vocabulary, another model's layers, and weights in fewer bits."""
 
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
 from tests.support.paths import ROOT
 
@@ -67,18 +67,3 @@ def test_shortened_weights_are_near_and_stay_as_they_are() -> None:
     assert ((short.float() - weights).abs() <= weights.abs() / 64 + 1e-7).all()
     assert (short.view(torch.int16) & 0b11111 == 0).all()
     assert torch.equal(short, shortened(short))
-
-
-@pytest.mark.parametrize("pair", [("i like you", "a good film"), ("the market fell", "it is not good")])
-def test_pairs_have_the_segments_of_the_tokenizer(models_dir: Path, pair: tuple[str, str]) -> None:
-    """The recipe's model answers as transformers does to a pair with its token types."""
-    from minilm import Paired
-
-    model = AutoModelForSequenceClassification.from_pretrained(models_dir / "org/bert").eval()
-    tokenizer = AutoTokenizer.from_pretrained(models_dir / "org/bert")
-    encoded = tokenizer(*pair, return_tensors="pt")
-    assert encoded["token_type_ids"].any()
-    with torch.no_grad():
-        found = Paired(model, tokenizer.sep_token_id)(encoded["input_ids"], encoded["attention_mask"]).logits
-
-        assert torch.equal(model(**encoded).logits, found)
