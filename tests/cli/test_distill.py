@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from labeld import Classifier
+from labeld.repository.folders import BUNDLED
 from tests.support.command_line import labeld
 from tests.support.tiny_models import WORDS
 
@@ -179,3 +186,21 @@ def test_too_few_texts_are_refused(models_dir: Path, tmp_path: Path) -> None:
 
     assert "1 different texts" in done.stderr
     assert not (tmp_path / "out.unfinished").exists()
+
+
+def test_the_longest_texts_of_a_model_with_offset_positions_are_learned(tmp_path: Path) -> None:
+    """RoBERTa's positions begin behind the padding's: texts as long as it reads teach, however long is asked for."""
+    folder = tmp_path / "models/org/roberta"
+    shutil.copytree(BUNDLED / "labeld/sentiment-en", folder, ignore=shutil.ignore_patterns("*.safetensors", "*.md"))
+    torch.manual_seed(1)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = RobertaConfig(vocab_size=30522, max_position_embeddings=66, type_vocab_size=1, pad_token_id=1, **shape)
+    RobertaForSequenceClassification(config).save_pretrained(folder)
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps({"text": f"{one} good film " * 40}) + "\n" for one in range(150)))
+
+    result = distilled(
+        tmp_path / "models", path, tmp_path / "out", "--epochs", "1", "--max-length", "512", teacher="org/roberta"
+    )
+
+    assert 150 == result["taught"] + result["held_out"]

@@ -23,6 +23,7 @@ from labeld.distillation.student import make_student
 from labeld.distillation.texts import Texts, read_texts
 from labeld.distillation.training import Training
 from labeld.distillation.unfinished import Unfinished
+from labeld.engines.torch.engine import max_tokens_of
 from labeld.engines.torch.model import build_model
 from labeld.errors import InvalidRequestError
 from labeld.evaluation.answers import choose, read_answers
@@ -87,7 +88,7 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
             taught, taught_targets = _answered(texts.taught, targets[0])
             held_out, held_out_targets = _answered(texts.held_out, targets[1])
             function = read.config.default_function
-            encoder = read.encoder(min(task.plan.max_length, student.config.max_position_embeddings))
+            encoder = read.encoder(min(task.plan.max_length, max_tokens_of(student)))
             pad = student.config.pad_token_id or 0
             training = Training(student, task.plan, function, pad, unfinished.checkpoint)
             with writing(task.output):

@@ -69,7 +69,7 @@ class TorchEngine:
         ends = getattr(text_settings, "eos_token_id", None)
         self._ends = np.array([] if ends is None else ends, np.int32).reshape(-1)
         self._labels = len(config.labels)
-        self.max_tokens = _max_tokens(model)
+        self.max_tokens = max_tokens_of(model)
         with refusals(config, "run"):
             self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
             self._warm_up(config.integer("vocab_size", "n_words"))
@@ -134,7 +134,7 @@ def _with_shared_weights(model: Any) -> Any:
     return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 
-def _max_tokens(model: Any) -> int:
+def max_tokens_of(model: Any) -> int:
     """Tokens of the longest text: the usable positions, or `sys.maxsize` for a model without a limit."""
     declared = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     limits = [sys.maxsize, *([declared] if type(declared) is int and declared > 0 else [])]
