@@ -35,8 +35,6 @@ from labeld.types import EncodedText, Logits, Parameters, Text
 
 MEASURED = 512
 """Texts whose time is taken, at most."""
-MEASURED_TOKENS = 2048
-"""Tokens of a batch whose time is taken, about."""
 ROUNDS = 3
 CUT = Parameters(truncation="longest_first")
 
@@ -100,7 +98,8 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
                     lambda done, whole: step("training", done, whole),
                 )
                 write_folder(unfinished.made, student, read.config.raw, location.folder)
-            found, rates = _measured(ModelFolder(unfinished.made, options), read, held_out, step)
+            made = ModelFolder(unfinished.made, options)
+            found, rates = _measured(made, read, held_out, settings.compute.batch_tokens, step)
             result = Result(
                 str(task.output),
                 task.model,
@@ -173,7 +172,7 @@ def _answered(texts: list[Text], targets: Logits) -> tuple[list[Text], Logits]:
 
 
 def _measured(
-    student: ModelFolder, teacher: ModelFolder, texts: list[Text], step: Step
+    student: ModelFolder, teacher: ModelFolder, texts: list[Text], budget: int, step: Step
 ) -> tuple[Logits, tuple[float, float]]:
     """The student's logits as it is served, and the tokens/s of both."""
     engines = [one.open("float32") for one in (student, teacher)]
@@ -181,9 +180,11 @@ def _measured(
         encoder = student.encoder(engines[0].max_tokens)
         encoded = encoder.encode(texts, CUT)
         found = np.empty((len(texts), len(student.config.labels)), np.float32)
-        for rows in _batches(encoded, range(len(texts))):
+        for rows in _batches(encoded, range(len(texts)), budget):
             found[rows] = engines[0].run([encoded[row] for row in rows])
-        batches = [[encoded[row] for row in rows] for rows in _batches(encoded, range(min(MEASURED, len(texts))))]
+        batches = [
+            [encoded[row] for row in rows] for rows in _batches(encoded, range(min(MEASURED, len(texts))), budget)
+        ]
         tokens = sum(len(text.ids) for batch in batches for text in batch)
         seconds: list[list[float]] = [[], []]
         for turn in range(ROUNDS):
@@ -199,11 +200,12 @@ def _measured(
     return found, (tokens / median(seconds[0]), tokens / median(seconds[1]))
 
 
-def _batches(texts: Sequence[EncodedText], rows: Sequence[int]) -> list[list[int]]:
+def _batches(texts: Sequence[EncodedText], rows: Sequence[int], budget: int) -> list[list[int]]:
+    """The rows in batches of `budget` tokens at most, if they have more than one text, as a server makes them."""
     batches: list[list[int]] = [[]]
     tokens = 0
     for row in rows:
-        if tokens >= MEASURED_TOKENS:
+        if batches[-1] and tokens + len(texts[row].ids) > budget:
             batches.append([])
             tokens = 0
         batches[-1].append(row)
