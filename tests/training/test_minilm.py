@@ -1,4 +1,4 @@
-"""What the English recipes share: a smaller vocabulary, another model's layers, and weights in fewer bits."""
+"""What the English recipes share: a smaller vocabulary, and weights in fewer bits."""
 
 from pathlib import Path
 
@@ -38,22 +38,6 @@ def test_a_smaller_vocabulary_changes_no_text_that_has_its_pieces(models_dir: Pa
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert smaller.get_vocab_size() < tokenizer.get_vocab_size()
     assert ["[CLS]", "h", "##e", "##l", "##l", "##o", "[SEP]"] == smaller.encode("hello").tokens
-
-
-def test_another_models_layers_are_taken_over(models_dir: Path) -> None:
-    """All but the head: what comes out of the layers is the other model's."""
-    from minilm import take_over, tokenizer_of
-
-    folder = models_dir / "org/bert"
-    other = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    model = AutoModelForSequenceClassification.from_config(other.config).eval()
-    head = model.classifier.weight.clone()
-    take_over(model, tokenizer_of(folder), folder)
-    with torch.no_grad():
-        found, expected = (one.bert(ids(tokenizer_of(folder), TEXTS[0])).pooler_output for one in (model, other))
-
-    assert torch.equal(found, expected)
-    assert torch.equal(head, model.classifier.weight)
 
 
 def test_shortened_weights_are_near_and_stay_as_they_are() -> None:
