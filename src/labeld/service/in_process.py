@@ -85,12 +85,12 @@ class InProcessService:
         """The logits of texts, each float32 [windows, labels], whatever thresholds and temperature the alias has.
 
         There is one window unless the alias reads in several; a text that cannot be classified has its error. The
-        labels of the model must differ.
+        labels of the model must differ. The same bits whatever else is computed, as `outcomes_apart`.
         """
         service, loaded, asked = self._prepared(replace(asked, function_to_apply="none", threshold=()))
         asked = replace(asked, return_windows=asked.stride is not None)
         place = {label: index for index, label in enumerate(loaded.model.config.labels)}
-        scored = await service.scorer.score_each(loaded, texts, asked, positions)
+        scored = await service.scorer.score_each(loaded, texts, asked, positions, apart=True)
         return [one if isinstance(one, LabeldError) else _logits(one, place) for one in scored]
 
     def _prepared(self, asked: Parameters) -> tuple[Service, LoadedModel, Parameters]:
