@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from labeld.cache.answers import AnswerCache
 from labeld.cache.keys import Identity
 from labeld.cache.memory import MemoryStore
-from labeld.config.settings import MIB, Settings
+from labeld.config.settings import MIB, Residency, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
@@ -245,7 +245,7 @@ def test_answers_of_the_shared_store_are_counted_apart() -> None:
 
 def test_two_services_count_apart(tmp_path: Path) -> None:
     """Nothing is global: each observer sees its own service only."""
-    settings = Settings()
+    settings = Settings(residency=Residency(load_grace=60))
 
     async def ask(service: Service) -> None:
         await classify(service, None, ClassifyRequest((Text("good"),)))

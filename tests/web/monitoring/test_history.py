@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labeld.config.settings import Settings
+from labeld.config.settings import Residency, Settings
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import Hosting, open_service
 from labeld.service.service import Service
@@ -35,7 +35,7 @@ def with_service(story: Callable[[Service, Metrics], Awaitable[None]]) -> None:
 
     async def run() -> None:
         metrics = Metrics()
-        async with open_service(Settings(), Hosting(metrics)) as service:
+        async with open_service(Settings(residency=Residency(load_grace=60)), Hosting(metrics)) as service:
             await story(service, metrics)
 
     asyncio.run(run())
