@@ -102,7 +102,7 @@ def distill(  # noqa: PLR0913  # the flags of the command
 def _require_packages() -> None:
     packages = {"torch": "torch", "transformers": "transformers", "safetensors": "safetensors", "pyarrow": "pyarrow"}
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise SettingsError(f'labeld distill needs {" and ".join(missing)}: pip install "labeld[torch,files]".')
+        raise SettingsError(f'labeld distill needs {", ".join(missing)}: pip install "labeld[torch,files]".')
 
 
 def _print(result: "Result") -> None:
