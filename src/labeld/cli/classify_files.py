@@ -17,7 +17,7 @@ from labeld.files.classify import Columns, classify_parts, for_throughput
 from labeld.files.encoding import encoder
 from labeld.files.errors import FileError
 from labeld.files.formats import STANDARD_INPUT, Format, format_of
-from labeld.files.journal import Done, prepare, side_file
+from labeld.files.journal import Done, prepare, side_file, state
 from labeld.files.output import Output
 from labeld.files.reader import Part, Rows, open_rows
 from labeld.protocol.parameters import read_parameters
@@ -97,9 +97,8 @@ def _bad(done: Done, path: Path) -> str:
 
 def _run(files: Files, rows: Rows, classifier: Classifier, asked: RankingParameters, kind: Format) -> dict[str, Any]:
     """What makes two runs the same, so that one can go on with the other's output."""
-    stats = [(one, Path(one).stat()) for one in rows.files if one != STANDARD_INPUT]
     return {
-        "inputs": [[one, stat.st_size, stat.st_mtime_ns] for one, stat in stats],
+        "inputs": [state(one) for one in rows.files if one != STANDARD_INPUT],
         "model": f"{classifier.model_id} {classifier.revision}",
         "precision": classifier.precision,
         "options": [list(files.columns), dict(sorted(asked.items())), files.input_format, *kind],

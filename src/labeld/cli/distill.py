@@ -1,7 +1,6 @@
 """`labeld distill`: a smaller model that answers as a larger one does."""
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,15 +9,17 @@ import typer
 from labeld.cli.bars import steps
 from labeld.cli.options import with_settings
 from labeld.cli.resumable import stopped
+from labeld.cli.rows import ROWS, Column, FileFormat, Inputs, PairColumn
 from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
-from labeld.errors import SettingsError
+from labeld.reports.extra import require_extra
 
 if TYPE_CHECKING:
     from labeld.distillation.result import Result
 
-WHERE, STUDENT, OUTPUT = "Rows", "The student", "Results"
+PACKAGES = ("torch", "transformers", "safetensors", "pyarrow")
+STUDENT, OUTPUT = "The student", "Results"
 
 
 @with_settings(settings.Folders, Hub, settings.Compute)
@@ -26,26 +27,13 @@ def distill(  # noqa: PLR0913  # the flags of the command
     model: Annotated[str, typer.Argument(help="Id of the model that teaches, or id@revision.", metavar="MODEL")],
     files: Annotated[list[str] | None, typer.Argument(help="More files.", metavar="[FILE…]")] = None,
     *,
-    inputs: Annotated[
-        list[str],
-        typer.Option(
-            "--input",
-            "-i",
-            help="csv, tsv, jsonl, parquet or arrow; several, patterns, - for standard input.",
-            rich_help_panel=WHERE,
-        ),
-    ],
+    inputs: Inputs,
     output: Annotated[Path, typer.Option(help="Folder for the new model.", rich_help_panel=OUTPUT)],
-    column: Annotated[str, typer.Option(help="Column of the texts.", rich_help_panel=WHERE)] = "text",
-    pair_column: Annotated[
-        str | None, typer.Option(help="Column of the second texts of pairs.", rich_help_panel=WHERE)
-    ] = None,
-    file_format: Annotated[
-        str | None,
-        typer.Option("--format", help="Format of the files; default: as they are named.", rich_help_panel=WHERE),
-    ] = None,
+    column: Column = "text",
+    pair_column: PairColumn = None,
+    file_format: FileFormat = None,
     held_out: Annotated[
-        float, typer.Option(help="Share of the texts that only measures.", rich_help_panel=WHERE)
+        float, typer.Option(help="Share of the texts that only measures.", rich_help_panel=ROWS)
     ] = 0.05,
     layers: Annotated[int, typer.Option(help="Layers to keep, evenly spaced.", rich_help_panel=STUDENT)] = 2,
     intermediate_size: Annotated[
@@ -75,7 +63,7 @@ def distill(  # noqa: PLR0913  # the flags of the command
     The new folder has the labels and the tokenizer of MODEL, some of its layers, and a card with what it costs; put it
     into the folder of --models-dir to serve it. Ctrl-C keeps what is done. Needs the extras torch and files.
     """
-    _require_packages()
+    require_extra("labeld distill", "torch,files", {name: name for name in PACKAGES})
     from labeld.distillation.distill import Task  # noqa: PLC0415  # imports torch
     from labeld.distillation.distill import distill as run  # noqa: PLC0415
     from labeld.distillation.plan import Plan  # noqa: PLC0415
@@ -97,12 +85,6 @@ def distill(  # noqa: PLR0913  # the flags of the command
         typer.echo(json.dumps(result.as_json(), indent=2))
     else:
         _print(result)
-
-
-def _require_packages() -> None:
-    packages = {"torch": "torch", "transformers": "transformers", "safetensors": "safetensors", "pyarrow": "pyarrow"}
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise SettingsError(f'labeld distill needs {", ".join(missing)}: pip install "labeld[torch,files]".')
 
 
 def _print(result: "Result") -> None:

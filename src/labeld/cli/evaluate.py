@@ -9,6 +9,7 @@ import typer
 
 from labeld.cli.bars import steps
 from labeld.cli.options import with_settings
+from labeld.cli.rows import ROWS, Column, FileFormat, Inputs, PairColumn
 from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
@@ -23,7 +24,7 @@ TOO_LOW = 2
 SOME_LEFT_OUT = 3
 """Exit code where all is well but some rows had no part in the figures."""
 
-THRESHOLDS, WHERE, OUTPUT = "Thresholds and calibration", "Rows", "Results"
+THRESHOLDS, OUTPUT = "Thresholds and calibration", "Results"
 
 
 @with_settings(settings.Folders, Hub, settings.Compute, settings.Precisions)
@@ -36,33 +37,20 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
         ),
     ] = None,
     *,
-    inputs: Annotated[
-        list[str],
-        typer.Option(
-            "--input",
-            "-i",
-            help="csv, tsv, jsonl, parquet or arrow; several, patterns, - for standard input.",
-            rich_help_panel=WHERE,
-        ),
-    ],
-    column: Annotated[str, typer.Option(help="Column of the texts.", rich_help_panel=WHERE)] = "text",
-    pair_column: Annotated[
-        str | None, typer.Option(help="Column of the second texts of pairs.", rich_help_panel=WHERE)
-    ] = None,
-    label_column: Annotated[str, typer.Option(help="Column of the labels.", rich_help_panel=WHERE)] = "label",
+    inputs: Inputs,
+    column: Column = "text",
+    pair_column: PairColumn = None,
+    label_column: Annotated[str, typer.Option(help="Column of the labels.", rich_help_panel=ROWS)] = "label",
     label_separator: Annotated[
-        str | None, typer.Option(help="What stands between several labels in a string.", rich_help_panel=WHERE)
+        str | None, typer.Option(help="What stands between several labels in a string.", rich_help_panel=ROWS)
     ] = None,
     label_map: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE-LABEL=LABEL", help="The model's label for one of the file.", rich_help_panel=WHERE),
+        typer.Option(metavar="FILE-LABEL=LABEL", help="The model's label for one of the file.", rich_help_panel=ROWS),
     ] = None,
-    file_format: Annotated[
-        str | None,
-        typer.Option("--format", help="Format of the files; default: as they are named.", rich_help_panel=WHERE),
-    ] = None,
+    file_format: FileFormat = None,
     truncation: Annotated[
-        bool, typer.Option("--truncation", help="Cut texts that are too long for the model.", rich_help_panel=WHERE)
+        bool, typer.Option("--truncation", help="Cut texts that are too long for the model.", rich_help_panel=ROWS)
     ] = False,
     against: Annotated[str | None, typer.Option(help="Another model, or a precision: a paired test of both.")] = None,
     best_f1: Annotated[

@@ -26,8 +26,9 @@ from labeld.distillation.unfinished import Unfinished
 from labeld.engines.torch.engine import max_tokens_of
 from labeld.engines.torch.model import build_model
 from labeld.errors import InvalidRequestError
-from labeld.evaluation.answers import choose, read_answers
-from labeld.files.journal import writing
+from labeld.evaluation.answers import choose, read_answers, require_different_labels
+from labeld.files.formats import STANDARD_INPUT
+from labeld.files.journal import state, writing
 from labeld.lifecycle.model import ModelFolder
 from labeld.service.build import load_options, open_resolver
 from labeld.service.in_process import OpenModel
@@ -73,7 +74,7 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
     with closing(open_resolver(settings, "any")) as resolver:
         location = resolver.open(resolver.find(task.model))
         read = ModelFolder(location.folder, options, location.commit, task.model)
-        _require_different_labels(task.model, read)
+        require_different_labels(task.model, read.config.labels)
         teacher = build_model(read.config, open_checkpoint(location.folder), torch.float32)
         student = make_student(teacher, task.plan)
         layers = teacher.config.num_hidden_layers
@@ -81,8 +82,10 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
         del teacher
         texts = read_texts(task.inputs, task.column, task.pair_column, task.kind, task.plan.held_out)
         with unfinished.begin(_run(task, texts, read.revision)):
-            targets = unfinished.targets() or _answers(settings, task, texts, step)
-            unfinished.keep_targets(*targets)
+            targets = unfinished.targets()
+            if targets is None:
+                targets = _answers(settings, task, texts, step)
+                unfinished.keep_targets(*targets)
             taught, taught_targets = _answered(texts.taught, targets[0])
             held_out, held_out_targets = _answered(texts.held_out, targets[1])
             function = read.config.default_function
@@ -120,23 +123,14 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
     return result
 
 
-def _require_different_labels(model: str, read: ModelFolder) -> None:
-    labels = read.config.labels
-    if twice := [label for label in labels if labels.count(label) > 1]:
-        raise InvalidRequestError(
-            f"{model} has the label {twice[0]!r} twice, so its answers cannot be told apart: rename one in its config."
-        )
-
-
 def _parameters(model: Any) -> int:
     return sum(one.numel() for one in model.parameters())
 
 
 def _run(task: Task, texts: Texts, revision: str) -> dict[str, Any]:
     """What makes two runs the same, by the names of files.journal.DIFFERENT."""
-    stats = [(one, Path(one).stat()) for one in texts.files if Path(one).is_file()]
     return {
-        "inputs": [[one, stat.st_size, stat.st_mtime_ns] for one, stat in stats],
+        "inputs": [state(one) for one in texts.files if one != STANDARD_INPUT],
         "model": f"{task.model} {revision}",
         "options": [task.column, task.pair_column, task.kind, asdict(task.plan)],
     }

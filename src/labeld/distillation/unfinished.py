@@ -3,7 +3,6 @@
 It has what the run was asked for, the teacher's answers, and the last checkpoint, so that another run can go on.
 """
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from labeld.files.errors import FileError
-from labeld.files.journal import DIFFERENT, writing
+from labeld.files.journal import ended_early, lock, require_one, require_same, writing
 from labeld.types import Logits
 
 
@@ -31,8 +30,7 @@ class Unfinished:
 
     def prepare(self, *, overwrite: bool, resume: bool) -> bool:
         """Makes way for a run; False if there is nothing left to do. Without `overwrite` it removes nothing."""
-        if overwrite and resume:
-            raise FileError("Take either --overwrite, which starts anew, or --resume, which goes on.")
+        require_one(overwrite=overwrite, resume=resume)
         if file := next((one for one in (self.output, *self.output.parents) if one.is_file()), None):
             raise FileError(f"{file} is a file: name a folder for the student.")
         with writing(self.output):
@@ -40,10 +38,7 @@ class Unfinished:
                 shutil.rmtree(self._folder, ignore_errors=True)
             elif self._folder.exists():
                 if not resume:
-                    raise FileError(
-                        f"{self.output} was begun by a run that ended early: go on with --resume, or start anew with "
-                        "--overwrite."
-                    )
+                    raise ended_early(self.output)
             elif self.output.exists():
                 if resume:
                     return False
@@ -57,18 +52,10 @@ class Unfinished:
             self._folder.mkdir(parents=True, exist_ok=True)
             file = self._run.open("a+", encoding="utf-8")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FileError(f"{self._folder} is being written by another run: wait until that has ended.") from None
+            lock(file, self._folder)
             file.seek(0)
             if text := file.read():
-                before = json.loads(text)
-                if other := next((name for name in run if run[name] != before.get(name)), None):
-                    raise FileError(
-                        f"{self.output} was begun with {DIFFERENT[other]}: ask for the same again, or start anew with "
-                        "--overwrite."
-                    )
+                require_same(self.output, run, json.loads(text))
             else:
                 with writing(self.output):
                     file.write(json.dumps(run))

@@ -124,7 +124,12 @@ def require_classifier(name: str, model: OpenModel) -> None:
             f"{'one number' if len(model.labels) == 1 else 'numbers'}, no label, so there is nothing to compare with "
             "labels. Name a classifier with two labels or more."
         )
-    if twice := [label for label in model.labels if model.labels.count(label) > 1]:
+    require_different_labels(name, model.labels)
+
+
+def require_different_labels(name: str, labels: Sequence[str]) -> None:
+    """Raises InvalidRequestError for a model of which two labels have one name."""
+    if twice := [label for label in labels if labels.count(label) > 1]:
         raise InvalidRequestError(
             f"{name} has the label {twice[0]!r} twice, so its answers cannot be told apart: rename one in its config."
         )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, BinaryIO, Self
 
 from labeld.files.errors import FileError
 
@@ -61,18 +61,9 @@ class JournaledFile:
         with writing(self.path):
             if self._journal.exists():
                 self.done = _read_journal(self._journal, self.path)
-                if other := next((name for name in run if run[name] != self.done.run.get(name)), None):
-                    raise FileError(
-                        f"{self.path} was begun with {DIFFERENT[other]}: ask for the same again, or start anew with "
-                        "--overwrite."
-                    )
+                require_same(self.path, run, self.done.run)
             self._file, self._bad_file = _opened(self._partial), _opened(self.bad_path)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FileError(
-                    f"{self._partial} is being written by another run: wait until that has ended."
-                ) from None
+            lock(self._file, self._partial)
             for file, size in ((self._file, self.done.bytes), (self._bad_file, self.done.bad_bytes)):
                 if os.fstat(file.fileno()).st_size < size:
                     raise FileError(f"{file.name} has lost its end: start anew with --overwrite.")
@@ -146,8 +137,7 @@ def prepare(path: Path, *, overwrite: bool, resume: bool) -> bool:
 
     Without `overwrite` nothing that exists is touched; with `resume` a run that has ended early may be there.
     """
-    if overwrite and resume:
-        raise FileError("Take either --overwrite, which starts anew, or --resume, which goes on.")
+    require_one(overwrite=overwrite, resume=resume)
     if path.is_dir() or not path.parent.is_dir():
         what = f"{path} is a folder" if path.is_dir() else f"There is no folder {path.parent}"
         raise FileError(f"{what}: name a file in a folder that exists.")
@@ -161,12 +151,45 @@ def prepare(path: Path, *, overwrite: bool, resume: bool) -> bool:
                 journal.unlink(missing_ok=True)
                 return False
         elif journal.exists():
-            raise FileError(
-                f"{path} was begun by a run that ended early: go on with --resume, or start anew with --overwrite."
-            )
+            raise ended_early(path)
         elif existing := next((one for one in (path, bad, partial) if one.exists()), None):
             raise FileError(f"{existing} exists: name another one, or replace it with --overwrite.")
     return True
+
+
+def require_one(*, overwrite: bool, resume: bool) -> None:
+    """Raises FileError where both are asked for."""
+    if overwrite and resume:
+        raise FileError("Take either --overwrite, which starts anew, or --resume, which goes on.")
+
+
+def ended_early(path: Path) -> FileError:
+    """The failure of a run that neither goes on with what an earlier one has left, nor replaces it."""
+    return FileError(
+        f"{path} was begun by a run that ended early: go on with --resume, or start anew with --overwrite."
+    )
+
+
+def require_same(path: Path, run: dict[str, Any], before: dict[str, Any]) -> None:
+    """Raises FileError where an earlier run was asked for something else; both by the names of DIFFERENT."""
+    if other := next((name for name in run if run[name] != before.get(name)), None):
+        raise FileError(
+            f"{path} was begun with {DIFFERENT[other]}: ask for the same again, or start anew with --overwrite."
+        )
+
+
+def lock(file: IO[Any], path: Path) -> None:
+    """Keeps other runs out until the file is closed; raises FileError where one is in."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FileError(f"{path} is being written by another run: wait until that has ended.") from None
+
+
+def state(file: str) -> list[Any]:
+    """What changes with an input file: its name, bytes, and time of the last change in nanoseconds."""
+    stat = Path(file).stat()
+    return [file, stat.st_size, stat.st_mtime_ns]
 
 
 @contextmanager
