@@ -132,6 +132,8 @@ def test_a_run_goes_on_where_it_was_broken_off(
     assert "go on with --resume" in again.stderr
     other = labeld(*command[3:], "--resume", "--seed", "2")
     assert "begun with other options" in other.stderr
+    (tmp_path / "broken.unfinished/model").mkdir()  # as a kill leaves it while the folder is written
+    (tmp_path / "broken.unfinished/model/config.json").write_text("{")
     distilled(models_dir, texts, tmp_path / "broken", *flags, "--resume")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

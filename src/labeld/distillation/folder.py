@@ -13,6 +13,7 @@ from labeld.checkpoint.file_names import CONFIG, TOKENIZER
 
 def write_folder(folder: Path, model: Any, raw: Mapping[str, Any], teacher: Path) -> None:
     """Writes the model as transformers reads it; `raw` is the teacher's config.json. Raises OSError."""
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed meanwhile
     folder.mkdir(parents=True)
     names = type(model.config).attribute_map
     changed = {

@@ -80,6 +80,8 @@ class Unfinished:
         """Makes the model that was written the output, in the place of one that was there, and removes the rest."""
         with writing(self.output):
             if self.output.exists():
-                self.output.replace(self._folder / "replaced")
+                replaced = self._folder / "replaced"
+                shutil.rmtree(replaced, ignore_errors=True)  # of a run that was killed here
+                self.output.replace(replaced)
             self.made.replace(self.output)
             shutil.rmtree(self._folder)
