@@ -24,6 +24,7 @@ from labeld.files.encoding import encoder
 from labeld.files.formats import format_of
 from labeld.files.output import Output
 from labeld.files.reader import open_rows
+from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from labeld.system.cpu import usable_cores
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
@@ -31,10 +32,12 @@ from labeld.types import Precision
 
 ENGINE_BAR, PIPELINE_BAR, SCRIPT_BAR = 0.95, 3.0, 1.15
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
-TEXTS, ROUNDS = 200_000, 5
-"""Texts in all, and the files that they are divided into: each is a round, in which everything is measured once."""
-PEER_TEXTS = 2000
-"""Texts of each round that the slower others get."""
+ROUNDS = 5
+"""Files that the texts are divided into: each is a round, in which everything is measured once."""
+TEXTS, SHAPE_TEXTS = 200_000, 2500
+"""Texts in all for the bundled model, and for DistilBERT's shape, which computes four times as much for each token."""
+OTHERS_TEXTS = 2000
+"""Texts of each round that the engine alone and the peers get."""
 BATCH_SIZES = (1, 8, 32)
 COLUMNS = Columns("text", None, "label", "score", None)
 
@@ -44,37 +47,47 @@ Speed = Callable[[Sequence[Measured], int], float]
 
 def measure(plan: Plan) -> list[Figure]:
     """Tokens per second from csv to csv, over those of the others on the same texts in alternating rounds."""
-    folder = model_folders.folder(plan, synthetic_models.DISTILBERT)
-    encoded = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
-    texts = mixed_lengths(english(plan.data), encoded, 60 if plan.quick else TEXTS)
-    rounds = [texts[at::ROUNDS] for at in range(1 if plan.quick else ROUNDS)]
-    return [figure for precision in PRECISIONS for figure in _measure(plan, folder, precision, rounds)]
+    shape = synthetic_models.DISTILBERT
+    measured = (
+        (DEFAULT_MODEL, BUNDLED / DEFAULT_MODEL, TEXTS),
+        (shape.model_id, model_folders.folder(plan, shape), SHAPE_TEXTS),
+    )
+    figures = []
+    for model, folder, count in measured:
+        encoded = TextEncoder(read_tokenizer(folder).tokenizer, 512, 1 << 20)
+        texts = mixed_lengths(english(plan.data), encoded, 60 if plan.quick else count)
+        rounds = [texts[at::ROUNDS] for at in range(1 if plan.quick else ROUNDS)]
+        for precision in PRECISIONS:
+            figures += _measure(plan, model, folder, precision, rounds)
+    return figures
 
 
-def _measure(plan: Plan, folder: Path, precision: Precision, rounds: Sequence[Sequence[Measured]]) -> list[Figure]:
+def _measure(
+    plan: Plan, model: str, folder: Path, precision: Precision, rounds: Sequence[Sequence[Measured]]
+) -> list[Figure]:
     finalists = fastest_ways(plan, every_way(folder, precision), rounds[0][:4000])
     others = _peers(folder) if precision == "float32" else _int8_peers(plan, folder)
-    theirs_at = {name: _best(speed, rounds[0][:PEER_TEXTS]) for name, speed in others.items()}
+    theirs_at = {name: _best(speed, rounds[0][:OTHERS_TEXTS]) for name, speed in others.items()}
     ours: list[float] = []
     engine: dict[int, list[float]] = {index: [] for index in range(len(finalists))}
     theirs: dict[str, list[float]] = {name: [] for name in others}
-    model, models_dir = synthetic_models.DISTILBERT.model_id, str(model_folders.models_dir(plan))
+    models_dir = str(model_folders.models_dir(plan))
     settings = load({"models": [model], "precision": precision, "models_dir": models_dir}, name_of=str)
     with Classifier.from_settings(for_throughput(settings)) as classifier:
-        _file_speed(classifier, rounds[0][:PEER_TEXTS])  # NOTE: warms every shape that it meets
-        for texts in plan.progress.track(rounds, description=f"files, {precision}"):
+        _file_speed(classifier, rounds[0][:OTHERS_TEXTS])  # NOTE: warms every shape that it meets
+        for texts in plan.progress.track(rounds, description=f"files, {model}, {precision}"):
             for index, (one, budget) in enumerate(finalists):
-                engine[index].append(one.speed(texts, budget))
+                engine[index].append(one.speed(texts[:OTHERS_TEXTS], budget))
             ours.append(_file_speed(classifier, texts))
             for name, speed in others.items():
-                theirs[name].append(speed(texts[:PEER_TEXTS], theirs_at[name]))
+                theirs[name].append(speed(texts[:OTHERS_TEXTS], theirs_at[name]))
     best = max(engine.values(), key=median)
     bars = {"engine-only": (best, ENGINE_BAR)}
     bars |= {name: (found, PIPELINE_BAR if "pipeline" in name else SCRIPT_BAR) for name, found in theirs.items()}
     return [
         Figure(
             "files",
-            f"{precision}, labeld classify --input / {name} tokens per second",
+            f"{model}, {precision}, labeld classify --input / {name} tokens per second",
             median(ours) / median(found),
             "",
             bar,

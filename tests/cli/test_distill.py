@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,32 @@ def distilled(models_dir: Path, texts: Path, output: Path, *flags: str, teacher:
     assert 0 == done.returncode, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def command_of(models_dir: Path, texts: str, output: Path, *flags: str) -> list[str]:
+    """The arguments of a run that takes a while."""
+    return [
+        *("distill", "org/bert", "--input", texts, "--json", "--output", str(output), "--models-dir", str(models_dir)),
+        *("--layers", "1", "--threads", "1", "--held-out", "0.2", *flags),
+    ]
+
+
+def broken_off(
+    command: list[str], tmp_path: Path, how: signal.Signals, standard_input: Path | None = None
+) -> tuple[int, str]:
+    """The exit code of a run that gets this signal once its output has a checkpoint, and what it says."""
+    environment = os.environ | {"LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_HUB": "off"}
+    with (standard_input or Path(os.devnull)).open() as texts:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "labeld", *command],
+            env=environment, stdin=texts, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    checkpoint = tmp_path / "broken.unfinished/checkpoint.pt"
+    while run.poll() is None and not checkpoint.exists():
+        time.sleep(0.01)
+    run.send_signal(how)
+    _, said = run.communicate()
+    return run.returncode, said
 
 
 def most_usual(models_dir: Path, teacher: str, rows: list[str]) -> float:
@@ -113,31 +140,36 @@ def test_a_run_goes_on_where_it_was_broken_off(
     """After Ctrl-C, and after a kill, --resume makes the same weights as a run that nobody broke off."""
     flags = ("--epochs", "10", "--batch-size", "16")
     distilled(models_dir, texts, tmp_path / "whole", *flags)
-    command = [
-        *(sys.executable, "-m", "labeld", "distill", "org/bert", "--input", str(texts), "--json"),
-        *("--output", str(tmp_path / "broken"), "--models-dir", str(models_dir), "--layers", "1", "--threads", "1"),
-        *("--held-out", "0.2", *flags),
-    ]
-    environment = os.environ | {"LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_HUB": "off"}
-    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    checkpoint = tmp_path / "broken.unfinished/checkpoint.pt"
-    while run.poll() is None and not checkpoint.exists():
-        time.sleep(0.01)
-    run.send_signal(how)
-    _, said = run.communicate()
+    command = command_of(models_dir, str(texts), tmp_path / "broken", *flags)
+    returncode, said = broken_off(command, tmp_path, how)
 
-    assert run.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
+    assert returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
     assert how == signal.SIGKILL or "go on with --resume" in said
-    again = labeld(*command[3:])
+    again = labeld(*command)
     assert "go on with --resume" in again.stderr
-    other = labeld(*command[3:], "--resume", "--seed", "2")
+    other = labeld(*command, "--resume", "--seed", "2")
     assert "begun with other options" in other.stderr
     (tmp_path / "broken.unfinished/model").mkdir()  # as a kill leaves it while the folder is written
     (tmp_path / "broken.unfinished/model/config.json").write_text("{")
     distilled(models_dir, texts, tmp_path / "broken", *flags, "--resume")
     weights = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert "is complete" in labeld(*command[3:], "--resume").stderr
+    assert "is complete" in labeld(*command, "--resume").stderr
+
+
+def test_a_run_of_standard_input_goes_on_with_the_same_texts_only(
+    models_dir: Path, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What standard input had is told by its texts: fewer, or others in the same number, are refused."""
+    command = command_of(models_dir, "-", tmp_path / "broken", "--format", "csv", "--epochs", "10")
+    broken_off(command, tmp_path, signal.SIGKILL, texts)
+    lines = texts.read_text().splitlines(keepends=True)
+    for others in (lines[:-9], [*lines[:-1], "another text,other\n"], [lines[0], *reversed(lines[1:])]):
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO("".join(others).encode())))
+        assert "begun with other input" in labeld(*command, "--resume").stderr
+
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(texts.read_bytes())))
+    assert 0 == labeld(*command, "--resume").returncode
 
 
 @pytest.mark.parametrize(

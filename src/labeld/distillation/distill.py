@@ -130,7 +130,7 @@ def _parameters(model: Any) -> int:
 def _run(task: Task, texts: Texts, revision: str) -> dict[str, Any]:
     """What makes two runs the same, by the names of files.journal.DIFFERENT."""
     return {
-        "inputs": [state(one) for one in texts.files if one != STANDARD_INPUT],
+        "inputs": [[one, texts.digest] if one == STANDARD_INPUT else state(one) for one in texts.files],
         "model": f"{task.model} {revision}",
         "options": [task.column, task.pair_column, task.kind, asdict(task.plan)],
     }

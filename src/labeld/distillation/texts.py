@@ -24,6 +24,14 @@ class Texts:
     """Rows whose text stood in a row before them."""
     files: tuple[str, ...]
 
+    @property
+    def digest(self) -> str:
+        """Changes with any text, and with their order; hexadecimal."""
+        found = hashlib.sha256()
+        for text in (*self.taught, *self.held_out):
+            found.update(_digest(text))
+        return found.hexdigest()
+
 
 def read_texts(inputs: Sequence[str], column: str, pair_column: str | None, kind: str | None, share: float) -> Texts:
     """Reads the files into memory; a hash of each text decides whether it is held out, in every run the same.
@@ -52,5 +60,8 @@ def read_texts(inputs: Sequence[str], column: str, pair_column: str | None, kind
 
 
 def _is_held_out(text: Text, share: float) -> bool:
-    digest = hashlib.sha256("\0".join(part or "" for part in text).encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
+    return int.from_bytes(_digest(text)[:8], "big") < share * 2**64
+
+
+def _digest(text: Text) -> bytes:
+    return hashlib.sha256("\0".join(part or "" for part in text).encode("utf-8", "surrogatepass")).digest()
