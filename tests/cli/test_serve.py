@@ -18,7 +18,7 @@ import pytest
 import requests
 from safetensors.torch import load_file, save_file
 
-from labeld.repository.folders import DEFAULT_MODEL
+from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from tests.support.command_line import labeld
 from tests.support.rankings import same
 from tests.support.server_process import LABELD, NO_CACHE, SMALLEST, run_labeld, serving, wait_until
@@ -119,6 +119,23 @@ def test_a_broken_folder_stops_the_start_with_one_sentence(
     assert "org/broken" in done.stderr
     assert "Traceback" not in done.stderr
     assert str(root) not in done.stderr
+
+
+def test_a_worker_begins_while_models_dir_is_away(models_dir: Path, tmp_path: Path) -> None:
+    """The bundled models are served by the one that replaces a killed worker, and the others when it is back."""
+    root, away = tmp_path / "models", tmp_path / "away"
+    shutil.copytree(models_dir / "org/bert", root / "org/bert")
+    with serving(tmp_path, "--models-dir", str(root)) as server:
+        root.rename(away)
+        os.kill(server.get("/status").json()["pid"], signal.SIGKILL)
+        server.wait_ready()
+
+        assert 200 == server.post("/models/labeld/language-20", json={"inputs": "hallo"}).status_code
+        assert 404 == server.post("/models/org/bert", json={"inputs": "hallo"}).status_code
+        away.rename(root)
+        assert wait_until(  # the listing of the folders is a second old at most
+            lambda: server.post("/models/org/bert", json={"inputs": "hallo"}).status_code == 200
+        )
 
 
 def test_broken_models_do_not_harm_the_others(models_dir: Path, tmp_path: Path) -> None:
@@ -262,6 +279,24 @@ def test_a_hung_engine_is_replaced(tmp_path: Path) -> None:
 
         assert 200 == server.post("/", json={"inputs": "good"}).status_code
         assert "batch_timeout" in server.log.read_text()
+
+
+def test_a_tokenizer_that_hangs_is_replaced(tmp_path: Path) -> None:
+    """A pattern that takes minutes on a text, but at no place of it long enough to be stopped, holds a thread."""
+    folder = tmp_path / "models/org/slow"
+    shutil.copytree(BUNDLED / SMALLEST, folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
+    split = {"pattern": {"Regex": "a+a+b"}, "behavior": "Isolated", "invert": False}
+    tokenizer["pre_tokenizer"] = {"type": "Split", **split}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with serving(tmp_path, "--batch-timeout", "1", "--models-dir", str(tmp_path / "models"), *NO_CACHE) as server:
+        assert 200 == server.post("/models/org/slow", json={"inputs": "good"}).status_code
+        reply = server.post("/models/org/slow", json={"inputs": "a" * 4000 + "cb"})
+        assert 503 == reply.status_code
+        server.wait_ready()
+
+        assert 200 == server.post("/", json={"inputs": "good"}).status_code
+        assert "tokenised" in server.log.read_text()
 
 
 def test_classify_answers_as_the_server(models_dir: Path, expected: Callable[..., list[Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -60,6 +61,14 @@ class AddingEngine:
         if any(one.ids[0] == -1 for one in texts):
             raise RuntimeError("a secret of the library")
         return np.array([[one.ids.sum()] for one in texts], np.float32)
+
+
+class SlowEngine(AddingEngine):
+    """Computes 500 tokens per second."""
+
+    def _sums(self, texts: Sequence[EncodedText], *, exclusive: bool) -> Logits:
+        time.sleep(sum(len(one.ids) for one in texts) / 500)
+        return super()._sums(texts, exclusive=exclusive)
 
 
 @asynccontextmanager
@@ -261,6 +270,26 @@ async def test_an_empty_queue_admits_any_request() -> None:
         queue = running.attach(AddingEngine())
 
         assert 100 == len(await running.run(queue, [text(1, 512)] * 100))
+
+
+@in_event_loop
+async def test_the_first_texts_of_a_slow_model_are_all_answered() -> None:
+    """One call may have more than a model computes in the time that was allowed when its speed was still a guess."""
+    async with dispatcher(limits=Queue(queue_timeout=0.1), compute=Compute(batch_tokens=8)) as running:
+        queue = running.attach(SlowEngine())
+
+        assert 100 == len(await running.run(queue, [text(1)] * 100))
+
+
+@in_event_loop
+async def test_the_texts_of_several_models_are_all_answered() -> None:
+    """Each gets a share of the time, and has as much more of it."""
+    async with dispatcher(limits=Queue(queue_timeout=0.1), compute=Compute(batch_tokens=8)) as running:
+        queues = [running.attach(SlowEngine()) for _ in range(4)]
+        await asyncio.gather(*[running.run(queue, [text(1)] * 100) for queue in queues])
+        again = await asyncio.gather(*[running.run(queue, [text(1)] * 100) for queue in queues])
+
+        assert [100] * 4 == [len(rows) for rows in again]
 
 
 @in_event_loop

@@ -340,9 +340,33 @@ def test_other_protocols_behind_a_request(server):
         assert replies.count(b"HTTP/1.1 505 ") == 1
 
 
-@pytest.mark.parametrize("body", [b"RTSP/1.0", b"a PRICE/1.0 ICE/1.0", b"GET / RTSP/1.0 GET / ICE/1.0"])
+@pytest.mark.parametrize("pieces", [1, 2, 100])
+def test_other_protocols_behind_a_request_in_pieces(server, pieces):
+    """Wherever the packets end."""
+    data = request() + b"OPTIONS / RTSP/1.0\r\nhost: localhost\r\n\r\n"
+    size = -(-len(data) // pieces)
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        dribble(connection, [data[at : at + size] for at in range(0, len(data), size)], 0.002)
+        replies = b""
+        while piece := connection.recv(65536):
+            replies += piece
+
+        assert replies.count(b"HTTP/1.1 505 ") == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"RTSP/1.0",
+        b"a PRICE/1.0 ICE/1.0",
+        b"GET / RTSP/1.0 GET / ICE/1.0",
+        b"POST / RTSP/1.0",
+        b"a line\r\nPOST / ICE/1.0\r\n\r\n",
+    ],
+)
 def test_text_about_other_protocols(server, body):
-    """A text may name them."""
+    """A text may name them, with the method and the path of the request, too."""
     assert server.ask(request(body=body)).status == 200
 
 

@@ -166,6 +166,33 @@ def test_supervisor_whose_log_nobody_reads():
         os.close(reader)
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_library_that_writes_where_nobody_reads(log_format):
+    """No thread that calls a library waits for a reader of what it writes to stderr."""
+    reader, writer = full_pipe()
+    server = Probe(stderr=writer, process={"log_format": log_format})
+    os.close(writer)
+    try:
+        server.wait_ready()
+        for _ in range(20):
+            assert server.ask(request("/write", b"thread panicked\n" * 1000)).status == 200
+    finally:
+        server.process.kill()
+        server.process.communicate(timeout=5)
+        os.close(reader)
+
+
+@pytest.mark.parametrize("character", ["a", "é", "\U0001f600", "\x01", '"'])
+def test_long_line_of_a_library(character):
+    """It becomes several lines, each of them valid JSON, and nothing of it is lost."""
+    with probe(process={"log_format": "json"}) as server:
+        server.ask(request("/write", f"begin {character * 1_200} end\n".encode()))
+        written = [json.loads(line) for line in server.end()[1].splitlines()]
+
+    pieces = [line["message"] for line in written if line["logger"] == "labeld.stderr"]
+    assert f"begin {character * 1_200} end" == "".join(pieces)
+
+
 def test_worker_whose_event_loop_is_stuck():
     """A worker that answers nothing is replaced, although its process lives and its threads run."""
     with probe() as server:

@@ -72,15 +72,7 @@ async def answer(scope, receive, send, file, start):
     if scope["path"] == "/ready" and LEAVING.is_set():
         await reply(send, 503, {"error": "leaving"}, [(b"retry-after", b"1")])
         return
-    if scope["path"] == "/exit":
-        os._exit(70)
-    if scope["path"] == "/end-lifespan":
-        END_LIFESPAN.set()
-    if scope["path"] == "/block":
-        time.sleep(60)  # noqa: ASYNC251  # the event loop stands still
-    if scope["path"] == "/sigbus":
-        file.touch()
-        os.kill(os.getpid(), signal.SIGBUS)
+    misbehave(scope["path"], body, file)
     if scope["path"].startswith("/sleep/"):
         await asyncio.sleep(float(scope["path"].removeprefix("/sleep/")))
     if scope["path"] == "/big":
@@ -89,6 +81,22 @@ async def answer(scope, receive, send, file, start):
     names = [name.decode() for name, _ in scope["headers"]]
     said = {"bytes": len(body), "path": scope["path"], "pid": os.getpid(), "headers": names, "start": start}
     await reply(send, 200, said)
+
+
+def misbehave(path, body, file):
+    """What an application or a library may do to its process."""
+    if path == "/exit":
+        os._exit(70)
+    if path == "/end-lifespan":
+        END_LIFESPAN.set()
+    if path == "/block":
+        time.sleep(60)  # the event loop stands still
+    if path == "/write":  # as a library does that has something to say
+        with contextlib.suppress(BlockingIOError):
+            os.write(2, body)
+    if path == "/sigbus":
+        file.touch()
+        os.kill(os.getpid(), signal.SIGBUS)
 
 
 def make_app(start, address):

@@ -17,6 +17,9 @@ PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_class
 READS_AT_END = frozenset({"bart", "bigbird_pegasus", "mbart", "mt5", "mvp", "plbart", "t5", "umt5"})
 """model_type of the classifiers that read their answer at the last end token, and fail on a text without one."""
 
+VOCABULARY = ("vocab_size", "n_words", "n_token")
+"""The key for the number of word embeddings, and its other names in XLM and XLNet."""
+
 LABEL_LIMIT = 100_000
 """Labels of a model, at most; more is a broken or hostile file."""
 
@@ -40,9 +43,12 @@ class ModelConfig:
     """Sentences on what was read otherwise than whoever wrote the file may have meant: as transformers reads it."""
 
     @property
-    def vocabulary(self) -> int:
-        """Rows of the word embeddings: token ids are below it. Raises FolderError as `integer`."""
-        return self.integer("vocab_size", "n_words")
+    def vocabulary(self) -> int | None:
+        """Rows of the word embeddings: token ids are below it. Raises FolderError as `integer`.
+
+        None where config.json has none and the architecture is one of those whose defaults only transformers knows.
+        """
+        return self.integer(*VOCABULARY) if any(name in self.raw for name in VOCABULARY) else None
 
     @property
     def token_types(self) -> int | None:

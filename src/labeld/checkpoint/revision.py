@@ -8,6 +8,7 @@ model takes a while, so a file's hash is cached by (device, inode, size, modific
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ FolderState = tuple[tuple[str, int, int, int, int], ...]
 HASHES_FILE = "file-hashes.json"
 CACHE_FROM = 1024 * 1024
 """Bytes of a file from which on its hash is cached."""
+READ_AT_MOST = 64 * 1024 * 1024
+"""Bytes of the config or of a tokenizer's file that is ever read (tokenization/files.py), and more."""
 
 
 def folder_revision(folder: Path, cache_dir: Path) -> str:
@@ -34,8 +37,9 @@ def folder_revision(folder: Path, cache_dir: Path) -> str:
     hashes = _HashCache(cache_dir / HASHES_FILE)
     digest = hashlib.sha256()
     small = [name for name in (CONFIG, *TOKENIZER) if (folder / name).is_file()]
-    for name in sorted({*small, *weight_files(folder)}):
-        size, content = hashes.content_hash(folder / name)
+    weights = weight_files(folder)
+    for name in sorted({*small, *weights}):
+        size, content = hashes.content_hash(folder / name, sys.maxsize if name in weights else READ_AT_MOST)
         digest.update(f"{name}\0{size}\0{content}\n".encode())
     hashes.save()
     return digest.hexdigest()[:40]
@@ -64,10 +68,12 @@ class _HashCache:
         self._changed = False
         self._hashes = {str(key): str(value) for key, value in read_object(path).items()}
 
-    def content_hash(self, path: Path) -> tuple[int, str]:
-        """Size of a file, and its SHA-256 in hex."""
+    def content_hash(self, path: Path, limit: int) -> tuple[int, str]:
+        """Size of a file, and its SHA-256 in hex; nothing for that where the file is larger than `limit`."""
         with open_plain(path) as file:
             status = os.fstat(file.fileno())
+            if status.st_size > limit:  # nobody reads it, so its content decides no answer
+                return status.st_size, ""
             key = f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
             if key in self._hashes:
                 return status.st_size, self._hashes[key]

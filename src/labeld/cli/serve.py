@@ -18,6 +18,7 @@ from labeld.config.mistakes import ConfigFileError
 from labeld.config.settings import Settings
 from labeld.errors import LabeldError, SettingsError
 from labeld.interface import Interface
+from labeld.repository.folders import require_readable
 from labeld.repository.url_policy import require_other_address
 from labeld.server import logs
 from labeld.server.run import allow_connections
@@ -60,6 +61,8 @@ def checked_settings(flags: Mapping[str, Any]) -> Settings:
             "`labeld tokens create NAME`, listen on 127.0.0.1, or say --allow-anonymous."
         )
     chosen.hub_policy()
+    if chosen.folders.models_dir is not None:
+        require_readable(chosen.folders.models_dir)
     if not chosen.listen.uds:
         require_other_address(chosen.hub.hf_endpoint, chosen.listen.host, chosen.listen.port)
     return chosen

@@ -92,7 +92,9 @@ class Compute:
     )
     batch_tokens: int = setting(256, "Tokens of a batch, at most; a longer text is a batch by itself.", minimum=1)
     batch_timeout: float = setting(
-        30.0, "Seconds after which a running batch counts as hung and the process is replaced.", minimum=0.1
+        30.0,
+        "Seconds after which a running batch, or the tokenising of texts, counts as hung and the process is replaced.",
+        minimum=0.1,
     )
 
 

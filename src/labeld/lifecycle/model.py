@@ -116,7 +116,7 @@ class ModelFolder:
             self._files.truncation_side,
             self._files.token_types,
             cut_at=self._files.max_length,
-            vocabulary=self.config.vocabulary,
+            vocabulary=self.config.vocabulary or sys.maxsize,
             type_count=self.config.token_types or sys.maxsize,
             max_windows=self._options.max_windows,
         )
@@ -125,6 +125,8 @@ class ModelFolder:
         """Warnings about parts of the folder that its author may have meant otherwise."""
         yield from (f"config.json: {remark}" for remark in self.config.remarks)
         vocabulary, tokenizer = self.config.vocabulary, self._files.tokenizer
+        if vocabulary is None:
+            return
         # NOTE: not get_vocab(), which makes a dict of all tokens, 80 MB for XLM-R; and not every id, which takes 60 ms
         last = max(vocabulary, tokenizer.get_vocab_size()) + ID_GAP
         suspects = {*tokenizer.get_added_tokens_decoder(), *range(vocabulary, last)}

@@ -30,18 +30,12 @@ NAMED = 5
 class Folders:
     """The models in models_dir and the bundled ones. Folders that appear later are found within a second."""
 
-    def __init__(self, models_dir: Path | None) -> None:
-        """Raises SettingsError when `models_dir` is not a folder that can be read."""
+    def __init__(self, models_dir: Path | None, *, was_checked: bool = False) -> None:
+        """Raises SettingsError as `require_readable`, unless that was called before: then the folder may be away."""
         if models_dir is not None:
             models_dir = models_dir.expanduser()
-            try:
-                os.scandir(models_dir).close()
-            except NotADirectoryError:
-                raise SettingsError(f"models_dir is {str(models_dir)!r}, which is not a folder.") from None
-            except OSError as error:
-                raise SettingsError(
-                    f"models_dir is {str(models_dir)!r}, which cannot be read: {error.strerror}."
-                ) from None
+            if not was_checked:
+                require_readable(models_dir)
         self._roots = [_Root(root) for root in (BUNDLED, models_dir) if root is not None]
         self._listing: dict[str, Path] = {}
         self._listed_at = -LISTING_AGE
@@ -77,6 +71,17 @@ class Folders:
             self._listing = {model_id: folder for root in self._roots for model_id, folder in root.models().items()}
             self._listed_at = now
         return self._listing
+
+
+def require_readable(models_dir: Path) -> None:
+    """Raises SettingsError when it is not a folder that can be read."""
+    folder = models_dir.expanduser()
+    try:
+        os.scandir(folder).close()
+    except NotADirectoryError:
+        raise SettingsError(f"models_dir is {str(folder)!r}, which is not a folder.") from None
+    except OSError as error:
+        raise SettingsError(f"models_dir is {str(folder)!r}, which cannot be read: {error.strerror}.") from None
 
 
 class _Root:

@@ -171,12 +171,17 @@ class Dispatcher:
                 busy = [other.service_tokens for other in self._queues if other.waiting]
                 queue.service_tokens = max(queue.service_tokens, min(busy, default=queue.service_tokens))
             now = time.monotonic()
-            deadline = now + self._limits.queue_timeout + 2 * tokens / rate
-            entries = [QueueEntry(text, deadline, self._loop.create_future(), now, call) for text in texts]
+            deadline = self._deadline(queue, now, tokens)
+            entries = [QueueEntry(text, deadline, tokens, self._loop.create_future(), now, call) for text in texts]
             queue.waiting.extend(entries)
             queue.waiting_tokens += tokens
             self._changed.notify_all()
         return entries
+
+    def _deadline(self, queue: ModelQueue, enqueued_at: float, tokens: int) -> float:
+        """Until when a text that came with so many tokens waits: twice what these take while all models share."""
+        sharing = max(1, sum(bool(one.waiting) for one in self._queues if not one.background))
+        return enqueued_at + self._limits.queue_timeout + 2 * sharing * tokens / queue.rate
 
     def _make_way(self, queue: ModelQueue) -> None:
         """For new texts: drops those that wait too long in background queues.
@@ -286,6 +291,9 @@ class Dispatcher:
         now = time.monotonic()
         call = queue.waiting[0].call
         head = list(takewhile(lambda entry: entry.call is call, islice(queue.waiting, 2 * batching.LOOKAHEAD)))
+        for entry in head:
+            if entry.deadline < now:  # which was set when less was known of the model's speed, and of the others
+                entry.deadline = max(entry.deadline, self._deadline(queue, entry.enqueued_at, entry.call_tokens))
         plan = batching.next_batch(head, self._budget(queue), now)
         gone = {*plan.batch, *plan.dropped}
         for _ in head:

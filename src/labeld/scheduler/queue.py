@@ -27,7 +27,9 @@ class QueueEntry:
 
     text: EncodedText
     deadline: float
-    """Time after which it is not started any more, on the monotonic clock."""
+    """Time after which it is not started any more, on the monotonic clock; later where its model proves slower."""
+    call_tokens: int
+    """Tokens of all texts that came with it."""
     future: asyncio.Future[Logits]
     """Resolved on the event loop."""
     enqueued_at: float

@@ -65,6 +65,8 @@ class LimitedProtocol(BoundedConnection):
         """Requests that had a part in the latest read."""
         self._reads = b""
         """The reads that the current head arrives in."""
+        self._heads = 0
+        """Heads that had a part in these reads: the first of them begins where they begin."""
         self._body_bytes = self._chunks = self._trailers = 0
 
     # ---- reading
@@ -75,10 +77,13 @@ class LimitedProtocol(BoundedConnection):
             self._discard(len(data))
             return
         if self._state is IDLE:
-            self._begun, self._fed, self._reads = 0, len(data), data
+            self._begun, self._fed, self._reads, self._heads = 0, len(data), data, 0
         else:
             self._begun, self._fed = 1, self._fed + len(data)
-            self._reads = self._reads + data if self._state is HEAD else data
+            if self._state is HEAD:
+                self._reads += data
+            else:
+                self._reads, self._heads = data, 1
         while data:
             try:
                 self.parser.feed_data(data)
@@ -129,6 +134,7 @@ class LimitedProtocol(BoundedConnection):
         """httptools: the first byte of a request."""
         self._state = NEXT[self._state][BEGIN]
         self._begun += 1
+        self._heads += 1
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -210,7 +216,10 @@ class LimitedProtocol(BoundedConnection):
         if b"RTSP/" not in self._reads and b"ICE/" not in self._reads:
             return False
         begin = b"%s %s " % (self.parser.get_method(), self.url)
-        return any(begin + name in self._reads for name in (b"RTSP/", b"ICE/"))
+        lines = begin + b"RTSP/", begin + b"ICE/"
+        if self._heads == 1:
+            return self._reads.lstrip(b"\r\n").startswith(lines)
+        return any(line in self._reads for line in lines)  # where it begins is unknown, so a text may stop it, too
 
     def _head_bytes(self) -> int:
         """Bytes of the head as far as it was parsed, counted as `name: value` lines."""

@@ -1,15 +1,20 @@
-"""Capture of file descriptor 2, to which libraries write directly (in a crash, for example), for the JSON log.
+"""Capture of file descriptor 2, to which libraries write directly (in a crash, for example), for the log.
 
-The supervisor holds the pipe's other end, so that what a worker wrote before it died is not lost with it.
+At a pipe that nobody reads a library would wait for ever, and with it the thread that called it. The supervisor holds
+the other end of ours, so that what a worker wrote before it died is not lost with it.
 """
 
 import contextlib
+import json
 import logging
 import os
+from collections.abc import Iterator
 
 STDERR = 2
 MAX_BYTES = 65_536
 """Bytes that are read at a time; a line that is longer becomes several."""
+LONGEST = 3_500
+"""Bytes of a line in JSON, at most, so that the supervisor can write it whole; a longer one becomes several."""
 
 logger = logging.getLogger("labeld.stderr")
 
@@ -38,5 +43,15 @@ class NativeStderr:
         with contextlib.suppress(BlockingIOError):
             while written := os.read(self._read, MAX_BYTES):
                 for line in written.decode("utf-8", "backslashreplace").splitlines():
-                    if line.strip():
-                        logger.warning("%s", line)
+                    for piece in _pieces(line.strip() and line):
+                        logger.warning("%s", piece)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """The line in pieces that are short enough; none of an empty one."""
+    while line:
+        size = min(len(line), LONGEST)
+        while len(json.dumps(line[:size])) > LONGEST:
+            size //= 2
+        yield line[:size]
+        line = line[size:]

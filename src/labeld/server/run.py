@@ -47,8 +47,7 @@ def serve(
         allow_connections(connections)
         port = 0 if listen.uds else listener.getsockname()[1]
         address = Address(listen.host, port, listen.uds)
-        stderr = NativeStderr() if process.log_format == "json" else None
-        options = WorkerOptions(app_factory, address, connections, process, stderr)
+        options = WorkerOptions(app_factory, address, connections, process, NativeStderr())
         return Supervisor(options, listener, listen.workers, reload or (lambda options: options)).run()
 
 

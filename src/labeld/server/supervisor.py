@@ -122,9 +122,9 @@ class Supervisor:
         """Waits until a signal, the death of a worker, or the next tick."""
         alive = [one.process.sentinel for one in (*self._everyone(), *more) if one.replace_at is None]
         due = min((worker.replace_at for worker in self._workers if worker.replace_at), default=float("inf"))
-        stderr = [self._options.stderr.fileno()] if self._options.stderr else []
-        connection.wait([*alive, self._wake, *stderr], max(0.0, min(TICK, due - time.monotonic())))
-        self._log_stderr()
+        stderr = self._options.stderr
+        connection.wait([*alive, self._wake, stderr.fileno()], max(0.0, min(TICK, due - time.monotonic())))
+        stderr.log()
         with contextlib.suppress(BlockingIOError):
             self._wake.recv(64)
 
@@ -221,13 +221,8 @@ class Supervisor:
                 worker.kill()
                 self._exit_code = 1
                 logger.error("worker %s did not end within its drain: killed", worker.pid)
-        self._log_stderr()
+        self._options.stderr.log()
         return self._exit_code
-
-    def _log_stderr(self) -> None:
-        """Log what workers and their libraries have written to file descriptor 2, if it is a pipe of ours."""
-        if self._options.stderr is not None:
-            self._options.stderr.log()
 
 
 def _has_terminal() -> bool:

@@ -88,8 +88,8 @@ class WorkerOptions:
     address: Address
     limits: ConnectionLimits
     process: ProcessOptions
-    stderr: NativeStderr | None = None
-    """Where the log is JSON: the pipe in place of file descriptor 2, so that no library's line stands in it."""
+    stderr: NativeStderr
+    """The pipe in place of file descriptor 2, at which no library waits for a reader."""
 
 
 class LabeldServer(Server):
@@ -195,11 +195,8 @@ def work(options: WorkerOptions, listener: socket.socket, supervisor: Connection
 
 
 def _begin_log(options: WorkerOptions) -> None:
-    if options.stderr is None:
-        logs.configure_in_background(options.process.log_format)
-    else:
-        logs.configure_in_background(options.process.log_format, options.stderr.log_file)
-        options.stderr.redirect()
+    logs.configure_in_background(options.process.log_format, options.stderr.log_file)
+    options.stderr.redirect()
 
 
 def _make_app(options: WorkerOptions) -> Any:

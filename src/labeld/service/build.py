@@ -54,10 +54,15 @@ def streams_and_threads(compute: Compute) -> tuple[int, int]:
 
 
 def open_resolver(
-    settings: Settings, policy: Policy, check: Callable[[Path], None] = check_without_weights
+    settings: Settings,
+    policy: Policy,
+    check: Callable[[Path], None] = check_without_weights,
+    *,
+    models_dir_was_checked: bool = False,
 ) -> Resolver:
     """The resolver of models in folders, the store and the Hub. Raises SettingsError naming the setting."""
-    folders, store = Folders(settings.folders.models_dir), Store(settings.store_dir, settings.hub.store_limit)
+    folders = Folders(settings.folders.models_dir, was_checked=models_dir_was_checked)
+    store = Store(settings.store_dir, settings.hub.store_limit)
     for alias in settings.file.models.keys() & folders.by_id():
         raise SettingsError(f"{settings.file.where('models', alias)}: {alias} is a model's own id: take another alias.")
     return Resolver(folders, store, settings.hub, policy, check, settings.file.models)
@@ -191,6 +196,8 @@ class Hosting:
     """The receiver of events."""
     owns_process: bool = True
     """True for labeld's own process, whose environment and allocator are set up for serving."""
+    models_dir_was_checked: bool = False
+    """True where the server began with a models_dir that could be read: a worker may begin while that is away."""
 
 
 LIBRARY = Hosting(owns_process=False)
@@ -214,7 +221,12 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
         # NOTE: oneDNN keeps the kernels of models that have left, and no streams are there to share them (decision 24)
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
     check = FolderCheck(options.cache_dir, options.stopping, serves=hosting.owns_process)
-    resolver = open_resolver(settings, settings.hub_policy(), check.check_without_weights)
+    resolver = open_resolver(
+        settings,
+        settings.hub_policy(),
+        check.check_without_weights,
+        models_dir_was_checked=hosting.models_dir_was_checked,
+    )
     warn_of_unknown(resolver, parse_precisions(settings.precisions.precision))
     warn_of_aliases(resolver, settings.file)
     cache = await open_cache(settings.answers)

@@ -1,10 +1,11 @@
 """Texts scored by a leased model, past any cache: tokenised on threads, computed by the dispatcher."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from labeld.errors import LabeldError, OneTextError
 from labeld.lifecycle.loader import LoadedModel
@@ -25,6 +26,10 @@ class Scorer:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._tokenisers = ThreadPoolExecutor(2, "tokenise")
+        self._awaited: set[asyncio.Future[Any]] = set()
+        """What the tokeniser threads are asked for."""
+        self._began: dict[int, float] = {}
+        """When each busy thread began with what it does, on the monotonic clock, by its number."""
 
     async def score(
         self,
@@ -77,12 +82,36 @@ class Scorer:
                 found.append(error)
         return found
 
+    def hung(self, seconds: float) -> bool:
+        """True when some texts have been tokenised for longer than that."""
+        now = time.monotonic()
+        return any(now - began > seconds for began in list(self._began.values()))
+
+    def give_up(self, error: LabeldError) -> None:
+        """Gives the error to all whose texts are not tokenised yet."""
+        for future in self._awaited:
+            if not future.done():
+                future.set_exception(error)
+
     def shutdown(self) -> None:
         """Ends the threads."""
         self._tokenisers.shutdown()
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._tokenisers, work)
+        future = asyncio.get_running_loop().run_in_executor(self._tokenisers, self._timed, work)
+        self._awaited.add(future)
+        try:
+            return await future
+        finally:
+            self._awaited.remove(future)
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        thread = threading.get_ident()
+        self._began[thread] = time.monotonic()
+        try:
+            return work()
+        finally:
+            del self._began[thread]
 
 
 def _read_each(

@@ -53,7 +53,7 @@ class Service:
         self._resolver, self._dispatcher, self._loader = resolver, dispatcher, loader
         self._cache, self._identities = cache, ModelIdentities()
         self._residency, self._file = settings.residency, settings.file
-        self._roles = settings.roles
+        self._roles, self._batch_timeout = settings.roles, settings.compute.batch_timeout
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
@@ -245,8 +245,8 @@ class Service:
         return not self._stopping and not self.hung()
 
     def hung(self) -> bool:
-        """True when the engine hangs, so that this process must be replaced."""
-        return self._dispatcher.hung()
+        """True when the engine or a tokenizer hangs, so that this process must be replaced."""
+        return self._dispatcher.hung() or self.scorer.hung(self._batch_timeout)
 
     def give_up(self) -> None:
         """Answers all who wait with an UnavailableError and admits nothing more, before a hung process is replaced."""
@@ -254,6 +254,7 @@ class Service:
         error = UnavailableError("The engine hangs and is being replaced: try again in a moment.")
         self._registry.close(error)
         self._dispatcher.close(error)
+        self.scorer.give_up(error)
 
     def stop_loading(self) -> None:
         """Ends a running trial of precisions with an UnavailableError for those who wait for it."""

@@ -32,5 +32,5 @@ def application(settings: Settings, first: Semaphore, workers_folder: Path | Non
 
     metrics = Metrics()
     metrics.watch(LogLines())
-    opened = partial(open_service, hosting=Hosting(metrics))
+    opened = partial(open_service, hosting=Hosting(metrics, models_dir_was_checked=True))
     return App(settings, AppHosting(opened, open_authenticator, metrics, on_ready, workers_folder))

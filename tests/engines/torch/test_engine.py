@@ -253,6 +253,29 @@ def test_weights_are_not_copied(albert: Path) -> None:
         assert any(begin <= one.data_ptr() < end for begin, end in ranges)
 
 
+@pytest.mark.parametrize(
+    ("name", "left_out", "given"), [("mpnet", "vocab_size", None), ("xlnet", "vocab_size", "n_token")]
+)
+def test_a_size_that_only_transformers_knows_is_its_own(
+    tmp_path: Path, name: str, left_out: str, given: str | None
+) -> None:
+    """config.json may leave out the vocabulary's size where its class has a default, or say it by another name."""
+    torch.manual_seed(7)
+    values = ARCHITECTURES[name].to_dict() | {"vocab_size": type(ARCHITECTURES[name])().vocab_size}
+    kind = type(ARCHITECTURES[name])
+    model = AutoModelForSequenceClassification.from_config(kind.from_dict(values), dtype=torch.float32)
+    model.save_pretrained(tmp_path)
+    stated = json.loads((tmp_path / "config.json").read_text())
+    stated.pop(left_out, None)
+    if given:
+        stated[given] = values["vocab_size"]
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    assert read_config(tmp_path).vocabulary == (values["vocab_size"] if given else None)
+    batch = texts([5, 16, 17])
+
+    assert np.abs(opened(tmp_path).run(batch) - reference(tmp_path, batch)).max() < TOLERANCE
+
+
 def test_a_variant_that_no_packed_graph_computes_falls_back(tmp_path: Path) -> None:
     """A BERT with an unusual activation is transformers' BERT."""
     unusual = next(name for name in ACT2FN if name not in ACTIVATIONS)

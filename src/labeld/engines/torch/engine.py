@@ -72,7 +72,7 @@ class TorchEngine:
         self.max_tokens = max_tokens_of(model)
         with refusals(config, "run"):
             self._token_types = "token_type_ids" in self._forward and _makes_token_types(folder, config)
-            self._warm_up(config.integer("vocab_size", "n_words"))
+            self._warm_up(getattr(text_settings, "vocab_size", None) or sys.maxsize)
 
     def run(self, texts: Sequence[EncodedText]) -> Logits:
         """Logits, float32 [texts, labels]; NaN for a text that transformers fails on, so that no other text fails."""

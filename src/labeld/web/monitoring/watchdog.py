@@ -1,4 +1,4 @@
-"""Ends this process when its engine hangs, so that the supervisor starts another one."""
+"""Ends this process when its engine or a tokenizer hangs, so that the supervisor starts another one."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ async def watch(service: Service) -> None:
     """Watches the engine until cancelled. A hung thread cannot be stopped, so its process is ended."""
     while not service.hung():
         await asyncio.sleep(PERIOD)
-    logger.error("a batch has run for longer than batch_timeout: this process gives up")
+    logger.error("a batch has run, or texts have been tokenised, for longer than batch_timeout: this process gives up")
     service.give_up()
     await asyncio.sleep(FLUSH_SECONDS)
     os._exit(EXIT_HUNG)
