@@ -125,9 +125,10 @@ def transformers_says(folder: Path, texts: Sequence[tuple[str, str]]) -> torch.T
     return torch.cat([model(**tokenizer(*pair, return_tensors="pt")).logits.softmax(-1) for pair in texts])
 
 
-def write_reference_scores(folder: Path) -> None:
-    """Writes transformers' answers into the folder, for `labeld models verify --all`."""
+def write_reference_scores(folder: Path) -> torch.Tensor:
+    """Writes transformers' answers into the folder, for `labeld models verify --all`, and returns them unrounded."""
     texts = pairs()
+    probabilities = transformers_says(folder, texts)
     answers = [
         {
             "model": MODEL_ID,
@@ -135,9 +136,10 @@ def write_reference_scores(folder: Path) -> None:
             "pair": second,
             "scores": {f"LABEL_{index}": round(score, DIGITS) for index, score in enumerate(scores)},
         }
-        for (first, second), scores in zip(texts, transformers_says(folder, texts).tolist(), strict=True)
+        for (first, second), scores in zip(texts, probabilities.tolist(), strict=True)
     ]
     (folder / "reference_scores.json").write_text(json.dumps(answers, ensure_ascii=False, indent=1))
+    return probabilities
 
 
 if __name__ == "__main__":
