@@ -16,8 +16,8 @@ from labeld.config.names import flag as flag_of
 from labeld.config.schema import file_schema
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
+from labeld.protocol.options import BODY_OPTIONS
 from labeld.protocol.parameters import PARAMETERS
-from labeld.protocol.request import BODY_OPTIONS
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
 from labeld.web.openapi import PARAMETERS as DESCRIBED

@@ -66,9 +66,13 @@ def test_a_name_without_organisation_and_an_exact_id(server: Server, expected: A
 
 
 def test_the_root_is_the_default_model(server: Server, expected: Ask) -> None:
-    """The first of those named at start; query parameters do not hurt."""
+    """The first of those named at start; what the query says in vain is named in the reply."""
     same(server.post("/", json={"inputs": TEXT}).json(), expected("org/bert", [TEXT]))
-    same(server.post("/?wait_for_model=true", json={"inputs": TEXT}).json(), expected("org/bert", [TEXT]))
+    for query, body in (("wait_for_model=true", {}), ("top_k=1", {"parameters": {}})):
+        reply = server.post(f"/?{query}", json={"inputs": TEXT, **body})
+        same(reply.json(), expected("org/bert", [TEXT]))
+        assert f"query.{query.partition('=')[0]}" in reply.headers["x-hf-warning"]
+    assert "x-hf-warning" not in server.post("/?utm_source=x", json={"inputs": TEXT}).headers
 
 
 def test_the_models_tell_texts_apart(expected: Ask) -> None:
