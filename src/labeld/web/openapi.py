@@ -67,7 +67,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "type": "string",
         "enum": ["left", "right"],
         "nullable": True,
-        "description": "The side of a text that truncation cuts off. Default and null: the tokenizer's own.",
+        "description": "The side of a text that truncation cuts off; windows are counted from the other one. "
+        "Default and null: the tokenizer's own.",
     },
     "stride": {
         "type": "integer",
