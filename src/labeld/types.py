@@ -58,7 +58,7 @@ class Parameters:
     max_pair_tokens: int | None = None
     """Tokens of a pair's second text that truncation keeps, at most; `None` = as many as there is room for."""
     truncation_side: Side | None = None
-    """The side of a text that truncation cuts off; `None` = the tokenizer's own."""
+    """The side of a text that truncation cuts off; windows begin at the other. `None` = the tokenizer's own."""
     stride: int | None = None
     """Tokens that two neighbouring windows of a text share; `None` = a text is not read in windows."""
     aggregate: Aggregate | None = None

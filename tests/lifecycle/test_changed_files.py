@@ -25,15 +25,24 @@ def label(server: Server) -> str:
     return str(server.classify("a good film")[0][0]["label"])
 
 
+def pages(server: Server) -> list[str]:
+    """The model's page, for people and for programs."""
+    return [
+        server.session.get(f"{server.url}/models/org/bert", headers={"accept": kind}, timeout=60).text
+        for kind in ("text/html", "application/json")
+    ]
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_a_replaced_model_is_served_anew(named: bool, models_dir: Path, tmp_path: Path) -> None:
-    """Its labels, its sha and `/info`, and the log says so; one that was named at start is loaded at once."""
+    """Its labels, its sha, `/info` and its page, and the log says so; one that was named at start is loaded at once."""
     models = tmp_path / "models"
     shutil.copytree(models_dir / "org/bert", models / "org/bert")
     first = "org/bert" if named else "labeld/sentiment-en"
     with serving(tmp_path, first, "--models-dir", str(models)) as server:
         before = server.post("/models/org/bert", json={"inputs": "x"}, headers={"x-wait-for-model": "true"})
         assert label(server) in {"negative", "neutral", "positive"}
+        assert [True] * 2 == ["neutral" in page for page in pages(server)]
         rename_labels(models, tmp_path / "new")
 
         loads = server.get("/status").json()["counts"]["loads"]
@@ -45,3 +54,4 @@ def test_a_replaced_model_is_served_anew(named: bool, models_dir: Path, tmp_path
         info = server.get("/models/org/bert/info").json()
         assert info["model_sha"] == after.headers["x-sha"] != before.headers["x-sha"]
         assert info["model_type"]["classifier"]["id2label"]["0"] == "NEW_0"
+        assert [(True, False)] * 2 == [("NEW_0" in page, "neutral" in page) for page in pages(server)]

@@ -16,12 +16,13 @@ from labeld.config.names import flag as flag_of
 from labeld.config.schema import file_schema
 from labeld.config.settings import Settings
 from labeld.metrics.prometheus import Metrics
+from labeld.protocol.options import BODY_OPTIONS
 from labeld.protocol.parameters import PARAMETERS
-from labeld.protocol.request import BODY_OPTIONS
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
-from labeld.web.openapi import PARAMETERS as DESCRIBED
 from labeld.web.openapi import openapi
+from labeld.web.openapi_fields import OPTIONS as DESCRIBED_OPTIONS
+from labeld.web.openapi_fields import PARAMETERS as DESCRIBED
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -112,12 +113,12 @@ def test_the_http_page_names_every_route() -> None:
 
 
 def test_every_parameter_and_option_is_documented() -> None:
-    """On the page of the HTTP API, and the parameters in /openapi.json."""
+    """On the page of the HTTP API, and in /openapi.json."""
     page = (ROOT / "docs/reference/http-api.md").read_text()
     names = [*(f"parameters.{name}" for name in PARAMETERS), *(f"options.{name}" for name in BODY_OPTIONS)]
 
     assert [] == [name for name in names if f"| `{name}` |" not in page]
-    assert set(PARAMETERS) == set(DESCRIBED)
+    assert (set(PARAMETERS), set(BODY_OPTIONS)) == (set(DESCRIBED), set(DESCRIBED_OPTIONS))
 
 
 def test_the_description_names_every_route() -> None:

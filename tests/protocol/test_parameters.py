@@ -67,9 +67,18 @@ def test_parameters(given: dict[str, Any] | None, expected: Parameters) -> None:
     assert (expected, ()) == (request.parameters, request.ignored)
 
 
-def test_a_whole_number_may_have_a_fraction_of_nothing() -> None:
-    """JSON libraries of several languages write 3 as 3.0."""
-    assert Parameters(top_k=3) == parse({"parameters": {"top_k": 3.0}}).parameters
+@pytest.mark.parametrize("name", ["top_k", "max_length", "stride"])
+def test_a_whole_number_may_have_a_fraction_of_nothing(name: str) -> None:
+    """JSON libraries of several languages write 3 as 3.0, wherever they put it."""
+    expected = parse({"parameters": {name: 3}}).parameters
+    assert Parameters() != expected
+
+    assert [expected] * 2 == [parse({"parameters": {name: value}}).parameters for value in (3.0, 30e-1)]
+    assert expected == parse({name: 3.0}).parameters
+    assert expected == parse({}, query=f"{name}=3.0").parameters
+    assert expected == parse_request(f"inputs=a&{name}=3.0".encode(), {}, "", LIMITS).parameters
+    if name == "top_k":
+        assert Parameters(top_k=100) == parse_request(b'{"inputs": "a", "top_k": 1e2}', {}, "", LIMITS).parameters
 
 
 @pytest.mark.parametrize(
@@ -163,9 +172,32 @@ def test_query_parameters_apply_to_raw_text() -> None:
 
 
 @pytest.mark.parametrize("given", [{"parameters": {}}, {"parameters": None}, {"parameters": {"max_length": 9}}])
-def test_parameters_in_the_body_silence_the_query(given: dict[str, Any]) -> None:
-    """A body with `parameters`, even empty, is read alone."""
-    assert parse(given) == parse(given, query="top_k=2&top_k=3")
+def test_parameters_in_the_body_win_over_the_query(given: dict[str, Any]) -> None:
+    """A body with `parameters`, even empty, is read alone, and what the query says else is named in the reply.
+
+    It used to be dropped in silence, and the answer had other labels than were asked for.
+    """
+    request = parse(given, query="top_k=2&top_k=3&max_length=9&utm=x")
+
+    assert parse(given).parameters == request.parameters
+    same = given["parameters"] == {"max_length": 9}
+    assert (("query.top_k",) if same else ("query.top_k", "query.max_length")) == request.ignored
+
+
+@pytest.mark.parametrize("name", ["use_cache", "wait_for_model", "dont_load_model"])
+@pytest.mark.parametrize("more", [{}, {"parameters": {}}, {"options": {"use_cache": True}}])
+def test_options_in_the_query_mean_nothing(name: str, more: dict[str, Any]) -> None:
+    """Only the body and headers have them; who puts them there is told."""
+    request = parse(more, query=f"{name}=false")
+
+    assert (Options(), (f"query.{name}",)) == (request.options, request.ignored)
+
+
+def test_the_query_counts_beside_a_form_without_parameters() -> None:
+    """As beside raw text; the form's own fields win."""
+    assert Parameters(top_k=1) == parse_request(b"inputs=a", {}, "top_k=1", LIMITS).parameters
+    request = parse_request(b"inputs=a&top_k=2", {}, "top_k=1", LIMITS)
+    assert (Parameters(top_k=2), ("query.top_k",)) == (request.parameters, request.ignored)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Requests are read as contract sections 2 and 3 say: recorded bodies, shapes of `inputs`, raw text."""
 
+import contextlib
 import gzip
 import json
 import tracemalloc
@@ -218,6 +219,145 @@ def test_what_begins_as_json_is_never_a_text(body: str, media_type: str) -> None
     assert "The body is not valid JSON" in refusal(body.encode(), headers)
 
 
+WHOLE = [
+    '{"inputs": ["good film", "it\'s \\"bad\\", or not"], "parameters": {"top_k": 1, "truncation": "only_first"}}',
+    '{"parameters":{"max_length":9},"inputs":{"text":"x","text_pair":""},"options":{}}',
+    '["good film", "bad film"]',
+    '[{"text": "a: b", "text_pair": "c"}, "d"]',
+]
+
+
+@pytest.mark.parametrize("media_type", RAW_TYPES)
+@pytest.mark.parametrize("whole", WHOLE)
+def test_json_without_its_beginning_is_never_a_text(whole: str, media_type: str) -> None:
+    """However much is lost of it, as long as the end of a string is left, and what closes it."""
+    for first in range(1, whole.rindex('"') + 1):
+        for end in ("", "\n", ";"):
+            assert "The body is not valid JSON" in refusal(
+                f"{whole[first:]}{end}".encode(), {"content-type": media_type}
+            ), whole[first:]
+
+
+@pytest.mark.parametrize("media_type", RAW_TYPES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        '"good film", "bad film"]',
+        '"good film",\n"bad film",\n]',
+        "'good film', 'bad film']",
+        "“good film”, “bad film”]",
+        '"top_k":1,"inputs":"x"}',
+        '"text":"x"}',
+        '"text": "x"',
+        '"top_k": 1, "inputs": "x',
+        '\\"inputs\\": \\"x\\"}',
+        "“inputs”: “x”",
+        'inputs: "x"}',
+        'inputs: "x"',
+        "inputs: ['a', 'b']",
+        'top_k: null, inputs: "x"}',
+        "'top_k': None, 'inputs': 'x'}",
+        "nputs: ['good film', 'bad film'], parameters: {top_k: 1}}",
+        "film', 'bad film'], parameters: {top_k: 1}}",
+        '"score": NaN}',
+        "}",
+        "'{inputs:good}'",
+        "'{inputs:good",
+        '\'{"inputs": "x"}\'',
+        'b\'{"inputs": "x"}\'',
+        '`{"inputs": "x"}`',
+        '```json\n{"inputs": "x"}\n```',
+        'payload = {"inputs": "x"}',
+        'const body = {inputs: "x"};',
+        'data: {"inputs": "x"}\n\n',
+        '\u200b{"inputs": "x"}',
+        '\ufeff\ufeff{"inputs": "x"}',
+        '\0{\0"\0i\0n\0p\0u\0t\0s\0"\0:\0"\0x\0"\0}',
+        '--b\r\nContent-Disposition: form-data; name="inputs"\r\n\r\nx\r\n--b--\r\n',
+    ],
+)
+def test_what_was_meant_as_json_is_never_a_text(body: str, media_type: str) -> None:
+    """With a part of it lost, with something around it, or in the notation of another language."""
+    assert "The body is not valid JSON" in refusal(body.encode(), {"content-type": media_type})
+
+
+@pytest.mark.parametrize("media_type", RAW_TYPES)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Great film," said the critic.',
+        '"Great film": that is what the critic said.',
+        '"a" "b"',
+        '"a", "b"',
+        "'Great', 'awful': nobody agrees",
+        "x = y",
+        "wait: what?",
+        'wait: "what?"',
+        "inputs: two of them",
+        "options: 3 of 5",
+        "text: the film",
+        "good :]",
+        "good :}",
+        ':"]',
+        'good :"]',
+        "I cried :']",
+        'He said [and I quote: "wow"]',
+        'He called it "great" [see "Films"]',
+        '"Great film" [5]',
+        "ratings: [1, 2, 3]",
+        'see {"inputs": "x"} in the guide',
+        'Send this: {"inputs": "x"} and wait.',
+        "'{}' is a set, or is it?",
+        '"{name}", he said',
+        "color: red}",
+        "-- and that was it",
+        "a: b; c: d",
+        "5 out of 5",
+        "50% off",
+    ],
+)
+def test_prose_with_quotes_and_colons_is_a_text(text: str, media_type: str) -> None:
+    """What people write looks like a part of JSON only at its beginning."""
+    assert ClassifyRequest((Text(text),)) == parse(text.encode(), {"content-type": media_type})
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
+@pytest.mark.parametrize("value", [{"inputs": "x"}, {"inputs": ["a"], "parameters": {}}, ["a", {"text": "b"}]])
+def test_json_that_was_encoded_twice_is_refused(value: Any, content_type: str) -> None:
+    """As by `requests.post(url, json=json.dumps(…))`: the string is not what should be classified."""
+    twice = json.dumps(json.dumps(value)).encode()
+
+    assert "JSON that was encoded twice" in refusal(twice, {"content-type": content_type})
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "[1]", "[sic]", '{"a": 1}', "{inputs} and outputs", '{"inputs'])
+def test_a_string_may_have_brackets(text: str) -> None:
+    """It is a text unless all of it is a request."""
+    assert ClassifyRequest((Text(text),)) == parse(text)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        '"' * 500_000 + "]",
+        '"\\' * 250_000 + "]",
+        '"a",' * 250_000 + "]x]",
+        "a:" * 250_000 + "}",
+        "[" + "x",
+        " " * 1_000_000 + "]}",
+        "x[" * 250_000 + "]" * 250_000 + "]",
+        "a " * 250_000 + ":}",
+        ("a" * 39 + " ") * 12_000 + "= {}",
+        "a=" * 250_000 + "}",
+    ],
+    ids=lambda hostile: hostile[:9],
+)
+def test_hostile_text_takes_no_time(hostile: str) -> None:
+    """However it was made, it is read or refused; a pattern that went back and forth would need hours."""
+    with contextlib.suppress(InvalidRequestError):
+        assert ClassifyRequest((Text(hostile),)) == parse(hostile.encode(), {})
+
+
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -253,6 +393,8 @@ def test_a_form_is_read(form: str, expected: ClassifyRequest) -> None:
         ("top_k=1&INPUTS%5b%5d=a film & more", "The form has spaces"),
         ("%7B%22inputs%22%3A%22x%22%7D", "The form has no field `inputs`"),
         ("%5b%22a%22%5d=", "The form has no field `inputs`"),
+        ("text=I like you", "The form has spaces"),
+        ("inputs[0]=a film&inputs[1]=b", "The form has spaces"),
     ],
 )
 def test_a_form_that_says_nothing_is_refused(form: str, sentence: str) -> None:
@@ -265,6 +407,26 @@ def test_a_form_needs_no_type() -> None:
     assert ClassifyRequest((Text("a film"),), Parameters(1)) == parse(b"top_k=1&inputs=a+film", {})
     assert ClassifyRequest((Text("inputs=a"),)) == parse(b"inputs=a", {"content-type": "text/plain"})
     assert ClassifyRequest((Text("a=b"),)) == parse(b"a=b", {})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "inputs[0]=a&inputs[1]=b",
+        "inputs%5B0%5D=a",
+        "text=a+film",
+        "top_k=1",
+        "wait_for_model=true&text=a",
+        "parameters[top_k]=1&text=a",
+        "parameters.top_k=1",
+        "%7B%22inputs%22%3A%22x%22%7D",
+    ],
+)
+def test_a_form_without_inputs_is_no_text(form: str) -> None:
+    """Where a name that means something here stands before an =, under a form's type or none."""
+    for headers in ({}, FORM):
+        assert "The form has no field `inputs`" in refusal(form.encode(), headers)
+    assert ClassifyRequest((Text(form),)) == parse(form.encode(), {"content-type": "text/plain"})
 
 
 SENTENCES = ["a = b", "1=2", "inputs are many", "x=1 and y=2", "https://example.org/?a=b", "see http://a/?b=1&inputs=2"]

@@ -3,18 +3,20 @@
 import hashlib
 import json
 import os
+import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 
+from labeld.config.load import load
 from labeld.errors import ModelNotFoundError
 from labeld.repository.errors import NotDownloadedError
 from labeld.repository.resolver import Resolver
-from tests.support.hub_models import NEEDED, classifier, resolver
+from tests.support.hub_models import NEEDED, classifier, resolver, start
 from tests.support.local_hub import LocalHub
 from tests.support.server_process import run_labeld
 
@@ -205,6 +207,62 @@ def test_a_cache_that_is_not_there_is_none(hub: LocalHub, tmp_path: Path) -> Non
 
     assert "store" == resolver(hub, tmp_path).fetch("org/model").origin
     assert (tmp_path / "hf-cache").is_file()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"HF_HOME": "/home/hf"},
+        {"HF_HOME": "/home/hf", "HF_HUB_CACHE": "/cache"},
+        {"HF_HOME": "~/hf"},
+        {"HF_HOME": "$SCRATCH/hf", "SCRATCH": "/scratch"},
+        {"HF_HOME": "${SCRATCH}/$NOWHERE/hf", "SCRATCH": "/scratch"},
+        {"HF_HOME": ""},
+        {"HF_HUB_CACHE": "$HF_HOME/other", "HF_HOME": "/home/hf"},
+        {"HF_HUB_CACHE": "~/$USER/cache", "USER": "jane"},
+        {"XDG_CACHE_HOME": "/xdg"},
+        {"XDG_CACHE_HOME": "~/$SCRATCH", "SCRATCH": "scratch"},
+        {"XDG_CACHE_HOME": "/xdg", "HF_HOME": "/home/hf"},
+        {"XDG_CACHE_HOME": "/xdg", "HF_HUB_CACHE": "/cache"},
+        {"HUGGINGFACE_HUB_CACHE": "$SCRATCH/old", "SCRATCH": "/scratch"},
+        {"HUGGINGFACE_HUB_CACHE": "/old", "HF_HUB_CACHE": "/cache"},
+    ],
+    ids=repr,
+)
+def test_the_cache_is_where_huggingface_hub_has_it(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same variables, in which others and ~ may stand."""
+    for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "HUGGINGFACE_HUB_CACHE", "NOWHERE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+
+    expected = runpy.run_path(str(constants.__file__))["HF_HUB_CACHE"]
+    assert Path(expected) == load({}, variables).hub.hf_cache
+
+
+@pytest.mark.parametrize("variable", ["HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "the flag hf_home"])
+def test_a_model_is_found_in_the_cache_that_a_variable_names(hub: LocalHub, tmp_path: Path, variable: str) -> None:
+    """In the folder where huggingface_hub puts it; the flag wins over the variable."""
+    below = {"HF_HUB_CACHE": "", "XDG_CACHE_HOME": "huggingface/hub"}.get(variable, "hub")
+    folder = Path(snapshot_download("org/model", endpoint=hub.url, cache_dir=tmp_path / "place" / below))
+    environment = {"LABELD_STORE_DIR": str(tmp_path / "store"), "HF_ENDPOINT": hub.url, "PLACE": str(tmp_path)}
+    environment |= {"HF_HOME": "/nowhere"} if variable.startswith("the flag") else {variable: "$PLACE/place"}
+    flags = {"hf_home": str(tmp_path / "place")} if variable.startswith("the flag") else {}
+    location = start({**flags, "offline": True}, environment).fetch("org/model")
+
+    assert (folder, "hf-cache") == (location.folder, location.origin)
+
+
+def test_the_file_says_more_than_the_usual_place(tmp_path: Path) -> None:
+    """XDG_CACHE_HOME is only where the cache is by default; HF_HOME wins over the file, as variables do."""
+    (tmp_path / "labeld.yaml").write_text("settings:\n  hf_home: /file\n")
+    given = {"config": tmp_path / "labeld.yaml"}
+
+    assert Path("/file/hub") == load(given, {"XDG_CACHE_HOME": "/xdg"}).hub.hf_cache
+    assert Path("/home/hub") == load(given, {"XDG_CACHE_HOME": "/xdg", "HF_HOME": "/home"}).hub.hf_cache
 
 
 def test_the_command_lists_them_too(hub: LocalHub, tmp_path: Path) -> None:

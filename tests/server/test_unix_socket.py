@@ -54,6 +54,14 @@ def test_a_unix_socket_is_answered_as_loopback(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_socket_may_be_named_from_the_home_folder(tmp_path: Path) -> None:
+    """As other paths may; a shell leaves the ~ of `--uds=~/…` as it is, and no shell sees that of a variable."""
+    for arguments, variables in ((["--uds=~/labeld.sock"], {}), ([], {"LABELD_UDS": "~/labeld.sock"})):
+        with serving(tmp_path, *arguments, HOME=str(tmp_path), **variables) as running:
+            assert f"unix:{tmp_path}/labeld.sock" == running.url
+            assert 200 == ask(tmp_path / "labeld.sock", "GET", "/health")[0]
+
+
 def test_a_socket_left_behind_is_replaced(tmp_path: Path) -> None:
     """By a server that was killed; nobody listens there any more."""
     path = tmp_path / "labeld.sock"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.rankings import same
 from tests.support.raw_http import raw
-from tests.support.server_process import Server, serving, wait_until
+from tests.support.server_process import SMALLEST, Server, serving, wait_until
 from tests.support.tiny_models import TEXTS, VOCABULARY_ONLY
 
 Ask = Callable[..., list[Any]]
@@ -66,9 +66,13 @@ def test_a_name_without_organisation_and_an_exact_id(server: Server, expected: A
 
 
 def test_the_root_is_the_default_model(server: Server, expected: Ask) -> None:
-    """The first of those named at start; query parameters do not hurt."""
+    """The first of those named at start; what the query says in vain is named in the reply."""
     same(server.post("/", json={"inputs": TEXT}).json(), expected("org/bert", [TEXT]))
-    same(server.post("/?wait_for_model=true", json={"inputs": TEXT}).json(), expected("org/bert", [TEXT]))
+    for query, body in (("wait_for_model=true", {}), ("top_k=1", {"parameters": {}})):
+        reply = server.post(f"/?{query}", json={"inputs": TEXT, **body})
+        same(reply.json(), expected("org/bert", [TEXT]))
+        assert f"query.{query.partition('=')[0]}" in reply.headers["x-hf-warning"]
+    assert "x-hf-warning" not in server.post("/?utm_source=x", json={"inputs": TEXT}).headers
 
 
 def test_the_models_tell_texts_apart(expected: Ask) -> None:
@@ -141,6 +145,17 @@ def test_no_inputs_give_no_rankings(server: Server) -> None:
     assert [] == server.classify([])
 
 
+def test_a_thousand_texts_in_one_request(server: Server, expected: Ask) -> None:
+    """By default, also of a model that is not loaded yet; each gets the answer that it has alone."""
+    texts = [f"{number} {'very ' * (number % 9)}good film" for number in range(1000)]
+    same(server.classify(texts), expected("org/bert", texts))
+
+    rankings = server.classify(texts, SMALLEST)
+    assert (1000, 20_000) == (len(rankings), sum(map(len, rankings)))
+    for at in (0, 500, 999):
+        same([rankings[at]], server.classify(texts[at], SMALLEST))
+
+
 def test_headers_of_a_reply(server: Server) -> None:
     """All that the recordings of the service have, and no more than once each."""
     pair = {"text": "日本", "text_pair": "abc"}
@@ -193,7 +208,7 @@ def test_the_request_id(server: Server, headers: dict[str, str], kept: str | Non
 
 @pytest.mark.parametrize("accept", ["*/*", "text/html"])
 def test_every_reply_has_a_request_id(server: Server, accept: str) -> None:
-    """Of every route that is read, page or not, what is not there or has not changed included."""
+    """By whatever method, page or not, what is not there, not allowed or has not changed included."""
     paths = ["/", "/health", "/ready", "/info", "/metrics", "/status", "/openapi.json", "/docs/text-classification"]
     paths += ["/models", "/models/org/bert", "/models/org/bert/health", "/api/models", "/api/tasks", "/api/whoami-v2"]
     paths += ["/sign-in", "/settings/tokens", "/static/labeld.css", "/nowhere", "/models/org/none", "//health"]
@@ -203,7 +218,15 @@ def test_every_reply_has_a_request_id(server: Server, accept: str) -> None:
     replies.append(server.session.get(f"{server.url}/static/labeld.css", headers={**headers, "if-none-match": etag}))
 
     assert 304 == replies[-1].status_code
-    assert [] == [reply.url for reply in replies if "abc-1" != reply.headers.get("x-request-id")]
+    replies += [
+        server.session.request(method, server.url + path, headers=headers, timeout=60)
+        for path in paths
+        for method in ("HEAD", "DELETE", "OPTIONS")
+    ]
+    assert {200, 401, 404, 405} <= {reply.status_code for reply in replies}
+    assert [] == [
+        (reply.request.method, reply.url) for reply in replies if "abc-1" != reply.headers.get("x-request-id")
+    ]
 
 
 def test_an_ignored_parameter_is_said_so(server: Server) -> None:

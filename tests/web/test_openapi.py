@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 import requests
+from jsonschema import Draft202012Validator
 
+from labeld.auth.errors import AnonymousError, RateLimitedError
 from labeld.config.settings import Settings
+from labeld.error_reply import encode_error
+from labeld.errors import RouteNotFoundError, UnavailableError
+from labeld.protocol.options import BODY_OPTIONS
+from labeld.repository.errors import GatedModelError, HubFailedError, RepositoryNotFoundError
 from labeld.web.openapi import openapi
+from labeld.web.openapi_fields import HEADER_SCHEMAS
 from tests.support.access_tokens import AccessTokens
 from tests.support.server_process import Server, serving
 
 MODEL = "labeld/sentiment-en"
+OF_HTTP = {"content-type", "content-length", "date", "server", "connection", "vary", "cache-control", "etag"}
+"""Headers that need no description."""
 DOCUMENT = openapi(Settings().inputs)
 OPERATIONS = [
     (path, method, operation)
@@ -96,6 +105,21 @@ def test_security_stands_where_a_token_is_needed(closed: Server) -> None:
         reply = requests.request(method, closed.url + address, timeout=60, **body)
         assert ("security" in operation) is (401 == reply.status_code), (method, path)
         assert str(reply.status_code) in operation["responses"], (method, path)
+        described = operation["responses"][str(reply.status_code)]["headers"]
+        assert set(reply.headers) - OF_HTTP <= {*described, *described_of_pages(path)}, (method, path)
+        for name in set(reply.headers) & set(described):
+            assert fits(reply.headers[name], described[name]["schema"]), (method, path, name)
+
+
+def described_of_pages(path: str) -> set[str]:
+    """How a list of a look-up goes on, which huggingface_hub follows."""
+    return {"link"} if path == "/api/models" else set()
+
+
+def fits(value: str, schema: dict[str, Any]) -> bool:
+    """Whether the value of a header is as its schema says."""
+    read: Any = float(value) if schema["type"] in {"integer", "number"} else value
+    return Draft202012Validator(schema).is_valid(read)
 
 
 def test_errors_and_headers_are_described() -> None:
@@ -103,6 +127,53 @@ def test_errors_and_headers_are_described() -> None:
     for path, method, operation in OPERATIONS:
         of_a_name = {"404"} if "{" in path else set()
         assert {"400", "403", "429", "431", "500"} | of_a_name <= set(operation["responses"]), (method, path)
-        headers = [*operation.get("parameters", []), *operation["responses"]["200"]["headers"].values()]
-        plain = [one for one in headers if one["schema"] == {"type": "string"} and "Names" not in one["description"]]
-        assert [] == plain, (method, path)
+        headers = [*operation.get("parameters", [])]
+        for reply in operation["responses"].values():
+            headers += reply["headers"].values()
+        assert [] == [one for one in headers if one["schema"] == {"type": "string"}], (method, path)
+
+
+def test_errors_say_when_to_come_back() -> None:
+    """Every error has its id and its sentence as headers, and those of the failures that have this status."""
+    common = {"x-request-id", "x-error-message"}
+    known: dict[str, set[str]] = {}
+    for error in (
+        AnonymousError(),
+        GatedModelError("a/b"),
+        RepositoryNotFoundError(RouteNotFoundError()),
+        RateLimitedError(60, 3.5),
+        HubFailedError("a/b", "is away"),
+        UnavailableError("This server is stopping."),
+    ):
+        status, headers, _ = encode_error(error, "an-id")
+        known.setdefault(str(status), set()).update(name.decode() for name, _ in headers)
+        for name, value in headers:
+            if name.decode() not in OF_HTTP:
+                assert fits(value.decode(), HEADER_SCHEMAS[name.decode()]), name
+    for path, method, operation in OPERATIONS:
+        for status, reply in operation["responses"].items():
+            if status != "200":
+                wanted = (common | known.get(status, set())) - OF_HTTP
+                assert wanted == set(reply["headers"]), (method, path, status)
+
+
+def test_ignored_parameters_are_named_as_described(closed: Server, access_tokens: AccessTokens) -> None:
+    """The warning of a real reply, whatever names a client has chosen, fits what is said of it."""
+    token = {"authorization": f"Bearer {access_tokens.tokens['all']}"}
+    body = {"inputs": "good", "parameters": {"odd; é\n": 1, "padding": True}}
+    reply = closed.post(f"/models/{MODEL}", json=body, headers=token)
+
+    assert fits(reply.headers["x-hf-warning"], HEADER_SCHEMAS["x-hf-warning"])
+
+
+def test_the_body_of_a_request_is_described(closed: Server, access_tokens: AccessTokens) -> None:
+    """With all of its members, as the server takes them."""
+    schema = DOCUMENT["paths"]["/"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert {"inputs", "parameters", "options"} == set(schema["properties"])
+    assert set(BODY_OPTIONS) == set(schema["properties"]["options"]["properties"])
+
+    token = {"authorization": f"Bearer {access_tokens.tokens['all']}"}
+    for name in BODY_OPTIONS:
+        body = {"inputs": "good", "options": {name: True}}
+        reply = closed.post(f"/models/{MODEL}", json=body, headers=token)
+        assert (200, None) == (reply.status_code, reply.headers.get("x-hf-warning")), name

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from labeld.cli.options import warn_of_unknown_variables
 from labeld.config.load import load
 from labeld.config.mistakes import ConfigFileError, Mistake, Place
 from labeld.errors import SettingsError
@@ -26,6 +27,7 @@ def check(
     mistakes: list[Mistake] = []
     notes: list[str] = []
     settings = None
+    warn_of_unknown_variables()
     try:
         settings = load({"config": file})
     except ConfigFileError as error:

@@ -15,6 +15,7 @@ from labeld.interface import Interface
 from labeld.repository.resolver import ResolvedModel
 from labeld.service.aliases import as_candidate
 from labeld.service.build import load_options, open_resolver
+from labeld.system.cpu import require_few
 from labeld.web.paths import Paths
 from labeld.web.security.csrf import Origins
 
@@ -23,6 +24,7 @@ def check_settings(settings: Settings) -> tuple[list[Mistake], list[str]]:
     """The mistakes of a file whose form is right, and what cannot be known here."""
     parts: tuple[Callable[[], Any], ...] = (
         settings.hub_policy,
+        lambda: require_few("workers", settings.listen.workers),
         lambda: load_options(settings),
         lambda: Origins(settings),
         lambda: Paths(settings.sites),

@@ -59,7 +59,7 @@ def _labeld(
 
 
 @cli.command()
-@with_settings(*settings.GROUPS.values())
+@with_settings(*settings.GROUPS.values(), has_log=True)
 def serve(
     models: Annotated[list[str] | None, typer.Argument(help="Models to load at start.", metavar="MODEL")] = None,
     **flags: Any,

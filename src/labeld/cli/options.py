@@ -1,5 +1,6 @@
 """Settings as flags of the commands."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, get_origin
@@ -7,6 +8,7 @@ from typing import Annotated, Any, get_origin
 import typer
 
 from labeld.config.fields import ByteSize
+from labeld.config.load import unknown_variables
 from labeld.config.names import every_setting, variable
 from labeld.config.roles import Source
 
@@ -14,11 +16,26 @@ ARGUMENT_SETTINGS = {"models"}
 """Settings that are not flags because a command takes them as arguments."""
 
 
-def with_settings(*groups: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command one flag for each setting of these groups, and --config: keyword arguments or None."""
+def warn_of_unknown_variables() -> None:
+    """Says on standard error which variables look like settings and are none."""
+    for sentence in unknown_variables():
+        typer.echo(f"labeld: {sentence}", err=True)
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command)
+
+def with_settings(*groups: type[Any], has_log: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command one flag for each setting of these groups, and --config: keyword arguments or None.
+
+    It warns of misspelt variables, unless it does so in a log of its own.
+    """
+
+    def decorate(original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def command(**given: Any) -> None:
+            if not has_log:
+                warn_of_unknown_variables()
+            original(**given)
+
+        own = inspect.signature(original)
         parameters = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
         for group, one, kind in every_setting():
             if group not in {*groups, Source} or one.name in ARGUMENT_SETTINGS or one.metadata["secret"]:

@@ -24,6 +24,7 @@ from labeld.server import logs
 from labeld.server.run import allow_connections
 from labeld.server.run import serve as run_server
 from labeld.server.worker import ProcessOptions, WorkerOptions
+from labeld.system.cpu import require_few
 from labeld.web.factory import application
 
 UNCHANGEABLE = {"listen": ("host", "port", "uds", "workers"), "logs": ("log_format",)}
@@ -51,6 +52,7 @@ def serve_until_stopped(flags: Mapping[str, Any]) -> int:
 def checked_settings(flags: Mapping[str, Any]) -> Settings:
     """The settings of a server. Raises SettingsError where they are impossible, or nobody safe could ask."""
     chosen = load(flags)
+    require_few("workers", chosen.listen.workers)
     if not (
         chosen.listen.is_loopback
         or chosen.listen.allow_anonymous

@@ -27,7 +27,10 @@ class Hub:
         None, "This server's own token, for gated and private models; a client's is never sent to the Hub.", secret=True
     )
     offline: bool = setting(False, "Never connect to the Hub: serve only models that are on this machine.")
-    hf_home: Path = setting(Path("~/.cache/huggingface"), "Folder of the Hugging Face libraries.")
+    hf_home: Path = setting(
+        Path("~/.cache/huggingface"),
+        "Folder of the Hugging Face libraries; by default in XDG_CACHE_HOME, if that is set.",
+    )
     hf_hub_cache: Path | None = setting(
         None,
         "The Hugging Face cache, from which models that a request may have downloaded are used as they are; nothing is "

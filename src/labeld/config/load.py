@@ -2,11 +2,12 @@
 
 A setting `max_inputs` is the flag `--max-inputs` and the variable `LABELD_MAX_INPUTS`; the flag wins, then the
 variable, then the file, then the default. Settings that huggingface_hub has too are read from its variables
-(`HF_VARIABLES`).
+(`HF_VARIABLES`), as its `constants.py` reads them.
 """
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,6 +19,11 @@ from labeld.config.file import NO_FILE, read_file
 from labeld.config.names import HF_VARIABLES, PREFIX, every_setting, flag, variable
 from labeld.config.settings import GROUPS, Settings
 from labeld.errors import SettingsError
+
+HF_FOLDERS = {"hf_home": (), "hf_hub_cache": ("HUGGINGFACE_HUB_CACHE",)}
+"""Folders of huggingface_hub, in whose variables others may stand, with older names that it still reads."""
+USUAL_CACHES = "XDG_CACHE_HOME"
+"""The variable with the folder in which the Hugging Face libraries have theirs where nothing names another."""
 
 
 def load(
@@ -38,10 +44,12 @@ def load(
         for one in fields(group):
             if given.get(one.name) is not None:
                 values[one.name] = validate(one, name_of(one.name), given[one.name], hints[one.name])
-            elif variable(one.name) in environ:
-                values[one.name] = validate(one, variable(one.name), environ[variable(one.name)], hints[one.name])
+            elif (said := _said(one.name, environ)) is not None:
+                values[one.name] = validate(one, variable(one.name), said, hints[one.name])
             elif one.name in file.settings:
                 values[one.name] = file.settings[one.name]
+            elif one.name == "hf_home" and USUAL_CACHES in environ:
+                values[one.name] = Path(_with_variables(environ[USUAL_CACHES], environ), "huggingface")
             _require_home(one.name, values.get(one.name, one.default))
         groups[name] = group(**values)
     pinned = tuple(alias for alias, entry in file.models.models.items() if entry.pin)
@@ -53,7 +61,7 @@ def given_by_environment(left_out: Container[str], environ: Mapping[str, str] | 
     """What the environment says of settings, but for the secrets and those left out: for processes elsewhere."""
     environ = os.environ if environ is None else environ
     named = (one for _, one, _ in every_setting() if one.name not in left_out and not one.metadata["secret"])
-    return {one.name: environ[variable(one.name)] for one in named if variable(one.name) in environ}
+    return {one.name: said for one in named if (said := _said(one.name, environ)) is not None}
 
 
 def secret_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -79,6 +87,23 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
         hint = f": is it {near[0]}?" if near else "; `labeld serve --help` has all."
         sentences.append(f"The environment variable {name} is no setting{hint}")
     return sentences
+
+
+def _said(name: str, environ: Mapping[str, str]) -> str | None:
+    """What the environment says of a setting; of a folder of huggingface_hub as that reads it."""
+    for one in (variable(name), *HF_FOLDERS.get(name, ())):
+        if one in environ:
+            return _with_variables(environ[one], environ) if name in HF_FOLDERS else environ[one]
+    return None
+
+
+def _with_variables(value: str, environ: Mapping[str, str]) -> str:
+    """The value with those of the variables that it names, as `os.path.expandvars` writes them."""
+
+    def said(found: "re.Match[str]") -> str:
+        return environ.get(found[1].strip("{}"), found[0])
+
+    return re.sub(r"\$(\w+|\{[^}]*\})", said, value, flags=re.ASCII)
 
 
 def _require_home(name: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from labeld.config.settings import InputLimits
 from labeld.errors import BodyTooLargeError, InvalidJsonError, InvalidRequestError, UnsupportedEncodingError
 from labeld.protocol import strict_json
+from labeld.protocol.damaged_json import KNOWN, is_damaged_json
 
 GZIP = ("gzip", "x-gzip")
 MAX_MEMBERS = 100
@@ -23,15 +24,17 @@ INPUT_FIELDS = ("inputs", "inputs[]")
 _NAME = r"[A-Za-z_][A-Za-z0-9_.%\[\]-]*"
 _FORM = re.compile(rf"{_NAME}=[^\s&]*(?:&{_NAME}=[^\s&]*)*", re.ASCII)
 """Fields as a browser or curl encodes them: spaces are + or %20. NOTE: a sentence has spaces, so it is none."""
-_INPUTS_FIELD = re.compile(rf"(?:{_NAME}=[^&]*+&)*inputs(?:\[\]|%5B%5D)?=", re.ASCII | re.IGNORECASE)
+_TEXTS_FIELD = re.compile(
+    rf"(?:{_NAME}=[^&]*+&)*(?:inputs(?:(?:\[|%5B)\d*(?:\]|%5D))?|text|text_pair)=", re.ASCII | re.IGNORECASE
+)
 """The beginning of a form that has texts, encoded or not."""
+_FIELD_NAME = re.compile(rf"(?:^|&)({_NAME})=", re.ASCII)
 _ENCODED_JSON = re.compile(r"%7B|%5B", re.IGNORECASE)
 """The beginning of JSON that was sent as if it were a form: `curl --data-urlencode`, URLSearchParams."""
-_LOST_BRACE = re.compile(r"""\s*(["'])(?:inputs|parameters|options)\1\s*:""")
-"""The beginning of an object without its brace."""
+_OBJECT_OR_LIST = re.compile(r"[\s\x00-\x1f\u00ad\u200b-\u200f\u2060\ufeff]*+[{\[]")
+"""The beginning of an object or a list, also behind characters that nobody sees."""
 _JSON_STARTS = frozenset('"-0123456789tfn')
 """First characters of a bare JSON value: a string, a number, true, false or null."""
-_OBJECT_OR_LIST = ("{", "[")
 
 
 def unpacked(body: bytes, encoding: str, limits: InputLimits) -> bytes:
@@ -80,23 +83,49 @@ def read_value(body: bytes, content_type: str, limits: InputLimits) -> Any:
         raise InvalidRequestError('The body is empty: send {"inputs": "some text"}.')
     media_type = content_type.partition(";")[0].strip().lower()
     may_be_raw = not media_type or media_type.startswith("text/") or media_type == FORM
-    if start in _OBJECT_OR_LIST or not may_be_raw or _LOST_BRACE.match(text):
-        return strict_json.loads(text, limits)
+    if not may_be_raw or _OBJECT_OR_LIST.match(text) or is_damaged_json(text):
+        return _encoded_once(strict_json.loads(text, limits), limits)
     if _is_form(text.strip(), media_type):
         return _form(text.strip(), limits)
     if start in _JSON_STARTS:
         try:
-            return strict_json.loads(text, limits)
+            value = strict_json.loads(text, limits)
         except InvalidJsonError:
-            pass
+            return text
+        return _encoded_once(value, limits)
     return text
 
 
+def _encoded_once(value: Any, limits: InputLimits) -> Any:
+    """The value of JSON; raises InvalidRequestError where it is a string that is a request itself."""
+    if not isinstance(value, str) or not _OBJECT_OR_LIST.match(value):
+        return value
+    try:
+        inner = strict_json.loads(value, limits)
+    except InvalidRequestError:
+        return value
+    texts = inner if isinstance(inner, list) else []
+    if "inputs" in inner or (texts and all(isinstance(one, str | dict) for one in texts)):
+        raise InvalidRequestError(
+            'The body is JSON that was encoded twice: send {"inputs": "some text"} itself, or a text that has brackets '
+            "as its `inputs`."
+        )
+    return value
+
+
 def _is_form(text: str, media_type: str) -> bool:
-    """Whether it is a form by what it looks like, under a type that says so; with a field of texts also under none."""
-    if media_type == FORM:
-        return any((_FORM.fullmatch(text), _INPUTS_FIELD.match(text), _ENCODED_JSON.match(text)))
-    return not media_type and _INPUTS_FIELD.match(text) is not None
+    """Whether it is a form by what it looks like, under a type that says so; under none also by a name that is known.
+
+    A text may be named `inputs` or `inputs[0]`, and a parameter `top_k` or `parameters[top_k]`.
+    """
+    if media_type not in {"", FORM}:
+        return False
+    if _TEXTS_FIELD.match(text) or _ENCODED_JSON.match(text):
+        return True
+    if not _FORM.fullmatch(text):
+        return False
+    names = (re.split(r"[.\[%]", name, maxsplit=1)[0] for name in _FIELD_NAME.findall(text))
+    return media_type == FORM or not KNOWN.isdisjoint(names)
 
 
 def _form(text: str, limits: InputLimits) -> dict[str, Any]:
@@ -123,7 +152,10 @@ def _form(text: str, limits: InputLimits) -> dict[str, Any]:
     if len(dict(others)) < len(others):
         raise InvalidRequestError("The form has a field twice that is not `inputs`: send it once.")
     is_list = len(texts) > 1 or any(name == "inputs[]" for name, _ in fields)
-    return {"inputs": texts if is_list else texts[0], "parameters": {name: literal(value) for name, value in others}}
+    envelope: dict[str, Any] = {"inputs": texts if is_list else texts[0]}
+    if others:
+        envelope["parameters"] = {name: literal(value) for name, value in others}
+    return envelope
 
 
 def literal(value: str) -> float | bool | str:

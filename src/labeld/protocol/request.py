@@ -12,23 +12,12 @@ from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.decoding import literal, read_value, unpacked
 from labeld.protocol.errors import kind, wrong_value
+from labeld.protocol.options import BODY_OPTIONS, read_options
 from labeld.protocol.parameters import PARAMETERS, read_parameters
 from labeld.types import ClassifyRequest, Options, Parameters, Text
 
-HEADER_OPTIONS = {"x-use-cache": "use_cache", "x-wait-for-model": "wait_for_model", "x-load-model": "load_model"}
-"""Header -> field of Options (contract section 3.3)."""
-
-BODY_OPTIONS = {
-    "use_cache": ("use_cache", True),
-    "wait_for_model": ("wait_for_model", True),
-    "dont_load_model": ("load_model", False),
-}
-"""Key of `options` -> field of Options, and what the field becomes when the key is true (contract section 3.3)."""
-
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _PAIR = '{"text": "...", "text_pair": "..."}'
 _DEFAULT_PARAMETERS = Parameters()
-_DEFAULT_OPTIONS = Options()
 
 
 def read_body(body: bytes, headers: Mapping[str, str], limits: InputLimits) -> Any:
@@ -104,9 +93,16 @@ def require_room(place: str, count: int, limits: InputLimits) -> None:
 def _given_parameters(envelope: dict[str, Any], query: str, ignored: list[str]) -> dict[str, Any]:
     """`parameters` of the body, else the known names among the query parameters (contract section 3.1).
 
-    Known names beside `inputs` count as well.
+    Known names beside `inputs` count as well. Names in the query that mean nothing there are added to `ignored`: where
+    the body has `parameters` those that it does not repeat, and options, which only headers and the body have.
     """
-    given = _object(envelope, "parameters") if "parameters" in envelope else _queried(query)
+    queried = parse_qsl(query, keep_blank_values=True) if query else []
+    if "parameters" in envelope:
+        given = _object(envelope, "parameters")
+        ignored += [f"query.{one}" for one, value in queried if one in PARAMETERS and given.get(one) != literal(value)]
+    else:
+        given = _queried(queried)
+    ignored += [f"query.{one}" for one, _ in queried if one in BODY_OPTIONS]
     return _with_those_beside(given, PARAMETERS, envelope, ignored)
 
 
@@ -132,9 +128,9 @@ def _with_those_beside(
     return beside | given
 
 
-def _queried(query: str) -> dict[str, Any]:
+def _queried(queried: list[tuple[str, str]]) -> dict[str, Any]:
     given: dict[str, Any] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True) if query else ():
+    for name, value in queried:
         if name in given:
             raise InvalidRequestError(f"The query parameter {name} is given twice: give it once.")
         if name in PARAMETERS:
@@ -145,26 +141,6 @@ def _queried(query: str) -> dict[str, Any]:
 def options_of(value: Any, headers: Mapping[str, str]) -> Options:
     """The options of a request with this body and headers; raises InvalidRequestError."""
     return read_options(headers, _given_options(value, []) if isinstance(value, dict) else {})
-
-
-def read_options(headers: Mapping[str, str], body_options: dict[str, Any]) -> Options:
-    """The options; a header wins over the body, and unknown keys mean nothing (contract section 3.3)."""
-    chosen: dict[str, bool] = {}
-    for key, (name, meaning) in BODY_OPTIONS.items() if body_options else ():
-        if body_options.get(key) is not None:
-            chosen[name] = _switch(body_options[key], f"options.{key}") is meaning
-    for header, name in HEADER_OPTIONS.items():
-        if header in headers:
-            chosen[name] = _switch(headers[header], f"the header {header}")
-    return Options(**chosen) if chosen else _DEFAULT_OPTIONS
-
-
-def _switch(value: Any, place: str) -> bool:
-    """true, false, 1 or 0, however it is spelled."""
-    found = _SWITCH.get(str(value).strip().lower())
-    if found is None:
-        raise wrong_value(place, "true, false, 1 or 0", value)
-    return found
 
 
 def _object(envelope: dict[str, Any], name: str) -> dict[str, Any]:

@@ -37,16 +37,17 @@ def serve(
     """
     _open_standard_streams()
     logs.configure(process.log_format)
+    uds = listen.uds.expanduser() if listen.uds else None
     with contextlib.ExitStack() as stack:
         try:
-            listener = stack.enter_context(unix_socket.listening(listen.uds, BACKLOG) if listen.uds else bind(listen))
+            listener = stack.enter_context(unix_socket.listening(uds, BACKLOG) if uds else bind(listen))
         except OSError as error:
-            why = unix_socket.why_not(listen.uds, error) if listen.uds else _why_not(listen, error)
+            why = unix_socket.why_not(uds, error) if uds else _why_not(listen, error)
             logger.error("%s", why)  # noqa: TRY400  # its sentence says all
             return 1
         allow_connections(connections)
-        port = 0 if listen.uds else listener.getsockname()[1]
-        address = Address(listen.host, port, listen.uds)
+        port = 0 if uds else listener.getsockname()[1]
+        address = Address(listen.host, port, uds)
         options = WorkerOptions(app_factory, address, connections, process, NativeStderr())
         return Supervisor(options, listener, listen.workers, reload or (lambda options: options)).run()
 

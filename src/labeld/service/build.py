@@ -28,14 +28,12 @@ from labeld.repository.store import Store
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.service import Service
 from labeld.system import memory
-from labeld.system.cpu import usable_cores
+from labeld.system.cpu import require_few, usable_cores
 from labeld.types import Text
 
 logger = logging.getLogger(__name__)
 
 THREADS_PER_STREAM = 8
-MOST_PER_CORE = 16
-"""Threads or batches at once; to make many more takes longer than to compute with any."""
 
 
 def streams_and_threads(compute: Compute) -> tuple[int, int]:
@@ -43,12 +41,8 @@ def streams_and_threads(compute: Compute) -> tuple[int, int]:
 
     Raises SettingsError where that is more than makes sense on this machine.
     """
-    most = MOST_PER_CORE * (os.cpu_count() or 1)
-    for name, value in (("threads", compute.threads), ("streams", compute.streams)):
-        if value > most:
-            raise SettingsError(
-                f"{name} is {value}, but must be at most {most}, {MOST_PER_CORE} per core of this machine."
-            )
+    require_few("threads", compute.threads)
+    require_few("streams", compute.streams)
     threads = compute.threads or usable_cores()
     return compute.streams or max(1, threads // THREADS_PER_STREAM), threads
 

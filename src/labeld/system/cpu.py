@@ -1,6 +1,18 @@
-"""The cores that this process may use."""
+"""The cores of this machine, and how much makes sense on them."""
 
 import os
+
+from labeld.errors import SettingsError
+
+MOST_PER_CORE = 16
+"""Threads, batches or processes at once; to make many more takes longer than to compute with any."""
+
+
+def require_few(name: str, value: int) -> None:
+    """Raises SettingsError where a setting asks for more at once than makes sense on this machine."""
+    most = MOST_PER_CORE * (os.cpu_count() or 1)
+    if value > most:
+        raise SettingsError(f"{name} is {value}, but must be at most {most}, {MOST_PER_CORE} per core of this machine.")
 
 
 def usable_cores() -> int:

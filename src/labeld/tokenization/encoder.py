@@ -71,7 +71,8 @@ class TextEncoder:
         numbered = list(zip(positions, texts, strict=True))
         keep = min(parameters.max_length or self.cut_at or self.max_tokens, self.max_tokens)
         if parameters.stride is not None:
-            windows = WindowReader(self.tokenizer, keep, parameters, self.max_windows)
+            side = parameters.truncation_side or self.truncation_side
+            windows = WindowReader(self.tokenizer, keep, parameters, side, self.max_windows)
             return [windows.read(index, text, partial(self._encoded, index)) for index, text in numbered]
         if parameters.truncation is not None:
             known: dict[str, Encoding] = {}

@@ -1,7 +1,9 @@
 """Texts beyond the model's limit, read in overlapping windows (`parameters.stride`).
 
 The windows are those of transformers' `stride` with `return_overflowing_tokens`: each but the last has as many tokens
-as `max_length` allows, and shares `stride` of them, special tokens not counted, with the one before it.
+as `max_length` allows, and shares `stride` of them, special tokens not counted, with the one before it. Where texts
+lose their beginning they are counted from the end, and the first one may be shorter. Always they are in the order of
+the text.
 """
 
 from collections.abc import Callable
@@ -10,15 +12,19 @@ from tokenizers import Encoding, Tokenizer
 
 from labeld.tokenization.errors import StrideTooLargeError, TokenizerFailedError, TooManyWindowsError
 from labeld.tokenization.guard import failures_as
-from labeld.types import EncodedInput, EncodedText, Parameters, Text
+from labeld.types import EncodedInput, EncodedText, Parameters, Side, Text
 
 
 class WindowReader:
     """Reads the texts of one request in windows of `keep` tokens, special tokens included."""
 
-    def __init__(self, tokenizer: Tokenizer, keep: int, parameters: Parameters, limit: int) -> None:
-        """`limit` is the number of windows of all its texts, at most. The parameters have a stride."""
+    def __init__(self, tokenizer: Tokenizer, keep: int, parameters: Parameters, side: Side, limit: int) -> None:
+        """`limit` is the number of windows of all its texts, at most. The parameters have a stride.
+
+        `side` is the one that truncation would cut off.
+        """
         assert parameters.stride is not None
+        self._side = side
         self._tokenizer, self._keep, self._parameters, self._limit = tokenizer, keep, parameters, limit
         self._stride, self._count = parameters.stride, 0
         self._known: dict[str, Encoding] = {}
@@ -46,8 +52,10 @@ class WindowReader:
             self._count_windows(index, 1 - (room - len(long)) // step)
             with failures_as(TokenizerFailedError):
                 whole = Encoding.merge([long], growing_offsets=False)  # truncating would change one that others share
-                whole.truncate(room, stride=self._stride)
+                whole.truncate(room, stride=self._stride, direction=self._side)
                 windows = [whole, *whole.overflowing]
+                if self._side == "left":  # then transformers has the last one first
+                    windows.reverse()
                 spans = [(one.offsets[0][0], one.offsets[-1][1]) for one in windows]
         with failures_as(TokenizerFailedError):
             pairs = ((other, one) if in_second and other is not None else (one, other) for one in windows)

@@ -7,6 +7,15 @@ from typing import Any
 from labeld.config.settings import InputLimits
 from labeld.protocol.dialects.base import Dialect
 from labeld.web.dialects import EVERY_DIALECT, GETS, OF_MODEL, READY
+from labeld.web.openapi_fields import (
+    ERROR_HEADERS,
+    HEADER_SCHEMAS,
+    HEADERS_OF,
+    OPTIONS,
+    PARAMETERS,
+    REPLY_HEADERS,
+    REQUEST_HEADERS,
+)
 
 CLASSIFY_OPERATIONS = {
     "/models/{model_id}": "classify",
@@ -30,116 +39,6 @@ LOOK_UPS = {
     "/framework/{framework}": ("The models on this machine that answer with a framework.", _OBJECTS),
 }
 """Look-ups as of the Hub, and their replies (contract sections 1.1, 8, 9.2)."""
-
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "top_k": {
-        "type": "integer",
-        "minimum": 1,
-        "nullable": True,
-        "description": "At most this many labels, the best ones. Default and null: all.",
-    },
-    "function_to_apply": {
-        "type": "string",
-        "enum": ["sigmoid", "softmax", "none"],
-        "nullable": True,
-        "description": "How logits become scores. Default and null: the model's own, which is none for a regression, "
-        "sigmoid for multi-label and one-label models, softmax for the rest.",
-    },
-    "truncation": {
-        "oneOf": [
-            {"type": "boolean"},
-            {"type": "string", "enum": ["longest_first", "only_first", "only_second", "do_not_truncate"]},
-        ],
-        "description": "Whether a text that is longer than the model takes is cut, and which text of a pair. Default: "
-        "false, and such a text is 400.",
-    },
-    "max_length": {
-        "type": "integer",
-        "minimum": 1,
-        "description": "Tokens to keep, special tokens included; by itself it switches truncation on.",
-    },
-    "return_all_scores": {
-        "type": "boolean",
-        "nullable": True,
-        "description": "Of transformers 4: false is top_k 1, true and null are all labels; top_k wins. Use top_k.",
-    },
-    "truncation_side": {
-        "type": "string",
-        "enum": ["left", "right"],
-        "nullable": True,
-        "description": "The side of a text that truncation cuts off. Default and null: the tokenizer's own.",
-    },
-    "stride": {
-        "type": "integer",
-        "minimum": 0,
-        "nullable": True,
-        "description": "Tokens that neighbouring windows share: a text longer than max_length, or than the model "
-        "takes, is read to its end in windows. Default and null: no windows.",
-    },
-    "aggregate": {
-        "type": "string",
-        "enum": ["max", "mean"],
-        "nullable": True,
-        "description": "A label's score in the text from those in its windows. Default and null: max.",
-    },
-    "return_windows": {
-        "type": "boolean",
-        "nullable": True,
-        "description": "With stride: each text is answered with an object of its labels and of its windows, each with "
-        "start and end in characters.",
-    },
-    "threshold": {
-        "oneOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}],
-        "nullable": True,
-        "description": "Labels of a lower score are left out: one number for all, or one for each of some labels.",
-    },
-}
-"""The members of `parameters` in the body."""
-
-REQUEST_HEADERS = {
-    "authorization": "Bearer and an access token; needed once this server has any.",
-    "x-use-cache": "false or 0: the answer is computed anew, and not taken from the cache.",
-    "x-wait-for-model": "true or 1: the request is held while its model loads, and not answered 503.",
-    "x-load-model": "0: the model is not loaded for this request; 404 unless it is loaded already.",
-    "x-request-id": "Comes back in the reply, if it is short and safe; so does x-amzn-trace-id.",
-}
-REPLY_HEADERS = {
-    "x-compute-time": "Seconds that the answer took; of a cached one, those when it was computed.",
-    "x-compute-type": "cpu, or cache when the answer to every text was cached.",
-    "x-compute-characters": "Characters of all texts; not with cache.",
-    "x-sha": "The model's revision, 40 hex digits.",
-    "x-model": "Which of the two models of an alias with a split has answered.",
-    "x-request-id": "The request's own, or a new one.",
-    "x-hf-warning": "Names the parameters that mean nothing here and were ignored.",
-    "x-compute-tokens": "Tokens that the model has read; not with cache.",
-    "x-total-time": "Milliseconds from when the request's head had arrived; not with cache.",
-    "x-tokenization-time": "Milliseconds of turning the texts into tokens; not with cache.",
-    "x-queue-time": "Milliseconds that the slowest text waited for the engine; not with cache.",
-    "x-inference-time": "Milliseconds of the longest batch; not with cache.",
-    "x-windows": "Windows in which the texts were read, where any was read in several.",
-    "x-truncated-texts": "Texts that were cut, where any was.",
-    "x-truncated-characters": "Characters that were cut from them and that nobody has read.",
-}
-
-COUNTS = (
-    *("x-compute-characters", "x-compute-tokens", "x-total-time", "x-tokenization-time", "x-queue-time"),
-    *("x-inference-time", "x-windows", "x-truncated-texts", "x-truncated-characters"),
-)
-_NUMBER, _TEXT = {"type": "number", "minimum": 0}, {"type": "string"}
-_SWITCH = {"type": "string", "enum": ["true", "false", "1", "0"]}
-HEADER_SCHEMAS: dict[str, dict[str, Any]] = {
-    "x-use-cache": _SWITCH,
-    "x-wait-for-model": _SWITCH,
-    "x-load-model": _SWITCH,
-    "x-request-id": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._:;=-]+$"},
-    "x-compute-time": _NUMBER,
-    "x-compute-type": {"type": "string", "enum": ["cpu", "cache"]},
-    "x-sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
-    "x-hf-warning": _TEXT,
-    "x-model": {"type": "string", "minLength": 1},
-    **{name: {"type": "integer", "minimum": 0} for name in COUNTS},
-}
-"""The values of these headers."""
 
 PAGES = {
     "/": "The task and the models recommended for it; a page for browsers.",
@@ -239,6 +138,7 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
         "properties": {
             "inputs": {"oneOf": [*text["oneOf"], {"type": "array", "maxItems": limits.max_inputs, "items": text}]},
             "parameters": {"type": "object", "properties": PARAMETERS},
+            "options": {"type": "object", "properties": OPTIONS},
         },
     }
     return {
@@ -255,7 +155,7 @@ def _classify(limits: InputLimits) -> dict[str, Any]:
                 **_content("One ranking per input, best label first.", {"type": "array", "items": _RANKING}),
                 "headers": _headers(*REPLY_HEADERS),
             },
-            **{status: _content(sentence, _ERROR) for status, sentence in ERRORS.items()},
+            **{status: _error(status, sentence) for status, sentence in ERRORS.items()},
         },
     }
 
@@ -271,7 +171,7 @@ def _ask(dialect: Dialect[Any], path: str) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {_JSON: {"schema": _OBJECT}}},
         "responses": {
             "200": reply,
-            **{status: _content(sentence, error) for status, sentence in {**ERRORS, **DIALECT_ERRORS}.items()},
+            **{status: _error(status, sentence, error) for status, sentence in {**ERRORS, **DIALECT_ERRORS}.items()},
         },
     }
 
@@ -287,12 +187,18 @@ def _get(path: str, sentence: str, schema: dict[str, Any]) -> dict[str, Any]:
         "operationId": "_".join(["get", *(words or ["home"])]),
         "summary": sentence,
         **({"security": _SECURITY} if path in NEED_TOKEN else {}),
-        "responses": {"200": reply, **{status: _content(ERRORS[status], _ERROR) for status in sorted(errors)}},
+        "responses": {"200": reply, **{status: _error(status, ERRORS[status]) for status in sorted(errors)}},
     }
 
 
 def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"description": REPLY_HEADERS[name], "schema": HEADER_SCHEMAS[name]} for name in names}
+    described = {**REPLY_HEADERS, **ERROR_HEADERS}
+    return {name: {"description": described[name], "schema": HEADER_SCHEMAS[name]} for name in names}
+
+
+def _error(status: str, sentence: str, schema: dict[str, Any] = _ERROR) -> dict[str, Any]:
+    headers = _headers("x-request-id", "x-error-message", *HEADERS_OF.get(status, ()))
+    return {**_content(sentence, schema), "headers": headers}
 
 
 def _content(sentence: str, schema: dict[str, Any], media_type: str = _JSON) -> dict[str, Any]:

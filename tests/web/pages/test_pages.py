@@ -19,7 +19,7 @@ import requests
 from labeld.checkpoint.model_card import Card, read_card
 from labeld.config.settings import Settings
 from labeld.types import Text
-from labeld.web import openapi
+from labeld.web import openapi, openapi_fields
 from labeld.web.pages.recommended_models import KNOWN, RECOMMENDED, USE_CASES
 from tests.support.local_hub import LocalHub
 from tests.support.payloads import PAYLOADS
@@ -364,12 +364,13 @@ def test_the_specification_has_this_servers_limits(tmp_path: Path) -> None:
     assert "max_body_bytes 12,345" in said
     assert "held for 1.5 seconds" in said
     classify = document["paths"]["/models/{model_id}"]["post"]
-    for name, text in {**openapi.REQUEST_HEADERS, **openapi.REPLY_HEADERS, **openapi.ERRORS}.items():
+    headers = {**openapi_fields.REQUEST_HEADERS, **openapi_fields.REPLY_HEADERS, **openapi_fields.ERROR_HEADERS}
+    for name, text in {**headers, **openapi.ERRORS}.items():
         assert f"{name} {text}" in said
-    assert set(openapi.PARAMETERS) == set(
+    assert set(openapi_fields.PARAMETERS) == set(
         classify["requestBody"]["content"]["application/json"]["schema"]["properties"]["parameters"]["properties"]
     )
-    assert {True} == {f"{name} " in said for name in openapi.PARAMETERS}
+    assert {True} == {f"{name} " in said for name in openapi_fields.PARAMETERS}
     assert document == openapi.openapi(Settings().inputs) | {"paths": document["paths"]}
 
 

@@ -277,9 +277,9 @@ def test_a_browser_may_ask_first(named: Server, path: str) -> None:
     """A preflight is answered at once: whatever the page asks to send, it may; Authorization stands there by name."""
     fields = "authorization,content-type, baggage,sentry-trace,traceparent,x-requested-with,x-use-cache"
     asked = ("access-control-request-method: POST", f"access-control-request-headers: {fields}")
-    reply = raw(named, f"OPTIONS {path}", "host: localhost", f"origin: {PAGE}", *asked)
+    reply = raw(named, f"OPTIONS {path}", "host: localhost", f"origin: {PAGE}", "x-request-id: abc-1", *asked)
 
-    assert (204, b"") == (reply.status, reply.body)
+    assert (204, b"", "abc-1") == (reply.status, reply.body, reply.headers["x-request-id"])
     assert PAGE == reply.headers["access-control-allow-origin"]
     assert "true" == reply.headers["access-control-allow-credentials"]
     assert {"GET", "POST"} <= set(reply.headers["access-control-allow-methods"].split(", "))

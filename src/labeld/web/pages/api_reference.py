@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from labeld.config.settings import Settings
-from labeld.web import openapi
+from labeld.web import openapi, openapi_fields
 from labeld.web.pages.context import Site
 from labeld.web.pages.rendering import address, as_json, page, wants_html
 
@@ -31,9 +31,11 @@ async def reference(site: Site, request: Request) -> Response:
         origin=address(request),
         default_model=site.service.default_model,
         paths=openapi.CLASSIFY_PATHS,
-        parameters=[(name, _values(schema), schema["description"]) for name, schema in openapi.PARAMETERS.items()],
-        request_headers=openapi.REQUEST_HEADERS,
-        reply_headers=openapi.REPLY_HEADERS,
+        parameters=[
+            (name, _values(schema), schema["description"]) for name, schema in openapi_fields.PARAMETERS.items()
+        ],
+        request_headers=openapi_fields.REQUEST_HEADERS,
+        reply_headers={**openapi_fields.REPLY_HEADERS, **openapi_fields.ERROR_HEADERS},
         errors=openapi.ERRORS,
         look_up_rows=[(path, sentence) for path, (sentence, _) in openapi.LOOK_UPS.items()],
         limits=list(_limits(site.settings)),
