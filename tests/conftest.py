@@ -72,14 +72,14 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than there are cores, since tests that start processes wait for them a third of their time.
+    """Two workers more than there are cores, since tests that start processes wait for them a third of their time.
 
     Those without the marker `server` start none. One file or one test runs in this process, which has started sooner
     than workers have.
     """
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
-    return len(os.sched_getaffinity(0)) + ("server" not in config.option.markexpr)
+    return len(os.sched_getaffinity(0)) + 2 * ("server" not in config.option.markexpr)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -136,8 +136,8 @@ def test_what_takes_long_is_refused(
     models_dir: Path, tmp_path: Path, check: FolderCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although Python runs meanwhile."""
-    monkeypatch.setattr(folder_reader, "TIME_LIMIT", 0.2)
-    folder = give_patterns(copy(models_dir, tmp_path / "model"), 1)
+    monkeypatch.setattr(folder_reader, "TIME_LIMIT", 0.05)
+    folder = give_patterns(copy(models_dir, tmp_path / "model"), 300)
     with pytest.raises(DeadlyFolderError, match="takes longer than"):
         check.require_harmless(folder)
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from itertools import islice, takewhile
 
 from labeld.config.settings import Compute, Queue
@@ -20,33 +19,13 @@ from labeld.errors import LabeldError, OverloadedError, UnavailableError
 from labeld.metrics.observer import UNOBSERVED, Observer
 from labeld.scheduler import batching
 from labeld.scheduler.queue import BackgroundDroppedError, ModelQueue, QueueEntry, deliver, expire, give_up, retry_after
+from labeld.scheduler.stream import InFlightBatch, Stream
 from labeld.types import EncodedText, Logits, Timings
 
 logger = logging.getLogger(__name__)
 
 BACKGROUND_SECONDS = 0.5
 """For which a text of a background queue waits while others come."""
-
-
-@dataclass(slots=True, eq=False)
-class InFlightBatch:
-    """A batch that was handed to an engine."""
-
-    entries: list[QueueEntry]
-    began: float
-    """Time at which the engine began to run it, on the monotonic clock."""
-
-
-@dataclass(slots=True, eq=False)
-class Stream:
-    """A share of the CPU threads, which runs one engine at a time. Guarded by the dispatcher's lock."""
-
-    in_flight: list[InFlightBatch] = field(default_factory=list)
-    """Batches of one engine, oldest first: up to its `max_concurrent_batches`, and one more if it is pipelined."""
-    queue: ModelQueue | None = None
-    """The queue of that engine; None while nothing is in flight."""
-    ended: float = 0.0
-    """Time at which its last batch ended, on the monotonic clock."""
 
 
 class Dispatcher:
