@@ -10,6 +10,9 @@ from labeld.errors import SettingsError
 DEFAULT = Path("~/.local/share/labeld/tokens.sqlite3")
 """Database where the setting is not given."""
 
+BESIDE = ("", ".secret", "-wal", "-shm", "-journal")
+"""What is behind the database's name in those of the files that belong to it."""
+
 SCHEMES = ("postgresql", "postgres")
 """Schemes of a PostgreSQL URL."""
 
@@ -27,10 +30,10 @@ class Location:
         return self.path is None or self.path.exists()
 
     def open_to_others(self) -> list[str]:
-        """Names of the files beside each other, the secret among them, that other users may read or write."""
+        """Names of the database's files, the secret and SQLite's own among them, that other users may read or write."""
         names = []
         if self.path is not None:
-            for name in (self.path.name, f"{self.path.name}.secret"):
+            for name in (f"{self.path.name}{suffix}" for suffix in BESIDE):
                 with suppress(OSError):
                     if self.path.with_name(name).stat().st_mode & 0o077:
                         names.append(name)

@@ -29,8 +29,6 @@ KILL_GRACE = 2.0
 """Seconds after the drain in which a worker must have ended; then it is killed."""
 READY_LIMIT = 60.0
 """Seconds in which a worker that is to replace another must be ready; it may have models to load."""
-LONGEST_WAIT = 3600.0
-"""Seconds of one wait; the system takes no more than some weeks."""
 OUT_OF_MEMORY = ". The kernel kills so when memory runs out: give it more, or lower LABELD_MEMORY_BUDGET"
 """For an operator whose workers die of a SIGKILL that nobody has sent."""
 SAME_SIGNAL = 0.2
@@ -215,7 +213,8 @@ class Supervisor:
         end_by = time.monotonic() + self._options.process.drain_delay + self._drain_limit
         for worker in everyone:
             while worker.is_alive() and (left := end_by - time.monotonic()) > 0:
-                worker.process.join(min(left, LONGEST_WAIT))
+                worker.process.join(min(left, TICK))
+                self._options.stderr.log()
         for worker in everyone:
             if worker.is_alive():
                 worker.kill()
