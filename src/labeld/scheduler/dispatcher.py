@@ -147,20 +147,16 @@ class Dispatcher:
                     "queue_seconds",
                 )
             if not queue.waiting:
+                queue.sharing = 1
                 busy = [other.service_tokens for other in self._queues if other.waiting]
                 queue.service_tokens = max(queue.service_tokens, min(busy, default=queue.service_tokens))
             now = time.monotonic()
-            deadline = self._deadline(queue, now, tokens)
+            deadline = queue.deadline(now, tokens, self._limits.queue_timeout)
             entries = [QueueEntry(text, deadline, tokens, self._loop.create_future(), now, call) for text in texts]
             queue.waiting.extend(entries)
             queue.waiting_tokens += tokens
             self._changed.notify_all()
         return entries
-
-    def _deadline(self, queue: ModelQueue, enqueued_at: float, tokens: int) -> float:
-        """Until when a text that came with so many tokens waits: twice what these take while all models share."""
-        sharing = max(1, sum(bool(one.waiting) for one in self._queues if not one.background))
-        return enqueued_at + self._limits.queue_timeout + 2 * sharing * tokens / queue.rate
 
     def _make_way(self, queue: ModelQueue) -> None:
         """For new texts: drops those that wait too long in background queues.
@@ -234,7 +230,10 @@ class Dispatcher:
     def _next(self, stream: Stream) -> tuple[ModelQueue, InFlightBatch, bool] | None:
         """The next batch, and whether it is exclusive (nothing else is in flight or waits); None when there is none."""
         while busy := [queue for queue in self._queues if queue.waiting]:
-            queue = batching.least_served([one for one in busy if not one.background] or busy)
+            foreground = [one for one in busy if not one.background]
+            for one in foreground:
+                one.sharing = max(one.sharing, len(foreground))
+            queue = batching.least_served(foreground or busy)
             if not self._may_take(stream, queue):
                 return None
             entries = self._plan(queue)
@@ -272,7 +271,8 @@ class Dispatcher:
         head = list(takewhile(lambda entry: entry.call is call, islice(queue.waiting, 2 * batching.LOOKAHEAD)))
         for entry in head:
             if entry.deadline < now:  # which was set when less was known of the model's speed, and of the others
-                entry.deadline = max(entry.deadline, self._deadline(queue, entry.enqueued_at, entry.call_tokens))
+                later = queue.deadline(entry.enqueued_at, entry.call_tokens, self._limits.queue_timeout)
+                entry.deadline = max(entry.deadline, later)
         plan = batching.next_batch(head, self._budget(queue), now)
         gone = {*plan.batch, *plan.dropped}
         for _ in head:

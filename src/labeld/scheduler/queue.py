@@ -73,6 +73,8 @@ class ModelQueue:
     """Tokens of these batches."""
     seconds: float = 0.0
     """Time that these batches took."""
+    sharing: int = 1
+    """The most models that have shared the streams since it last began to wait."""
     recent_tokens: float = FIRST_GUESS
     """Tokens of recent batches, decaying."""
     recent_seconds: float = 1.0
@@ -82,6 +84,10 @@ class ModelQueue:
     def rate(self) -> float:
         """Tokens per second of the recent batches."""
         return self.recent_tokens / self.recent_seconds
+
+    def deadline(self, enqueued_at: float, tokens: int, patience: float) -> float:
+        """Until when a text waits that came with so many tokens: twice what these take beside the other models."""
+        return enqueued_at + patience + 2 * self.sharing * tokens / self.rate
 
     def clear(self) -> list[QueueEntry]:
         """Takes out all that wait."""

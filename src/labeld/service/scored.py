@@ -12,31 +12,36 @@ from labeld.scoring import aggregate, apply, rank
 from labeld.types import Answer, EncodedInput, Logits, Parameters, Ranking, ScoredText, WindowRanking
 
 
+def scores_of(rows: Sequence[Logits], config: ModelConfig, parameters: Parameters) -> Logits:
+    """The scores of windows, float32 [windows, labels], from the logits of each, float32 [labels]."""
+    if not rows:
+        return np.empty((0, len(config.labels)), np.float32)
+    return apply(np.stack(rows), parameters.function_to_apply or config.default_function, config.temperature)
+
+
 def scored_text(
-    index: int, text: EncodedInput, rows: Sequence[Logits], config: ModelConfig, parameters: Parameters
+    index: int, text: EncodedInput, scores: Logits, config: ModelConfig, parameters: Parameters
 ) -> ScoredText:
-    """The text at this position of a request from the logits of its windows, each float32 [labels].
+    """The text at this position of a request from the scores of its windows, float32 [windows, labels].
 
     Raises NotFiniteError, and UnknownLabelError where a threshold names a label that the model does not have.
     """
-    function = parameters.function_to_apply or config.default_function
     if isinstance(parameters.threshold, tuple):
         for label, _ in parameters.threshold:
             if label not in config.labels:
                 raise UnknownLabelError("threshold", label, config.labels)
-    scores = np.stack([apply(row, function, config.temperature) for row in rows])
     if not np.isfinite(scores).all():  # a bias of -inf makes a logit of -inf, which is a good score of 0
         raise NotFiniteError(index)
 
     def ranked(row: Logits) -> Ranking:
         return rank(row, config.labels, parameters.top_k, parameters.threshold)
 
-    ranking = ranked(scores[0] if len(rows) == 1 else aggregate(scores, parameters.aggregate))
+    ranking = ranked(scores[0] if len(scores) == 1 else aggregate(scores, parameters.aggregate))
     windows: tuple[WindowRanking, ...] = ()
     if parameters.return_windows:
         windows = tuple(WindowRanking(*span, ranked(row)) for span, row in zip(text.spans, scores, strict=True))
     tokens = sum(len(window.ids) for window in text.windows)
-    return ScoredText(ranking, windows, tokens, len(rows), text.cut_characters)
+    return ScoredText(ranking, windows, tokens, len(scores), text.cut_characters)
 
 
 def finished(text: ScoredText, seconds: float) -> Answer:

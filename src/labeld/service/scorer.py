@@ -3,16 +3,16 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from labeld.errors import LabeldError, OneTextError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.scheduler.dispatcher import Dispatcher
-from labeld.service.scored import scored_text
+from labeld.service.scored import scored_text, scores_of
 from labeld.tokenization.encoder import TextEncoder
-from labeld.types import EncodedInput, Parameters, ScoredText, Text, Timings
+from labeld.types import EncodedInput, Logits, Parameters, ScoredText, Text, Timings
 
 READ_TOGETHER = 64
 """Texts that are tokenised one by one if one of them is wrong, at most."""
@@ -48,10 +48,11 @@ class Scorer:
         inputs = await self._on_thread(lambda: loaded.model.encoder.read(texts, parameters, positions))
         timings.tokenization += time.perf_counter() - began
         windows = [window for one in inputs for window in one.windows]
-        rows = iter(await self._dispatcher.run(loaded.queue, windows, timings))
+        rows = await self._dispatcher.run(loaded.queue, windows, timings)
+        of_each = _divided(scores_of(rows, loaded.model.config, parameters), inputs)
         return [
-            scored_text(index, one, [next(rows) for _ in one.windows], loaded.model.config, parameters)
-            for index, one in zip(positions, inputs, strict=True)
+            scored_text(index, one, scores, loaded.model.config, parameters)
+            for index, one, scores in zip(positions, inputs, of_each, strict=True)
         ]
 
     async def score_each(
@@ -68,16 +69,16 @@ class Scorer:
         With `apart` the texts share no batch with those of other calls, as `Dispatcher.run` has it.
         """
         inputs = await self._on_thread(lambda: _read_each(loaded.model.encoder, texts, parameters, positions))
-        windows = [window for one in inputs if isinstance(one, EncodedInput) for window in one.windows]
-        rows = iter(await self._dispatcher.run(loaded.queue, windows, apart=apart))
+        good = [one for one in inputs if isinstance(one, EncodedInput)]
+        rows = await self._dispatcher.run(loaded.queue, [window for one in good for window in one.windows], apart=apart)
+        of_each = _divided(scores_of(rows, loaded.model.config, parameters), good)
         found: list[ScoredText | LabeldError] = []
         for index, one in zip(positions, inputs, strict=True):
             if isinstance(one, LabeldError):
                 found.append(one)
                 continue
-            of_text = [next(rows) for _ in one.windows]
             try:
-                found.append(scored_text(index, one, of_text, loaded.model.config, parameters))
+                found.append(scored_text(index, one, next(of_each), loaded.model.config, parameters))
             except OneTextError as error:
                 found.append(error)
         return found
@@ -112,6 +113,14 @@ class Scorer:
             return work()
         finally:
             del self._began[thread]
+
+
+def _divided(scores: Logits, inputs: Sequence[EncodedInput]) -> Iterator[Logits]:
+    """The scores of each text's windows, float32 [windows, labels]."""
+    begin = 0
+    for one in inputs:
+        yield scores[begin : begin + len(one.windows)]
+        begin += len(one.windows)
 
 
 def _read_each(
