@@ -11,12 +11,12 @@ CLASSIFIERS = ("org/bert", "org/distilbert", "a/same")
 
 
 def tiny_models(folder: Path) -> Path:
-    """A folder of the tests' models, of which some are of NLI and one has a single label."""
+    """A folder of the tests' models, of which some are of NLI, one has a single label and one equal labels."""
     library()  # which silences it
     from tests.support import dialect_bodies, tiny_models  # noqa: PLC0415  # torch, which takes seconds
 
     tiny_models.build_all(folder / "models")
-    dialect_bodies.build_nli(folder / "models")
+    dialect_bodies.build_models(folder / "models")
     return folder / "models"
 
 

@@ -26,7 +26,11 @@ Threshold = float | tuple[tuple[str, float], ...]
 
 
 class Text(NamedTuple):
-    """One input: a string, or a pair of strings. A `pair` of `""` was already made `None` (contract section 5)."""
+    """One input: a string, or a pair of strings.
+
+    Where the hosted API reads texts, a `pair` of `""` was already made `None` (contract section 5). Elsewhere it is a
+    pair with an empty text, as in transformers' lists.
+    """
 
     text: str
     pair: str | None = None
@@ -67,6 +71,8 @@ class Parameters:
     """True when the ranking of each window is wanted, too."""
     threshold: Threshold | None = None
     """Labels of a lower score are left out; `None` = none are."""
+    by_id: bool = False
+    """True when all labels are wanted in the order of their ids, which their names cannot tell where two are equal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ CHANGED: dict[str, Any] = {
     "aggregate": "mean",
     "return_windows": True,
     "threshold": 0.5,
+    "by_id": True,
 }
 
 identities = st.builds(Identity, st.text(max_size=3), st.text(max_size=3), st.integers(1, 9), st.integers(1, 9))

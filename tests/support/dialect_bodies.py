@@ -53,9 +53,13 @@ NLI = {
 """NLI models, with their labels in the order of their ids."""
 
 
-def build_nli(root: Path) -> None:
-    """The models of NLI."""
-    for name, labels in NLI.items():
+EQUAL, EQUAL_LABELS = "org/equal-labels", ("same", "other", "same")
+"""A model of which two labels have one name, with its labels in the order of their ids."""
+
+
+def build_models(root: Path) -> None:
+    """The models of NLI, and the one of equal labels."""
+    for name, labels in {**NLI, EQUAL: EQUAL_LABELS}.items():
         ids = {label: number for number, label in enumerate(labels)}
         config = BertConfig(**BERT, id2label=dict(enumerate(labels)), label2id=ids)
         save(BertForSequenceClassification, config, root / name)

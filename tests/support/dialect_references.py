@@ -26,6 +26,21 @@ class Reference:
         with torch.no_grad():
             return self.model(**self.tokenizer(text, pair, return_tensors="pt", **how)).logits[0].tolist()
 
+    def logits_of_list(self, texts: Sequence[str], pairs: Sequence[str]) -> list[list[float]]:
+        """The logits of pairs that the tokenizer gets as lists, in which an empty text is one."""
+        with torch.no_grad():
+            return self.model(**self.tokenizer([*texts], [*pairs], padding=True, return_tensors="pt")).logits.tolist()
+
+    def spans(self, text: str, pair: str, length: int, stride: int) -> list[list[int]]:
+        """First and last character of each window of a pair's second text."""
+        how: dict[str, Any] = {"truncation": "only_second", "max_length": length, "stride": stride}
+        encoded = self.tokenizer(text, pair, return_overflowing_tokens=True, return_offsets_mapping=True, **how)
+        found = []
+        for number, offsets in enumerate(encoded["offset_mapping"]):
+            of_pair = [one for one, part in zip(offsets, encoded.sequence_ids(number), strict=True) if part == 1]
+            found.append([of_pair[0][0], of_pair[-1][1]])
+        return found
+
     def windows(self, text: str, pair: str, length: int, stride: int, of: str = "only_second") -> torch.Tensor:
         """The logits [windows, labels] of a pair of which one text is read in windows."""
         how = {"truncation": of, "max_length": length, "stride": stride, "padding": True}

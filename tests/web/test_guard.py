@@ -212,6 +212,19 @@ def test_what_is_no_list_of_texts(guard: Server, path: str, texts: Any, said: st
     assert is_flagged(path, ask(guard, path, [BAD]))
 
 
+@pytest.mark.parametrize(
+    ("path", "more", "name"),
+    [(DETECTOR, {"detector_params": {"regex": ["a"]}}, "detector_params.regex"), (MODERATION, {"rules": 1}, "rules")],
+)
+def test_a_member_that_means_nothing(guard: Server, path: str, more: dict[str, Any], name: str) -> None:
+    """Is named by a header."""
+    reply = ask(guard, path, [BAD], **more)
+
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["x-hf-warning"].endswith(f": {name}")
+    assert "x-hf-warning" not in ask(guard, path, [BAD]).headers
+
+
 @pytest.mark.parametrize("path", MEMBERS)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"input": NaN}', b"a text"])
 def test_what_is_no_object(guard: Server, path: str, body: bytes) -> None:

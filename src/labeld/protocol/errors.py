@@ -30,6 +30,10 @@ class InvalidParameterError(InvalidRequestError):
         return f"{interface.parameter(self.name)} must be {interface.values(self.allowed)}, but is {value}."
 
 
+class TooManyTextsError(InvalidRequestError):
+    """A list or a body has more texts than one request may have."""
+
+
 class UnknownLabelError(InvalidRequestError):
     """A parameter names a label that the model does not have."""
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.decoding import literal, read_value, unpacked
-from labeld.protocol.errors import kind, wrong_value
+from labeld.protocol.errors import TooManyTextsError, kind, wrong_value
 from labeld.protocol.options import BODY_OPTIONS, read_options
 from labeld.protocol.parameters import PARAMETERS, read_parameters
 from labeld.types import ClassifyRequest, Options, Parameters, Text
@@ -82,9 +82,9 @@ def read_text(item: Any, place: str, ignored: list[str]) -> Text:
 
 
 def require_room(place: str, count: int, limits: InputLimits) -> None:
-    """Raises InvalidRequestError where a list has more texts than a request may have."""
+    """Raises TooManyTextsError where a list has more texts than a request may have."""
     if count > limits.max_inputs:
-        raise InvalidRequestError(
+        raise TooManyTextsError(
             f"`{place}` has {count} texts, more than the limit of {limits.max_inputs} (setting max_inputs): send "
             "several requests."
         )
@@ -141,6 +141,12 @@ def _queried(queried: list[tuple[str, str]]) -> dict[str, Any]:
 def options_of(value: Any, headers: Mapping[str, str]) -> Options:
     """The options of a request with this body and headers; raises InvalidRequestError."""
     return read_options(headers, _given_options(value, []) if isinstance(value, dict) else {})
+
+
+def ignored_query(query: str) -> list[str]:
+    """The names in a raw query that mean something in the hosted API's, where a dialect reads only the body."""
+    names = [name for name, _ in parse_qsl(query, keep_blank_values=True)] if query else []
+    return [f"query.{name}" for name in dict.fromkeys(names) if name in PARAMETERS or name in BODY_OPTIONS]
 
 
 def _object(envelope: dict[str, Any], name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Never
 
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidJsonError, InvalidRequestError
+from labeld.protocol.errors import TooManyTextsError
 
 MAX_NUMBER_CHARACTERS = 4300
 """Characters of a number, at most; the limit is Python's own for whole numbers."""
@@ -58,7 +59,7 @@ def _check_limits(text: str, limits: InputLimits) -> None:
         return  # NOTE: these upper bounds cost 0.3 microseconds and let every ordinary body pass
     bare, strings = _STRING.subn(b"", text.encode("utf-8", "surrogatepass"), limits.max_json_strings + 1)
     if strings > limits.max_json_strings:
-        raise InvalidRequestError(
+        raise TooManyTextsError(
             f"The body has more than {limits.max_json_strings} strings (setting max_json_strings): send several "
             "requests."
         )

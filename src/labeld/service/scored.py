@@ -9,7 +9,7 @@ from labeld.errors import NotFiniteError
 from labeld.protocol.errors import UnknownLabelError
 from labeld.protocol.response import encode_answer
 from labeld.scoring import aggregate, apply, rank
-from labeld.types import Answer, EncodedInput, Logits, Parameters, Ranking, ScoredText, WindowRanking
+from labeld.types import Answer, EncodedInput, LabelScore, Logits, Parameters, Ranking, ScoredText, WindowRanking
 
 
 def scores_of(rows: Sequence[Logits], config: ModelConfig, parameters: Parameters) -> Logits:
@@ -34,6 +34,8 @@ def scored_text(
         raise NotFiniteError(index)
 
     def ranked(row: Logits) -> Ranking:
+        if parameters.by_id:
+            return [LabelScore(label, score) for label, score in zip(config.labels, row.tolist(), strict=True)]
         return rank(row, config.labels, parameters.top_k, parameters.threshold)
 
     ranking = ranked(scores[0] if len(scores) == 1 else aggregate(scores, parameters.aggregate))
@@ -46,5 +48,5 @@ def scored_text(
 
 def finished(text: ScoredText, seconds: float) -> Answer:
     """The answer that is sent and cached, whose request took so many seconds."""
-    label, score = text.ranking[0] if text.ranking else (None, 0.0)
+    label, score = max(text.ranking, key=lambda one: one.score, default=(None, 0.0))
     return Answer(encode_answer(text), seconds, text.tokens, text.window_count, text.cut_characters, label, score)

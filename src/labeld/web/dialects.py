@@ -41,8 +41,12 @@ READY: dict[str, Any] = {
 
 Describe = Callable[[str, Sequence[str]], Any]
 """A model's name as it was asked for, and its labels -> the reply."""
+_VERSION = "/v2/models/{model_id:path}/versions/{version}"
 OF_MODEL: dict[str, Describe] = {
     "/models/{model_id:path}/health": lambda *_: {"status": "ok"},
+    # before those without a version, which would take all of it for a model's name
+    f"{_VERSION}/ready": lambda name, _: {"name": name, "ready": True},
+    _VERSION: open_inference.describe_model,
     "/v2/models/{model_id:path}/ready": lambda name, _: {"name": name, "ready": True},
     "/v2/models/{model_id:path}": open_inference.describe_model,
 }
@@ -52,6 +56,8 @@ GETS = {
     "/models/{model_id}/health": "200 when the model answers.",
     "/v2/models/{model_id}/ready": "200 when the model answers, by the Open Inference Protocol.",
     "/v2/models/{model_id}": "The model's tensors, by the Open Inference Protocol.",
+    "/v2/models/{model_id}/versions/{version}": "The tensors of a version of a model.",
+    "/v2/models/{model_id}/versions/{version}/ready": "200 when the version of a model answers.",
     "/v2": "The server, by the Open Inference Protocol.",
     "/health": "200 while the process lives.",
     "/v2/health/live": "200 while the process lives, by the Open Inference Protocol.",

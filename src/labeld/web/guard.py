@@ -69,7 +69,7 @@ class Guard:
             raise InvalidRequestError(
                 f"`detector_params.label_thresholds` names the label {unknown[:40]!r}, which no model of {policy} has."
             )
-        state.reply = reply = merged(state.asked, [one.reply for one in answers])
+        state.reply = reply = merged(state.asked, [one.reply for one in answers])._replace(ignored=check.ignored)
         by_model = [(one.rules, json.loads(encode_reply(one.reply))) for one in answers]
         verdicts = [
             verdict(text, [(its_rules, texts[index]) for its_rules, texts in by_model])

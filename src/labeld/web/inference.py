@@ -14,7 +14,7 @@ from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects import zero_shot
 from labeld.protocol.dialects.base import Answered, Asked, Call, Dialect, Question
-from labeld.protocol.request import options_of, read_body, request_of
+from labeld.protocol.request import ignored_query, options_of, read_body, request_of
 from labeld.protocol.response import encode_json, encode_reply, rankings, reply_headers
 from labeld.repository.resolver import ResolvedModel
 from labeld.service.service import Service
@@ -118,7 +118,9 @@ class Inference:
         def compared(texts: Sequence[Any]) -> list[Ranking]:
             return question.rankings(Answered(texts, labels, "", 0))
 
-        reply = await self._reply(request, model, question.request(labels), compared)
+        asked = question.request(labels)
+        asked = asked._replace(ignored=(*asked.ignored, *ignored_query(scope["query_string"].decode("latin-1"))))
+        reply = await self._reply(request, model, asked, compared)
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
         answered = Answered(texts, labels, question.model or model.public_id, tokens)

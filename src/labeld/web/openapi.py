@@ -83,7 +83,11 @@ ERRORS = {
     "503": "The model is loading (with estimated_time), or the server is stopping; Retry-After says when to come back.",
     "507": "The disk or the store of downloaded models is full, or cannot be written to.",
 }
-DIALECT_ERRORS = {"422": "The request is wrong, where text-embeddings-inference says so."}
+DIALECT_ERRORS = {
+    "413": "The body is too large; where text-embeddings-inference says so, also a text or a list of texts.",
+    "422": "The request is wrong, where text-embeddings-inference says so.",
+    "424": "The model failed or has another task, where text-embeddings-inference says so.",
+}
 _CONNECTION_ERRORS = ("400", "403", "408", "429", "431", "500")
 """Errors of every route: of its connection, its Host and its Origin, and our own."""
 _MODEL_ERRORS = ("404", "502", "503", "507")

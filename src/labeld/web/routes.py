@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from labeld.error_reply import ErrorShape
 from labeld.errors import UnavailableError
-from labeld.protocol.dialects.open_inference import describe_server
+from labeld.protocol.dialects.open_inference import describe_server, versioned
 from labeld.service.service import Service
 from labeld.web.dialects import DIALECTS, GUARDS, LIVE, OF_MODEL, READY, Describe
 from labeld.web.guard import Guard
@@ -122,8 +122,10 @@ class Routes:
     def _of_model(self, describe: Describe) -> Handler:
         async def answer(request: Request) -> Response:
             with self.service.admission:
-                model = self._inference.permitted_model(request.scope)
-                return json_response(describe(model.name, await self.service.labels(model)))
+                named = request.path_params["model_id"]
+                version = request.path_params.get("version")
+                model = self._inference.permitted_model(request.scope, versioned(named, version))
+                return json_response(describe(named, await self.service.labels(model)))
 
         return answer
 

@@ -32,6 +32,7 @@ MEMBERS = (
     *("raw_scores", "return_text", "return_documents", "max_tokens_per_doc", "stride", "max_length", "aggregate"),
     *("candidate_labels", "hypothesis_template", "multi_label", "truncate_prompt_tokens", "use_activation", "id"),
     *("outputs", "name", "shape", "datatype", "data", "text", "text_pair", "activation", "threshold"),
+    *("rank_fields", "return_windows", "softmax", "hypothesisTemplate"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS, RERANKER
+from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS, EQUAL, EQUAL_LABELS, RERANKER
 from tests.support.server_process import Server
 from tests.web.dialects.test_zero_shot import ask
 
@@ -73,7 +73,7 @@ def test_tei_truncates(dialects: Server, reference: Any, side: str) -> None:
     assert reply.json() == expected
     assert reply.headers["x-truncated-texts"] == "1"
     refused = dialects.post("/predict", json={"inputs": LONG})
-    assert (refused.status_code, refused.json()["error_type"]) == (422, "Validation")
+    assert (refused.status_code, refused.json()["error_type"]) == (413, "Validation")
 
 
 def test_vllm(dialects: Server, reference: Any) -> None:
@@ -287,3 +287,80 @@ def test_probes(dialects: Server) -> None:
     assert model["outputs"][1]["parameters"]["labels"] == list(NAMES)
     for path in ("/v2/models/org/nothing", "/v2/models/org/nothing/ready"):
         assert dialects.get(path).status_code == 404
+
+
+def test_probes_of_a_version(dialects: Server) -> None:
+    """Metadata and readiness of version 1, which the metadata names, and of no version that a model does not have."""
+    path = f"/v2/models/{CLASSIFIER}"
+
+    assert dialects.get(f"{path}/versions/1").json() == dialects.get(path).json()
+    assert dialects.get(f"{path}/versions/1/ready").json() == {"name": CLASSIFIER, "ready": True}
+    for probe in ("versions/7", "versions/7/ready"):
+        assert dialects.get(f"{path}/{probe}").status_code == 404
+
+
+@pytest.mark.parametrize("text", DOCUMENTS)
+def test_labels_of_one_name(dialects: Server, reference: Any, text: str) -> None:
+    """Each has the score of its id."""
+    scores = reference(EQUAL).probabilities(text)
+    best = EQUAL_LABELS[scores.index(max(scores))]
+    vllm = ask(dialects, "/classify", {"model": EQUAL, "input": text})["data"][0]
+    infer = outputs(ask(dialects, f"/v2/models/{EQUAL}/infer", {"inputs": [tensor([text])]}))
+
+    assert scores[0] != pytest.approx(scores[2], abs=0.01)  # or the rest would show nothing
+    assert (vllm["label"], vllm["probs"]) == (best, pytest.approx(scores, abs=CLOSE))
+    assert (infer["label"]["data"], infer["scores"]["data"]) == ([best], pytest.approx(scores, abs=CLOSE))
+
+
+def test_an_empty_second_text_is_one(dialects: Server, reference: Any) -> None:
+    """A pair of a text and an empty one is read as transformers reads a list of pairs."""
+    [logits] = reference(CLASSIFIER).logits_of_list(["good"], [""])
+    scores = torch.tensor(logits).softmax(-1).tolist()
+    infer = ask(dialects, INFER, {"inputs": [tensor(["good"]), tensor([""], "text_pair")]})
+
+    assert scores != pytest.approx(reference(CLASSIFIER).probabilities("good"), abs=1e-3)
+    assert ask(dialects, "/predict", {"inputs": [["good", ""]]}) == [ranking(scores)]
+    assert outputs(infer)["scores"]["data"] == pytest.approx(scores, abs=CLOSE)
+    single = ask(dialects, f"/models/{CLASSIFIER}", {"inputs": {"text": "good", "text_pair": ""}})
+    assert single == [ranking(reference(CLASSIFIER).probabilities("good"))]
+
+
+@pytest.mark.parametrize("name", ["use_activation", "activation", "softmax"])
+def test_names_of_vllm_for_logits(dialects: Server, reference: Any, name: str) -> None:
+    """The switch has had three."""
+    logits, scores = (how(DOCUMENTS[0]) for how in (reference(CLASSIFIER).logits, reference(CLASSIFIER).probabilities))
+
+    for value, expected in ((False, logits), (True, scores), (None, scores)):
+        probs = ask(dialects, "/classify", {"input": DOCUMENTS[0], name: value})["data"][0]["probs"]
+        assert probs == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "read"),
+    [
+        ("/predict", {"inputs": [[LONG]]}, lambda reply: reply[0]),
+        ("/classify", {"input": LONG, "raw_scores": False}, lambda reply: reply["data"][0]),
+    ],
+)
+def test_windows_in_the_reply(dialects: Server, path: str, body: dict[str, Any], read: Any) -> None:
+    """With `return_windows` a text's answer is the object that the hosted API has for it."""
+    how = {"stride": 8, "max_length": 40, "return_windows": True}
+
+    assert read(ask(dialects, path, {**body, **how})) == dialects.classify(LONG, CLASSIFIER, **how)[0]
+
+
+def test_windows_in_the_reply_of_vllm(dialects: Server) -> None:
+    """Each has its characters, its best label, and its scores in the order of the labels' ids."""
+    how = {"stride": 8, "max_length": 40, "return_windows": True}
+    [data] = ask(dialects, "/classify", {"input": LONG, **how})["data"]
+    expected = dialects.classify(LONG, CLASSIFIER, **how)[0]["windows"]
+
+    assert len(data["windows"]) > 2
+    for one, window in zip(data["windows"], expected, strict=True):
+        scores = {label["label"]: label["score"] for label in window["labels"]}
+        assert one == {
+            "start": window["start"],
+            "end": window["end"],
+            "label": window["labels"][0]["label"],
+            "probs": [scores[name] for name in NAMES],
+        }

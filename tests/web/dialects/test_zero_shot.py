@@ -137,9 +137,67 @@ def test_windows_reach_the_end(dialects: Server, reference: Any, is_multi: bool,
     }
 
 
+TEMPLATES = ("{} is a film", "{0} is a film", "{0}? Yes, {0}.", "a {{film}} of {}", "{{}} {0}", "is it {}? }}{{")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_templates_are_those_of_str_format(dialects: Server, reference: Any, template: str) -> None:
+    """As the pipeline fills them, also with a label that has braces itself."""
+    parameters = {"candidate_labels": ["good", "{0} bad", "market}"], "hypothesis_template": template}
+
+    assert ask(dialects, "/models/org/nli", {"inputs": TEXT, "parameters": parameters}) == scored(
+        reference("org/nli").zero_shot(TEXT, **parameters)
+    )
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("no place", "{{}}", "{} {}", "{} {0}", "{1}", "{label}", "{", "}", "{0", "{0.__class__}", "{0[0]}"),
+        *("{:>1000000000}", "{0:>1000000000}", "{:{}}", "{!r}", "{0!a}", "{0}" * 11, "{}" + "a" * 10_000, "{0.0}"),
+    ],
+)
+def test_templates_that_are_refused(dialects: Server, template: str) -> None:
+    """Those without a place for the label, and those that ask a format for more than the label."""
+    parameters = {"candidate_labels": LABELS, "hypothesis_template": template}
+    for path, body in (
+        ("/models/org/nli", {"inputs": TEXT, "parameters": parameters}),
+        ("/v1/classify", {"model": "org/nli", "input": TEXT, "labels": LABELS, "hypothesis_template": template}),
+    ):
+        reply = dialects.post(path, json=body)
+
+        assert reply.status_code == 400
+        assert "hypothesis_template" in reply.text
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_the_best_labels(dialects: Server, reference: Any, is_old: bool) -> None:
+    """`top_k` and `threshold` count as in text classification, by one number or by label."""
+    agent = {"user-agent": "unknown/None; hf_hub/0.25.2; python/3.11"} if is_old else {}
+    expected = scored(reference("org/nli").zero_shot(TEXT, LABELS))
+    middle = expected[1]["score"].expected
+
+    def found(**how: Any) -> list[str]:
+        parameters = {"candidate_labels": LABELS, **how}
+        reply = dialects.post("/models/org/nli", json={"inputs": TEXT, "parameters": parameters}, headers=agent)
+        assert "x-hf-warning" not in reply.headers
+        return reply.json()["labels"] if is_old else [one["label"] for one in reply.json()]
+
+    names = [one["label"] for one in expected]
+    assert found(top_k=1) == names[:1]
+    assert found(top_k=None) == names
+    assert found(threshold=middle - 1e-4) == names[:2]
+    assert found(threshold=middle - 1e-4, top_k=1) == names[:1]
+    assert found(threshold={names[0]: 1.0}) == names[1:]
+    assert found(threshold=1.0) == []
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
+        ({"candidate_labels": ["a"], "top_k": 0}, "parameters.top_k"),
+        ({"candidate_labels": ["a"], "threshold": "x"}, "parameters.threshold"),
+        ({"candidate_labels": ["a"], "threshold": {"b": 0.5}}, "parameters.threshold"),
         ({"candidate_labels": []}, "candidate_labels"),
         ({"candidate_labels": " , "}, "candidate_labels"),
         ({"candidate_labels": ["a", 7]}, "candidate_labels[1]"),

@@ -71,6 +71,8 @@ WITH_A_KEY = {
     "GET /models/{model_id}/health",
     "GET /v2/models/{model_id}",
     "GET /v2/models/{model_id}/ready",
+    "GET /v2/models/{model_id}/versions/{version}",
+    "GET /v2/models/{model_id}/versions/{version}/ready",
     "GET /metrics",
     "GET /status",
     "GET /api/whoami-v2",

@@ -1,14 +1,16 @@
 """Dialects of `/classify`: vLLM's, and Infinity's, which has the member `raw_scores`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from labeld.config.models_file import Windows
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
-from labeld.protocol.dialects.classification import Classification, in_order
+from labeld.protocol.dialects.classification import Classification, best_label, in_order
 from labeld.protocol.dialects.errors import openai_error
 from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import CUT, vllm_cut, windows
+from labeld.protocol.dialects.window_scores import ranking_of, windows_of, with_windows
 from labeld.types import ClassifyRequest, Text
 
 _EXAMPLE = '{"model": "org/name", "input": ["a text", "another one"]}'
@@ -34,14 +36,27 @@ class _Classify(Classification):
         """The member `object` of the reply."""
         return "list"
 
-    def result(self, index: int, ranking: Any, answered: Answered) -> Any:
-        """One text's: its best label, and the scores of all in the order of their ids."""
+    def result(self, index: int, answer: Any, answered: Answered) -> Any:
+        """One text's: its best label, and the scores of all in the order of their ids; also those of its windows."""
+        windows = [
+            {"start": one["start"], "end": one["end"], **_scores(one, answered.labels)} for one in windows_of(answer)
+        ]
         return {
             "index": index,
-            "label": ranking[0]["label"],
-            "probs": in_order(ranking, answered.labels),
+            **_scores(answer, answered.labels),
             "num_classes": len(answered.labels),
+            **({"windows": windows} if windows else {}),
         }
+
+    @property
+    def by_id(self) -> bool:
+        return True
+
+
+def _scores(answer: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """The members with the scores of a text or of one of its windows."""
+    ranking = ranking_of(answer)
+    return {"label": best_label(ranking), "probs": in_order(ranking, labels)}
 
 
 class _Infinity(_Classify):
@@ -55,9 +70,13 @@ class _Infinity(_Classify):
     def kind(self) -> str:
         return "classify"
 
-    def result(self, index: int, ranking: Any, answered: Answered) -> Any:
+    @property
+    def by_id(self) -> bool:
+        return False
+
+    def result(self, index: int, answer: Any, answered: Answered) -> Any:
         del index, answered
-        return ranking
+        return answer
 
 
 def parse_classify(call: Call) -> Question:
@@ -68,14 +87,14 @@ def parse_classify(call: Call) -> Question:
     if kind is _Infinity:
         is_raw, parameters = fields.flag("raw_scores"), CUT
     else:
-        activation = fields.first_of(("use_activation", "activation"))
-        is_raw = not fields.flag(activation, default=True)
+        is_raw = not fields.has_activation()
         parameters = replace(vllm_cut(fields), threshold=ALL_SCORES)
-    parameters = windows(fields, parameters)
+    parameters = with_windows(fields, windows(fields, parameters))
     if is_raw:
         parameters = replace(parameters, function_to_apply="none")
-    asked = ClassifyRequest(texts, parameters, call.options)
-    return kind(call.model or fields.optional_text("model"), asked, call.request_id, call.created)
+    model = call.model or fields.model()
+    asked = ClassifyRequest(texts, parameters, call.options, fields.unread())
+    return kind(model, asked, call.request_id, call.created)
 
 
 DIALECTS = (

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from labeld.errors import InvalidRequestError, LabeldError, OverloadedError, RetryLaterError
+from labeld.errors import InvalidRequestError, LabeldError, OneTextError, OverloadedError, RetryLaterError
+from labeld.protocol.errors import TooManyTextsError
 
 SHOWN = 10
 
@@ -39,12 +40,21 @@ def entailment(labels: Sequence[str]) -> int | None:
 
 
 def tei_error(error: LabeldError, sentence: str) -> tuple[int, Any]:
-    """The shape of text-embeddings-inference, with its status: empty 400, validation 422, overloaded 429."""
+    """The shape of text-embeddings-inference, with its status.
+
+    What is empty is 400, a text or a list that is too long 413, any other wrong body 422, a model that fails or has
+    another task 424, and overload 429.
+    """
     status, kind = error.status, "Backend"
     if isinstance(error, EmptyInputError):
         kind = "Empty"
+    elif isinstance(error, WrongTaskError) or (status == 500 and type(error) is not LabeldError):
+        status = 424  # but for what nobody has foreseen, which is no failure of a model
     elif status in {400, 413}:  # a body, a field or a text that is not accepted
-        status, kind = (422, "Validation") if status == 400 else (413, "Validation")
+        # a text's own failures that are no InvalidRequestError are those of its length
+        is_long_text = isinstance(error, OneTextError) and not isinstance(error, InvalidRequestError)
+        is_long = status == 413 or is_long_text or isinstance(error, TooManyTextsError)
+        status, kind = 413 if is_long else 422, "Validation"
     elif isinstance(error, OverloadedError):
         kind = "Overloaded"
     elif isinstance(error, RetryLaterError):

@@ -7,12 +7,20 @@ from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.errors import EmptyInputError
 from labeld.protocol.errors import wrong_value
+from labeld.protocol.options import BODY_OPTIONS
 from labeld.protocol.parameters import whole_number
 from labeld.protocol.request import require_room
 
+ACTIVATIONS = ("use_activation", "activation", "softmax")
+"""The names that vLLM has given to the switch between scores and logits, the newest first."""
+ANY_MODEL = "default/not-specified"
+"""The name that Infinity's client sends where its caller has named no model."""
+_OF_NO_ANSWER = {"model", "options", *BODY_OPTIONS, "user", "id", "request_id"}
+"""Members that no parser needs to read, because they decide no answer or are read beside it."""
+
 
 class Fields:
-    """A JSON object. Its methods raise InvalidRequestError."""
+    """A JSON object. Its methods raise InvalidRequestError, and remember which members were read."""
 
     def __init__(self, value: Any, example: str, place: str = "") -> None:
         """`example` is a body that works; `place` is where the object stands in the body."""
@@ -20,13 +28,32 @@ class Fields:
             raise wrong_value(place or "the body", "an object", value, f"send {example}")
         self.value: dict[str, Any] = value
         self._example, self._place = example, f"{place}." if place else ""
+        self._read: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return self.value.get(name) is not None
 
+    def get(self, name: str, default: Any = ...) -> Any:
+        """The value of a member as it is."""
+        self._read.add(name)
+        return self.value.get(name, default)
+
+    def unread(self) -> tuple[str, ...]:
+        """The members that were sent and that nobody has read, by the names that a warning gives them."""
+        place = "" if self._place == "parameters." else self._place
+        known = self._read | _OF_NO_ANSWER
+        return tuple(
+            [f"{place}{name}" for name, value in self.value.items() if value is not None and name not in known]
+        )
+
+    def model(self) -> str | None:
+        """The model that the object names, or None where it leaves the choice to the server."""
+        name = self.optional_text("model")
+        return None if name == ANY_MODEL else name
+
     def text(self, name: str, *, default: str | None = None) -> str:
         """A string; without a default one that has to be there, and with more than white space in it."""
-        value = self.value.get(name, ... if default is None else default)
+        value = self.get(name, ... if default is None else default)
         if value is None and default is not None:
             return default
         if not isinstance(value, str):
@@ -41,7 +68,7 @@ class Fields:
 
     def texts(self, name: str, limits: InputLimits, *, members: Sequence[str] = ()) -> list[str]:
         """A list of strings; with `members` an item may be an object that has its string in one of them."""
-        value = self.value.get(name, ...)
+        value = self.get(name)
         if not isinstance(value, list):
             raise self._wrong(name, "a list of strings", value)
         if not value:
@@ -56,7 +83,7 @@ class Fields:
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """True or false."""
-        value = self.value.get(name)
+        value = self.get(name, None)
         if value is None:
             return default
         if not isinstance(value, bool):
@@ -65,7 +92,7 @@ class Fields:
 
     def number(self, name: str, *, minimum: int = 1) -> int | None:
         """A whole number, or None where there is none."""
-        value = self.value.get(name)
+        value = self.get(name, None)
         if value is None:
             return None
         found = whole_number(value, minimum)
@@ -75,7 +102,7 @@ class Fields:
 
     def one_of(self, name: str, allowed: Sequence[str]) -> str | None:
         """One of these words, in any case, or None where there is none."""
-        value = self.value.get(name)
+        value = self.get(name, None)
         if value is None:
             return None
         found = {word.lower(): word for word in allowed}.get(value.lower()) if isinstance(value, str) else None
@@ -86,6 +113,10 @@ class Fields:
     def first_of(self, names: Sequence[str]) -> str:
         """The first of these members that is there, or the first of all where none is."""
         return next((name for name in names if name in self), names[0])
+
+    def has_activation(self) -> bool:
+        """False where vLLM's clients ask for logits."""
+        return self.flag(self.first_of(ACTIVATIONS), default=True)
 
     def _item(self, place: str, value: Any, members: Sequence[str]) -> str:
         if isinstance(value, str):

@@ -54,6 +54,8 @@ class Check(ABC):
     adjusted: Adjustments = field(default_factory=Adjustments)
     takes_any_name: bool = False
     """True where a name that nobody has stands for the default policy: clients name models of OpenAI."""
+    ignored: tuple[str, ...] = field(default=(), kw_only=True)
+    """Members of the body that mean nothing here."""
 
     @abstractmethod
     def reply(self, policy: str, verdicts: Sequence[Verdict]) -> Any:
@@ -91,7 +93,7 @@ class _Moderation(Check):
 def parse_moderation(call: Call) -> Check:
     """`{model?, input}`, where the input is a text, a list of texts, or one input as a list of its parts."""
     fields = Fields(call.value, _MODERATION)
-    given = fields.value.get("input", ...)
+    given = fields.get("input")
     is_one = isinstance(given, list) and any(isinstance(one, dict) for one in given)
     if isinstance(given, str):
         texts = [given]
@@ -100,8 +102,15 @@ def parse_moderation(call: Call) -> Check:
         texts = parts("input", given)
     else:
         texts = fields.texts("input", call.limits)
-    name = fields.optional_text("model")
-    return _Moderation(name, tuple(texts), call.options, takes_any_name=True, is_one=is_one, request_id=call.request_id)
+    return _Moderation(
+        fields.optional_text("model"),
+        tuple(texts),
+        call.options,
+        takes_any_name=True,
+        is_one=is_one,
+        request_id=call.request_id,
+        ignored=fields.unread(),
+    )
 
 
 def parts(place: str, given: Sequence[Any]) -> list[str]:
@@ -140,17 +149,18 @@ def parse_contents(call: Call) -> Check:
     """`{contents, detector_params: {threshold, label_thresholds, safe_labels}}`, and the header `detector-id`."""
     fields = Fields(call.value, _CONTENTS)
     texts = fields.texts("contents", call.limits)
-    given = Fields(fields.value.get("detector_params") or {}, _CONTENTS, "detector_params")
-    by_label = given.value.get("label_thresholds") or {}
+    given = Fields(fields.get("detector_params", None) or {}, _CONTENTS, "detector_params")
+    by_label = given.get("label_thresholds", None) or {}
     if not isinstance(by_label, dict):
         raise wrong_value("detector_params.label_thresholds", "an object", by_label, 'send {"toxic": 0.5}')
-    threshold = given.value.get("threshold")
+    threshold = given.get("threshold", None)
     adjusted = Adjustments(
         None if threshold is None else _threshold("detector_params.threshold", threshold),
         {label: _threshold(f"detector_params.label_thresholds.{label[:40]}", one) for label, one in by_label.items()},
-        _safe_labels(given.value.get("safe_labels")),
+        _safe_labels(given.get("safe_labels", None)),
     )
-    return _Contents(call.headers.get("detector-id") or None, tuple(texts), call.options, adjusted)
+    name, ignored = call.headers.get("detector-id") or None, (*fields.unread(), *given.unread())
+    return _Contents(name, tuple(texts), call.options, adjusted, ignored=ignored)
 
 
 def _threshold(place: str, value: Any) -> float:

@@ -1,5 +1,6 @@
 """Jina's dialect of zero-shot classification."""
 
+from dataclasses import replace
 from typing import Any
 
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
@@ -31,10 +32,10 @@ def parse_jina(call: Call) -> Question:
     """`{model, input[], labels[]}`, with `hypothesis_template` and `multi_label` as the Hub's task has them."""
     fields = Fields(call.value, _EXAMPLE)
     texts = tuple(fields.one_or_more("input", call.limits, members=("text",)))
-    labels = candidate_labels(fields.value.get("labels", ...), "labels", _EXAMPLE)
+    labels = candidate_labels(fields.get("labels"), "labels", _EXAMPLE)
     require_room("input", len(texts) * len(labels), call.limits)
-    return _Jina(
-        call.model or fields.optional_text("model"),
+    question = _Jina(
+        call.model or fields.model(),
         texts,
         labels,
         call.options,
@@ -42,6 +43,7 @@ def parse_jina(call: Call) -> Question:
         fields.flag("multi_label"),
         reading(fields),
     )
+    return replace(question, ignored=fields.unread())
 
 
 DIALECTS = (

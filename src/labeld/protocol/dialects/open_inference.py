@@ -9,7 +9,7 @@ from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.decoding import read_value, unpacked
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question
-from labeld.protocol.dialects.classification import Classification, in_order
+from labeld.protocol.dialects.classification import Classification, best_label, in_order
 from labeld.protocol.dialects.errors import EmptyInputError
 from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.errors import wrong_value
@@ -34,11 +34,15 @@ class _Infer(Classification):
     request_id: str | None
     outputs: tuple[str, ...]
 
+    @property
+    def by_id(self) -> bool:
+        return self.asked.parameters.top_k is None
+
     def reply(self, answered: Answered) -> Any:
         """Best labels with the scores of all by their ids; with `top_k` so many labels with theirs, best first."""
         rankings, labels = answered.texts, answered.labels
-        if self.asked.parameters.top_k is None:
-            names, shape = [ranking[0]["label"] for ranking in rankings], [len(rankings)]
+        if self.by_id:
+            names, shape = [best_label(ranking) for ranking in rankings], [len(rankings)]
             scores = [score for ranking in rankings for score in in_order(ranking, labels)]
         else:
             names = [one["label"] for ranking in rankings for one in ranking]
@@ -65,16 +69,22 @@ def parse_infer(call: Call) -> Question:
     """
     body = Fields(call.value, _EXAMPLE)
     texts = _texts(body, call.limits)
-    parameters = Fields(body.value.get("parameters") or {}, _EXAMPLE, "parameters")
+    parameters = Fields(body.get("parameters", None) or {}, _EXAMPLE, "parameters")
     given = {name: value for name, value in parameters.value.items() if name in _SERVED}
     ignored = tuple(name for name in parameters.value if name not in {*_SERVED, BINARY})
-    model = f"{call.model}@{call.version}" if call.version not in {None, VERSION} else call.model
-    asked = ClassifyRequest(texts, replace(read_parameters(given), threshold=ALL_SCORES), call.options, ignored)
-    return _Infer(model, asked, body.optional_text("id"), _outputs(body))
+    named, outputs = body.optional_text("id"), _outputs(body)
+    read = replace(read_parameters(given), threshold=ALL_SCORES)
+    asked = ClassifyRequest(texts, read, call.options, (*ignored, *body.unread()))
+    return _Infer(call.model and versioned(call.model, call.version), asked, named, outputs)
+
+
+def versioned(model: str, version: str | None) -> str:
+    """The name of a version of a model: the model itself, or its revision of that name."""
+    return model if version in {None, VERSION} else f"{model}@{version}"
 
 
 def _texts(body: Fields, limits: InputLimits) -> tuple[Text, ...]:
-    tensors = body.value.get("inputs", ...)
+    tensors = body.get("inputs")
     if not isinstance(tensors, list):
         raise wrong_value("inputs", "a list of tensors", tensors, f"send {_EXAMPLE}")
     found: dict[str, list[str]] = {}
@@ -89,7 +99,7 @@ def _texts(body: Fields, limits: InputLimits) -> tuple[Text, ...]:
         raise EmptyInputError(f"`inputs` has no tensor of texts: send {_EXAMPLE}.")
     if pairs is not None and len(pairs) != len(texts):
         raise InvalidRequestError(f"There are {len(texts)} texts and {len(pairs)} in `{PAIR}`: send as many of both.")
-    return tuple([Text(text, (pairs[index] or None) if pairs else None) for index, text in enumerate(texts)])
+    return tuple([Text(text, pairs[index] if pairs else None) for index, text in enumerate(texts)])
 
 
 def _tensor(value: Any, place: str, limits: InputLimits) -> tuple[str, list[str]]:
@@ -123,7 +133,7 @@ def _is_size(value: Any) -> bool:
 
 def _outputs(body: Fields) -> tuple[str, ...]:
     """Names of the tensors that are wanted, which are both where none is named."""
-    wanted = body.value.get("outputs") or []
+    wanted = body.get("outputs", None) or []
     if not isinstance(wanted, list):
         raise wrong_value("outputs", "a list", wanted, f"leave it out, or send {_EXAMPLE}")
     names = [Fields(one, _EXAMPLE, f"outputs[{index}]").text("name") for index, one in enumerate(wanted)]

@@ -5,13 +5,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from labeld.config.models_file import Windows
+from labeld.protocol.dialects import lengths
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
+from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import CUT
+from labeld.protocol.dialects.window_scores import ranking_of, windows_of, with_windows
 from labeld.protocol.errors import UnknownLabelError
 from labeld.types import ClassifyRequest, FunctionName, LabelScore, Options, Parameters, Text
 
 TASK = "text-ranking"
+
+
+def pairs(query: str, documents: Sequence[str]) -> tuple[Text, ...]:
+    """Each document beside the query; an empty one is the empty text of its pair, as transformers reads a list."""
+    return tuple([Text(query, one) for one in documents])
+
+
+def windows(fields: Fields, parameters: Parameters) -> Parameters:
+    """The parameters with windows of documents, where they are asked for."""
+    return with_windows(fields, lengths.windows(fields, parameters, of="only_second"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,8 @@ class Ranking:
     """The label whose score ranks the documents."""
     parameters: Parameters = field(default_factory=Parameters)
     """How long texts are read."""
+    ignored: tuple[str, ...] = field(default=(), kw_only=True)
+    """Members of the body that mean nothing here."""
 
     @property
     def role(self) -> Role:
@@ -54,13 +69,21 @@ class Ranking:
         self._number(labels)
         function: FunctionName = "none" if self.raw else "sigmoid" if len(labels) == 1 else "softmax"
         parameters = replace(self.parameters, function_to_apply=function, threshold=ALL_SCORES)
-        return ClassifyRequest(self.pairs, parameters, self.options)
+        return ClassifyRequest(self.pairs, parameters, self.options, self.ignored)
 
     def ranked(self, answered: Answered) -> list[tuple[int, float]]:
         """Index and score of each document, best score first; equal scores keep their order."""
         label = answered.labels[self._number(answered.labels)]
         scores = (score_of(one, label) for one in answered.texts)
         return sorted(enumerate(scores), key=lambda one: -one[1])
+
+    def window_scores(self, answered: Answered, index: int, name: str = "score") -> dict[str, Any]:
+        """The member of a document's result with the score of each of its windows, where these are wanted."""
+        if not self.parameters.return_windows:
+            return {}
+        label = answered.labels[self._number(answered.labels)]
+        found = windows_of(answered.texts[index])
+        return {"windows": [{"start": one["start"], "end": one["end"], name: score_of(one, label)} for one in found]}
 
     def rankings(self, answered: Answered) -> list[list[LabelScore]]:
         """One ranking of all documents, each by its index."""
@@ -82,5 +105,4 @@ class Ranking:
 
 def score_of(answer: Any, label: str) -> float:
     """The score of a label in the answer to one text."""
-    ranking = answer["labels"] if isinstance(answer, dict) else answer
-    return float(next(one["score"] for one in ranking if one["label"] == label))
+    return float(next(one["score"] for one in ranking_of(answer) if one["label"] == label))

@@ -9,6 +9,7 @@ from labeld.protocol.dialects.classification import Classification
 from labeld.protocol.dialects.errors import EmptyInputError, tei_error
 from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import tei_cut, windows
+from labeld.protocol.dialects.window_scores import ranking_of, with_windows
 from labeld.protocol.errors import wrong_value
 from labeld.protocol.request import require_room
 from labeld.types import ClassifyRequest, Text
@@ -22,25 +23,31 @@ class _Predict(Classification):
     is_batch: bool
 
     def reply(self, answered: Answered) -> Any:
-        rankings = [[{"score": one["score"], "label": one["label"]} for one in ranking] for ranking in answered.texts]
-        return rankings if self.is_batch else rankings[0]
+        found = list(map(_written, answered.texts))
+        return found if self.is_batch else found[0]
 
 
-def parse_predict(call: Call) -> Question:
+def _written(answer: Any) -> Any:
+    """The answer to one text; where its windows were asked for an object of both, as in the hosted API."""
+    ranking = [{"score": one["score"], "label": one["label"]} for one in ranking_of(answer)]
+    return {**answer, "labels": ranking} if isinstance(answer, dict) else ranking
+
+
+def parse_predict(call: Call, place: str = "") -> Question:
     """`{inputs, truncate, truncation_direction, raw_scores}`; a list of strings is one text, or one pair."""
-    fields = Fields(call.value, _EXAMPLE)
-    inputs = fields.value.get("inputs", ...)
+    fields = Fields(call.value, _EXAMPLE, place)
+    inputs, place = fields.get("inputs"), f"{place}.inputs" if place else "inputs"
     is_batch = isinstance(inputs, list) and bool(inputs) and not isinstance(inputs[0], str)
     if is_batch:
-        require_room("inputs", len(inputs), call.limits)
-        texts = tuple([_sequence(one, f"inputs[{index}]") for index, one in enumerate(inputs)])
+        require_room(place, len(inputs), call.limits)
+        texts = tuple([_sequence(one, f"{place}[{index}]") for index, one in enumerate(inputs)])
     else:
-        texts = (_sequence([inputs] if isinstance(inputs, str) else inputs, "inputs"),)
-    parameters = windows(fields, tei_cut(fields))
+        texts = (_sequence([inputs] if isinstance(inputs, str) else inputs, place),)
+    parameters = with_windows(fields, windows(fields, tei_cut(fields)))
     if fields.flag("raw_scores"):
         parameters = replace(parameters, function_to_apply="none")
-    asked = ClassifyRequest(texts, parameters, call.options)
-    return _Predict(call.model or fields.optional_text("model"), asked, is_batch)
+    model = call.model or fields.model()
+    return _Predict(model, ClassifyRequest(texts, parameters, call.options, fields.unread()), is_batch)
 
 
 def _sequence(value: Any, place: str) -> Text:
@@ -54,7 +61,7 @@ def _sequence(value: Any, place: str) -> Text:
             raise wrong_value(f"{place}[{index}]", "a string", one, _WAY_OUT)
     if not any(value):
         raise EmptyInputError(f"`{place}` is empty: {_WAY_OUT}.")
-    return Text(value[0], (value[1] or None) if len(value) == 2 else None)
+    return Text(value[0], value[1] if len(value) == 2 else None)
 
 
 DIALECTS = (

@@ -1,7 +1,8 @@
 """Zero-shot classification by an NLI model, as transformers' ZeroShotClassificationPipeline computes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from string import Formatter
 from typing import Any, Self
 
 import numpy as np
@@ -13,12 +14,15 @@ from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, ent
 from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import windows
 from labeld.protocol.errors import wrong_value
+from labeld.protocol.parameters import read_parameters
 from labeld.protocol.request import require_room
-from labeld.scoring import aggregate, apply
-from labeld.types import ClassifyRequest, LabelScore, Logits, Options, Parameters, Ranking, Text
+from labeld.scoring import aggregate, apply, rank, reaching
+from labeld.types import ClassifyRequest, Logits, Options, Parameters, Ranking, Text, Threshold
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
+MOST_PLACES, MOST_TEMPLATE_CHARACTERS = 10, 10_000
+"""Of a template, at most: every label makes a text of it, which may be many times as long as the body."""
 EXAMPLE = '{"inputs": "some text", "parameters": {"candidate_labels": ["a label", "another one"]}}'
 NAMES = ("candidate_labels", "candidateLabels")
 CUT = Parameters(function_to_apply="none", truncation="only_first")
@@ -36,6 +40,12 @@ class ZeroShot:
     template: str = TEMPLATE
     multi_label: bool = False
     parameters: Parameters = CUT
+    top_k: int | None = None
+    """At most this many labels of a text; None = all."""
+    threshold: Threshold | None = None
+    """Labels of a lower score are left out; None = none are."""
+    ignored: tuple[str, ...] = field(default=(), kw_only=True)
+    """Members of the body that mean nothing here."""
 
     @property
     def role(self) -> Role:
@@ -53,12 +63,16 @@ class ZeroShot:
         """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
         if entailment(labels) is None or len(labels) == 1:
             raise WrongTaskError(TASK, labels, "use an NLI model, which has a label entailment")
-        hypotheses = [self.template.replace("{}", one) for one in self.candidates]
+        hypotheses = [self.template.format(one) for one in self.candidates]
         pairs = tuple([Text(text, one) for text in self.texts for one in hypotheses])
-        return ClassifyRequest(pairs, replace(self.parameters, threshold=ALL_SCORES), self.options)
+        return ClassifyRequest(pairs, replace(self.parameters, threshold=ALL_SCORES), self.options, self.ignored)
 
-    def scored(self, answered: Answered) -> list[list[tuple[str, float]]]:
-        """Each text's labels with their scores, best first."""
+    def scored(self, answered: Answered) -> list[Ranking]:
+        """Each text's labels with their scores, best first, as many as are wanted."""
+        return [reaching(one, self.threshold)[: self.top_k] for one in self.rankings(answered)]
+
+    def rankings(self, answered: Answered) -> list[Ranking]:
+        """The ranking of all candidate labels for each text."""
         entailed = entailment(answered.labels)
         assert entailed is not None
         contradicted = len(answered.labels) - 1 if entailed == 0 else 0  # as the pipeline chooses it
@@ -67,13 +81,8 @@ class ZeroShot:
         for first in range(0, len(answered.texts), count):
             scores = self._scores(_logits(answered.texts[first : first + count], names))
             whole = aggregate(scores, self.parameters.aggregate)
-            order = np.argsort(-whole, kind="stable").tolist()
-            found.append([(self.candidates[number], float(whole[number])) for number in order])
+            found.append(rank(whole, self.candidates))
         return found
-
-    def rankings(self, answered: Answered) -> list[Ranking]:
-        """The ranking of the candidate labels for each text."""
-        return [[LabelScore(label, score) for label, score in found] for found in self.scored(answered)]
 
     def _scores(self, logits: Logits) -> Logits:
         """float32 [windows, labels] from the logits of contradiction and entailment, [windows, labels, 2]."""
@@ -109,7 +118,7 @@ class Hosted(ZeroShot):
         replies: list[Any] = []
         for text, found in zip(self.texts, self.scored(answered), strict=True):
             if self.is_old:
-                names, scores = zip(*found, strict=True)
+                names, scores = [one.label for one in found], [one.score for one in found]
                 replies.append({"sequence": text, "labels": names, "scores": scores})
             else:
                 replies.append([{"label": label, "score": score} for label, score in found])
@@ -127,13 +136,16 @@ def asks_for_labels(value: Any) -> bool:
 def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Question:
     """`{"inputs": text or list, "parameters": {"candidate_labels", "hypothesis_template", "multi_label"}}`."""
     body = Fields(call.value, EXAMPLE)
-    given = Fields(body.value.get("parameters") or {}, EXAMPLE, "parameters")
-    parameters = Fields({**body.value, **given.value}, EXAMPLE, "parameters")
-    texts, is_list = _texts(body.value.get(place, ...), place, call)
-    labels = parameters.value.get(parameters.first_of(NAMES), ...)
+    given = Fields(body.get("parameters", None) or {}, EXAMPLE, "parameters")
+    beside = {name: value for name, value in body.value.items() if name not in {place, "parameters"}}
+    parameters = Fields(beside | given.value, EXAMPLE, "parameters")
+    texts, is_list = _texts(body.get(place), place, call)
+    labels = parameters.get(parameters.first_of(NAMES))
     candidates = candidate_labels(labels, f"parameters.{NAMES[0]}")
     require_room(place, len(texts) * len(candidates), call.limits)
-    return kind(
+    kept = read_parameters({name: parameters.get(name, None) for name in ("top_k", "threshold")})
+    require_labels(kept.threshold, candidates)
+    question = kind(
         call.model,
         texts,
         candidates,
@@ -141,9 +153,12 @@ def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted)
         template(parameters),
         parameters.flag(parameters.first_of(("multi_label", "multiLabel"))),
         reading(parameters),
+        kept.top_k,
+        kept.threshold,
         is_list,
         is_old_client(call.headers),
     )
+    return replace(question, ignored=parameters.unread())
 
 
 def _texts(inputs: Any, place: str, call: Call) -> tuple[tuple[str, ...], bool]:
@@ -175,13 +190,36 @@ def candidate_labels(value: Any, place: str, example: str = EXAMPLE) -> tuple[st
     return tuple(value)
 
 
+def require_labels(threshold: Threshold | None, candidates: Sequence[str]) -> None:
+    """Raises InvalidRequestError where a threshold is for a label that is no candidate."""
+    for label, _ in threshold if isinstance(threshold, tuple) else ():
+        if label not in candidates:
+            raise InvalidRequestError(
+                f"`parameters.threshold` names the label {label[:40]!r}, which `candidate_labels` has not: send one "
+                "of these."
+            )
+
+
 def template(parameters: Fields) -> str:
-    """The hypothesis template, which must have a place for the label and no other."""
+    """The hypothesis template, which `str.format` may fill with a label as the pipeline does.
+
+    It has a place for the label, `{}` or `{0}`, and nothing else of format strings: a width could ask for gigabytes,
+    and an attribute of a string for what is no client's affair.
+    """
     found = parameters.text(parameters.first_of(("hypothesis_template", "hypothesisTemplate")), default=TEMPLATE)
-    if found.count("{}") != 1:
+    if len(found) > MOST_TEMPLATE_CHARACTERS:
         raise InvalidRequestError(
-            f"`parameters.hypothesis_template` is {found[:60]!r}, but must have {{}} once, where the label goes: "
-            f"send {TEMPLATE!r}, or leave it out."
+            f"`parameters.hypothesis_template` has {len(found)} characters, more than the limit of "
+            f"{MOST_TEMPLATE_CHARACTERS}: send a shorter one, or leave it out."
+        )
+    try:
+        places = [part[1:] for part in Formatter().parse(found) if part[1] is not None]
+    except ValueError:  # a brace without its other one
+        places = []
+    if places != [("", "", None)] and (not 1 <= len(places) <= MOST_PLACES or {*places} != {("0", "", None)}):
+        raise InvalidRequestError(
+            f"`parameters.hypothesis_template` is {found[:60]!r}, but must have {{}} once, where the label goes, or "
+            f"{{0}} up to {MOST_PLACES} times, and other braces doubled: send {TEMPLATE!r}, or leave it out."
         )
     return found
 
