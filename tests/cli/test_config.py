@@ -54,6 +54,7 @@ models:
     model: labeld/sentiment-en
     rename: {NEGATIV: bad}
     thresholds: {neutral: 0.5}
+    rerank_label: NEGATIV
     shadow: {model: org/none}
   other: {model: org/none}
 reranker: nobody
@@ -70,12 +71,13 @@ policies:
         (2, "precision"),
         (8, "models.sentiment.rename.NEGATIV"),
         (9, "models.sentiment.thresholds.neutral"),
-        (10, "models.sentiment.shadow.model"),
-        (11, "models.other.model"),
-        (12, "reranker"),
-        (14, "policies.default.models.everything"),
-        (15, "policies.other.models.labeld/sentiment-en.threshold.toxic"),
-        (15, "policies.other.models.labeld/sentiment-en.safe_labels"),
+        (10, "models.sentiment.rerank_label"),
+        (11, "models.sentiment.shadow.model"),
+        (12, "models.other.model"),
+        (13, "reranker"),
+        (15, "policies.default.models.everything"),
+        (16, "policies.other.models.labeld/sentiment-en.threshold.toxic"),
+        (16, "policies.other.models.labeld/sentiment-en.safe_labels"),
     } == {(one["line"], one["path"]) for one in said["mistakes"]}
     assert "only NEGATIVE, POSITIVE" in next(one["message"] for one in said["mistakes"] if one["line"] == 8)
 
@@ -99,6 +101,26 @@ models:
         f"{path}:2:47: The answers of labeld/sentiment-en have the labels bad, POSITIVE, but those of plain "
         in done.stderr
     )
+
+
+def test_windows_that_a_model_cannot_be_read_in_are_a_mistake(tmp_path: Path) -> None:
+    """A stride of more tokens than it reads; one that leaves little room is none."""
+    path = written(
+        tmp_path,
+        """\
+models:
+  wide: {model: labeld/sentiment-en, windows: {stride: 512}}
+  wider: {model: labeld/sentiment-en, windows: {stride: 600, max_length: 700}}
+  fine: {model: labeld/sentiment-en, windows: {stride: 500}}
+""",
+    )
+    done = labeld("config", "check", path)
+
+    limit = "labeld/sentiment-en reads at most 512 tokens: give fewer, such as 128."
+    assert [
+        f"{path}:2:48: models.wide.windows.stride is 512, but {limit}",
+        f"{path}:3:49: models.wider.windows.stride is 600, but {limit}",
+    ] == done.stderr.splitlines()
 
 
 def test_a_model_that_is_not_here_yet_is_a_note(tmp_path: Path) -> None:

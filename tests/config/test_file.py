@@ -188,6 +188,8 @@ policy: {}
             ["1:39: models.a.rename.y is 'z', as x is", "1:59: models.a.thresholds.x is a label that is called 'z'"],
         ),
         ("models: {a: {model: b, windows: {stride: 9, max_length: 9}}}", ["1:34: models.a.windows.stride is 9, but"]),
+        ("models: {a: {model: b, windows: {max_length: 9}}}", ["1:24: models.a.windows has no stride: add it."]),
+        ("models: {a: {model: b, windows: {aggregate: mean}}}", ["1:24: models.a.windows has no stride: add it."]),
         ("policies: {a: {models: {}}}\n", ["1:24: policies.a.models is empty: name one at least"]),
         ("policies: {a: {models: {b: {safe_labels: no}}}}\n", ["1:42: policies.a.models.b.safe_labels must be a list"]),
         (
@@ -298,6 +300,33 @@ def test_the_schema_takes_what_labeld_takes() -> None:
     quoted = FULL.replace("no,", "'no',").replace("yes}", "'yes'}").replace("{no:", "{'no':").replace("off", "'off'")
 
     assert [] == [error.message for error in SCHEMA.iter_errors(yaml.safe_load(quoted))]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("models: {a: {model: b, pin: yes}}", {"models": {"a": {"model": "b", "pin": "yes"}}}),
+        ("models: {a: {model: b, pin: Off}}", {"models": {"a": {"model": "b", "pin": "Off"}}}),
+        (
+            "models: {a: {model: b, rename: {x: 1, y: true}}}",
+            {"models": {"a": {"model": "b", "rename": {"x": 1, "y": True}}}},
+        ),
+        ("models: {a: {model: 7}}", {"models": {"a": {"model": 7}}}),
+        ("settings: {port: '8080', batch_timeout: '1.5'}", {"settings": {"port": "8080", "batch_timeout": "1.5"}}),
+        ("settings: {allow_anonymous: 1, log_texts: 'No'}", {"settings": {"allow_anonymous": 1, "log_texts": "No"}}),
+        ("settings: {max_download: 1.5, origins: [1, x]}", {"settings": {"max_download": 1.5, "origins": [1, "x"]}}),
+        ("settings: {models_dir: 2026, models: 7}", {"settings": {"models_dir": 2026, "models": 7}}),
+        (
+            "policies: {a: {models: {b: {safe_labels: [1], categories: {x: 2}}}}}",
+            {"policies": {"a": {"models": {"b": {"safe_labels": [1], "categories": {"x": 2}}}}}},
+        ),
+    ],
+)
+def test_the_schema_takes_what_yaml_makes_of_texts(tmp_path: Path, text: str, value: object) -> None:
+    """As editors read it, by YAML 1.2: a label may be called 1, and a switch be `yes`."""
+    read_file(written(tmp_path, text))
+
+    assert [] == [error.message for error in SCHEMA.iter_errors(value)]
 
 
 def test_a_temperature_is_above_zero(tmp_path: Path) -> None:

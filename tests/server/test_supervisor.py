@@ -231,6 +231,20 @@ def test_rolling_restart_that_fails_half_way(tmp_path):
         assert "the old one stays" in server.end()[1]
 
 
+def test_rolling_restart_that_cannot_be_taken_back(tmp_path):
+    """When the old options do not start either any more, the log says which workers keep the new ones."""
+    file, broken = tmp_path / "start", tmp_path / "broken"
+    file.write_text("once")
+    with probe(listen={"workers": 2}, start=str(broken), reload=str(file)) as server:
+        server.wait_ready()
+        broken.touch()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_ready()
+        time.sleep(2.0)
+
+        assert "1 of 2 workers keep the new settings" in server.end()[1]
+
+
 def test_port_in_use():
     """A port that is taken stops the start with one sentence."""
     with probe() as first:

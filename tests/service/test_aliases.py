@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from tests.support.paths import PACKAGE
 from tests.support.server_process import Server, configured, wait_until
 
 FILE = """\
-settings: {models: [named]}
+settings: {models: [named], max_windows: 400}
 models:
   named: {model: labeld/sentiment-en, rename: {NEGATIVE: no, POSITIVE: yes}}
   strict: {model: labeld/sentiment-en, rename: {NEGATIVE: no}, thresholds: {no: 0.5, POSITIVE: 0.999}}
@@ -21,6 +22,7 @@ models:
   long: {model: labeld/sentiment-en, windows: {stride: 4, aggregate: mean, max_length: 16}}
   wrong: {model: labeld/sentiment-en, rename: {LABEL_0: bad}}
   calm: {model: labeld/sentiment-en, temperature: 2.5}
+  wide: {model: labeld/sentiment-en, windows: {stride: 600}}
 """
 PLAIN = "labeld/sentiment-en"
 LONG = "I love this film. " * 3 + "It was bad and I hate it. " * 12
@@ -82,6 +84,50 @@ def test_windows_of_an_alias_are_defaults(aliased: Server) -> None:
     assert aliased.classify(LONG, PLAIN, stride=2, aggregate="max", max_length=12) == (
         aliased.classify(LONG, "long", stride=2, aggregate="max", max_length=12)
     )
+
+
+def test_a_request_chooses_how_windows_become_one_score(aliased: Server) -> None:
+    """In every dialect that has windows its `max` counts, whatever the alias says."""
+    own = {"stride": 4, "aggregate": "max", "max_length": 16}
+    for path, body in (
+        ("/v1/rerank", {"query": "is it bad?", "documents": [LONG, "good"], "label": "POSITIVE"}),
+        ("/rerank", {"query": "is it bad?", "texts": [LONG, "good"], "label": "POSITIVE"}),
+        ("/predict", {"inputs": LONG}),
+        ("/classify", {"input": [LONG], "raw_scores": False}),
+        ("/score", {"queries": "is it bad?", "documents": [LONG, "good"], "label": "POSITIVE"}),
+    ):
+        by_alias = aliased.post(path, json={**body, **own, "model": "long"}).json()
+        by_id = aliased.post(path, json={**body, **own, "model": PLAIN}).json()
+        mean = aliased.post(path, json={**body, **own, "aggregate": "mean", "model": PLAIN}).json()
+
+        assert [_scores(by_id)] == [_scores(by_alias)] != [_scores(mean)], path
+
+
+def _scores(value: Any) -> list[float]:
+    """Every number of a reply but whole ones."""
+    if isinstance(value, float):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [number for part in parts for number in _scores(part)]
+
+
+def test_windows_of_an_alias_refuse_nothing_that_is_answered_without_them(aliased: Server) -> None:
+    """A query that leaves them no room, and more windows than a request may have: texts are cut, as a header says."""
+    long = {"query": "is it good? " * 300, "documents": [LONG, "bad"], "label": "POSITIVE"}
+    many = {"query": "good?", "documents": [f"{LONG} {number}" for number in range(60)], "label": "POSITIVE"}
+    for body in (long, many):
+        cut = aliased.post("/v1/rerank", json={**body, "model": PLAIN})
+        by_alias = aliased.post("/v1/rerank", json={**body, "model": "long"})
+
+        assert (200, cut.json()["results"]) == (by_alias.status_code, by_alias.json()["results"])
+        assert cut.headers.get("x-truncated-texts") == by_alias.headers.get("x-truncated-texts")
+    assert 400 == aliased.post("/v1/rerank", json={**long, "model": "long", "stride": 4}).status_code
+
+    hosted = aliased.post("/models/wide", json={"inputs": "good " * 600})
+    assert ("1", 200) == (hosted.headers["x-truncated-texts"], hosted.status_code)
+    assert aliased.classify("good " * 600, PLAIN, truncation=True) == hosted.json()
+    refused = aliased.post("/models/wide", json={"inputs": "good " * 600, "parameters": {"stride": 600}})
+    assert "`parameters.stride` is 600" in refused.json()["error"]
 
 
 def test_a_temperature_divides_the_logits_before_softmax(aliased: Server) -> None:

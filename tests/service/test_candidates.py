@@ -251,9 +251,10 @@ def test_the_live_model_answers_for_one_that_cannot(serves: Server, alias: str, 
     def says() -> bool:
         reply = serves.post(f"/models/{alias}", json={"inputs": "the film was good"})
         assert (200, expected, "org/bert") == (reply.status_code, reply.json(), reply.headers["x-model"])
-        return sentence in serves.log.read_text()
+        return f"the split {model} of {alias} does not answer: " in serves.log.read_text()
 
     assert wait_until(says, 60)
+    assert sentence in serves.log.read_text()
     for text in texts_of(alias, 20):
         assert 200 == serves.post(f"/models/{alias}", json={"inputs": text}).status_code
     series, log = read(serves), serves.log.read_text()

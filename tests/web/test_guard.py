@@ -15,6 +15,7 @@ from tests.support.server_process import PATIENT, Server, configured, serving
 FILE = """\
 models:
   short: {model: labeld/sentiment-en, windows: {max_length: 32, stride: 8}, rename: {NEGATIVE: negative}}
+  wide: {model: labeld/sentiment-en, windows: {stride: 600}}
 policies:
   default: {models: {short: {threshold: {negative: 0.9}, categories: {negative: harassment}}}}
   both:
@@ -23,6 +24,7 @@ policies:
       labeld/language-20: {threshold: {de: 0.5}}
   wrong: {models: {labeld/sentiment-en: {threshold: {toxic: 0.5}}}}
   absent: {models: {labeld/sentiment-en: {}, org/none: {}}}
+  wide: {models: {wide: {threshold: {NEGATIVE: 0.9}}}}
 """
 MODERATION, DETECTOR, LITELLM = "/v1/moderations", "/api/v1/text/contents", "/beta/litellm_basic_guardrail_api"
 MEMBERS = {MODERATION: "input", DETECTOR: "contents", LITELLM: "texts"}
@@ -296,7 +298,7 @@ def test_a_policy_that_nobody_has(guard: Server, path: str) -> None:
     reply = ask(guard, path, [GOOD], "nothing")
 
     assert 404 == reply.status_code
-    assert "no policy and no model 'nothing': name one of default, both, wrong, absent." in sentence(path, reply)
+    assert "no policy and no model 'nothing': name one of default, both, wrong, absent, wide." in sentence(path, reply)
 
 
 @pytest.mark.parametrize("path", MEMBERS)
@@ -350,3 +352,8 @@ def test_the_log_names_the_policy(tmp_path: Path) -> None:
 
     (line,) = [one for one in lines if one.get("route") == MODERATION]
     assert ("default", 2, len(BAD + GOOD), 200) == (line["model"], line["texts"], line["characters"], line["status"])
+
+
+def test_windows_that_cannot_be_read_in_do_not_block(guard: Server) -> None:
+    """The text is read to its end in others, since a text that is cut would not be checked."""
+    assert is_flagged(MODERATION, ask(guard, MODERATION, "Wonderful photography. " * 200 + f"{BAD} " * 30, "wide"))

@@ -57,6 +57,14 @@ class ModelConfig:
         return count if type(count) is int and count > 0 else None
 
     @property
+    def positions(self) -> int | None:
+        """Rows of the table of positions, of which a model may use fewer; None where it has none, as DeBERTa-v3."""
+        count = self.raw.get("max_position_embeddings")
+        if self.raw.get("position_biased_input") is False:
+            return None
+        return count if type(count) is int and count > 0 else None
+
+    @property
     def end_token(self) -> int | None:
         """Id of the token that every text must have, since the model reads its answer there; None where it does not."""
         end = self.raw.get("eos_token_id") if self.model_type in READS_AT_END else None

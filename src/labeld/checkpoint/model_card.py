@@ -1,4 +1,4 @@
-"""README.md of a model folder -> the languages and examples that its card names."""
+"""README.md of a model folder -> the languages, examples and task that its card names."""
 
 import re
 from collections.abc import Iterator
@@ -29,6 +29,8 @@ class Card:
     """Language codes, as the card spells them."""
     examples: tuple[Text, ...] = ()
     """Texts to try, from the key `widget` (contract section 9.1)."""
+    task: str | None = None
+    """`pipeline_tag`: the task by which the Hub offers the model."""
 
 
 def read_card(folder: Path) -> Card:
@@ -53,7 +55,9 @@ def _read(path: Path, _modified: int, _size: int) -> Card:
         return Card()
     if not isinstance(said, dict):
         return Card()
-    return Card(tuple(dict.fromkeys(_languages(said)))[:LANGUAGES], tuple(_examples(said))[:EXAMPLES])
+    languages, examples = tuple(dict.fromkeys(_languages(said)))[:LANGUAGES], tuple(_examples(said))[:EXAMPLES]
+    task = said.get("pipeline_tag")
+    return Card(languages, examples, task if isinstance(task, str) else None)
 
 
 def _languages(said: dict[Any, Any]) -> Iterator[str]:

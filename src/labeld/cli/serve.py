@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labeld.auth.tokens_in_use import any_made
+from labeld.cli.checked_apart import mistakes_apart
 from labeld.config.load import load, unknown_variables
 from labeld.config.mistakes import ConfigFileError
 from labeld.config.settings import Settings
@@ -78,6 +79,8 @@ def _reload(
         return options
     try:
         chosen = checked_settings(flags)
+        if mistakes := mistakes_apart(chosen):
+            raise ConfigFileError(str(started.source.config), mistakes)
     except LabeldError as error:
         reasons = error.lines() if isinstance(error, ConfigFileError) else [error.sentence(Interface.COMMAND_LINE)]
         for reason in reasons:

@@ -158,5 +158,6 @@ def _of_length(ours: Side, options: CompareOptions) -> list[str]:
 
 def _facts(info: Mapping[str, Any]) -> ModelFacts:
     """What labeld's own server says of its model."""
-    names: Mapping[str, str] = info["model_type"]["classifier"]["id2label"]
+    [described] = info["model_type"].values()
+    names: Mapping[str, str] = described["id2label"]
     return ModelFacts(info["model_id"], info["model_sha"], info["model_dtype"], tuple(names.values()))

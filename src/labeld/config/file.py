@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from labeld.config.fields import ByteSize, validate
+from labeld.config.json_types import ANY_SCALAR, NUMERIC, ZERO_OR_ONE, any_case
 from labeld.config.mistakes import ConfigFileError, Mistake, Place, shortened
 from labeld.config.models_file import (
     MAX_TEMPERATURE,
@@ -25,6 +26,7 @@ from labeld.config.precision import CHOICES
 from labeld.config.roles import Roles
 from labeld.config.shapes import (
     LABEL,
+    SWITCH,
     Choice,
     Member,
     Number,
@@ -74,16 +76,20 @@ class Setting:
             reading.mistakes.append(Mistake(node.place, shortened(".".join(path)), shortened(str(error))))
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON schema."""
+        """Its JSON schema: of what YAML makes numbers and booleans of, its text is what counts."""
         kind = next((part for part in get_args(self.kind) if part is not type(None)), self.kind)
         if get_origin(self.kind) is tuple:
-            return {"oneOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}
+            return {"oneOf": [{"type": "array", "items": {"type": list(ANY_SCALAR)}}, {"type": list(ANY_SCALAR)}]}
         if get_origin(self.kind) is Literal:
             return {"enum": list(get_args(self.kind))}
         bounds = {"minimum": self.one.metadata["minimum"], "maximum": self.one.metadata["maximum"]}
-        types = {int: "integer", float: "number", bool: "boolean", ByteSize: ["string", "integer"]}
         said = {name: value for name, value in bounds.items() if value is not None}
-        return {"type": types.get(kind, "string"), **said}
+        if kind is bool:
+            words = any_case((*SWITCH, "1", "0", ""))
+            return {"type": ["boolean", "string", "integer"], "pattern": words, **ZERO_OR_ONE}
+        if kind in {int, float}:
+            return {"type": ["integer" if kind is int else "number", "string"], "pattern": NUMERIC, **said}
+        return {"type": ["string", "number"] if kind is ByteSize else list(ANY_SCALAR)}
 
 
 def _settings() -> Record:
@@ -106,7 +112,7 @@ ENTRY = {
     "windows": Member(
         Record(
             {
-                "stride": Member(Whole(0), "Tokens that two windows of a text share."),
+                "stride": Member(Whole(0), "Tokens that two windows of a text share.", required=True),
                 "aggregate": Member(Choice(get_args(Aggregate)), "How the scores of windows become one."),
                 "max_length": Member(Whole(1), "Tokens of a window, special tokens included."),
             },
@@ -116,6 +122,7 @@ ENTRY = {
     ),
     "rename": Member(Table(LABEL, LABEL), "Name in answers of each label that is to be called otherwise."),
     "thresholds": Member(NumberOrTable(), f"{THRESHOLDS} By the names in answers."),
+    "rerank_label": Member(LABEL, "The label by whose score documents are ranked; by its name in answers."),
     "temperature": Member(
         Number(above=True, maximum=MAX_TEMPERATURE),
         "The logits are divided by it before softmax or sigmoid; 1 leaves the model's own scores.",

@@ -25,6 +25,9 @@ def label_mistakes(entry: ModelEntry, labels: Sequence[str]) -> Iterator[tuple[t
     for name in entry.thresholds if isinstance(entry.thresholds, dict) else ():
         if name not in names:
             yield ("thresholds", name), f"The answers of {entry.alias} have no label {name!r}, only {_named(names)}."
+    if entry.rerank_label is not None and entry.rerank_label not in names:
+        unknown = f"The answers of {entry.alias} have no label {entry.rerank_label!r}, only {_named(names)}."
+        yield ("rerank_label",), unknown
 
 
 def candidate_mistake(

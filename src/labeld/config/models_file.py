@@ -80,6 +80,8 @@ class ModelEntry:
     """Name in answers of each label of the model that is to be called otherwise."""
     thresholds: Thresholds | None = field(default=None, hash=False)
     """By the names in answers; None keeps every label."""
+    rerank_label: str | None = None
+    """By its name in answers, the label whose score ranks documents where a request names none."""
     temperature: float = 1.0
     """What the logits are divided by before softmax or sigmoid."""
     shadow: Candidate | None = None

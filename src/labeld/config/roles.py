@@ -21,5 +21,9 @@ class Source:
 class Roles:
     """Models of special parts, by id or alias."""
 
-    reranker: str | None = setting(None, "Model that ranks documents where a request names none.")
-    zero_shot: str | None = setting(None, "Model for requests with candidate labels that name none.")
+    reranker: str | None = setting(
+        None, "Model that ranks documents where a request names none, loaded at start; `/info` describes it."
+    )
+    zero_shot: str | None = setting(
+        None, "Model for requests with candidate labels that name none, loaded at start; the Hub's look-ups offer it."
+    )

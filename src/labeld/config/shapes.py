@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from labeld.config import yaml_nodes
+from labeld.config.json_types import ANY_SCALAR, any_case
 from labeld.config.mistakes import Mistake, Place, shortened
 from labeld.config.yaml_nodes import Node, Scalar, Sequence, Unread
 
@@ -65,7 +66,7 @@ class Text:
 
     def schema(self) -> dict[str, Any]:
         """Its JSON schema."""
-        return {"type": "string", **self.more_schema}
+        return {"type": list(ANY_SCALAR), **self.more_schema}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ class Switch:
         return SWITCH.get(text.text.lower(), False)
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON schema."""
-        return {"type": "boolean"}
+        """Its JSON schema: `yes` is a text in YAML 1.2, which editors read."""
+        return {"type": ["boolean", "string"], "pattern": any_case(SWITCH)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class Snapshot:
     files: tuple[ModelFile, ...]
     is_classifier: bool
     """True when the Hub describes a text classifier, by its architecture, or else by its `pipeline_tag`."""
+    task: str | None = None
+    """Its `pipeline_tag`."""
 
     @property
     def size(self) -> int:
@@ -105,7 +107,7 @@ class Hub:
             description = json.loads(body)
             commit = str(description["sha"])
             files = [_model_file(sibling) for sibling in description["siblings"] if "/" not in sibling["rfilename"]]
-            is_classifier = _is_classifier(description)
+            is_classifier, task = _is_classifier(description), description.get("pipeline_tag")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise HubFailedError(model_id, "describes it in a way that is not understood") from None
         if not COMMIT.fullmatch(commit) or (COMMIT.fullmatch(revision) and commit != revision):
@@ -116,7 +118,7 @@ class Hub:
             raise ModelBrokenError(model_id, str(error)) from None
         if not all(file.size >= 0 and DIGEST.fullmatch(file.digest) for file in needed):
             raise HubFailedError(model_id, "does not say the sizes and the hashes of its files")
-        return Snapshot(commit, needed, is_classifier)
+        return Snapshot(commit, needed, is_classifier, task if isinstance(task, str) else None)
 
     def download(
         self, model_id: str, commit: str, file: ModelFile, path: Path, on_bytes: Callable[[int], None]

@@ -9,6 +9,8 @@ from typing import Literal
 
 from labeld.checkpoint.config import ModelConfig, read_config
 from labeld.checkpoint.model_card import Card, read_card
+from labeld.config.labels import renamed
+from labeld.config.models_file import ModelEntry
 from labeld.errors import FolderError, OverloadedError
 from labeld.repository.folders import BUNDLED
 from labeld.repository.manifest import USED
@@ -31,6 +33,10 @@ class ModelInfo:
     """True when its config, or the Hub for a model that is not on this machine, describes a text classifier."""
     config: ModelConfig | None = None
     """The config of a classifier on this machine; else None."""
+    labels: tuple[str, ...] = ()
+    """Its labels as its answers call them; empty for a model that is not on this machine."""
+    task: str | None = None
+    """The task by which its card, or the Hub, offers it."""
     commit: str | None = None
     """Commit of a model from the Hub; else None."""
     last_modified: float | None = None
@@ -71,7 +77,7 @@ class Listing:
         if model.location is None:
             return None
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, _on_disk, model.public_id, model.location)
+        return await loop.run_in_executor(self._reading, _on_disk, model.public_id, model.location, model.alias)
 
     def shutdown(self) -> None:
         """Ends the threads after the running look-ups."""
@@ -88,13 +94,14 @@ class Listing:
             snapshot = await asyncio.get_running_loop().run_in_executor(self._asking, self._resolver.ask_hub, model)
         finally:
             self._questions -= 1
-        return ModelInfo(model.public_id, snapshot.is_classifier, commit=snapshot.commit)
+        return ModelInfo(model.public_id, snapshot.is_classifier, commit=snapshot.commit, task=snapshot.task)
 
     def _all_on_disk(self) -> list[ModelInfo]:
-        return [_on_disk(model_id, location) for model_id, location in sorted(self._resolver.local().items())]
+        found, aliases = sorted(self._resolver.local().items()), self._resolver.aliases
+        return [_on_disk(model_id, location, aliases.get(model_id)) for model_id, location in found]
 
 
-def _on_disk(model_id: str, location: ModelLocation) -> ModelInfo:
+def _on_disk(model_id: str, location: ModelLocation, alias: ModelEntry | None) -> ModelInfo:
     folder, config, problem, modified = location.folder, None, None, None
     try:
         config = read_config(folder)
@@ -103,17 +110,21 @@ def _on_disk(model_id: str, location: ModelLocation) -> ModelInfo:
         problem = str(error)
     except OSError:  # it has left the store meanwhile
         problem = "config.json cannot be read."
+    labels = () if config is None else config.labels
+    card = read_card(folder)
     return ModelInfo(
         model_id,
         is_classifier=problem is None,
         config=None if problem else config,
+        labels=labels if alias is None else renamed(alias, labels),
+        task=card.task,
         commit=location.commit,
         last_modified=modified,
         origin=_origin(location),
         size=_size(folder),
         last_used=_last_used(location),
         problem=problem,
-        card=read_card(folder),
+        card=card,
     )
 
 

@@ -93,7 +93,7 @@ class Resolver:
         for pattern in settings.hub_allow:
             if not valid_id(pattern.replace("*", "x")):
                 raise SettingsError(f"hub_allow has {pattern!r}, but must have ids like org/name, or org/*.")
-        self.folders, self.store, self._aliases = folders, store, aliases
+        self.folders, self.store, self.aliases = folders, store, aliases
         self._settings, self._policy, self._check = settings, policy, check
         self._hub = Hub(settings)
         self._hf_cache = HfCache(settings.hf_cache, store.verifier)
@@ -108,7 +108,7 @@ class Resolver:
         ModelNotFoundError, or NotDownloadedError when the model is not here and may not be downloaded.
         """
         name = name.strip("/")
-        alias = self._aliases.get(name)
+        alias = self.aliases.get(name)
         if alias is None:
             return self._find(name)
         found = self._find(alias.model)
@@ -152,7 +152,7 @@ class Resolver:
         }
         own = {model_id: ModelLocation(folder, None) for model_id, folder in self.folders.by_id().items()}
         aliases = {}
-        for alias in self._aliases:
+        for alias in self.aliases:
             with suppress(LabeldError):
                 if location := self.find(alias).location:
                     aliases[alias] = location

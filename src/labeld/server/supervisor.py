@@ -165,7 +165,8 @@ class Supervisor:
         """Replace each worker by one with the options of now, which is already serving; the old one drains meanwhile.
 
         Without an effect where there are no such options. Where a new worker does not become ready, those that were
-        replaced before it get their old options back: all workers have the same ones.
+        replaced before it get their old options back, so that all workers have the same ones; where no worker becomes
+        ready with those any more either, they differ, which is logged.
         """
         before, options = self._options, self._reload(self._options)
         if options is None:
@@ -173,10 +174,20 @@ class Supervisor:
         self._options = options
         replaced = self._replace(len(self._workers))
         if replaced < len(self._workers) and not self._should_exit.is_set():
-            logger.error("the new worker did not become ready: the old one stays, the restart ends here")
+            logger.error(
+                "the new worker did not become ready within %g s: the old one stays, the restart ends here", READY_LIMIT
+            )
             self._options = before
-            if options is not before:
-                self._replace(replaced)
+            if options is before:
+                return
+            kept = replaced - self._replace(replaced)
+            if kept and not self._should_exit.is_set():
+                logger.error(
+                    "%d of %d workers keep the new settings, because none becomes ready with the old ones any more: "
+                    "restart the server, or mend the settings and send SIGHUP again",
+                    kept,
+                    len(self._workers),
+                )
 
     def _replace(self, count: int) -> int:
         """Replaces so many workers, one after the other, up to the first that does not become ready; their number."""

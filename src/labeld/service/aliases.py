@@ -8,8 +8,11 @@ from labeld.config.labels import label_mistakes, renamed
 from labeld.config.models_file import ModelEntry, ModelsFile
 from labeld.errors import ModelBrokenError
 from labeld.lifecycle.loader import LoadedModel
+from labeld.protocol.dialects.base import Question
+from labeld.protocol.dialects.ranking import Ranking
+from labeld.protocol.dialects.zero_shot import ZeroShot
 from labeld.repository.resolver import ResolvedModel
-from labeld.types import Parameters
+from labeld.types import ClassifyRequest, Parameters
 
 logger = logging.getLogger(__name__)
 
@@ -68,3 +71,29 @@ def with_defaults(asked: Parameters, alias: ModelEntry | None) -> Parameters:
     return replace(
         asked, max_length=asked.max_length or windows.max_length, aggregate=asked.aggregate or windows.aggregate
     )
+
+
+def ranked_by(question: Question, alias: ModelEntry) -> Question:
+    """The question with the label by which the alias ranks, where it asks for a ranking and names none."""
+    if isinstance(question, Ranking) and question.label is None:
+        return replace(question, label=alias.rerank_label)
+    return question
+
+
+def read_as(question: Question, alias: ModelEntry) -> Question:
+    """The question with the alias's windows for what it leaves open of how long texts are read."""
+    question = question.windowed(alias.windows)
+    if isinstance(question, ZeroShot):  # unlike all others it makes the scores of windows one by itself
+        return replace(question, parameters=with_defaults(question.parameters, alias))
+    return question
+
+
+def cut_instead(asked: ClassifyRequest, alias: ModelEntry | None) -> ClassifyRequest | None:
+    """The request that is asked instead where the alias's windows cannot read it: one whose long texts are cut.
+
+    None where the windows are the request's own. `asked` is the request without the alias's windows.
+    """
+    parameters = asked.parameters
+    if alias is None or alias.windows.stride is None or parameters.stride is not None:
+        return None
+    return asked._replace(parameters=replace(parameters, truncation=parameters.truncation or "longest_first"))

@@ -14,7 +14,7 @@ from labeld.autotune.texts import read_evaluation_texts, read_labelled_texts
 from labeld.cache.answers import AnswerCache
 from labeld.cache.memory import MemoryStore
 from labeld.config.hub import Policy
-from labeld.config.models_file import ModelEntry, ModelsFile
+from labeld.config.models_file import ModelEntry
 from labeld.config.precision import AskedPrecisions, parse_precisions
 from labeld.config.settings import Answers, Compute, Settings
 from labeld.errors import LabeldError, SettingsError
@@ -26,6 +26,7 @@ from labeld.repository.folders import Folders
 from labeld.repository.resolver import Resolver
 from labeld.repository.store import Store
 from labeld.scheduler.dispatcher import Dispatcher
+from labeld.service.file_check import warn_of_mistakes
 from labeld.service.service import Service
 from labeld.system import memory
 from labeld.system.cpu import require_few, usable_cores
@@ -105,16 +106,6 @@ def _precisions(settings: Settings) -> AskedPrecisions:
     asked = parse_precisions(settings.precisions.precision)
     own = {alias: entry.precision for alias, entry in settings.file.models.items() if entry.precision is not None}
     return AskedPrecisions(asked.default, asked.by_model | own)
-
-
-def warn_of_aliases(resolver: Resolver, file: ModelsFile) -> None:
-    """Logs a warning for each alias that no request can use, with its line."""
-    for alias in file.models:
-        try:
-            resolver.find(alias)
-        except LabeldError as error:
-            where = file.where("models", alias, "model")
-            logger.warning("%s: the alias %s cannot be answered: %s", where, alias, str(error).rstrip("."))
 
 
 def warn_of_unknown(resolver: Resolver, precisions: AskedPrecisions) -> None:
@@ -222,7 +213,7 @@ async def open_service(settings: Settings, hosting: Hosting = LIBRARY) -> AsyncI
         models_dir_was_checked=hosting.models_dir_was_checked,
     )
     warn_of_unknown(resolver, parse_precisions(settings.precisions.precision))
-    warn_of_aliases(resolver, settings.file)
+    warn_of_mistakes(settings, resolver)
     cache = await open_cache(settings.answers)
     loader = ModelLoader(resolver, dispatcher, options, check)
     service = Service(resolver, dispatcher, loader, cache, settings, observer=observer)

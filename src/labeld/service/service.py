@@ -1,5 +1,6 @@
 """The path of one request through cache, tokenizer and engine, and the models that it needs."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,7 +9,7 @@ from typing import Any
 
 from labeld.cache.answers import AnswerCache, Lookup
 from labeld.config.settings import Settings
-from labeld.errors import ModelLoadingError, ModelNotLoadedError, ModelTooBusyError, UnavailableError
+from labeld.errors import LabeldError, ModelLoadingError, ModelNotLoadedError, ModelTooBusyError, UnavailableError
 from labeld.lifecycle.changed_files import serve_anew
 from labeld.lifecycle.identity import ModelIdentities
 from labeld.lifecycle.loader import LoadedModel, ModelLoader
@@ -29,6 +30,8 @@ from labeld.service.scorer import Scorer
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
 from labeld.types import Answer, ClassifyReply, ClassifyRequest, Options, Timings
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_OPTIONS = Options()
 
@@ -54,6 +57,7 @@ class Service:
         self._cache, self._identities = cache, ModelIdentities()
         self._residency, self._file = settings.residency, settings.file
         self._roles, self._batch_timeout = settings.roles, settings.compute.batch_timeout
+        self._max_inputs = settings.inputs.max_inputs
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
@@ -78,6 +82,22 @@ class Service:
                 async with self.lease(model):  # raises where the file names labels that it does not have
                     pass
         return loaded
+
+    async def load_roles(self) -> None:
+        """Loads the models of the settings `reranker` and `zero_shot`, which may be evicted; logs those that cannot be.
+
+        Without it the first request of each would wait for its load, and unmodified clients do not ask again.
+        """
+        for name in filter(None, (self._roles.reranker, self._roles.zero_shot)):
+            try:
+                model = self._resolver.find(name)
+                if model.location is not None:
+                    self._loader.forgive(model.location.folder)
+                await self._registry.preload([model], some=False)
+                async with self.lease(model):  # raises where the file names labels that it does not have
+                    pass
+            except LabeldError as error:
+                logger.warning("%s is not loaded at the start: %s", name, str(error).rstrip("."))
 
     async def check_others(self) -> None:
         """Logs a warning for each model of the operator's that is not loaded and whose files cannot be served."""
@@ -238,7 +258,9 @@ class Service:
         """The model's ids, labels and limits, for `/info`."""
         async with self.lease(model) as loaded:
             alias_of = {"alias_of": model.source} if model.alias else {}
-            return {**describe(loaded.model), "model_id": model.public_id, **alias_of}
+            ranks = bool(model.alias and model.alias.rerank_label)
+            described = describe(loaded.model, self._max_inputs, ranks=ranks)
+            return {**described, "model_id": model.public_id, **alias_of}
 
     def ready(self) -> bool:
         """True when requests are admitted and answered: the service is not stopping, and no engine hangs."""

@@ -45,16 +45,22 @@ def failed(error: Exception) -> ModelState:
     return ModelState("TooBig" if isinstance(error, ModelTooLargeError) else "error", error=sentence)
 
 
-def describe(model: Model) -> dict[str, Any]:
-    """The ids, labels and limits of a loaded model, for JSON."""
+def describe(model: Model, max_inputs: int, *, ranks: bool) -> dict[str, Any]:
+    """The ids, labels and limits of a loaded model, for JSON, by the names of TEI where it has them.
+
+    Its clients rank by a model that is a `reranker`: one with one label, or with a label to rank by (`ranks`).
+    """
+    labels = model.config.labels
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: number for number, label in enumerate(labels)}}
     return {
         "model_id": model.model_id,
         "model_sha": model.revision,
         "model_dtype": model.engine.precision,
         "precision_trial": None if model.choice is None else asdict(model.choice),
-        "model_type": {"classifier": {"id2label": dict(enumerate(model.config.labels))}},
+        "model_type": {"reranker" if ranks or len(labels) == 1 else "classifier": names},
         "architecture": model.config.architecture,
         "max_input_length": model.encoder.max_tokens,
         "max_text_characters": model.encoder.max_characters,
+        "max_client_batch_size": max_inputs,
         "function_to_apply": model.config.default_function,
     }

@@ -49,12 +49,20 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
         # NOTE: from 0.23 on each thread keeps the words that it has met for as long as it lives, not the tokenizer
         tokenizer.model._resize_cache(0)  # noqa: SLF001  # the only way, of a tokenizer.json
     tokenizer.encode_special_tokens = bool(config.get("split_special_tokens", False))
-    length = config.get("model_max_length", config.get("max_len"))
-    max_length = int(length) if isinstance(length, int | float) and 0 < length <= SANE_LENGTH else None
     side = config.get("truncation_side", settings.truncation_side or "right")
     if side not in ("left", "right"):
         raise FolderError(f"{CONFIG_FILE}: truncation_side is {side!r}, but must be left or right.")
-    return TokenizerFiles(tokenizer, max_length, side, has_token_types(class_name, config))
+    return TokenizerFiles(tokenizer, _length(config), side, has_token_types(class_name, config))
+
+
+def stated_length(folder: Path) -> int | None:
+    """`model_max_length` of a folder's tokenizer, as `TokenizerFiles` has it; raises FolderError."""
+    return _length(_optional(folder / CONFIG_FILE))
+
+
+def _length(config: dict[str, Any]) -> int | None:
+    length = config.get("model_max_length", config.get("max_len"))
+    return int(length) if isinstance(length, int | float) and 0 < length <= SANE_LENGTH else None
 
 
 def _read(folder: Path, config: dict[str, Any], class_name: str) -> tuple[Tokenizer, FileSettings]:

@@ -124,8 +124,10 @@ class Guard:
 
 
 def _stride(model: ResolvedModel, loaded: LoadedModel) -> int:
-    """Tokens that the windows of a text share."""
+    """Tokens that the windows of a text share; a quarter of a window where those of the alias would leave no room."""
     windows, encoder = model.alias.windows if model.alias else Windows(), loaded.model.encoder
-    if windows.stride is not None:
+    length = min(windows.max_length or encoder.cut_at or encoder.max_tokens, encoder.max_tokens)
+    room = length - encoder.tokenizer.num_special_tokens_to_add(is_pair=False)
+    if windows.stride is not None and windows.stride < room:
         return windows.stride
-    return min(STRIDE, (windows.max_length or encoder.cut_at or encoder.max_tokens) // 4)
+    return min(STRIDE, length // 4)

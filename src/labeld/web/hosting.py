@@ -91,6 +91,7 @@ async def open_site(
         hosting.metrics.watch(status)
         await stack.enter_async_context(workers.answering())
         preloaded = await service.preload(some=hosting.starts_without)
+        await service.load_roles()
         if access.is_open and not settings.listen.is_loopback:
             logger.warning("Anybody who reaches this address may use it: no access token was ever made here.")
         shadows = service.beside.shadows

@@ -6,6 +6,7 @@ it does not say. All of it is answered without an access token, as clients ask w
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -14,14 +15,15 @@ from starlette.requests import Request
 
 from labeld.auth.errors import AnonymousError
 from labeld.auth.records import Role
-from labeld.errors import InvalidRequestError, ModelNotFoundError
+from labeld.errors import InvalidRequestError, LabeldError, ModelNotFoundError
+from labeld.protocol.dialects.errors import tasks_of
 from labeld.repository.errors import NotDownloadedError, RepositoryNotFoundError
 from labeld.repository.model_info import ModelInfo
 from labeld.service.service import Service
 from labeld.web.request_state import state_of
 from labeld.web.security.authorization import INFERENCE, PUBLIC, RoutePolicy, bearer_token
 
-TASK = "text-classification"
+TASK, ZERO_SHOT = "text-classification", "zero-shot-classification"
 PROVIDER = "hf-inference"
 FRAMEWORK = "transformers"
 PAGE = 1000
@@ -50,8 +52,8 @@ async def models(service: Service, request: Request) -> Reply:
     elif sort is not None and sort not in OTHER_ORDERS:
         raise InvalidRequestError(f"sort is {sort!r}, but must be one of {', '.join((*BY_TIME, *OTHER_ORDERS))}.")
     end = start + min(limit, PAGE)
-    revisions = _revisions(service)
-    page = [_chosen(_described(one, revisions, live=_live(service, one)), query) for one in found[start:end]]
+    describe = _describer(service)
+    page = [_chosen(describe(one), query) for one in found[start:end]]
     following = request.url.include_query_params(cursor=end)
     if request.headers.get("x-forwarded-proto") == "https":  # NOTE: clients need the whole address, as they see it
         following = following.replace(scheme="https")
@@ -64,20 +66,24 @@ async def model(service: Service, request: Request) -> Reply:
         info = await service.listing.one(service.resolve(request.path_params["model_id"]))
     except (ModelNotFoundError, NotDownloadedError) as error:
         raise RepositoryNotFoundError(error) from None
-    described = _described(info, _revisions(service), live=_live(service, info))
-    return _chosen(described, request.query_params), {}
+    return _chosen(_describer(service)(info), request.query_params), {}
 
 
 async def tasks(service: Service, _: Request) -> Reply:
-    """`/api/tasks`: the one task, with the default model as what clients take when none is named."""
-    task = {
-        "id": TASK,
-        "label": "Text Classification",
-        "libraries": [FRAMEWORK],
-        "models": [{"id": service.default_model, "description": "The default model of this server."}],
-        "widgetModels": [service.default_model],
-    }
-    return {TASK: task}, {}
+    """`/api/tasks`: each task with the model that clients take where none is named."""
+    named = {TASK: ("Text Classification", service.default_model, "The default model of this server.")}
+    if zero_shot := _zero_shot(service):
+        named[ZERO_SHOT] = ("Zero-Shot Classification", zero_shot, "The model of the setting zero_shot.")
+    return {
+        task: {
+            "id": task,
+            "label": label,
+            "libraries": [FRAMEWORK],
+            "models": [{"id": model_id, "description": description}],
+            "widgetModels": [model_id],
+        }
+        for task, (label, model_id, description) in named.items()
+    }, {}
 
 
 async def status(service: Service, request: Request) -> Reply:
@@ -96,8 +102,8 @@ async def framework(service: Service, request: Request) -> Reply:
     if request.path_params["framework"] != FRAMEWORK:
         return [], {}
     found = [one for one in await service.listing.everything() if _live(service, one)]
-    common = {"task": TASK, "framework": FRAMEWORK, "compute_type": "cpu"}
-    return [{"model_id": one.model_id, **common} for one in found], {}
+    zero_shot, common = _zero_shot(service), {"framework": FRAMEWORK, "compute_type": "cpu"}
+    return [{"model_id": one.model_id, "task": _task(one, zero_shot), **common} for one in found], {}
 
 
 async def whoami(_: Service, request: Request) -> Reply:
@@ -155,10 +161,42 @@ def _revisions(service: Service) -> dict[str, str]:
     return {one.model_id: one.model.model.revision for one in service.loaded_models()}
 
 
-def _described(info: ModelInfo, revisions: dict[str, str], *, live: bool) -> dict[str, Any]:
+def _zero_shot(service: Service) -> str | None:
+    """The id of the model of the setting `zero_shot`; None without one, or where there is no such model."""
+    name = service.model_of("zero_shot")
+    with suppress(LabeldError):
+        return name and service.resolve(name).public_id
+    return None
+
+
+def _tasks(info: ModelInfo) -> list[str]:
+    """The tasks of a model, by its labels where they are known, else by what the Hub says."""
+    if info.labels or not info.is_classifier:
+        return tasks_of(info.labels) if info.is_classifier else []
+    return [TASK, ZERO_SHOT] if info.task == ZERO_SHOT else [TASK]
+
+
+def _task(info: ModelInfo, zero_shot: str | None) -> str:
+    """The one task of a model by which clients choose what they may ask it for.
+
+    NOTE: @huggingface/inference and huggingface_hub compare it with the task of the call, and take no second one: a
+    model of both has that of its card, as on the Hub, unless it is the one of the setting `zero_shot`. No client has a
+    call for text-ranking, so rerankers stay with that which they had before they were any.
+    """
+    asked_for = ZERO_SHOT in (info.task, ZERO_SHOT if info.model_id == zero_shot else None)
+    return ZERO_SHOT if asked_for and ZERO_SHOT in _tasks(info) else TASK
+
+
+def _describer(service: Service) -> Callable[[ModelInfo], dict[str, Any]]:
+    """Describes models as the JSON of the Hub, with what the service knows of them now."""
+    revisions, zero_shot = _revisions(service), _zero_shot(service)
+    return lambda info: _described(info, revisions, _task(info, zero_shot), live=_live(service, info))
+
+
+def _described(info: ModelInfo, revisions: dict[str, str], task: str, *, live: bool) -> dict[str, Any]:
     """A model as the JSON of the Hub."""
     model_id = info.model_id
-    mapping = {"providerId": model_id, "status": "live" if live else "error", "task": TASK}
+    mapping = {"providerId": model_id, "status": "live" if live else "error", "task": task}
     described = {
         "id": model_id,
         "modelId": model_id,
@@ -169,7 +207,7 @@ def _described(info: ModelInfo, revisions: dict[str, str], *, live: bool) -> dic
         "gated": False,
         "disabled": False,
         "library_name": FRAMEWORK,
-        "pipeline_tag": TASK if info.is_classifier else None,
+        "pipeline_tag": task if info.is_classifier else None,
         "tags": _tags(info),
         "inference": "warm" if live else None,
         MAPPING: {PROVIDER: mapping} if info.is_classifier else {},
@@ -185,8 +223,7 @@ def _chosen(described: dict[str, Any], query: QueryParams) -> dict[str, Any]:
 
 
 def _tags(info: ModelInfo) -> list[str]:
-    classifier = [TASK] if info.is_classifier else []
-    return [FRAMEWORK, *([info.config.model_type] if info.config else []), *classifier]
+    return [FRAMEWORK, *([info.config.model_type] if info.config else []), *_tasks(info)]
 
 
 def _wanted(info: ModelInfo, query: QueryParams, *, live: bool) -> bool:
@@ -197,7 +234,7 @@ def _wanted(info: ModelInfo, query: QueryParams, *, live: bool) -> bool:
         query.get("search", "").lower() in info.model_id.lower()
         and {tag for value in query.getlist("filter") for tag in value.split(",") if tag} <= {*_tags(info)}
         and ("author" not in query or info.model_id.startswith(f"{query['author']}/"))
-        and (not tasks or (TASK in tasks and info.is_classifier))
+        and (not tasks or bool({*tasks} & {*_tasks(info)}))
         and ("inference" not in query or (query["inference"] == "warm" and live))
         and (not providers or (bool(providers & {PROVIDER, "all"}) and live))
         and query.get("gated") != "true"

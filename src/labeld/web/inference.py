@@ -17,8 +17,10 @@ from labeld.protocol.dialects.base import Answered, Asked, Call, Dialect, Questi
 from labeld.protocol.request import ignored_query, options_of, read_body, request_of
 from labeld.protocol.response import encode_json, encode_reply, rankings, reply_headers
 from labeld.repository.resolver import ResolvedModel
+from labeld.service.aliases import cut_instead, ranked_by, read_as
 from labeld.service.service import Service
 from labeld.service.shadows import Rankings
+from labeld.tokenization.errors import StrideTooLargeError, TooManyWindowsError
 from labeld.types import ClassifyReply, ClassifyRequest, Ranking
 from labeld.web.hosting import AppHosting
 from labeld.web.raw_response import RawResponse
@@ -59,7 +61,7 @@ class Inference:
                 return await self._answer(request, ZERO_SHOT, value)
             query = scope["query_string"].decode("latin-1")
             asked = request_of(value, state.headers, query, self._limits)
-            reply = await self._reply(request, model or self.permitted_model(scope), asked)
+            reply = await self._reply(request, model or self.permitted_model(scope), asked, asked)
         return self.response(scope, reply, encode_reply(reply))
 
     def ask(self, dialect: Dialect[Question]) -> Callable[[Request], Awaitable[Response]]:
@@ -112,27 +114,50 @@ class Inference:
         labels = self.service.labels_at_once(model)
         if labels is None:
             labels = await self.until_disconnected(self.service.labels(model, call.options), request)
+        plain = question = ranked_by(question, model.alias) if model.alias else question
         if model.alias:
-            question = question.windowed(model.alias.windows)
+            question = read_as(plain, model.alias)
 
         def compared(texts: Sequence[Any]) -> list[Ranking]:
             return question.rankings(Answered(texts, labels, "", 0))
 
-        asked = question.request(labels)
-        asked = asked._replace(ignored=(*asked.ignored, *ignored_query(scope["query_string"].decode("latin-1"))))
-        reply = await self._reply(request, model, asked, compared)
+        in_query = ignored_query(scope["query_string"].decode("latin-1"))
+
+        def request_of_question(one: Question) -> ClassifyRequest:
+            made = one.request(labels)
+            return made._replace(ignored=(*made.ignored, *in_query))
+
+        unread = request_of_question(plain)
+        asked = unread if question is plain else request_of_question(question)
+        reply = await self._reply(request, model, asked, unread, compared)
         texts = json.loads(encode_reply(reply))
         tokens = sum([answer.tokens for answer in reply.answers])
         answered = Answered(texts, labels, question.model or model.public_id, tokens)
         return self.response(scope, reply, encode_json(question.reply(answered)))
 
     async def _reply(
-        self, request: Request, model: ResolvedModel, asked: ClassifyRequest, compared: Rankings = rankings
+        self,
+        request: Request,
+        model: ResolvedModel,
+        asked: ClassifyRequest,
+        plain: ClassifyRequest,
+        compared: Rankings = rankings,
     ) -> ClassifyReply:
-        """The answers to a request, from the cache or by the model; models are compared by what `compared` makes."""
+        """The answers to a request, from the cache or by the model; models are compared by what `compared` makes.
+
+        `plain` is the request without the windows of an alias. It is cut where those cannot read it: a default must not
+        refuse what a request asks that says nothing of windows.
+        """
         state, wait = state_of(request.scope), partial(self.until_disconnected, request=request)
         state.asked = asked
-        state.reply = reply = await self.service.beside.answer(model, asked, state.cache_scope, wait, compared)
+        try:
+            reply = await self.service.beside.answer(model, asked, state.cache_scope, wait, compared)
+        except (StrideTooLargeError, TooManyWindowsError):
+            if (cut := cut_instead(plain, model.alias)) is None:
+                raise
+            state.asked = cut
+            reply = await self.service.beside.answer(model, cut, state.cache_scope, wait, compared)
+        state.reply = reply
         return reply
 
     @staticmethod

@@ -117,7 +117,9 @@ class Routes:
 
     async def _info(self, request: Request) -> Response:
         with self.service.admission:
-            return json_response(await self.service.info(self._inference.permitted_model(request.scope)))
+            # NOTE: who asks without a name is a client of a server with one model, most of which rank
+            name = request.path_params.get("model_id") or self.service.model_of("reranker")
+            return json_response(await self.service.info(self._inference.permitted_model(request.scope, name)))
 
     def _of_model(self, describe: Describe) -> Handler:
         async def answer(request: Request) -> Response:

@@ -11,8 +11,9 @@ const hosts = /^https:\/\/(?:(?:router|api-inference)\.)?huggingface\.co/;
 const here = (address, init) => fetch(String(address).replace(hosts, url), init);
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 console.log = console.error; // the client tells there which provider it takes
+const methodOf = (args) => (args.parameters?.candidate_labels ? "zeroShotClassification" : "textClassification");
 const ways = {
-  id: (args) => client.textClassification(args, { fetch: here }),
+  id: (args) => client[methodOf(args)](args, { fetch: here }),
   endpoint: (args) => client.endpoint(url).textClassification(args),
   endpointUrl: (args) => client.textClassification({ ...args, endpointUrl: url }),
   model: (args) => client.textClassification({ ...args, model: url }),

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS
+from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS, LABELS
 from tests.support.server_process import Server, configured
 from tests.web.dialects.test_zero_shot import ask
 
 LONG = "the market fell and the day was bad " * 30
+MOODS = ("negative", "good")
 FILE = f"""
 models:
   mood:
@@ -20,14 +21,18 @@ models:
   long:
     model: {CLASSIFIER}
     windows: {{stride: 8, max_length: 40}}
+  ranker: {{model: {CLASSIFIER}, rename: {{positive: good}}, rerank_label: good}}
+  nli:
+    model: org/nli
+    windows: {{stride: 4, max_length: 40, aggregate: mean}}
 """
 
 
 @pytest.fixture(scope="module")
-def aliases(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def aliases(dialect_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two aliases."""
     folder = tmp_path_factory.mktemp("aliases")
-    arguments = (CLASSIFIER, "--models-dir", str(models_dir))
+    arguments = (CLASSIFIER, "--models-dir", str(dialect_models))
     with configured(folder, FILE, *arguments) as running:
         yield running
 
@@ -77,3 +82,25 @@ def test_windows_of_an_alias_that_ranks(aliases: Server) -> None:
     expected = ask(aliases, "/rerank", {"model": CLASSIFIER, "stride": 8, "max_length": 40, **body})
 
     assert ask(aliases, "/rerank", {"model": "long", **body}) == expected
+
+
+def test_windows_of_an_alias_that_scores_candidate_labels(aliases: Server) -> None:
+    """A request with a stride of its own and no `aggregate` has the alias's, and one with both has its own."""
+    path, own = "/pipeline/zero-shot-classification/", {"candidate_labels": LABELS, "stride": 8, "max_length": 30}
+    mean = ask(aliases, f"{path}org/nli", {"inputs": LONG, "parameters": {**own, "aggregate": "mean"}})
+    best = ask(aliases, f"{path}org/nli", {"inputs": LONG, "parameters": own})
+
+    assert best != mean == ask(aliases, f"{path}nli", {"inputs": LONG, "parameters": own})
+    assert best == ask(aliases, f"{path}nli", {"inputs": LONG, "parameters": {**own, "aggregate": "max"}})
+
+
+def test_an_alias_ranks_by_its_label(aliases: Server) -> None:
+    """Where a request names none, as unmodified clients do; clients of TEI are told that it is a reranker."""
+    body = {"query": "hello", "documents": DOCUMENTS}
+    by_label = {label: ask(aliases, "/v1/rerank", {**body, "model": "mood", "label": label}) for label in MOODS}
+    asked = ask(aliases, "/v1/rerank", {**body, "model": "ranker", "label": "negative"})
+
+    assert by_label["good"]["results"] == ask(aliases, "/v1/rerank", {**body, "model": "ranker"})["results"]
+    assert by_label["negative"]["results"] == asked["results"] != by_label["good"]["results"]
+    assert 400 == aliases.post("/v1/rerank", json={**body, "model": "mood"}).status_code
+    assert {"reranker"} == aliases.get("/models/ranker/info").json()["model_type"].keys()

@@ -1,9 +1,10 @@
 """How long texts are read: cut, or in windows, by members that every dialect takes beside its own. Pure."""
 
 from dataclasses import replace
+from typing import get_args
 
 from labeld.protocol.dialects.fields import Fields
-from labeld.types import Parameters, Side, TruncationStrategy
+from labeld.types import Aggregate, Parameters, Side, TruncationStrategy
 
 CUT = Parameters(truncation="longest_first")
 """How dialects read that cut long texts unless they are asked not to; a header says how much was cut."""
@@ -15,14 +16,14 @@ def windows(fields: Fields, parameters: Parameters, *, of: TruncationStrategy | 
     `of` says which text of a pair is read in windows, the longer one where it is None.
     """
     stride, length = fields.number("stride", minimum=0), fields.number("max_length")
-    aggregate = fields.one_of("aggregate", ("max", "mean"))
+    aggregate: Aggregate | None = fields.one_of("aggregate", get_args(Aggregate))  # type: ignore[assignment]
     if stride is not None:
         parameters = replace(parameters, truncation=of)
     elif length is not None and parameters.truncation is None:
         parameters = replace(parameters, truncation="longest_first")
     elif length is None:
         return parameters
-    return replace(parameters, stride=stride, max_length=length, aggregate="mean" if aggregate == "mean" else None)
+    return replace(parameters, stride=stride, max_length=length, aggregate=aggregate)
 
 
 def tei_cut(fields: Fields) -> Parameters:
