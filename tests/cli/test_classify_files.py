@@ -1,5 +1,6 @@
 """`labeld classify --input`: transformers' answers, nothing lost or repeated, one sentence about what is wrong."""
 
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +19,7 @@ import pytest
 
 from tests.support.command_line import labeld
 from tests.support.rankings import same
+from tests.support.server_process import wait_until
 from tests.support.tiny_models import TEXTS
 from tests.support.tools import package
 
@@ -68,6 +71,7 @@ def test_rows_keep_their_columns_and_get_the_answers_of_transformers(
         tags = [row["tags"] if output == "out.jsonl" else json.loads(row["tags"]) for row in rows]
         assert tags == [["x", {"y": number}] for number in range(len(TEXTS))]
     assert not list(Path().glob("out.*.*json*"))
+    assert Path(f".{output}.done.json").exists()
 
 
 def test_pairs_standard_input_and_names_of_columns(models_dir: Path, tmp_path: Path, expected: Any) -> None:
@@ -142,7 +146,11 @@ def test_bad_rows_are_in_the_side_file_and_the_others_are_answered(flags: tuple[
         ((), "--input needs --output, the file for the rows with their answers."),
         (("--output", "in.parquet"), "in.parquet exists: name another one, or replace it with --overwrite."),
         (("--output", "no/out.csv"), "There is no folder no: name a file in a folder that exists."),
-        (("--output", "out.foo"), "The name of out.foo does not say its format: pass it as --format, or name the"),
+        (("--output", "out.foo"), "The name of out.foo does not say the format of the output: name one with"),
+        (("--output", "-"), "Standard output (-) cannot go on after a kill: name a file with --output."),
+        (("--output", "out.csv", "--score-column", "label"), "The column 'label' is named twice: give each column"),
+        (("--output", "out.csv", "--pair-column", "text"), "The column 'text' is named twice: give each column"),
+        (("--output", "out.csv", "--all-scores", "--scores-column", "score"), "The column 'score' is named twice"),
         (("--output", "in.jsonl", "--overwrite"), "in.jsonl is one of the files that are read: name another one"),
         (("--output", "out.arrow.gz"), "out.arrow.gz is arrow in gzip, which is not written: leave the last"),
         (("--output", "/proc/out.csv"), "/proc/out.csv cannot be written: see who may write to its folder, /proc."),
@@ -161,32 +169,117 @@ def test_what_is_wrong_as_a_whole_is_one_sentence(flags: tuple[str, ...], more: 
 
 
 def test_an_output_is_replaced_only_when_asked(flags: tuple[str, ...]) -> None:
-    """And one that is complete is left as it is by --resume."""
+    """And --resume leaves one that this very run has completed as it is, and takes no other for complete."""
     command = (*flags, "--input", "in.parquet", "--output", "out.csv")
     assert 0 == labeld(*command).returncode
     whole = Path("out.csv").read_bytes()
+    complete, other = labeld(*command, "--resume"), labeld(*command, "--resume", "--top-k", "1")
     Path("out.csv").write_text("old")
     refused, resumed = labeld(*command), labeld(*command, "--resume")
 
-    assert (1, 0, "old") == (refused.returncode, resumed.returncode, Path("out.csv").read_text())
-    assert "out.csv is complete.\n" == resumed.stderr
+    assert (0, "out.csv is complete.\n") == (complete.returncode, complete.stderr)
+    assert (1, True) == (other.returncode, "out.csv was begun with other options" in other.stderr)
+    assert (1, 1, "old") == (refused.returncode, resumed.returncode, Path("out.csv").read_text())
+    assert "out.csv exists, and which run has made it is not known" in resumed.stderr
     assert (0, whole) == (labeld(*command, "--overwrite").returncode, Path("out.csv").read_bytes())
 
 
-def test_a_damaged_end_keeps_what_was_before_it(flags: tuple[str, ...]) -> None:
-    """The rows before it are on the disk, and are not taken for those of another file."""
-    table = pa.table({"text": TEXTS})
-    with pa.OSFile("whole.arrow", "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
-        stream.write_table(table, max_chunksize=3)
-    Path("in.arrow").write_bytes(Path("whole.arrow").read_bytes()[:-150])
-    ended = labeld(*flags, "--input", "in.arrow", "--output", "out.csv")
-    done = json.loads(Path("out.csv.partial.json").read_text())
-    Path("whole.arrow").replace("in.arrow")
-    resumed = labeld(*flags, "--input", "in.arrow", "--output", "out.csv", "--resume")
+def test_overwriting_takes_nothing_away_before_it_can_begin(flags: tuple[str, ...]) -> None:
+    """What is wrong with the new run leaves the old one's side file where it is."""
+    Path("in.csv").write_text("id,text\n1,good\n2\n")
+    command = (*flags, "--input", "in.csv", "--output", "out.csv")
+    first = labeld(*command)
+    refused = labeld(*command, "--overwrite", "--column", "typo")
+    complete = labeld(*command, "--resume")
 
-    assert "labeld: in.arrow is damaged or not whole, and cannot be read after row 6.\n" == ended.stderr
-    assert (1, 2, 6) == (ended.returncode, done["parts"], done["rows"])
-    assert "out.csv was begun with other input files, or they have changed since: ask for the same" in resumed.stderr
+    assert [3, 1, 3] == [first.returncode, refused.returncode, complete.returncode]
+    assert "out.csv is complete, but for the rows in out.csv.bad.jsonl.\n" == complete.stderr
+    assert 1 == len(Path("out.csv.bad.jsonl").read_text().splitlines())
+
+
+def test_another_alias_of_the_model_is_another_run(flags: tuple[str, ...]) -> None:
+    """Half of the rows would have its labels or thresholds; and a configuration that is as before is the same run."""
+    Path("labeld.yaml").write_text("models: {a: {model: org/bert, temperature: 2}, b: {model: org/bert}}")
+    folder = flags[2:]
+    command = ("--config", "labeld.yaml", *folder, "--input", "in.csv", "--output", "out.csv")
+    Path("in.csv").write_text("text\n" + "good\n" * 4)
+    first, same_run, other = (labeld("classify", alias, *command, *more) for alias, *more in _RUNS)
+    Path("labeld.yaml").write_text("models: {a: {model: org/bert, temperature: 2, rename: {positive: good}}}")
+    renamed = labeld("classify", "a", *command, "--resume")
+
+    assert [0, 0, 1, 1] == [one.returncode for one in (first, same_run, other, renamed)], renamed.stderr
+    for one in (other, renamed):
+        assert "was begun with another temperature, thresholds, windows or names of labels in the config" in one.stderr
+
+
+_RUNS = (("a",), ("a", "--resume"), ("b", "--resume"))
+
+
+def test_standard_input_is_not_gone_on_with(flags: tuple[str, ...]) -> None:
+    """Nobody can say that it has the same rows again."""
+    ended = labeld(*flags, "--input", "-", "--format", "csv", "--output", "out.csv", "--resume")
+
+    assert (1, 1) == (ended.returncode, len(ended.stderr.splitlines()))
+    assert "Standard input cannot be read again from where a run has ended: start anew with --overwrite" in ended.stderr
+
+
+def test_files_that_a_shell_has_found_are_no_model(flags: tuple[str, ...]) -> None:
+    """`--input part-*.csv` without a model: the first file behind the option is one of the files."""
+    for number in range(3):
+        Path(f"part-{number}.csv").write_text(f"text\nfilm {number}\n")
+    parts = ("part-0.csv", "part-1.csv", "part-2.csv")
+    ended = labeld("classify", "--input", *parts, "--output", "out.csv", "--threads", "1")
+
+    assert (0, "3 rows are classified in out.csv.\n") == (ended.returncode, ended.stderr)
+
+
+def test_the_same_pattern_goes_on_after_a_kill(flags: tuple[str, ...]) -> None:
+    """What the run itself has written is no input, and neither is the output that it has made."""
+    Path("in.jsonl").unlink()
+    Path("in.parquet").unlink()
+    Path("in.csv").write_text("id,text\n1,good\n2\n")
+    command = (*flags, "--input", "*", "--output", "out.csv")
+    first, again, anew = labeld(*command), labeld(*command, "--resume"), labeld(*command, "--overwrite")
+
+    assert [3, 3, 3] == [one.returncode for one in (first, again, anew)], again.stderr
+    assert anew.stderr == first.stderr
+
+
+def test_types_that_parquet_lacks_are_said_at_once(flags: tuple[str, ...]) -> None:
+    """Not when all rows are computed."""
+    with pa.OSFile("in.arrow", "wb") as file:
+        union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
+        table = pa.table({"text": ["good"], "u": union})
+        with pa.ipc.new_file(file, table.schema) as opened:
+            opened.write_table(table)
+    ended = labeld(*flags, "--input", "in.arrow", "--output", "out.parquet")
+
+    assert (1, True) == (ended.returncode, "The column 'u' has " in ended.stderr), ended.stderr
+    assert "which parquet cannot have: name out.parquet with another extension, such as .arrow." in ended.stderr
+    assert not list(Path().glob("*out.parquet*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "rows"), [("csv", 0), ("csv", 400_000), ("jsonl", 5000)])
+def test_ctrl_c_ends_a_run_whose_input_is_silent(models_dir: Path, tmp_path: Path, name: str, rows: int) -> None:
+    """Wherever it waits for a pipe: before it has read enough to begin, or while it computes."""
+    command = (sys.executable, "-m", "labeld", "classify", "org/bert", "--models-dir", str(models_dir))
+    command = (*command, "--input", "-", "--format", name, "--output", "out.csv")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as running:
+        pipe, errors = running.stdin, running.stderr
+        assert pipe is not None
+        assert errors is not None
+        pipe.write(b"text\n" + b"good\n" * rows if name == "csv" else b'{"text": "good"}\n' * rows)
+        pipe.flush()
+        assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
+        running.send_signal(signal.SIGINT)
+        try:
+            running.wait(30)
+        finally:
+            running.kill()
+        said = errors.read().decode()
+
+    assert (130, "\nStopped: start anew with --overwrite.\n") == (running.returncode, said)
 
 
 class Rows:

@@ -88,6 +88,23 @@ def test_another_labeld_agrees(server: Server, compare: Callable[..., Any], text
     assert texts.name not in ended.stdout  # rows of one file need no more than their numbers
 
 
+def test_an_alias_whose_thresholds_leave_no_label_is_compared(
+    server: Server, compare: Callable[..., Any], tmp_path: Path
+) -> None:
+    """An answer without labels is one, and differs from one with labels; nobody is given up."""
+    config = tmp_path / "labeld.yaml"
+    config.write_text("models: {strict: {model: org/bert, thresholds: 0.999}}")
+    options = ("--config", str(config), "--against-model", "org/bert", "--json")
+    found = result(compare(server.url, *options, model="strict"))
+
+    assert (len(WORDS), 0.0, len(WORDS)) == (
+        found["compared"],
+        found["agreement"]["share"],
+        len(found["disagreements"]),
+    )
+    assert [] == found["disagreements"][0]["ours"]
+
+
 def test_disagreements_are_listed(compare: Callable[..., Any], expected: Callable[..., Any]) -> None:
     """Each with both rankings, those of which labeld is surest first; labels match but for their case."""
     references = {text: expected("org/bert", [text])[0] for text in WORDS}

@@ -286,6 +286,25 @@ def test_thresholds_and_temperature_are_what_the_server_takes(reviews: str, tmp_
     assert "  sentiment-en:\n    model: labeld/sentiment-en\n    temperature: " in again["configuration"]
 
 
+def test_every_label_gets_a_threshold_and_ids_are_said(models_dir: Path, tmp_path: Path) -> None:
+    """A label that no text has would else be in every answer; the report says that numbers were read as ids."""
+    path, yaml = tmp_path / "moods.jsonl", tmp_path / "labeld.yaml"
+    rows = [{"text": text, "label": [0] if number % 2 else [2]} for number, (text, _) in enumerate(MOODS)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    options = ("-i", str(path), "--models-dir", str(models_dir))
+    found = evaluated("org/multi-label", *options, "--best-f1", "--yaml", str(yaml))
+    checked = labeld("config", "check", str(yaml), LABELD_MODELS_DIR=str(models_dir))
+
+    assert 0 == checked.returncode, checked.stderr
+    assert "# No text has the label neutral: its threshold of 0.5 was not chosen by texts.\n" in yaml.read_text()
+    assert "      neutral: 0.5\n" in yaml.read_text()
+    assert found["notes"] == [
+        "Labels were read as ids of org/multi-label: 0 = negative, 2 = positive; --label-map says it otherwise."
+    ]
+    done = labeld("evaluate", "org/multi-label", *options, *DRAWS)
+    assert 1 == done.stdout.count("Labels were read as ids of")
+
+
 @needs_int8
 def test_two_models_are_compared_text_by_text(models_dir: Path, tmp_path: Path, reviews: str) -> None:
     """With another precision, which rarely differs, and with another model, whose labels are called otherwise."""

@@ -102,6 +102,51 @@ def test_a_line_that_fails_stands_in_its_own_answer(flags: tuple[str, ...]) -> N
     ]
 
 
+def test_a_url_that_is_none_is_a_wrong_line(flags: tuple[str, ...]) -> None:
+    """And one whose path begins with two slashes is asked for as a server takes it."""
+    paths = ["/v1/mod\u0007", "/" + "x" * 70_000, ":x", "/\ud800"]
+    wrong = [line(str(number), path, {"inputs": "good"}) for number, path in enumerate(paths)]
+    right = ["//models/org/bert", "https://host//models/org/bert", "models/org/bert"]
+    deep = '{"custom_id": "deep", "url": "/models/org/bert", "body": ' + "[" * 900 + "]" * 900 + "}\n"
+    Path("in.jsonl").write_text("".join(wrong) + "".join(line(url, url, {"inputs": "good"}) for url in right) + deep)
+    ended = labeld(*flags)
+    found = answers()
+
+    assert (3, 8) == (ended.returncode, len(found))
+    assert [200, 200, 200] == [one["response"]["status_code"] for one in found[4:7]]
+    for one in [found[0], found[1], found[3]]:
+        assert "is no URL: write a path, such as /v1/moderations." in one["error"]["message"]
+    assert 404 == found[2]["response"]["status_code"]
+    assert found[7]["error"] or found[7]["response"]["status_code"] == 400
+
+
+def test_a_line_that_is_too_long_is_no_request(flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not kept in memory, and the lines behind it are answered."""
+    monkeypatch.setattr("labeld.cli.run_batch.LONGEST_LINE", 1 << 20)
+    long = line("long", "/models/org/bert", {"inputs": "x" * (5 << 19)})
+    Path("in.jsonl").write_text(long + line("short", "/models/org/bert", {"inputs": "good"}))
+    ended = labeld(*flags)
+    found = answers()
+
+    assert (3, 2) == (ended.returncode, len(found))
+    assert "Line 1 has more than 1 MB: send fewer texts in each request." == found[0]["error"]["message"]
+    assert 200 == found[1]["response"]["status_code"]
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+def test_the_requests_are_never_replaced_by_their_answers(flags: tuple[str, ...], option: str) -> None:
+    """By whatever option, and an output that is none is not taken for complete."""
+    asked = line("a", "/models/org/bert", {"inputs": "good"})
+    Path("in.jsonl").write_text(asked)
+    ended = labeld(*flags, "-o", "in.jsonl", option)
+    Path("o.jsonl").write_text("no answers\n")
+    foreign = labeld(*flags, "--resume")
+
+    assert (1, 1, asked) == (ended.returncode, len(ended.stderr.splitlines()), Path("in.jsonl").read_text())
+    assert (1, "no answers\n") == (foreign.returncode, Path("o.jsonl").read_text())
+    assert "o.jsonl exists, and which run has made it is not known" in foreign.stderr
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(flags: tuple[str, ...]) -> None:
     """No line is lost, none is twice, and those of the first run count where the second one says how it went."""
@@ -124,7 +169,7 @@ def test_a_run_that_is_killed_goes_on(flags: tuple[str, ...]) -> None:
     )
     assert ["bad", *(f"r{number}" for number in range(3000))] == [one["custom_id"] for one in answers()]
     assert (3, "o.jsonl is complete.\n") == (complete.returncode, complete.stderr)
-    assert ["in.jsonl", "o.jsonl"] == sorted(map(str, Path().iterdir()))
+    assert [".o.jsonl.done.json", "in.jsonl", "o.jsonl"] == sorted(map(str, Path().iterdir()))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,10 @@ LABEL = {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["positive"
         ("kserve", {"predictions": [{"0": 0.1, "1": 0.9}]}, [("1", 0.9), ("0", 0.1)]),
         ("kserve", {"predictions": [RANKING]}, BEST),
         ("vertex", {"predictions": [RANKING]}, BEST),
+        ("hosted", [[]], []),
+        ("tei", [], []),
+        ("kserve", {"predictions": [[]]}, []),
+        ("infinity", {"data": [[]]}, []),
     ],
 )
 def test_a_reply_is_read(dialect: str, reply: Any, expected: list[tuple[str, float | None]]) -> None:
@@ -55,16 +59,15 @@ def test_a_reply_is_read(dialect: str, reply: Any, expected: list[tuple[str, flo
     "reply",
     [
         None,
-        [],
         {},
         "positive",
-        [[]],
         {"error": "no"},
         [{"label": "positive"}],
         [{"label": None, "score": 1.0}],
         [{"label": "positive", "score": None}],
         [{"label": "positive", "score": float("nan")}],
         [{"label": "positive", "score": "0.5"}],
+        [{"label": "positive", "score": 10**400}],
         {"data": [], "predictions": [], "outputs": []},
         {"data": [{"probs": []}], "predictions": [{}], "outputs": [{"datatype": "FP32", "data": []}]},
         {"data": [{"probs": [None]}], "predictions": [True], "outputs": [{"datatype": "FP32", "data": ["x"]}]},

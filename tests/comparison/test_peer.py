@@ -294,6 +294,7 @@ def test_an_error_of_asking_is_of_a_text_or_of_all() -> None:
     [
         "localhost:8080",
         "ftp://host/",
+        "htp://host:8000",
         "http://",
         "http://host:99999",
         "http://user:word@host",

@@ -31,18 +31,19 @@ def test_an_interval_is_wilsons(count: int, of: int) -> None:
 
 
 def test_agreement_is_of_best_labels() -> None:
-    """Whether or not the peer gives a score; an empty ranking does not count."""
+    """Whether or not the peer gives a score; an empty ranking, which thresholds may leave, equals another one."""
     pairs = [
         (ranking(a=0.9, b=0.1), ranking(a=0.6, b=0.4)),
         (ranking(a=0.9, b=0.1), ranking(a=None)),
         (ranking(a=0.9, b=0.1), ranking(b=0.6, a=0.4)),
         (ranking(a=0.9, b=0.1), ()),
+        ((), ()),
     ]
     found = agreement(pairs)
 
     assert found is not None
-    assert (2, 3) == (found.count, found.of)
-    assert agreement(pairs[3:]) is None
+    assert (3, 5) == (found.count, found.of)
+    assert agreement([]) is None
 
 
 def test_a_texts_difference_is_its_largest() -> None:

@@ -48,6 +48,16 @@ def test_a_precision_that_no_threshold_reaches_is_said_to_be_out_of_reach() -> N
     assert ("a", 1.0, False, 0) == (one.label, one.value, one.reached, one.kept)
 
 
+def test_a_label_without_a_threshold_is_always_given_where_others_have_one() -> None:
+    """As the server answers; without any thresholds 0.5 decides, and one number decides for all."""
+    scores, truth = np.array([[0.1, 0.4], [0.6, 0.7]]), np.zeros((2, 2), bool)
+    by_label, one, none = (judge(("a", "b"), scores, truth, given) for given in ({"a": 0.5}, 0.4, None))
+
+    assert [[False, True], [True, True]] == by_label.decisions.tolist()
+    assert [[False, True], [True, True]] == one.decisions.tolist()
+    assert [[False, False], [True, True]] == none.decisions.tolist()
+
+
 @pytest.mark.parametrize(
     ("below", "above", "expected"),
     [(0.2, 0.7, 0.45), (0.501, 0.502, 0.5015), (0.0, 0.004, 0.002), (0.99999, 1.0, 0.999995), (0.3, 0.3, 0.3)],

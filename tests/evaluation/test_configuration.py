@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from labeld.config.file import read_file
-from labeld.config.models_file import ModelEntry
+from labeld.config.models_file import Candidate, ModelEntry, Windows
 from labeld.evaluation.configuration import as_yaml, default_alias
-from labeld.evaluation.thresholds import Threshold
 
 LABELS = (
     "no",
@@ -27,19 +26,36 @@ LABELS = (
 
 
 def test_every_label_keeps_its_name_and_its_threshold(tmp_path: Path) -> None:
-    """Those that YAML would take for something else, too; the alias keeps its names of labels and its precision."""
+    """Those that YAML would take for something else, too; the alias keeps all that it has."""
     values = {label: (index + 1) / 1e5 for index, label in enumerate(LABELS)}
-    chosen = [Threshold(label, value, True, 1.0, 1.0, 1.0, 1) for label, value in values.items()]
-    entry = ModelEntry("team/mood", "org/model@main", "int8", rename={"LABEL_0": "no"}, temperature=3.0)
+    entry = ModelEntry(
+        "team/mood",
+        "org/model@main",
+        "int8",
+        pin=True,
+        windows=Windows(stride=16, aggregate="mean"),
+        rename={"LABEL_0": "no"},
+        thresholds=values,
+        temperature=1.25,
+        shadow=Candidate("org/other", 0.5),
+        split=Candidate("org/third@v1", 0.1),
+    )
     path = tmp_path / "labeld.yaml"
 
-    path.write_text(as_yaml(entry, 1.25, chosen, ["From x.\nmodels: {}"]))
+    path.write_text(as_yaml(entry, ["From x.\nmodels: {}"]))
 
-    assert {
-        "team/mood": ModelEntry(
-            "team/mood", "org/model@main", "int8", rename={"LABEL_0": "no"}, thresholds=values, temperature=1.25
-        )
-    } == read_file(path).models.models
+    assert {"team/mood": entry} == read_file(path).models.models
+
+
+@pytest.mark.parametrize("thresholds", [None, 0.9])
+def test_a_single_threshold_stays_one(tmp_path: Path, thresholds: float | None) -> None:
+    """And what an alias does not have is not written."""
+    entry = ModelEntry("mood", "org/model", thresholds=thresholds)
+    path = tmp_path / "labeld.yaml"
+    path.write_text(as_yaml(entry, []))
+
+    assert {"mood": entry} == read_file(path).models.models
+    assert 3 + (thresholds is not None) == len(path.read_text().splitlines())
 
 
 @pytest.mark.parametrize(

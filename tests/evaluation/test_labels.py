@@ -19,6 +19,9 @@ SENTIMENT = ("NEGATIVE", "POSITIVE")
         (SENTIMENT, 0, 0),
         (("a", "A"), "A", 1),
         (("5", "4", "3"), "4", 1),
+        (("LABEL_0", "LABEL_1"), "1", 1),
+        (("0 bad", "1 good"), 1, 1),
+        (SENTIMENT, b"POSITIVE", 1),
         (("false", "True"), True, 1),
         (("Straße", "weg"), "STRASSE", 0),
     ],
@@ -36,6 +39,7 @@ def test_a_label_is_found(labels: tuple[str, ...], value: object, expected: int)
         (SENTIMENT, "-1"),
         (SENTIMENT, ""),
         (("5", "4"), "0"),
+        (("1 star", "2 stars"), "1"),
         (("ab", "AB"), "Ab"),
     ],
 )
@@ -57,6 +61,19 @@ def test_a_mapping_wins_and_takes_the_first_label_that_the_model_has() -> None:
     reader = LabelReader("org/model", SENTIMENT, mapped)
 
     assert [0, 0, 1] == [reader.read("neg"), reader.read(1), reader.read("a=b")]
+
+
+def test_labels_that_were_read_as_ids_are_said() -> None:
+    """Once, with what they were taken for; those of a mapping are not."""
+    reader = LabelReader("org/model", SENTIMENT, {"x": ["0"]})
+    before = [reader.read("x"), reader.read("positive")], reader.note
+    ids = [reader.read(one) for one in ("1", 0, "1")]
+
+    assert (([0, 1], None), [1, 0, 1]) == (before, ids)
+    assert (
+        "Labels were read as ids of org/model: 0 = NEGATIVE, 1 = POSITIVE; --label-map says it otherwise."
+        == reader.note
+    )
 
 
 def test_a_mapping_to_no_label_is_refused() -> None:

@@ -29,7 +29,7 @@ def _one_label(labels: int = 4) -> Judged:
 def _many_labels() -> Judged:
     scores = _scores(3) * 1.4
     truth = RNG.random((TEXTS, 3)) < scores
-    return judge(("a", "b", "c"), scores, truth, {"b": 0.4})
+    return judge(("a", "b", "c"), scores, truth, {"a": 0.5, "b": 0.4, "c": 0.5})
 
 
 JUDGED = {"one label": _one_label(), "two labels": _one_label(3), "many": _many_labels()}

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,12 +19,14 @@ from tests.support.tools import package
 pa = package("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402  # skipped where it is not installed
 
+from labeld.files.encoding import encoder  # noqa: E402
 from labeld.files.reader import Rows, open_rows  # noqa: E402
 
 ROWS = [
     {"id": str(number), "text": f'text {number}, "quoted"\nand more', "kind": "ab"[number % 2]} for number in range(9)
 ]
 TABLE = pa.Table.from_pylist(ROWS)
+TIME = pa.timestamp("ms")
 
 
 def csv_bytes(delimiter: str = ",") -> bytes:
@@ -97,6 +100,23 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
     assert found == (some, [])
 
 
+def test_times_that_python_cannot_hold_are_text(tmp_path: Path) -> None:
+    """Such as the year 294276, a database's infinity, also in lists and bad rows; others stay as they were."""
+    path, far = str(tmp_path / "a.parquet"), 9_224_318_015_999_999
+    columns = {"t": pa.array([0, far, far], pa.timestamp("ms")), "l": pa.array([[0], [far], []], pa.list_(TIME))}
+    pq.write_table(pa.table({"text": ["a", "b", None], **columns}), path)
+    rows = open_rows([path], ["text"], None)
+    (part,) = rows
+    added = [pa.field("y", pa.string())]
+    csv = encoder("csv", rows.schema, added).encode(part, [["1", "2"]]).decode().splitlines()
+    first, second = map(json.loads, encoder("jsonl", rows.schema, added).encode(part, [["1", "2"]]).splitlines())
+
+    assert ("1970-01-01T00:00:00", ["1970-01-01T00:00:00"]) == (first["t"], first["l"])
+    assert second["t"] == second["l"][0] == part.bad[0].row["t"]
+    assert "294276-12-31T23:59:59.999" == second["t"]
+    assert ['"a","1970-01-01T00:00:00"', f'"b","{second["t"]}"'] == [line.split(',"[')[0] for line in csv]
+
+
 def test_files_are_read_one_after_the_other(tmp_path: Path) -> None:
     """Those of a pattern by their names, and each row says its file and its line there."""
     for name in ("b-2.csv", "b-1.csv"):
@@ -106,9 +126,9 @@ def test_files_are_read_one_after_the_other(tmp_path: Path) -> None:
 
     found = [(Path(part.file).name, part.column("text"), part.column("y"), part.lines.tolist()) for part in parts]
     assert found == [
-        ("a.jsonl", ["first"], [7], [3]),
-        ("b-1.csv", ["b-1.csv"], [1], [2]),
-        ("b-2.csv", ["b-2.csv"], [1], [2]),
+        ("a.jsonl", ["first"], ["7"], [3]),
+        ("b-1.csv", ["b-1.csv"], ["1"], [2]),
+        ("b-2.csv", ["b-2.csv"], ["1"], [2]),
     ]
 
 
@@ -144,6 +164,56 @@ def test_bad_rows_of_csv_have_their_lines(tmp_path: Path) -> None:
         (11, "is not UTF-8 in column 'id'"),
         (13, "has 1 field, but the header has 2"),
     ]
+
+
+def test_ragged_rows_that_are_not_utf8_are_bad_rows(tmp_path: Path) -> None:
+    """They come together where a file has another encoding; a character between two blocks is whole."""
+    path = tmp_path / "a.csv"
+    ragged = "".join(f"{number},caf\xe9,x\n" for number in range(3)).encode("latin-1")
+    path.write_bytes(b"id,text\n1,a\n" + ragged + b"2,\xff\n3," + "é".encode() * 1_500_000 + b"\n4,b,\xe9\n5,c\n")
+    parts = list(open_rows([str(path)], ["text"], None))
+    bad = [row for part in parts for row in part.bad]
+
+    assert [1, 1_500_000, 1] == [len(text) for part in parts for text in part.column("text")]
+    assert [(3, "0,caf\\xe9,x"), (8, "4,b,\\xe9")] == [(row.line, row.row) for row in (bad[0], bad[-1])]
+    assert "has 3 fields, but the header has 2" == bad[0].reason
+    assert (6, "is not UTF-8 in column 'text'") == (bad[3].line, bad[3].reason)
+    assert {"id": "2", "text": "\\xff"} == bad[3].row
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (['"what a day" she said', "b"], ['"what a day" she said', "b"]),
+        (['"never closed', 'and "here', 'ends"'], ['"never closed', 'and "here', 'ends"']),
+        (['"never closed', "b", 'its end"'], ['"never closed', "b", 'its end"']),
+        (['"whole"', 'a "b"'], ['"whole"', 'a "b"']),
+        (['"he said ""no"""', "b"], ['he said "no"', "b"]),
+        (['"two\nlines"', '"a\ttab"'], ["two\nlines", "a\ttab"]),
+        (['""', "b"], ["", "b"]),
+        (["a", '"' + "x" * 3_000_000 + '"', "b"], ["a", '"' + "x" * 3_000_000 + '"', "b"]),
+        (['"a"', '"' + "x" * 3_000_000 + '"', "b"], ["a", "x" * 3_000_000, "b"]),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_quotes_of_tsv_are_text_unless_all_are_as_in_csv(tmp_path: Path, cells: list[str], expected: list[str]) -> None:
+    """As most data sets have them, and as pandas and pyarrow write them; no quote swallows rows."""
+    path = tmp_path / "a.tsv"
+    path.write_text("text\tlabel\n" + "".join(f"{cell}\t{number}\n" for number, cell in enumerate(cells)))
+    good, bad = read(open_rows([str(path)], ["text"], ["label"]))
+
+    assert [] == bad
+    assert [(text, str(number)) for number, text in enumerate(expected)] == [
+        (row["text"], row["label"]) for row in good
+    ]
+
+
+def test_an_open_quote_of_a_single_column_swallows_nothing(tmp_path: Path) -> None:
+    """Where no tab could tell that it does."""
+    path = tmp_path / "a.tsv"
+    path.write_text('text\n"I was there\nand saw\nhim."\n')
+
+    assert ['"I was there', "and saw", 'him."'] == [row["text"] for row in read(open_rows([str(path)], ["text"]))[0]]
 
 
 def test_bad_rows_of_jsonl_have_their_lines(tmp_path: Path) -> None:
@@ -219,6 +289,7 @@ def test_long_cells_are_read_and_a_quote_left_open_is_told(tmp_path: Path) -> No
         ("a.arrow", arrow_bytes(pa.ipc.new_stream)[:99], "is damaged or not whole, and cannot be read."),
         ("a.jsonl", b'[{"text": "a"}]', "is a JSON list, not an object a line: convert it, for example with jq -c"),
         ("a.jsonl", b'{"id": 1}\n', "has no column 'text': it has id."),
+        ("a.jsonl", b'{\n  "text": "a"\n}\n', "has no JSON object in a line: convert JSON over several lines with jq"),
         ("a.foo", b"text\na\n", "does not say its format: pass it as --format, or name the file with .csv,"),
         ("a.parquet.gz", b"", "is parquet in gzip, which cannot be read in parts: decompress it first."),
     ],
@@ -242,15 +313,89 @@ def test_a_column_of_numbers_is_no_text(tmp_path: Path) -> None:
 
 
 def test_files_must_have_the_same_columns(tmp_path: Path) -> None:
-    """Where all columns are asked for, and with values of the same types."""
+    """Where all columns are asked for."""
     (tmp_path / "a.csv").write_text("text,n\na,1\n")
     (tmp_path / "b.csv").write_text("text,m\na,1\n")
-    pq.write_table(pa.table({"text": ["a"], "n": [1]}), tmp_path / "c.parquet")
-    (tmp_path / "d.csv").write_text("text,n\na,x\n")
     with pytest.raises(LabeldError, match="do not have the same columns, for example 'm': read them apart"):
         open_rows([str(tmp_path / "[ab].csv")], ["text"], None)
-    with pytest.raises(LabeldError, match="has string, but the files before it have int64: read them apart"):
-        read(open_rows([str(tmp_path / "c.parquet"), str(tmp_path / "d.csv")], ["text"], None))
+
+
+def test_files_of_other_types_have_one_that_loses_nothing(tmp_path: Path) -> None:
+    """Parts of which one has only nulls, a dictionary or narrower numbers; strings keep their zeros."""
+    tables = {
+        "a": {"text": ["a"], "n": pa.nulls(1), "x": pa.array([1], pa.int32()), "d": ["k"], "s": [7]},
+        "b": {"text": ["b"], "n": [2.5], "x": [2**40], "d": pa.array(["k"]).dictionary_encode(), "s": ["007"]},
+        "c": {"text": ["c"], "n": [3], "x": pa.nulls(1), "d": pa.nulls(1), "s": ["x"]},
+    }
+    for name, columns in tables.items():
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    rows = open_rows([str(tmp_path / "*.parquet")], ["text"], None)
+
+    assert [pa.string(), pa.float64(), pa.int64(), pa.string(), pa.string()] == rows.schema.types
+    assert [(None, 1, "k", "7"), (2.5, 2**40, "k", "007"), (3.0, None, None, "x")] == [
+        (row["n"], row["x"], row["d"], row["s"]) for row in read(rows)[0]
+    ]
+
+
+def test_other_types_are_said_before_the_first_row(tmp_path: Path) -> None:
+    """Not after hours."""
+    pq.write_table(pa.table({"text": ["a"], "n": [1]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"text": ["a"], "n": [[1]]}), tmp_path / "b.parquet")
+    with pytest.raises(LabeldError, match=r"'n' of .*b\.parquet has list.*, but the files before it have int64: read"):
+        open_rows([str(tmp_path / "*.parquet")], ["text"], None)
+
+
+def test_a_file_that_is_found_twice_is_read_once(tmp_path: Path) -> None:
+    """And what is written is not found."""
+    for name in ("a.csv", "b.csv", "out.csv.bad.jsonl"):
+        (tmp_path / name).write_text(f"text\n{name}\n")
+    inputs = [str(tmp_path / "*"), str(tmp_path / "a.csv")]
+    rows = open_rows(inputs, ["text"], written=[tmp_path / "out.csv.bad.jsonl"])
+
+    assert ["a.csv", "b.csv"] == [row["text"] for row in read(rows)[0]]
+
+
+def test_one_batch_that_is_the_whole_file_is_read_in_parts(tmp_path: Path) -> None:
+    """As Polars writes it: its memory is the file's, and no copy."""
+    path = str(tmp_path / "a.arrow")
+    table = pa.table({"text": ["x" * 1000] * 50_000})
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, table.schema) as opened:
+        opened.write_table(table)
+    before = pa.total_allocated_bytes()
+    parts = iter(open_rows([path], ["text"]))
+    first = next(parts)
+
+    assert 1024 == first.table.num_rows
+    assert pa.total_allocated_bytes() - before < 10_000_000
+
+
+@pytest.mark.parametrize("name", ["a.csv", "-"])
+def test_standard_input_may_be_closed(tmp_path: Path, name: str) -> None:
+    """As daemons have it: a file is read all the same, and standard input is one sentence."""
+    (tmp_path / "a.csv").write_text("text\na\n")
+    code = f"""
+from labeld import LabeldError
+from labeld.files.reader import open_rows
+try:
+    print([part.column("text") for part in open_rows([{name!r}], ["text"], format="csv")])
+except LabeldError as error:
+    print(error)
+"""
+    command = f"{sys.executable} -c '{code.replace(chr(39), chr(34))}' <&-"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, check=True, cwd=tmp_path, text=True)
+
+    assert ran.stdout == ("[['a']]\n" if name == "a.csv" else "Standard input (-) is closed: name a file.\n")
+
+
+def test_a_terminal_is_no_input() -> None:
+    """Nobody is left to wonder what it waits for."""
+    code = 'from labeld.files.reader import open_rows; open_rows(["-"], ["text"], format="csv")'
+    ours, theirs = os.openpty()
+    ran = subprocess.run([sys.executable, "-c", code], stdin=theirs, capture_output=True, check=False, text=True)
+    for one in (ours, theirs):
+        os.close(one)
+
+    assert "Standard input (-) is a terminal: send rows through a pipe, or name a file." in ran.stderr
 
 
 def test_paths_that_name_no_file(tmp_path: Path) -> None:

@@ -148,6 +148,17 @@ def test_answers_alone_come_without_a_table(opened: Callable[..., Any]) -> None:
     assert [len(TEXTS)] * 3 == [len(one) for one in answers.values()]
 
 
+def test_a_column_that_is_there_twice_is_named(opened: Callable[..., Any]) -> None:
+    """Its texts cannot be told apart; another column may be there twice."""
+    names = ["text", "text"]
+    for table in (pd.DataFrame([["a", "b"], ["c", "d"]], columns=names), pa.table([["a"], ["b"]], names=names)):
+        with pytest.raises(LabeldError, match="The batch has the column 'text' twice, so that its texts"):
+            opened()(table)
+    other = pd.DataFrame([["good", 1, 2]], columns=["text", "id", "id"])
+
+    assert ["text", "id", "id", "label", "score"] == list(opened()(other).columns)
+
+
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [

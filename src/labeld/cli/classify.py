@@ -34,7 +34,7 @@ def classify_texts(texts: list[str] | None, settings: Settings, asked: RankingPa
 
     Raises LabeldError for whatever is wrong.
     """
-    if texts is None and sys.stdin.isatty():
+    if texts is None and (sys.stdin is None or sys.stdin.isatty()):
         raise InvalidRequestError("There is no text: give texts as arguments, or lines on standard input.")
     console = Console()
     bars = console.is_terminal and not as_json

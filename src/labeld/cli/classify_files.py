@@ -1,8 +1,8 @@
 """`labeld classify --input`: the texts of files, with a progress bar, and answers in another file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from rich.console import Console
 
 from labeld.classifier import Classifier, RankingParameters
 from labeld.cli.resumable import stopped
+from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
 from labeld.files.classify import Columns, classify_parts, for_throughput
+from labeld.files.earlier_runs import completed, own_files, require_apart, require_free
 from labeld.files.encoding import encoder
 from labeld.files.errors import FileError
-from labeld.files.formats import STANDARD_INPUT, Format, format_of
-from labeld.files.journal import Done, prepare, side_file, state
+from labeld.files.formats import KNOWN, STANDARD_INPUT, Format, format_of, says_format
+from labeld.files.journal import Done, side_file, state
 from labeld.files.output import Output
 from labeld.files.reader import Part, Rows, open_rows
 from labeld.protocol.parameters import read_parameters
@@ -46,33 +48,45 @@ def classify_files(files: Files, settings: Settings, asked: RankingParameters) -
     try:
         return _classify(files, settings, asked)
     except KeyboardInterrupt:
-        return stopped()
+        return stopped(may_resume=not any(map(_is_read_once, files.inputs)))
 
 
 def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int:
     if files.output is None:
         raise FileError("--input needs --output, the file for the rows with their answers.")
     read_parameters(dict(asked))
+    files.columns.require_different()
     path = Path(files.output)
     kind = _output_format(files.output)
-    if not prepare(path, overwrite=files.overwrite, resume=files.resume):
-        has_bad = side_file(path).exists()
-        typer.echo(f"{path} is complete{', but for the rows in ' + str(side_file(path)) if has_bad else ''}.", err=True)
-        return SOME_BAD if has_bad else 0
-    added = files.columns.added
+    require_free(path, overwrite=files.overwrite, resume=files.resume)
+    if files.resume and (once := next(filter(_is_read_once, files.inputs), None)):
+        raise FileError(
+            f"{'Standard input' if once == STANDARD_INPUT else once} cannot be read again from where a run has ended: "
+            "start anew with --overwrite, or write the rows to a file first."
+        )
     rows = open_rows(
         files.inputs,
         files.columns.texts,
         None,
         format=files.input_format,
         keep_json=kind.name == "jsonl",
-        added=[field.name for field in added],
+        added=[field.name for field in files.columns.added],
+        written=own_files(path),
     )
-    if path.exists() and any(Path(one).is_file() and path.samefile(one) for one in rows.files):
-        raise FileError(f"{path} is one of the files that are read: name another one with --output.")
+    with closing(rows):
+        require_apart(path, rows.files)
+        return _classify_rows(rows, kind, files, settings, asked)
+
+
+def _classify_rows(rows: Rows, kind: Format, files: Files, settings: Settings, asked: RankingParameters) -> int:
+    path = Path(files.output or "")
     with Classifier.from_settings(for_throughput(settings)) as classifier:
-        run = _run(files, rows, classifier, asked, kind)
-        with Output(path, kind, encoder(kind.name, rows.schema, added), run) as output:
+        run = _run(files, rows, classifier, asked, settings)
+        if files.resume and (done := completed(path, run)):
+            typer.echo(f"{path} is complete{_but(done, path)}.", err=True)
+            return SOME_BAD if done.bad else 0
+        made = encoder(kind.name, rows.schema, files.columns.added)
+        with Output(path, kind, made, run, overwrite=files.overwrite) as output:
             with _bar(rows, output.done) as written:
                 for part in classify_parts(classifier, rows, files.columns, asked, output):
                     written(part)
@@ -82,11 +96,24 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
     return SOME_BAD if done.bad else 0
 
 
+def _is_read_once(path: str) -> bool:
+    """Whether it is standard input or another pipe, of which nobody can say what was read before."""
+    return path == STANDARD_INPUT or Path(path).is_fifo() or Path(path).is_char_device()
+
+
 def _output_format(path: str) -> Format:
+    if path == STANDARD_INPUT:
+        raise FileError("Standard output (-) cannot go on after a kill: name a file with --output.")
+    if not says_format(path):
+        raise FileError(f"The name of {path} does not say the format of the output: name one with {KNOWN}.")
     kind = format_of(path)
     if kind.compression and kind.name == "arrow":
         raise FileError(f"{path} is arrow in {kind.compression}, which is not written: leave the last extension out.")
     return kind
+
+
+def _but(done: Done, path: Path) -> str:
+    return f", but for the rows in {side_file(path)}" if done.bad else ""
 
 
 def _bad(done: Done, path: Path) -> str:
@@ -95,14 +122,27 @@ def _bad(done: Done, path: Path) -> str:
     return f", and {done.bad:,} bad row{'s are' if done.bad > 1 else ' is'} in {side_file(path)} with the reason"
 
 
-def _run(files: Files, rows: Rows, classifier: Classifier, asked: RankingParameters, kind: Format) -> dict[str, Any]:
+def _run(
+    files: Files, rows: Rows, classifier: Classifier, asked: RankingParameters, settings: Settings
+) -> dict[str, Any]:
     """What makes two runs the same, so that one can go on with the other's output."""
+    name = next(iter(settings.folders.models), "")
+    alias = settings.file.models.get(name)
+    of_alias = alias and [dict(alias.rename), alias.temperature, _thresholds(alias), asdict(alias.windows)]
     return {
-        "inputs": [state(one) for one in rows.files if one != STANDARD_INPUT],
+        "inputs": [state(one) for one in rows.files if not _is_read_once(one)],
         "model": f"{classifier.model_id} {classifier.revision}",
         "precision": classifier.precision,
-        "options": [list(files.columns), dict(sorted(asked.items())), files.input_format, *kind],
+        "alias": of_alias,
+        "options": [
+            *(list(files.columns), dict(sorted(asked.items())), files.input_format),
+            settings.inputs.max_text_characters,
+        ],
     }
+
+
+def _thresholds(alias: ModelEntry) -> Any:
+    return dict(alias.thresholds) if isinstance(alias.thresholds, Mapping) else alias.thresholds
 
 
 @contextmanager

@@ -97,6 +97,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     from labeld.evaluation.evaluate import Question  # noqa: PLC0415
     from labeld.evaluation.labels import read_mapping  # noqa: PLC0415
     from labeld.evaluation.rows import Columns  # noqa: PLC0415
+    from labeld.files.formats import model_of  # noqa: PLC0415
     from labeld.reports.output import require_free  # noqa: PLC0415
 
     _require_shares(("target-precision", target_precision), ("min-accuracy", min_accuracy), ("min-f1", min_f1))
@@ -108,7 +109,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
         raise InvalidRequestError(f"--alias is {alias!r}, but must be a name like a model id, such as sentiment.")
     for path in filter(None, (yaml, html)):
         require_free(path, overwrite=overwrite)
-    model, *files = arguments or [""]
+    model, files = model_of(arguments or ())
     question = Question(
         model,
         [*inputs, *files],

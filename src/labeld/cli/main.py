@@ -139,9 +139,10 @@ def classify(  # noqa: PLR0913  # the flags of the command
     """
     from labeld.classifier import RankingParameters  # noqa: PLC0415  # loads the engine
     from labeld.cli.classify import classify_texts, function_named  # noqa: PLC0415
+    from labeld.files.formats import model_of  # noqa: PLC0415
 
     if inputs and texts and not model:
-        model, *texts = texts
+        model, texts = model_of(texts)
     chosen = load({**flags, "models": [model] if model else None})
     asked: RankingParameters = {
         "top_k": top_k,

@@ -6,7 +6,8 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def stopped() -> int:
+def stopped(*, may_resume: bool = True) -> int:
     """Says how to go on, and returns the exit code."""
-    typer.echo("\nStopped: what is done is kept, so go on with --resume.", err=True)
+    way = "what is done is kept, so go on with --resume" if may_resume else "start anew with --overwrite"
+    typer.echo(f"\nStopped: {way}.", err=True)
     return INTERRUPTED

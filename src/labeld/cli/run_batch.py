@@ -28,7 +28,8 @@ from labeld.cli.resumable import stopped
 from labeld.config.settings import Settings
 from labeld.error_reply import request_id
 from labeld.errors import InvalidRequestError, SettingsError
-from labeld.files.journal import Done, JournaledFile, prepare
+from labeld.files.earlier_runs import completed, require_apart, require_free
+from labeld.files.journal import Done, JournaledFile
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import LIBRARY, open_authenticator, open_service
 from labeld.web.app import App
@@ -40,6 +41,9 @@ SOME_FAILED = 3
 """Exit code where every line has its answer, but some of these are errors."""
 HEADERS = {"content-type": "application/json", "x-wait-for-model": "true"}
 """Of each request: a model that has to be loaded is waited for."""
+ORIGIN = "http://localhost"
+LONGEST_LINE = 64 << 20
+"""Bytes of the longest line that is answered."""
 NO_TOKENS = "/dev/null/tokens.sqlite3"
 """Where no access token can be: whoever runs the command may ask what it asks."""
 
@@ -54,22 +58,33 @@ class WrongLineError(InvalidRequestError):
 
 def run_batch(source: Path, target: Path, settings: Settings, *, overwrite: bool, resume: bool) -> int:
     """Answers the requests of a file in their order, says how many, and returns the exit code; raises LabeldError."""
+    require_free(target, overwrite=overwrite, resume=resume)
+    require_apart(target, [str(source)])
     try:
-        with source.open("rb") as lines, _bar(source) as answered:
-            if not prepare(target, overwrite=overwrite, resume=resume):
+        with _opened(source) as lines, _bar(source) as answered:
+            if resume and not source.is_file():
+                raise SettingsError(f"{source} cannot be read again from where a run has ended: give a file instead.")
+            run = _run(source, os.fstat(lines.fileno()), settings)
+            if resume and (done := completed(target, run)):
                 typer.echo(f"{target} is complete.", err=True)
-                with target.open("rb") as answers:
-                    return SOME_FAILED if any(map(_has_failed, map(json.loads, answers))) else 0
-            out = JournaledFile(target, _run(source, os.fstat(lines.fileno()), settings))
+                return SOME_FAILED if done.bad else 0
+            out = JournaledFile(target, run, overwrite=overwrite)
             asyncio.run(_answer_all(lines, out, settings, answered))
     except OSError as error:
-        raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
+        raise SettingsError(f"{source} cannot be answered to its end: {error.strerror or error}.") from error
     except KeyboardInterrupt:
         return stopped()
     done = out.done
     more = f", {done.bad:,} of them with an error" if done.bad else ""
     typer.echo(f"{done.rows:,} requests are answered in {target}{more}.", err=True)
     return SOME_FAILED if done.bad else 0
+
+
+def _opened(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb")
+    except OSError as error:
+        raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
 
 
 def _run(source: Path, stat: os.stat_result, settings: Settings) -> dict[str, Any]:
@@ -90,7 +105,7 @@ async def _answer_all(
     async with (
         _started(settings) as app,
         httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app), base_url="http://localhost", timeout=None, headers=HEADERS
+            transport=httpx2.ASGITransport(app), base_url=ORIGIN, timeout=None, headers=HEADERS
         ) as client,
     ):
         with out:
@@ -99,9 +114,9 @@ async def _answer_all(
             if position:
                 lines.seek(position)
             try:
-                for line in lines:
-                    number, position = number + 1, position + len(line)
-                    if line.strip():
+                for line, size in _lines(lines):
+                    number, position = number + 1, position + size
+                    if line is None or line.strip():
                         waiting.append((number, position, asyncio.create_task(_answer(client, number, line))))
                     if len(waiting) >= 2 * IN_FLIGHT:
                         await _write(out, [waiting.popleft() for _ in range(IN_FLIGHT)], answered)
@@ -110,6 +125,20 @@ async def _answer_all(
                 for _, _, task in waiting:
                     task.cancel()
             out.complete()
+
+
+def _lines(source: BinaryIO) -> Iterator[tuple[bytes | None, int]]:
+    """The lines of a file, each with its bytes; None for one that is too long to be kept."""
+    while line := source.readline(LONGEST_LINE):
+        size = len(line)
+        if size < LONGEST_LINE or line.endswith(b"\n"):
+            yield line, size
+            continue
+        while rest := source.readline(LONGEST_LINE):
+            size += len(rest)
+            if rest.endswith(b"\n"):
+                break
+        yield None, size
 
 
 async def _write(out: JournaledFile, asked: Iterable[Asked], answered: Callable[[Done], None]) -> None:
@@ -128,17 +157,17 @@ def _has_failed(answer: dict[str, Any]) -> bool:
     return bool(answer["error"] is not None or answer["response"]["status_code"] >= 400)
 
 
-async def _answer(client: httpx2.AsyncClient, number: int, line: bytes) -> dict[str, Any]:
+async def _answer(client: httpx2.AsyncClient, number: int, line: bytes | None) -> dict[str, Any]:
     """The line of the output for a line of the input."""
     given: dict[str, Any] = {}
     try:
         given = _parsed(line, number)
-        reply = await client.post(_path(given, number), content=json.dumps(given["body"]))
+        reply = await client.send(_request(client, given, number))
     except WrongLineError as error:
         failure = {"code": "invalid_request", "message": str(error)}
         return _answered(given, request_id(), None, failure)
     made = reply.headers.get("x-request-id", "")
-    response = {"status_code": reply.status_code, "request_id": made, "body": reply.json() if reply.content else None}
+    response = {"status_code": reply.status_code, "request_id": made, "body": _body(reply)}
     return _answered(given, made, response, None)
 
 
@@ -149,7 +178,17 @@ def _answered(
     return {"id": f"batch_req_{made}", "custom_id": custom_id, "response": response, "error": error}
 
 
-def _parsed(line: bytes, number: int) -> dict[str, Any]:
+def _body(reply: httpx2.Response) -> Any:
+    """The JSON of a reply; the text of one that is none."""
+    try:
+        return reply.json() if reply.content else None
+    except ValueError:
+        return reply.text
+
+
+def _parsed(line: bytes | None, number: int) -> dict[str, Any]:
+    if line is None:
+        raise WrongLineError(f"Line {number} has more than {LONGEST_LINE >> 20} MB: send fewer texts in each request.")
     try:
         given = json.loads(line)
     except (ValueError, RecursionError):
@@ -159,8 +198,8 @@ def _parsed(line: bytes, number: int) -> dict[str, Any]:
     return given
 
 
-def _path(given: dict[str, Any], number: int) -> str:
-    """The path of a request's URL; raises WrongLineError where the line is no request to this application."""
+def _request(client: httpx2.AsyncClient, given: dict[str, Any], number: int) -> httpx2.Request:
+    """The request of a line; raises WrongLineError where it is none to this application."""
     if given.get("method", "POST") != "POST":
         raise WrongLineError(f"The method of line {number} is {given['method']!r}, but must be POST.")
     if not isinstance(given.get("url"), str) or not given["url"].strip():
@@ -168,9 +207,17 @@ def _path(given: dict[str, Any], number: int) -> str:
     if "body" not in given:
         raise WrongLineError(f'Line {number} has no "body": write the JSON that the path takes.')
     try:
-        return urlsplit(given["url"]).path or "/"
-    except ValueError:
+        return client.build_request("POST", ORIGIN + _path(given["url"]), content=json.dumps(given["body"]))
+    except RecursionError:
+        raise WrongLineError(f'The "body" of line {number} is nested too deep: send what the path takes.') from None
+    except (ValueError, httpx2.InvalidURL):
         raise WrongLineError(f'The "url" of line {number} is no URL: write a path, such as /v1/moderations.') from None
+
+
+def _path(url: str) -> str:
+    """The path of a URL, or of what is a path alone, whose slashes are the server's to read."""
+    path = url.partition("?")[0].partition("#")[0] if url.startswith("/") else urlsplit(url).path
+    return path if path.startswith("/") else f"/{path}"
 
 
 @asynccontextmanager

@@ -58,7 +58,8 @@ def read_address(url: str) -> PeerAddress:
     """The address that a URL names; raises InvalidRequestError where it names none, or carries a secret."""
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        default = {"http": 80, "https": 443}.get(parts.scheme, 0)
+        port = default and (parts.port or default)
     except ValueError:
         parts, port = urlsplit(""), 0
     if not port or not parts.hostname or not url.isascii() or any(one.isspace() for one in url):

@@ -106,7 +106,12 @@ def _filled(value: Any, text: Text) -> Any:
 
 
 def read_ranking(value: Any) -> PeerRanking:
-    """The first ranking of `{"label", "score"}` anywhere in a reply."""
+    """The first ranking of `{"label", "score"}` anywhere in a reply.
+
+    One without labels is an answer, too: of a server whose thresholds no label reaches.
+    """
+    if value in ([], [[]]):
+        return ()
     found = next(_rankings(value), None)
     if not found:
         raise UnreadableReplyError('has no list of {"label", "score"}')
@@ -134,6 +139,8 @@ def _read_classify(value: Any) -> PeerRanking:
     first = data[0] if isinstance(data, list) and data else None
     if isinstance(first, dict) and isinstance(first.get("probs"), list):
         return _by_id(first["probs"], first.get("label"))
+    if not data:
+        raise UnreadableReplyError("has no list `data`")
     return read_ranking(data)
 
 
@@ -192,9 +199,13 @@ def _label(value: Any) -> str:
 
 
 def _score(value: Any) -> float:
-    if not _is_number(value) or not math.isfinite(value):
+    try:
+        score = float(value) if _is_number(value) else math.nan
+    except OverflowError:  # a whole number of hundreds of digits
+        score = math.nan
+    if not math.isfinite(score):
         raise UnreadableReplyError("has a score that is no finite number")
-    return float(value)
+    return score
 
 
 def _is_number(value: Any) -> bool:

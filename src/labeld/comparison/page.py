@@ -165,4 +165,4 @@ def _shown(text: str) -> str:
 
 def _ranking(ranking: PeerRanking) -> str:
     shown = [one.label if one.score is None else f"{one.label} {one.score:.4f}" for one in ranking[:LABELS_SHOWN]]
-    return "\n".join([*shown, *(["…"] if len(ranking) > LABELS_SHOWN else [])])
+    return "\n".join([*shown, *(["…"] if len(ranking) > LABELS_SHOWN else [])]) or "none"

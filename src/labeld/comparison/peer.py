@@ -281,8 +281,8 @@ def _loading(reply: PeerReply) -> float | None:
         return None
     if "retry-after" in reply.headers:
         return max(DEFAULT_WAIT, _retry_after(reply))
-    seconds = float(estimate) if isinstance(estimate, int | float) else DEFAULT_WAIT
-    return min(max(DEFAULT_WAIT, seconds), LONGEST_WAIT)
+    seconds = estimate if isinstance(estimate, int | float) else DEFAULT_WAIT
+    return float(min(max(DEFAULT_WAIT, seconds), LONGEST_WAIT))
 
 
 def _tokens(reply: PeerReply) -> int | None:

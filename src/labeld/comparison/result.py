@@ -11,6 +11,7 @@ from labeld.comparison.statistics import (
     Latency,
     Share,
     agreement,
+    best_label,
     cost_of_a_billion,
     differences,
     flips,
@@ -175,8 +176,7 @@ def result_of(  # noqa: PLR0913  # the parts of a comparison
     disagreements = [
         Disagreement(rows[one].file, rows[one].line, *rows[one].text, first[one].ranking, other[one].ranking)
         for one in both
-        if first[one].ranking[:1] and other[one].ranking[:1]
-        if first[one].ranking[0].label != other[one].ranking[0].label
+        if best_label(first[one].ranking) != best_label(other[one].ranking)
     ]
     sides = [_figures(side, rows, tokens, core_hour) for side in (ours, theirs)]
     busy = max(one.client_cores for side in sides for one in side.speeds)

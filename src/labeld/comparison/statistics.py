@@ -67,11 +67,15 @@ def share(count: int, of: int) -> Share:
 
 
 def agreement(pairs: Sequence[Pair]) -> Share | None:
-    """The share of texts with an equal best label; None where there is none to have."""
-    ranked = [(ours, theirs) for ours, theirs in pairs if ours and theirs]
-    if not ranked:
+    """The share of texts with an equal best label, or with none on both sides; None without texts."""
+    if not pairs:
         return None
-    return share(sum(ours[0].label == theirs[0].label for ours, theirs in ranked), len(ranked))
+    return share(sum(best_label(ours) == best_label(theirs) for ours, theirs in pairs), len(pairs))
+
+
+def best_label(ranking: PeerRanking) -> str | None:
+    """The first label; None where no label has reached a threshold."""
+    return ranking[0].label if ranking else None
 
 
 def order_agreement(pairs: Sequence[Pair]) -> float | None:

@@ -12,7 +12,7 @@ from labeld.errors import InvalidRequestError
 from labeld.evaluation import bootstrap, calibration, paired, thresholds
 from labeld.evaluation.answers import Answers, Named, choose, choose_other, read_answers, require_classifier
 from labeld.evaluation.configuration import as_yaml, default_alias
-from labeld.evaluation.judged import Judged, Scores, Truth, judge, judge_best
+from labeld.evaluation.judged import DECISION, Judged, Scores, Truth, judge, judge_best
 from labeld.evaluation.result import (
     Comparison,
     Evaluation,
@@ -107,6 +107,7 @@ def evaluate(settings: Settings, question: Question, step: Step) -> Found:
         question.target_precision,
         tuple(_mistakes(judged[0], [read.rows[row] for row in usable])),
         _configuration(models[0].answers, question, found, chosen_thresholds, len(usable)),
+        tuple(dict.fromkeys(one.note for one in models if one.note)),
     )
     return Found(evaluation, judged[0], judged[1] if len(judged) > 1 else None, None if found is None else tuned)
 
@@ -128,17 +129,19 @@ class _Model:
 
     answers: Answers
     truth: Truth
+    note: str | None
+    """About labels that were read as ids."""
 
     @classmethod
     def read(cls, chosen: Named, rows: Sequence[LabelledRow], question: Question, step: Step) -> "_Model":
-        truth, done = np.zeros((0, 0), bool), 0
+        truth, note, done = np.zeros((0, 0), bool), None, 0
 
         def check(model: OpenModel) -> None:
             """Finds labels that the model does not have before anything is computed."""
-            nonlocal truth
+            nonlocal truth, note
             require_classifier(chosen.name, model)
             multi_label = model.function == "sigmoid"
-            truth = read_truth(rows, chosen.name, model.labels, question.mapped, multi_label=multi_label)
+            truth, note = read_truth(rows, chosen.name, model.labels, question.mapped, multi_label=multi_label)
             step(chosen.name, 0, len(rows))
 
         def count(texts: int) -> None:
@@ -148,7 +151,7 @@ class _Model:
 
         asked = Parameters(truncation="longest_first" if question.truncation else None)
         answers = read_answers(chosen, [row.text for row in rows], asked, check, count)
-        return cls(answers, truth)
+        return cls(answers, truth, note)
 
     def scores(self, rows: Sequence[int], temperature: float) -> Scores:
         return self.answers.scores(rows, temperature)
@@ -218,5 +221,26 @@ def _configuration(
         entry = replace(entry, alias=question.alias)
     remarks = [f"By labeld evaluate, from {texts} labelled texts in {answers.model.precision}."]
     remarks += [f"No threshold of {one.label} reaches that precision." for one in chosen if not one.reached]
-    temperature = None if found is None else found.temperature
-    return as_yaml(entry, temperature, chosen, remarks)
+    if chosen:
+        entry, more = _with_thresholds(entry, answers.model.labels, chosen)
+        remarks += more
+    elif entry.thresholds is not None:
+        remarks.append("The thresholds are as they were, chosen at another temperature: choose them anew, too.")
+    if found is not None:
+        entry = replace(entry, temperature=found.temperature)
+    return as_yaml(entry, remarks)
+
+
+def _with_thresholds(
+    entry: ModelEntry, labels: Sequence[str], chosen: Sequence[thresholds.Threshold]
+) -> tuple[ModelEntry, list[str]]:
+    """The alias with a threshold for every label, since one without is in every answer; and what is to be said."""
+    before = entry.thresholds
+    least = {one.label: one.value for one in chosen}
+    remarks = []
+    for label in labels:
+        if label not in least:
+            known = before.get(label) if isinstance(before, Mapping) else before
+            least[label] = DECISION if known is None else known
+            remarks.append(f"No text has the label {label}: its threshold of {least[label]:g} was not chosen by texts.")
+    return replace(entry, thresholds={label: least[label] for label in labels}), remarks

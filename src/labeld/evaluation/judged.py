@@ -41,10 +41,14 @@ class Judged:
 def judge(
     labels: Sequence[str], scores: Scores, truth: Truth, thresholds: float | Mapping[str, float] | None = None
 ) -> Judged:
-    """The scores of a multi-label model with its decisions, at these thresholds or at DECISION."""
-    named = thresholds if isinstance(thresholds, Mapping) else {}
-    default = thresholds if isinstance(thresholds, float) else DECISION
-    least = np.array([named.get(label, default) for label in labels])
+    """The scores of a multi-label model with its decisions, at these thresholds or at DECISION.
+
+    A label that thresholds by label do not name is always given, as the server does it.
+    """
+    if isinstance(thresholds, Mapping):
+        least = np.array([thresholds.get(label, -np.inf) for label in labels])
+    else:
+        least = np.full(len(labels), DECISION if thresholds is None else thresholds)
     return Judged(tuple(labels), True, scores, truth, scores >= least)
 
 

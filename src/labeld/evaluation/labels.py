@@ -40,6 +40,16 @@ class LabelReader:
                     f"--label-map names {ours[0]!r} for {theirs!r}, but the labels of {model} are {named(labels)}."
                 )
             self._mapped[theirs] = known[0]
+        self._index.by_id.clear()  # those of the operator are no labels of the file
+
+    @property
+    def note(self) -> str | None:
+        """A sentence about the labels that were read as ids; None where none was."""
+        found = [f"{index} = {self._labels[index]}" for index in sorted(self._index.by_id)[:MOST_NAMED]]
+        if not found:
+            return None
+        more = ", …" if len(self._index.by_id) > MOST_NAMED else ""
+        return f"Labels were read as ids of {self._model}: {', '.join(found)}{more}; --label-map says it otherwise."
 
     def read(self, value: object, where: str = "") -> int:
         """The id of a label; `where` names its row in the UnknownLabelError that is raised where there is none."""

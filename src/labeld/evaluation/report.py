@@ -39,6 +39,7 @@ def page(found: Found, *, drawn: bool) -> Page:
     )
     sections = [
         Section("Rows that were left out", [*_unusable(evaluation)]),
+        Section("How labels were read", [Paragraph(one) for one in evaluation.notes]),
         Section("Metrics", [_overall(result), *_unsure(evaluation)]),
         Section("Labels", [_labels(result)]),
         Section("Pictures", pictures(found) if drawn else []),

@@ -114,6 +114,8 @@ class Evaluation:
     """The surest first."""
     configuration: str | None
     """Thresholds and temperature as YAML for the configuration file."""
+    notes: tuple[str, ...] = ()
+    """Sentences about how the files were read."""
 
     def as_json(self) -> dict[str, Any]:
         """It as a JSON object."""

@@ -108,8 +108,8 @@ def read_truth(
     mapped: Mapping[str, Sequence[str]],
     *,
     multi_label: bool,
-) -> Truth:
-    """The labels of the rows as those of a model.
+) -> tuple[Truth, str | None]:
+    """The labels of the rows as those of a model, and a sentence where they were read as ids.
 
     Raises UnknownLabelError for the first that the model does not have, InvalidRequestError where a row has several
     or none of a model that gives each text one.
@@ -126,4 +126,4 @@ def read_truth(
             continue
         for label in row.labels:
             truth[index, reader.read(label, row.where)] = True
-    return truth
+    return truth, reader.note

@@ -8,10 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    """The items, up to `depth` of which wait; raises what they raise. Closing it ends the thread."""
+def ahead(items: Iterable[T], depth: int, stopping: Event) -> Generator[T, None, None]:
+    """The items, up to `depth` of which wait; raises what they raise.
+
+    Closing it sets `stopping`, with which items that are waited for must end, and ends the thread.
+    """
     waiting: Queue[T | BaseException | None] = Queue(depth)
-    stopping = Event()
 
     def read() -> None:
         try:

@@ -15,6 +15,7 @@ from labeld.errors import LabeldError
 from labeld.files.ahead import ahead
 from labeld.files.arrow import pa
 from labeld.files.encoding import SCORES
+from labeld.files.errors import FileError
 from labeld.files.output import Output
 from labeld.files.reader import Part, Rows
 from labeld.interface import Interface
@@ -54,6 +55,12 @@ class Columns(NamedTuple):
     scores: str | None
     """Added, unless it is None: all labels with their scores, best first."""
 
+    def require_different(self) -> None:
+        """Raises FileError where two columns have one name."""
+        named = [*self.texts, *(field.name for field in self.added)]
+        if twice := next((name for name in named if named.count(name) > 1), None):
+            raise FileError(f"The column {twice!r} is named twice: give each column a name of its own.")
+
     @property
     def texts(self) -> list[str]:
         """Those that are read."""
@@ -83,7 +90,7 @@ def classify_parts(
     done: Future[Part] | None = None
     with (
         ThreadPoolExecutor(1, "labeld-write") as writer,
-        closing(_answered(classifier, islice(rows, output.done.parts, None), columns, parameters)) as answered,
+        closing(_answered(classifier, rows, output.done.parts, columns, parameters)) as answered,
     ):
         for part, found in answered:
             if done:
@@ -94,9 +101,9 @@ def classify_parts(
 
 
 def _answered(
-    classifier: Classifier, parts: Iterator[Part], columns: Columns, parameters: RankingParameters
+    classifier: Classifier, rows: Rows, skipped: int, columns: Columns, parameters: RankingParameters
 ) -> Generator[tuple[Part, list[Ranking | LabeldError]], None, None]:
-    """Each part with what has become of its texts, which are computed apart from those of other parts.
+    """Each part but the first ones with what has become of its texts, computed apart from those of other parts.
 
     A run that goes on with the next part has then the same scores, to the last bit, as one that was not broken.
     """
@@ -106,7 +113,7 @@ def _answered(
     def groups() -> Generator[Iterator[Input], None, None]:
         nonlocal failure
         try:
-            with closing(ahead(parts, AHEAD)) as read:
+            with closing(ahead(islice(rows, skipped, None), AHEAD, rows.stopping)) as read:
                 for part in read:
                     waiting.append(part)
                     yield _inputs(part, columns)

@@ -78,7 +78,8 @@ class ArrowSource:
                 raise FileError(
                     f"{path} is an arrow file, which is read from its end: decompress it, or send an arrow stream."
                 )
-            self._reader = pa.ipc.open_file(pa.OSFile(path)) if self._is_file else pa.ipc.open_stream(self._stream)
+            # NOTE: mapped, since one batch may be the whole file, as Polars writes it
+            self._reader = pa.ipc.open_file(pa.memory_map(path)) if self._is_file else pa.ipc.open_stream(self._stream)
             self.schema = self._reader.schema
         self._columns = [name for name in self.schema.names if name in wanted]
         is_plain = path != STANDARD_INPUT and kind.compression is None

@@ -1,7 +1,11 @@
-"""csv and tsv files. Every value is a string, and a field that is empty without quotes is null."""
+"""csv and tsv files. Every value is a string, and a field that is empty without quotes is null.
+
+A quote of a tsv file is one like that of csv only if the file's beginning says so: `blocks.has_quotes`.
+"""
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -9,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from labeld.files.arrow import pa, pa_csv, pc
+from labeld.files.blocks import MARK, Blocks, restored
+from labeld.files.errors import FileError
 from labeld.files.formats import STANDARD_INPUT, Format
 from labeld.files.sources import BadRow, Batch
 from labeld.files.streams import LONGEST_ROW, reading
 from labeld.files.texts import plain
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-BLOCK = 1 << 20
-"""Bytes of a block, but for longer rows."""
 
 
 class CsvSource:
@@ -27,9 +31,12 @@ class CsvSource:
     def __init__(self, path: str, stream: BufferedReader, kind: Format) -> None:
         self.path = path
         self._invalid: deque[Any] = deque()
-        self._stream = _Blocks(stream)
+        delimiter = DELIMITERS[kind.name]
+        with reading(path):
+            self._stream = Blocks(stream, delimiter, may_be_unquoted=kind.name == "tsv")
         parse = pa_csv.ParseOptions(
-            delimiter=DELIMITERS[kind.name],
+            delimiter=delimiter,
+            quote_char='"' if self._stream.quotes else False,
             newlines_in_values=True,
             ignore_empty_lines=False,  # NOTE: they count as lines
             invalid_row_handler=self._take_invalid,
@@ -46,6 +53,8 @@ class CsvSource:
         with reading(path):
             self._reader = pa_csv.open_csv(self._stream, read, parse, convert)
             names = self._reader.schema.names
+        if any(MARK in name for name in names):
+            raise FileError(f"{path} has names of columns that are not UTF-8: convert it, for example with iconv.")
         self.schema = pa.schema([(name, pa.string()) for name in names])
         self._record, self._line = 2, 2 + "".join(names).count("\n")
         self._empty: list[BadRow] = []
@@ -70,7 +79,14 @@ class CsvSource:
             yield Batch(nothing, np.empty(0, np.int64), (*self._empty, *rest), 0)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, once arrow reads no more of it.
+
+        Its thread would be in Python when the process ends, or wait for this one, which waits for it.
+        """
+        self._stream.is_ended = True
+        with suppress(pa.ArrowException, OSError):
+            while next(self._reader, None) is not None:
+                pass
         self._stream.close()
 
     def _take_invalid(self, row: Any) -> str:
@@ -84,11 +100,14 @@ class CsvSource:
 
     def _fields(self, row: Any, line: int) -> BadRow:
         has, header = row.actual_columns, row.expected_columns
-        return BadRow(self.path, line, f"has {has} field{'s' * (has != 1)}, but the header has {header}", row.text)
+        text = restored(row.text.encode()).decode(errors="backslashreplace") if MARK in row.text else row.text
+        return BadRow(self.path, line, f"has {has} field{'s' * (has != 1)}, but the header has {header}", text)
 
     def _located(self, table: Any) -> Batch:
         """The rows of a block with the lines on which they begin, those with too many or too few fields among them."""
         rows = table.num_rows
+        if self._stream.has_marks:
+            table = pa.record_batch(list(map(_restored, table.columns)), names=table.schema.names)
         invalid: list[Any] = []
         while self._invalid and self._invalid[0].number < self._record + rows + len(invalid):
             invalid.append(self._invalid.popleft())
@@ -132,27 +151,8 @@ class CsvSource:
         return Batch(batch.table.slice(0, last), batch.lines[:last], (*batch.bad, row), batch.size)
 
 
-class _Blocks(BufferedReader):
-    """A stream in blocks that each have the end of a row, and that knows the last byte other than of a line's end.
-
-    NOTE: Arrow reads 32 blocks ahead, which are half a gigabyte if each is as long as the longest row may be.
-    """
-
-    last_byte = b""
-    _is_quoted = False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Some bytes, and no more than `size`, which is the longest row; equal files have equal blocks."""
-        block = piece = super().read(BLOCK)
-        while piece and not self._ends_a_row(piece) and len(block) + BLOCK <= (size or 0):
-            piece = super().read(BLOCK)
-            block += piece
-        self.last_byte = block[-4:].rstrip(b"\r\n")[-1:] or self.last_byte
-        return block
-
-    def _ends_a_row(self, piece: bytes) -> bool:
-        """Whether the piece, which follows the one before, has a newline that is not in quotes."""
-        between = piece.split(b'"')
-        found = any(b"\n" in unquoted or b"\r" in unquoted for unquoted in between[self._is_quoted :: 2])
-        self._is_quoted ^= len(between) % 2 == 0
-        return found
+def _restored(column: Any) -> Any:
+    """A column with the bytes that its file has."""
+    if not pc.any(pc.match_substring(column, MARK)).as_py():
+        return column
+    return pa.array([value and restored(value) for value in column.to_pylist()], pa.binary())

@@ -15,6 +15,7 @@ from labeld.files.arrow import pa, pa_csv
 from labeld.files.csv_source import DELIMITERS
 from labeld.files.formats import Compression, FormatName
 from labeld.files.reader import Part
+from labeld.files.texts import values
 
 SCORES = pa.list_(pa.struct([("label", pa.string()), ("score", pa.float64())]))
 """The type of a column with all scores of a text, best first."""
@@ -71,7 +72,7 @@ class Encoder:
             column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
             for column in part.table.columns
         ]
-        new = [pa.array(values, field.type) for field, values in zip(self.added, answers, strict=True)]
+        new = [pa.array(added, field.type) for field, added in zip(self.added, answers, strict=True)]
         return pa.record_batch([*kept, *new], schema=self.schema)
 
 
@@ -93,7 +94,7 @@ class JsonlEncoder(Encoder):
         """The bytes of a part whose added columns have these values."""
         names = [field.name for field in self.added]
         new = [json_line(dict(zip(names, row, strict=True))) for row in zip(*answers, strict=True)]
-        old = part.json or [json_line(row).rstrip() for row in part.table.to_pylist()]
+        old = part.json or [json_line(row).rstrip() for row in _rows(part.table)]
         return b"".join(b"%b, %b" % (before[:-1].rstrip(), after[1:]) for before, after in zip(old, new, strict=True))
 
 
@@ -126,7 +127,12 @@ def _flat(column: Any) -> Any:
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         return column
-    return pa.array(map(_field, column.to_pylist()), pa.string())
+    return pa.array(map(_field, values(column)), pa.string())
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    columns = [values(column) for column in table.columns]
+    return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _field(value: Any) -> str | None:

@@ -6,12 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from labeld.files.arrow import pa, pq
+from labeld.files.errors import FileError
 from labeld.files.formats import Format
 
 GROUP_ROWS = 65536
 """Rows of a row group of parquet, or of a batch of arrow, at most."""
 GROUP_BYTES = 64 << 20
 """Bytes of one, after which no part is added."""
+
+
+def require_writable(kind: Format, schema: Any, path: Path) -> None:
+    """Raises FileError where a column has a type that files of this kind cannot have."""
+    if kind.name != "parquet":
+        return
+    for field in schema:
+        try:
+            pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+        except pa.ArrowException:
+            raise FileError(
+                f"The column {field.name!r} has {field.type}, which parquet cannot have: name {path} with another "
+                "extension, such as .arrow."
+            ) from None
 
 
 def finish(kind: Format, partial: Path, path: Path, schema: Any) -> None:

@@ -1,7 +1,7 @@
 """The format of a file, by the extensions of its name, and the files that paths and patterns name."""
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -48,20 +48,43 @@ def format_of(path: str, name: str | None = None) -> Format:
     return Format(found, compression)
 
 
-def find_files(inputs: Iterable[str]) -> list[str]:
-    """The files that paths and patterns such as `part-*.csv` name, those of a pattern sorted; raises FileError."""
-    found: list[str] = []
+def says_format(path: str) -> bool:
+    """Whether a file's name says its format."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in EXTENSIONS
+
+
+def model_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The model among arguments that may begin with one, empty where they do not, and the files behind it.
+
+    A shell makes several arguments of `--input part-*.csv`: what is a file by its name and on the disk is no model.
+    """
+    if not arguments or (says_format(arguments[0]) and Path(arguments[0]).is_file()):
+        return "", list(arguments)
+    return arguments[0], list(arguments[1:])
+
+
+def find_files(inputs: Iterable[str], written: Collection[Path] = ()) -> list[str]:
+    """The files that paths and patterns such as `part-*.csv` name, those of a pattern sorted; raises FileError.
+
+    A file that is named and found, or found twice, is read once; what the run itself writes is not found.
+    """
+    found: dict[str, None] = {}
+    own = {path.absolute() for path in written}
     for one in inputs:
         path = Path(one)
+        if one == STANDARD_INPUT and one in found:
+            raise FileError(f"Standard input ({one}) is named twice, but can be read only once.")
         if one == STANDARD_INPUT or path.is_file() or path.is_fifo() or path.is_char_device():
-            found.append(one)
+            found[one] = None
             continue
         if path.is_dir():
             raise FileError(f"{one} is a folder: name its files, for example '{path / '*.csv'}'.")
         matched = sorted(file for file in glob.glob(one, recursive=True) if Path(file).is_file())  # noqa: PTH207
+        matched = [file for file in matched if Path(file).absolute() not in own]
         if not matched:
             raise FileError(f"There is no file {one}.")
-        found += matched
-    if twice := [one for one in found if one == STANDARD_INPUT][1:]:
-        raise FileError(f"Standard input ({twice[0]}) is named twice, but can be read only once.")
-    return found
+        found |= dict.fromkeys(matched)
+    return list(found)

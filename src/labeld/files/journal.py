@@ -3,7 +3,8 @@
 Until it is complete there are, beside the name that it will have: `OUTPUT.partial` with the parts so far, and
 `OUTPUT.partial.json`, the journal, which says how much of it counts. The journal is replaced after each part, when the
 part is on the disk: what a killed process has written beyond is cut off by the next one. Rows that cannot be used are
-in `OUTPUT.bad.jsonl`, which grows and is cut in the same way.
+in `OUTPUT.bad.jsonl`, which grows and is cut in the same way. A complete output has a hidden file beside it with what
+was asked for, `.OUTPUT.done.json`, by which `--resume` knows it again.
 """
 
 import errno
@@ -11,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self
@@ -22,6 +23,7 @@ DIFFERENT = {
     "inputs": "other input files, or they have changed since",
     "model": "another model, or another revision of it",
     "precision": "another precision",
+    "alias": "another temperature, thresholds, windows or names of labels in the configuration file",
     "options": "other options",
 }
 """Members of what was asked for -> how a sentence names one that is not equal."""
@@ -47,37 +49,60 @@ class Done:
 class JournaledFile:
     """The file of one run. Use it as a context manager; whoever closes it before `complete` can go on later."""
 
-    def __init__(self, path: Path, run: dict[str, Any], beginning: bytes = b"") -> None:
-        self.path, self._beginning = path, beginning
+    def __init__(self, path: Path, run: dict[str, Any], beginning: bytes = b"", *, overwrite: bool = False) -> None:
+        """With `overwrite` what other runs have left is gone as soon as this one is alone."""
+        self.path, self._beginning, self._overwrite = path, beginning, overwrite
         self.bad_path, self._partial, self._journal = side_file(path), partial_file(path), journal_file(path)
         self.done = Done(run)
         """What is on the disk."""
+        self._is_complete = False
         self._file: BinaryIO
         self._bad_file: BinaryIO
 
     def __enter__(self) -> Self:
         """Opens it, and goes on where a journal says that a run like this one has ended; raises FileError."""
-        run = self.done.run
         with writing(self.path):
-            if self._journal.exists():
-                self.done = _read_journal(self._journal, self.path)
-                require_same(self.path, run, self.done.run)
-            self._file, self._bad_file = _opened(self._partial), _opened(self.bad_path)
-            lock(self._file, self._partial)
-            for file, size in ((self._file, self.done.bytes), (self._bad_file, self.done.bad_bytes)):
-                if os.fstat(file.fileno()).st_size < size:
-                    raise FileError(f"{file.name} has lost its end: start anew with --overwrite.")
-                file.truncate(size)
-                file.seek(size)
-            if not self._journal.exists():
-                self.append(self._beginning, b"", Done(run))
+            is_new = not self._partial.exists()
+            self._file = _opened(self._partial)
+            with ExitStack() as failed:
+                failed.callback(self._file.close)
+                lock(self._file, self._partial)
+                opened = os.fstat(self._file.fileno())
+                if not self._partial.exists() or not os.path.samestat(opened, self._partial.stat()):
+                    raise _busy(self._partial)  # it has become the output of a run that has ended just now
+                if is_new:
+                    failed.callback(self._partial.unlink, missing_ok=True)
+                self._begin()
+                failed.pop_all()
         return self
+
+    def _begin(self) -> None:
+        run = self.done.run
+        if self._overwrite:
+            self._journal.unlink(missing_ok=True)
+        elif self._journal.exists():
+            self.done = read_journal(self._journal, self.path)
+            require_same(self.path, run, self.done.run)
+        elif self.path.exists():
+            raise exists(self.path)
+        self._bad_file = _opened(self.bad_path)
+        for file, size in ((self._file, self.done.bytes), (self._bad_file, self.done.bad_bytes)):
+            if os.fstat(file.fileno()).st_size < size:
+                raise FileError(f"{file.name} has lost its end: start anew with --overwrite.")
+            file.truncate(size)
+            file.seek(size)
+        if not self._journal.exists():
+            self.append(self._beginning, b"", Done(run))
 
     def __exit__(self, *_: object) -> None:
         """Closes it."""
+        self._drop_empty()
         for file in (self._file, self._bad_file):
             file.close()
-        if not self.done.bad_bytes:
+
+    def _drop_empty(self) -> None:
+        """Removes a side file that nothing is in, for as long as no other run can have begun."""
+        if not self.done.bad_bytes and not self._is_complete:
             self.bad_path.unlink(missing_ok=True)
 
     def append(self, data: bytes, bad: bytes, more: Done) -> None:
@@ -97,19 +122,16 @@ class JournaledFile:
                 before.bytes + written,
                 before.bad_bytes + bad_written,
             )
-            unfinished = self._journal.with_suffix(".tmp")
-            try:
-                unfinished.write_text(json.dumps(asdict(done)))
-                unfinished.replace(self._journal)
-            except BaseException:
-                unfinished.unlink(missing_ok=True)
-                raise
+            _write_json(self._journal, asdict(done))
             self.done = done
 
     def complete(self) -> None:
         """Gives the file its name, in place of any that has it."""
         with writing(self.path):
+            self._drop_empty()
             self._finish()
+            self._is_complete = True
+            remember(self.path, self.done)
             self._partial.unlink(missing_ok=True)
             self._journal.unlink()
 
@@ -132,29 +154,9 @@ def journal_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial.json")
 
 
-def prepare(path: Path, *, overwrite: bool, resume: bool) -> bool:
-    """Makes way for a run; False if it was completed before and there is nothing left to do. Raises FileError.
-
-    Without `overwrite` nothing that exists is touched; with `resume` a run that has ended early may be there.
-    """
-    require_one(overwrite=overwrite, resume=resume)
-    if path.is_dir() or not path.parent.is_dir():
-        what = f"{path} is a folder" if path.is_dir() else f"There is no folder {path.parent}"
-        raise FileError(f"{what}: name a file in a folder that exists.")
-    partial, journal, bad = partial_file(path), journal_file(path), side_file(path)
-    with writing(path):
-        if overwrite:
-            for one in (journal, partial, bad):
-                one.unlink(missing_ok=True)
-        elif resume:
-            if path.exists() and not partial.exists():
-                journal.unlink(missing_ok=True)
-                return False
-        elif journal.exists():
-            raise ended_early(path)
-        elif existing := next((one for one in (path, bad, partial) if one.exists()), None):
-            raise FileError(f"{existing} exists: name another one, or replace it with --overwrite.")
-    return True
+def record_file(path: Path) -> Path:
+    """The file that says which run has made a complete output; hidden, or readers of folders would take it for data."""
+    return path.with_name(f".{path.name}.done.json")
 
 
 def require_one(*, overwrite: bool, resume: bool) -> None:
@@ -170,6 +172,11 @@ def ended_early(path: Path) -> FileError:
     )
 
 
+def exists(path: Path) -> FileError:
+    """The failure of a run that would replace a file."""
+    return FileError(f"{path} exists: name another one, or replace it with --overwrite.")
+
+
 def require_same(path: Path, run: dict[str, Any], before: dict[str, Any]) -> None:
     """Raises FileError where an earlier run was asked for something else; both by the names of DIFFERENT."""
     if other := next((name for name in run if run[name] != before.get(name)), None):
@@ -183,13 +190,17 @@ def lock(file: IO[Any], path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise FileError(f"{path} is being written by another run: wait until that has ended.") from None
+        raise _busy(path) from None
 
 
 def state(file: str) -> list[Any]:
     """What changes with an input file: its name, bytes, and time of the last change in nanoseconds."""
     stat = Path(file).stat()
     return [file, stat.st_size, stat.st_mtime_ns]
+
+
+def _busy(path: Path) -> FileError:
+    return FileError(f"{path} is being written by another run: wait until that has ended.")
 
 
 @contextmanager
@@ -220,8 +231,37 @@ def _write(file: BinaryIO, data: bytes) -> int:
     return len(data)
 
 
-def _read_journal(journal: Path, path: Path) -> Done:
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    """Replaces a file, or leaves it as it was; a machine that is lost has the old one or the new one."""
+    unfinished = path.with_suffix(".tmp")
+    try:
+        with unfinished.open("w") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def read_journal(journal: Path, path: Path) -> Done:
+    """What a journal says; raises FileError where it is none."""
     try:
         return Done(**json.loads(journal.read_text()))
     except (ValueError, TypeError):
         raise FileError(f"{journal} is no journal of {path}: start anew with --overwrite.") from None
+
+
+def remember(path: Path, done: Done) -> None:
+    """Keeps which run has made a complete output."""
+    _write_json(record_file(path), {"output": state(str(path))[1:], "done": asdict(done)})
+
+
+def record(path: Path) -> Done | None:
+    """What the run has done that has made an output; None where that is not known, or it was changed since."""
+    try:
+        kept = json.loads(record_file(path).read_text())
+        return Done(**kept["done"]) if kept["output"] == state(str(path))[1:] else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

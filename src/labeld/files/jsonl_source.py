@@ -59,6 +59,8 @@ class JsonlSource:
             raise FileError(f"{path} is a JSON list, not an object a line: convert it, for example with jq -c '.[]'.")
         self.is_empty = not self._first
         self._kinds = self._find_kinds()
+        if self._first and not self._kinds and all(isinstance(_parsed(line.text), str) for line in self._first):
+            raise FileError(f"{path} has no JSON object in a line: convert JSON over several lines with jq -c '.'.")
         self.schema = pa.schema([(name, kind.arrow) for name, kind in self._kinds.items()])
         self._columns = {name: kind for name, kind in self._kinds.items() if name in wanted}
         is_plain = path != STANDARD_INPUT and kind.compression is None
@@ -126,7 +128,7 @@ class JsonlSource:
                 rows.append((line, row))
         try:
             arrays = self._arrays(rows)
-        except (TypeError, ValueError, OverflowError):  # also those of pyarrow
+        except (TypeError, ValueError, OverflowError, RecursionError):  # also those of pyarrow
             misfits = {line.number: reason for line, row in rows if (reason := self._misfit(row))}
             bad += [
                 BadRow(self.path, line.number, misfits[line.number], row)
@@ -155,6 +157,8 @@ class JsonlSource:
                 _array([value], kind)
             except UnicodeEncodeError:
                 return f"has half of a surrogate pair, which is no character, in column {name!r}"
+            except RecursionError:
+                return f"has a value in column {name!r} that is nested too deep"
             except (TypeError, ValueError, OverflowError):
                 shown = json.dumps(value, ensure_ascii=False)[:SHOWN]
                 must = "must have a string" if name in self._wanted.texts else f"the first rows have {kind.arrow}"

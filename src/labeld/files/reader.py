@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from labeld.files.formats import Format, find_files, format_of
 from labeld.files.jsonl_source import JsonlSource
 from labeld.files.sources import BadRow, Batch, Lines, Source, Wanted
 from labeld.files.streams import open_stream
-from labeld.files.texts import as_strings, is_string, is_text, plain
+from labeld.files.texts import as_strings, common_type, is_string, is_text, plain, values
 
 PART_ROWS = 1024
 """Rows of a part, at most."""
@@ -50,7 +51,7 @@ class Part:
 
     def column(self, name: str) -> list[Any]:
         """The Python objects of a column, one for each row of the table."""
-        return list(self.table.column(name).to_pylist())
+        return values(self.table.column(name))
 
     def without(self, reasons: Mapping[int, str], table: Any = None) -> "Part":
         """The part whose rows at these positions are bad, for these reasons; `table` has them as they were read."""
@@ -74,10 +75,13 @@ class Rows:
     def __init__(self, files: Sequence[str], kinds: Sequence[Format], wanted: Wanted) -> None:
         self._kinds, self._wanted = kinds, wanted
         self._opened: dict[str, Source] = {}
+        self._read: list[Source] = []
+        self.stopping = Event()
+        """When it is set, a pipe that is waited for ends."""
         self.files = tuple(files)
         """The files that are read, in their order."""
         self.schema = pa.schema([(name, pa.string()) for name in wanted.texts])
-        """pyarrow.Schema of every part's table: the columns of the first file that are asked for, texts as strings."""
+        """pyarrow.Schema of every part's table: the columns that are asked for, each of a type that all files have."""
         self.size: int | None = 0
         """Bytes of all parts together, roughly; None where that is not known."""
         self._first: Source | None = None
@@ -85,6 +89,7 @@ class Rows:
             source = self._open(file, kind)
             with ExitStack() as stack:
                 stack.callback(source.close)
+                stack.push(self._stop_after)
                 self._check(source)
                 if not Path(file).is_file():
                     self._opened[file] = source  # NOTE: a pipe can be read only once
@@ -96,14 +101,25 @@ class Rows:
         for file, kind in zip(self.files, self._kinds, strict=True):
             opened = self._opened.pop(file) if file in self._opened else self._open(file, kind)
             with closing(opened) as source:
-                for batch in source.batches():
-                    for piece in _cut(batch):
-                        yield self._part(file, piece)
+                self._read = [source]
+                try:
+                    for batch in source.batches():
+                        for piece in _cut(batch):
+                            yield self._part(file, piece)
+                except BaseException:  # nobody takes the rest
+                    self.stopping.set()
+                    raise
+
+    def close(self) -> None:
+        """Ends what still waits for a pipe, of rows that nobody iterates over to their end."""
+        self.stopping.set()
+        for source in (*self._opened.values(), *self._read):
+            source.close()
 
     def _open(self, file: str, kind: Format) -> Source:
         if kind.name == "parquet":
             return ParquetSource(file, self._wanted)
-        stream = open_stream(file, kind.compression)
+        stream = open_stream(file, kind.compression, self.stopping)
         try:
             if kind.name == "jsonl":
                 return JsonlSource(file, stream, kind, self._wanted)
@@ -111,13 +127,38 @@ class Rows:
                 return ArrowSource(file, stream, kind, self._wanted)
             return CsvSource(file, stream, kind)
         except BaseException:
+            self.stopping.set()
             stream.close()
             raise
 
+    def _stop_after(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends what waits for a pipe after a failure, Ctrl-C included, before it is closed."""
+        if kind is not None:
+            self.stopping.set()
+
     def _check(self, source: Source) -> None:
-        """Takes the columns of the first file as the schema; raises FileError for one that has not the right ones."""
+        """Brings the columns of a file into the schema; raises FileError for one that has not the right ones."""
         if source.is_empty:
             return
+        self._require_columns(source)
+        fields = {field.name: field for field in source.schema if field.name in self._wanted}
+        if self._first is None:
+            self._first = source
+            typed = [pa.field(one.name, pa.string()) if self._is_string(one) else one for one in fields.values()]
+            self.schema = pa.schema(typed, source.schema.metadata)
+        elif other := sorted(fields.keys() ^ {*self.schema.names}):
+            raise FileError(
+                f"{source.path} and {self._first.path} do not have the same columns, for example {other[0]!r}: read "
+                "them apart."
+            )
+        for place, known in enumerate(self.schema):
+            kind = pa.string() if self._is_string(known) else common_type(known.type, fields[known.name].type)
+            if kind is None:
+                raise _other_type(source.path, known, fields[known.name].type)
+            if kind != known.type:
+                self.schema = self.schema.set(place, known.with_type(kind))
+
+    def _require_columns(self, source: Source) -> None:
         names = source.schema.names
         shown = ", ".join(names)[:SHOWN_COLUMNS] or "none at all"
         for name in [*self._wanted.texts, *(self._wanted.others or ())]:
@@ -133,15 +174,9 @@ class Rows:
         for name in self._wanted.texts:
             if not is_text(kind := source.schema.field(name).type):
                 raise FileError(f"The column {name!r} of {source.path} has {kind}, but must have strings.")
-        fields = [field for field in source.schema if field.name in self._wanted]
-        if self._first is None:
-            typed = [pa.field(one.name, pa.string()) if one.name in self._wanted.texts else one for one in fields]
-            self._first, self.schema = source, pa.schema(typed, source.schema.metadata)
-        elif other := sorted({field.name for field in fields} ^ {*self.schema.names}):
-            raise FileError(
-                f"{source.path} and {self._first.path} do not have the same columns, for example {other[0]!r}: read "
-                "them apart."
-            )
+
+    def _is_string(self, field: Any) -> bool:
+        return field.name in self._wanted.texts
 
     def _part(self, file: str, batch: Batch) -> Part:
         """The rows of a batch, without those whose texts are none."""
@@ -165,10 +200,7 @@ class Rows:
         try:
             return array.cast(field.type)
         except pa.ArrowException:
-            raise FileError(
-                f"The column {field.name!r} of {file} has {array.type}, but the files before it have "
-                f"{field.type}: read them apart, or convert one of them."
-            ) from None
+            raise _other_type(file, field, array.type) from None
 
 
 def open_rows(  # noqa: PLR0913  # options, by their names
@@ -179,6 +211,7 @@ def open_rows(  # noqa: PLR0913  # options, by their names
     format: str | None = None,  # noqa: A002  # as the option is called
     keep_json: bool = False,
     added: Sequence[str] = (),
+    written: Collection[Path] = (),
 ) -> Rows:
     """The rows of files: paths, patterns such as `part-*.csv`, and `-` for standard input, whose format must be given.
 
@@ -186,13 +219,21 @@ def open_rows(  # noqa: PLR0913  # options, by their names
     columns to be read, None for all there are, with the types they have; csv and tsv files have only strings. `format`
     is csv, tsv, jsonl, ndjson, parquet, arrow or feather; without it the names of the files say so. With `keep_json`
     and jsonl files alone the others are no columns: `Part.json` has them, as they were written.
-    `added` are columns that the caller will add, and that the files must not have.
+    `added` are columns that the caller will add, and that the files must not have; `written` are files of its own,
+    which patterns do not find.
     Opens each file, reads its first rows, and raises FileError if it cannot be read or has not these columns.
     """
-    files = find_files(inputs)
+    files = find_files(inputs, written)
     kinds = [format_of(file, format) for file in files]
     keeps = keep_json and all(kind.name == "jsonl" for kind in kinds)
     return Rows(files, kinds, Wanted(tuple(texts), () if keeps else others, tuple(added)))
+
+
+def _other_type(file: str, field: Any, kind: Any) -> FileError:
+    return FileError(
+        f"The column {field.name!r} of {file} has {kind}, but the files before it have {field.type}: read them apart, "
+        "or convert one of them."
+    )
 
 
 def _cut(batch: Batch) -> Iterator[Batch]:

@@ -1,11 +1,14 @@
 """Bytes of files, decompressed, and the failures of reading them as sentences."""
 
 import io
+import os
+import select
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import cast
+from threading import Event
+from typing import Any, BinaryIO
 
 from labeld.files.arrow import pa
 from labeld.files.errors import FileError
@@ -14,17 +17,61 @@ from labeld.files.formats import STANDARD_INPUT, Compression
 LONGEST_ROW = 16 << 20
 """Bytes of the longest row of a csv or jsonl file that is read."""
 BUFFER = 1 << 20
+POLL = 100
+"""Milliseconds after which a read of a pipe looks whether it is to end."""
 
 
-def open_stream(path: str, compression: Compression | None) -> io.BufferedReader:
-    """The bytes of a file, or of standard input, from their beginning; whoever asks closes them."""
+class _Awaited(io.RawIOBase):
+    """A pipe, whose silence ends with `stopping`: nobody could be called back from a read that waits."""
+
+    def __init__(self, file: io.FileIO, stopping: Event) -> None:
+        self._file, self._stopping = file, stopping
+        self._waiting = select.poll()
+        self._waiting.register(file.fileno(), select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview[int]") -> int | None:  # type: ignore[override]  # of bytes
+        while not self._waiting.poll(POLL):
+            if self._stopping.is_set():
+                return 0
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_stream(path: str, compression: Compression | None, stopping: Event) -> io.BufferedReader:
+    """The bytes of a file, or of standard input, from their beginning; whoever asks closes them.
+
+    They end when `stopping` is set, if they come from a pipe and do not come.
+    """
     with reading(path):
-        standard = cast("io.BufferedReader", sys.stdin.buffer)
-        raw = standard if path == STANDARD_INPUT else Path(path).open("rb")  # noqa: SIM115  # closed by whoever asks
+        raw: Any = _standard_input() if path == STANDARD_INPUT else io.FileIO(path)
+        if isinstance(raw, io.FileIO) and not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+            raw = _Awaited(raw, stopping)
+        stream = io.BufferedReader(raw)
         if compression is None:
-            return raw
-        unpacked = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression)
+            return stream
+        unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), compression)
         return io.BufferedReader(unpacked, BUFFER)
+
+
+def _standard_input() -> io.FileIO | BinaryIO:
+    """It, or what a program has put in its place.
+
+    A thread that waits in Python's own stream would have a lock that the end of the process needs.
+    """
+    if sys.stdin is None:
+        raise FileError("Standard input (-) is closed: name a file.")
+    if sys.stdin.isatty():
+        raise FileError("Standard input (-) is a terminal: send rows through a pipe, or name a file.")
+    try:
+        return io.FileIO(sys.stdin.fileno(), closefd=False)
+    except io.UnsupportedOperation:
+        return sys.stdin.buffer
 
 
 @contextmanager

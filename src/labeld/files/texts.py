@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from labeld.files.arrow import pa
 
 STRING_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -14,6 +16,8 @@ TEXT_TYPES = (
     pa.types.is_binary_view,
     pa.types.is_null,
 )
+UNITS = ("s", "ms", "us", "ns")
+"""Of times, the finest last."""
 
 
 def is_string(kind: Any) -> bool:
@@ -57,8 +61,67 @@ def plain(table: Any, json_lines: Sequence[bytes] | None, position: int) -> dict
             (raw,) = [None] if pa.types.is_null(value.type) else value.cast(pa.binary()).to_pylist()
             row[name] = None if raw is None else raw.decode(errors="backslashreplace")
         else:
-            row[name] = column[position].as_py()
+            (row[name],) = values(column.slice(position, 1))
     return row
+
+
+def values(column: Any) -> list[Any]:
+    """The Python objects of a column; a time that Python cannot hold is text in the form of ISO 8601."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError, pa.ArrowException):
+        return [_value(one) for one in column]
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError, pa.ArrowException):
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _value(one) for name, one in scalar.items()}
+        is_list = isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar)
+        return values(scalar.values) if is_list else _time(scalar)
+
+
+def _time(scalar: Any) -> str:
+    kind = scalar.type
+    if pa.types.is_timestamp(kind):
+        return f"{np.datetime64(scalar.value, kind.unit)}{'Z' if kind.tz else ''}"
+    if pa.types.is_date(kind):
+        return str(np.datetime64(scalar.value, "D" if pa.types.is_date32(kind) else "ms"))
+    try:
+        return str(scalar.cast(pa.string()).as_py())
+    except pa.ArrowException:
+        return str(getattr(scalar, "value", None))
+
+
+def common_type(first: Any, other: Any) -> Any:
+    """The pyarrow.DataType of a column that has values of both; None where there is none that loses nothing.
+
+    What is a string in one is one in the other too: as a number it might lose zeros.
+    """
+    if first == other or pa.types.is_null(other):
+        return first
+    if pa.types.is_null(first):
+        return other
+    first, other = (one.value_type if pa.types.is_dictionary(one) else one for one in (first, other))
+    if is_text(first) or is_text(other):
+        is_plain = all(is_text(one) or pa.types.is_primitive(one) or pa.types.is_decimal(one) for one in (first, other))
+        return pa.string() if is_plain else None
+    return first if first == other else _common_number(first, other)
+
+
+def _common_number(first: Any, other: Any) -> Any:
+    """The wider of two numbers, or the finer of two times; None for others."""
+    for matches in (pa.types.is_signed_integer, pa.types.is_unsigned_integer, pa.types.is_floating):
+        if matches(first) and matches(other):
+            return max(first, other, key=lambda kind: kind.bit_width)
+    for one, two in ((first, other), (other, first)):
+        if pa.types.is_integer(one) and pa.types.is_floating(two):
+            return pa.float64()
+    if pa.types.is_timestamp(first) and pa.types.is_timestamp(other) and first.tz == other.tz:
+        return max(first, other, key=lambda kind: UNITS.index(kind.unit))
+    return None
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -56,7 +56,7 @@ class Columns:
         kind = format_of(table)
         names = kind.names(table)
         self._check(names)
-        others = [name for name in names if name not in self.inputs]
+        others = [name for name in names if name not in self.inputs and names.count(name) == 1]
 
         def describe(position: int) -> str:
             return f" ({others[0]}: {str(values(table, others[0])[position])[:40]!r})" if others else ""
@@ -93,6 +93,11 @@ class Columns:
                 raise InvalidRequestError(
                     f"The batch has no column {name!r}, but {shown or 'none at all'}: name the right one in "
                     f"{'text_column' if name == self.text else 'pair_column'}."
+                )
+            if names.count(name) > 1:
+                raise InvalidRequestError(
+                    f"The batch has the column {name!r} twice, so that its texts cannot be told apart: give each "
+                    "column a name of its own."
                 )
         for option in ("label", "score", "ranking"):
             if (name := getattr(self, option)) in names:
