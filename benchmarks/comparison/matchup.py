@@ -26,8 +26,9 @@ from benchmarks.comparison.schedule import DRAIN_SECONDS, MANY, PEER, Load, Sche
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib import open_loop
 from benchmarks.lib.server import free_port
+from labeld.literals import Precision
 from labeld.system.cpu import usable_cores
-from labeld.types import Precision, Text
+from labeld.types import Text
 
 PATIENCE = 10.0
 """Seconds for which the open loop waits for answers after its arrivals have ended."""

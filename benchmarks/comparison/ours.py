@@ -11,7 +11,8 @@ from benchmarks.comparison.process import RunningServer
 from benchmarks.comparison.replies import Scores, difference, rankings
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib.server import clean_environment, free_port, serve_command
-from labeld.types import Precision, Text
+from labeld.literals import Precision
+from labeld.types import Text
 
 READY_WITHIN = 60.0
 QUEUE_SECONDS = "10"

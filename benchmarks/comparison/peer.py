@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from labeld.types import Precision, Text
+from labeld.literals import Precision
+from labeld.types import Text
 
 PEERS = Path(__file__).parents[1] / "peers"
 BLOCK = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")

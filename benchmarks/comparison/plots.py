@@ -8,7 +8,7 @@ from benchmarks.comparison.ratios import MAIN
 from benchmarks.comparison.records import Record, named, of_kind, opened, rates
 from benchmarks.comparison.schedule import MANY, PEER, SHARES
 from benchmarks.lib import plot
-from labeld.types import Precision
+from labeld.literals import Precision
 
 CURVES = 4
 """Peers whose latencies are shown: those with the highest capacity in float32."""

@@ -8,7 +8,7 @@ from benchmarks.comparison.closed_loop import WARM
 from benchmarks.comparison.peer import Peer, Variant
 from benchmarks.comparison.traffic import PAIRS
 from labeld.config.precision import FASTER
-from labeld.types import Precision
+from labeld.literals import Precision
 
 SECONDS, ROUNDS = 6.0, 2
 MANY, ONE = 32, 1

@@ -7,7 +7,7 @@ from benchmarks.lib.model_folders import models_dir
 from benchmarks.lib.report import Plan
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import DISTILBERT
-from labeld.types import Precision
+from labeld.literals import Precision
 
 PATH = f"/models/{DISTILBERT.model_id}"
 """URL path of its requests."""

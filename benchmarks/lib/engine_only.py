@@ -12,9 +12,10 @@ from benchmarks.lib.texts import Measured
 from labeld.checkpoint.config import read_config
 from labeld.engines import open_engine
 from labeld.engines.base import EngineOptions
+from labeld.literals import Precision
 from labeld.scheduler import batching
 from labeld.system.cpu import usable_cores
-from labeld.types import EncodedText, Precision
+from labeld.types import EncodedText
 
 BUDGETS = (64, 128, 256, 512)
 FINALISTS = 3

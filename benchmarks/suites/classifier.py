@@ -8,9 +8,9 @@ from benchmarks.lib.engine_only import EngineOnly, every_way, fastest_ways
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.texts import english, mixed_lengths
 from labeld import Classifier
+from labeld.literals import Precision
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import Precision
 
 BAR = 0.97
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")

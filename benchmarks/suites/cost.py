@@ -9,8 +9,8 @@ from benchmarks.lib.load import RAISED, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import encoder_of, english, of_length
+from labeld.literals import Precision
 from labeld.system.cpu import usable_cores
-from labeld.types import Precision
 
 TOKENS = 100
 TEXTS = 40

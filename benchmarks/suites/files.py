@@ -25,11 +25,11 @@ from labeld.files.encoding import encoder
 from labeld.files.formats import format_of
 from labeld.files.output import Output
 from labeld.files.reader import open_rows
+from labeld.literals import Precision
 from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from labeld.system.cpu import usable_cores
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import Precision
 
 ENGINE_BAR, PIPELINE_BAR, SCRIPT_BAR = 0.95, 3.0, 1.15
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")

@@ -17,9 +17,9 @@ from benchmarks.lib.load import RAISED, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import SEED, Measured, encoder_of, english, of_length
+from labeld.literals import Precision
 from labeld.system.cpu import usable_cores
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import Precision
 from labeld.web.guard import STRIDE
 
 PATH = "/v1/moderations"

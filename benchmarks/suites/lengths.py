@@ -13,8 +13,8 @@ from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import encoder_of, english, of_length
 from benchmarks.suites.peak import int8_peak, operations
+from labeld.literals import Precision
 from labeld.system.cpu import usable_cores
-from labeld.types import Precision
 
 PUBLISHED = {8: 248, 32: 150, 64: 97, 128: 55, 256: 27, 512: 12}
 """Requests per second of Hugging Face's Infinity (2022, retired) by tokens: DistilBERT, one text, 2 Ice Lake cores."""

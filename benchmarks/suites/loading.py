@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks.lib import model_folders
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import peak
-from labeld.types import Precision
+from labeld.literals import Precision
 
 FACTOR, EXTRA = 1.6, 150e6
 SECONDS = {6: 1.0, 12: 2.5}

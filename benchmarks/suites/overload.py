@@ -11,7 +11,7 @@ from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import Measured, encoder_of, english, mixed_lengths
 from labeld.config.settings import Queue
-from labeld.types import Precision
+from labeld.literals import Precision
 
 LOAD, QUICK_LOAD = 1.2, 3.0
 """Arrivals, as a multiple of the capacity; few seconds do not fill the queue by 20 %."""

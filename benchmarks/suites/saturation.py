@@ -8,9 +8,9 @@ from benchmarks.lib.load import CONNECTIONS, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import english, mixed_lengths
+from labeld.literals import Precision
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import Precision
 
 BARS: dict[Precision, float] = {"float32": 0.95, "int8": 0.90}
 

@@ -16,10 +16,10 @@ from benchmarks.lib.engine_only import EngineOnly
 from benchmarks.lib.reference import library
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.texts import Measured, english, mixed_lengths
+from labeld.literals import Precision
 from labeld.system.cpu import usable_cores
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import Precision
 
 BATCH = 8
 BUDGET = 256

@@ -13,7 +13,7 @@ from benchmarks.lib.plot import stacked
 from benchmarks.lib.report import Figure, Plan
 from benchmarks.lib.server import Server
 from benchmarks.lib.texts import Measured, encoder_of, english, mixed_lengths
-from labeld.types import Precision
+from labeld.literals import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 CLIENTS = (1, CONNECTIONS)

@@ -17,10 +17,11 @@ from labeld.config.load import load
 from labeld.config.settings import Queue, Settings
 from labeld.errors import LabeldError, UnavailableError
 from labeld.frames.columns import Columns
+from labeld.literals import Aggregate, FunctionName, Precision, Side, TruncationStrategy
 from labeld.protocol.parameters import read_parameters
 from labeld.service.in_process import InProcessService, Work, in_order
 from labeld.service.inputs import Input, Inputs, chunks, groups
-from labeld.types import Aggregate, FunctionName, Parameters, Precision, Ranking, Side, Text, TruncationStrategy
+from labeld.types import Parameters, Ranking, Text
 
 UNBOUNDED = Queue(queue_seconds=1e9, queue_timeout=1e9)
 """No limits of the queue: the classifier itself bounds the texts in flight."""

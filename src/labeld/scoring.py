@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from labeld.types import Aggregate, FunctionName, LabelScore, Logits, Ranking, Threshold
+from labeld.literals import Aggregate, FunctionName
+from labeld.types import LabelScore, Logits, Ranking, Threshold
 
 
 def rank(

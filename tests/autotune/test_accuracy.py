@@ -11,7 +11,7 @@ from labeld.autotune.accuracy import AccuracyLoss, Diversity, Logits, diversity,
 from labeld.autotune.texts import MIN_TEXTS, SHIPPED, digest, read_evaluation_texts, shipped_evaluation_texts
 from labeld.config.settings import Precisions
 from labeld.errors import SettingsError
-from labeld.types import FunctionName, Precision
+from labeld.literals import FunctionName, Precision
 
 TEXTS = 200
 RNG = np.random.default_rng(5)

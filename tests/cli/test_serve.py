@@ -121,6 +121,14 @@ def test_a_broken_folder_stops_the_start_with_one_sentence(
     assert str(root) not in done.stderr
 
 
+def test_the_supervisor_is_small(tmp_path: Path) -> None:
+    """It loads neither numpy nor an engine, which only workers need."""
+    with serving(tmp_path, SMALLEST) as server:
+        mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+
+    assert [] == [name for name in ("numpy", "openvino", "tokenizers") if name in mapped]
+
+
 def test_a_worker_begins_while_models_dir_is_away(models_dir: Path, tmp_path: Path) -> None:
     """The bundled models are served by the one that replaces a killed worker, and the others when it is back."""
     root, away = tmp_path / "models", tmp_path / "away"

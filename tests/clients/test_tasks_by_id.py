@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.clients.test_clients import CLIENTS, ask, script
-from tests.support.dialect_bodies import LABELS, NLI, build_nli
+from tests.support.dialect_bodies import LABELS, NLI, build_models
 from tests.support.rankings import same
 from tests.support.server_process import NO_CACHE, Server, serving
 from tests.support.tls_front import tls_front
@@ -22,7 +22,7 @@ def nli_server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """A server of NLI models: one whose card has the task, one without, and that of the setting `zero_shot`."""
     folder = tmp_path_factory.mktemp("nli")
     root = shutil.copytree(models_dir, folder / "models")
-    build_nli(root)
+    build_models(root)
     (root / TAGGED / "README.md").write_text("---\npipeline_tag: zero-shot-classification\n---\n")
     arguments = ("org/bert", "--models-dir", str(root), *NO_CACHE, "--zero-shot", NAMED)
     with serving(folder, *arguments, "--hosts", "router.huggingface.co") as running:

@@ -72,6 +72,9 @@ class PlainService:
         self.queue = self._dispatcher.attach(self._engine)
         return ["plain"]
 
+    async def load_roles(self) -> None:
+        """There are none."""
+
     def stop_loading(self) -> None:
         """Nothing is ever loaded."""
 

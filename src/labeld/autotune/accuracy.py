@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labeld.config.settings import Precisions
+from labeld.literals import FunctionName, Precision
 from labeld.scoring import FUNCTIONS
-from labeld.types import FunctionName, Logits, Precision
+from labeld.types import Logits
 
 Scores = NDArray[np.float64]
 """float64 [texts, labels]."""

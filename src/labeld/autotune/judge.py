@@ -11,8 +11,9 @@ from labeld.autotune.label_index import LabelIndex
 from labeld.checkpoint.config import ModelConfig
 from labeld.config.labels import renamed
 from labeld.config.models_file import ModelEntry, Thresholds
+from labeld.literals import FunctionName
 from labeld.scoring import apply
-from labeld.types import FunctionName, Logits
+from labeld.types import Logits
 
 DECISION = 0.5
 """The score from which a multi-label model without thresholds gives a label."""

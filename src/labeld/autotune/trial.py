@@ -12,8 +12,9 @@ from labeld.config.precision import FASTER
 from labeld.config.settings import Precisions
 from labeld.engines.base import Engine
 from labeld.errors import PrecisionError
+from labeld.literals import FunctionName, Precision
 from labeld.system import memory
-from labeld.types import EncodedText, FunctionName, Logits, Precision
+from labeld.types import EncodedText, Logits
 
 BATCH_TOKENS = 256
 """Tokens of a batch, at most; a longer text is a batch by itself."""

@@ -9,7 +9,7 @@ from typing import Any
 from labeld.checkpoint.config_defaults import LABEL_COUNTS, completed
 from labeld.checkpoint.plain_file import TEXT_LIMIT, read_plain
 from labeld.errors import FolderError
-from labeld.types import FunctionName
+from labeld.literals import FunctionName
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 """The values of problem_type that transformers knows."""

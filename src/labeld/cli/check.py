@@ -15,9 +15,10 @@ from labeld.config.settings import Settings
 from labeld.engines.base import Engine
 from labeld.evaluation.precisions import precision_figures
 from labeld.lifecycle.model import ModelFolder
+from labeld.literals import Precision
 from labeld.repository.resolver import ModelLocation
 from labeld.service.build import load_options
-from labeld.types import Logits, Precision
+from labeld.types import Logits
 
 LABELS_SHOWN = 12
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from labeld.classifier import Classifier, RankingParameters
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
-from labeld.types import FunctionName, Ranking
+from labeld.literals import FunctionName
+from labeld.types import Ranking
 
 BAR = 40
 """Characters of a full bar."""

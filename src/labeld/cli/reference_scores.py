@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from labeld.errors import SettingsError
+from labeld.literals import FunctionName
 from labeld.repository.folders import Folders
-from labeld.types import FunctionName, Parameters, Text
+from labeld.types import Parameters, Text
 
 SHIPPED = Path(__file__).with_name("reference_scores.json")
 """Scores that model cards and courses print for the reference models: see docs/guides/models.md."""

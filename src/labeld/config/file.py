@@ -42,8 +42,8 @@ from labeld.config.shapes import (
 )
 from labeld.config.yaml_nodes import Node, Scalar, Sequence, UnreadableError, read_nodes
 from labeld.errors import SettingsError
+from labeld.literals import Aggregate
 from labeld.model_id import MODEL_ID, valid_id, valid_name
-from labeld.types import Aggregate
 
 MOST_BYTES = 128 * 1024
 """Bytes of a configuration file, at most; they are read in two seconds."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from labeld.config.mistakes import Place
 from labeld.config.precision import Asked
-from labeld.types import Aggregate
+from labeld.literals import Aggregate
 
 Thresholds = float | Mapping[str, float]
 """The least score that an answer keeps: of every label, or by label; a label that is not named is kept."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from labeld.errors import SettingsError
-from labeld.types import Precision
+from labeld.literals import Precision
 
 FASTER: tuple[Precision, ...] = ("bfloat16", "int8")
 """Precisions that a trial compares with float32."""

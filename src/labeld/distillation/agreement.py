@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from labeld.types import FunctionName, Logits
+from labeld.literals import FunctionName
+from labeld.types import Logits
 
 
 def agreement(ours: Logits, theirs: Logits, function: FunctionName) -> float:

@@ -13,7 +13,8 @@ import torch
 from torch.nn import functional
 
 from labeld.distillation.plan import Plan
-from labeld.types import EncodedText, FunctionName, Logits
+from labeld.literals import FunctionName
+from labeld.types import EncodedText, Logits
 
 TOKENS = 8192
 """Tokens of a batch with its padding, at most, if it has more than one text."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from labeld.types import EncodedText, Logits, Precision
+from labeld.literals import Precision
+from labeld.types import EncodedText, Logits
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from labeld.evaluation.judged import Judged, judge, judge_best
 from labeld.evaluation.paired import Difference, difference
 from labeld.evaluation.result import Interval
 from labeld.evaluation.statistics import Weighted, names
+from labeld.literals import Precision
 from labeld.scoring import apply
-from labeld.types import Logits, Precision
+from labeld.types import Logits
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,12 @@ from labeld.config.settings import Precisions
 from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine, EngineOptions
 from labeld.errors import FolderError, UnavailableError
+from labeld.literals import Precision
 from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import TokenizerFiles, read_tokenizer
-from labeld.types import EncodedText, Logits, Parameters, Precision, Text
+from labeld.types import EncodedText, Logits, Parameters, Text
 
 logger = logging.getLogger(__name__)
 

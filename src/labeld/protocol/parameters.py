@@ -6,8 +6,9 @@ Every sentence names the parameter, what is allowed there, and what was sent. Th
 from collections.abc import Sequence
 from typing import Any, cast, get_args
 
+from labeld.literals import Aggregate, FunctionName, Side, TruncationStrategy
 from labeld.protocol.errors import InvalidParameterError
-from labeld.types import Aggregate, FunctionName, Parameters, Side, Threshold, TruncationStrategy
+from labeld.types import Parameters, Threshold
 
 PARAMETERS = (
     "top_k",

@@ -15,10 +15,11 @@ from labeld.config.models_file import ModelEntry
 from labeld.config.settings import Settings
 from labeld.errors import LabeldError
 from labeld.lifecycle.loader import LoadedModel
+from labeld.literals import FunctionName, Precision
 from labeld.service.aliases import with_defaults
 from labeld.service.build import LIBRARY, open_service
 from labeld.service.service import Service
-from labeld.types import FunctionName, Logits, Parameters, Precision, Ranking, ScoredText, Text
+from labeld.types import Logits, Parameters, Ranking, ScoredText, Text
 
 CHUNKS_IN_FLIGHT = 6
 """Chunks or groups that are read before the first is answered: enough to keep every thread busy."""

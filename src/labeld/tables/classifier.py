@@ -14,9 +14,10 @@ from labeld.config.load import load
 from labeld.config.settings import Settings
 from labeld.frames.columns import Columns
 from labeld.frames.formats import arrays, listed
+from labeld.literals import Precision
 from labeld.protocol.parameters import read_parameters
 from labeld.service.inputs import Input
-from labeld.types import Precision, Ranking
+from labeld.types import Ranking
 
 _opened: dict[tuple[int, Settings], Classifier] = {}
 """Of this process, by its id, because a forked child has those of its parent too, where they do not work."""

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from labeld.literals import Side, TruncationStrategy
 from labeld.tokenization.errors import (
     EmptyTextError,
     MaxLengthTooSmallError,
@@ -20,7 +21,7 @@ from labeld.tokenization.errors import (
 )
 from labeld.tokenization.guard import failures_as
 from labeld.tokenization.windows import WindowReader
-from labeld.types import EncodedInput, EncodedText, Parameters, Side, Text, TruncationStrategy
+from labeld.types import EncodedInput, EncodedText, Parameters, Text
 
 CHARACTERS_PER_TOKEN = 250
 """A text of more characters per token the model takes is not tokenised: a tokenizer's time grows with them."""

@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from tokenizers import Encoding, Tokenizer
 
+from labeld.literals import Side
 from labeld.tokenization.errors import StrideTooLargeError, TokenizerFailedError, TooManyWindowsError
 from labeld.tokenization.guard import failures_as
-from labeld.types import EncodedInput, EncodedText, Parameters, Side, Text
+from labeld.types import EncodedInput, EncodedText, Parameters, Text
 
 
 class WindowReader:

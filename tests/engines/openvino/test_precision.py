@@ -16,8 +16,9 @@ from labeld.engines.base import EngineOptions
 from labeld.engines.openvino.engine import RELEASE_EVERY, OpenVinoEngine
 from labeld.engines.openvino.precision import quantises
 from labeld.errors import PrecisionError, SettingsError
+from labeld.literals import Precision
 from labeld.repository.folders import BUNDLED
-from labeld.types import EncodedText, Logits, Precision
+from labeld.types import EncodedText, Logits
 from tests.engines.openvino import test_deberta_v2
 from tests.engines.openvino.test_engine import BERT, MIXED, reference, texts
 from tests.support import graph_models

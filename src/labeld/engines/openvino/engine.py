@@ -17,7 +17,8 @@ from labeld.engines.openvino.layers import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.engines.openvino.passes.int8 import quantise
 from labeld.engines.openvino.passes.unfuse_gelu import unfuse_gelu
 from labeld.engines.openvino.precision import compile_options, require_in_force
-from labeld.types import EncodedText, Logits, Precision
+from labeld.literals import Precision
+from labeld.types import EncodedText, Logits
 
 WARM_UP_TOKENS = 16
 """Tokens of the text that is run while a model loads."""

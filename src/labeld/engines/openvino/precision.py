@@ -10,7 +10,7 @@ from openvino import PartialShape, Type
 from openvino import opset13 as op
 
 from labeld.errors import PrecisionError
-from labeld.types import Precision
+from labeld.literals import Precision
 
 GROUPS = (128, 64, 32, 16)
 """Sizes of a group of activations that share a scale, best first: larger groups are a little faster, but change twice

@@ -20,7 +20,8 @@ from labeld.checkpoint.config import ModelConfig, read_json
 from labeld.engines.base import EngineOptions
 from labeld.engines.torch.model import build_model, refusals
 from labeld.errors import FolderError
-from labeld.types import EncodedText, Logits, Precision
+from labeld.literals import Precision
+from labeld.types import EncodedText, Logits
 
 _log = logging.getLogger(__name__)
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import get_args
 
+from labeld.literals import Aggregate, Side, TruncationStrategy
 from labeld.protocol.dialects.fields import Fields
-from labeld.types import Aggregate, Parameters, Side, TruncationStrategy
+from labeld.types import Parameters
 
 CUT = Parameters(truncation="longest_first")
 """How dialects read that cut long texts unless they are asked not to; a header says how much was cut."""

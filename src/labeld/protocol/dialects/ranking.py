@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from labeld.config.models_file import Windows
+from labeld.literals import FunctionName
 from labeld.protocol.dialects import lengths
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
@@ -12,7 +13,7 @@ from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import CUT
 from labeld.protocol.dialects.window_scores import ranking_of, windows_of, with_windows
 from labeld.protocol.errors import UnknownLabelError
-from labeld.types import ClassifyRequest, FunctionName, LabelScore, Options, Parameters, Text
+from labeld.types import ClassifyRequest, LabelScore, Options, Parameters, Text
 
 TASK = "text-ranking"
 

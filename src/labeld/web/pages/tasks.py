@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from labeld.config.models_file import Windows
-from labeld.types import Aggregate, Text
+from labeld.literals import Aggregate
+from labeld.types import Text
 from labeld.web.pages.model_view import ModelView
 
 TEXT_CHARACTERS = 8000
