@@ -123,8 +123,13 @@ def test_a_broken_folder_stops_the_start_with_one_sentence(
 
 def test_the_supervisor_is_small(tmp_path: Path) -> None:
     """It loads neither numpy nor an engine, which only workers need."""
-    with serving(tmp_path, SMALLEST) as server:
-        mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+    places = {"LABELD_CACHE_DIR": str(tmp_path), "LABELD_TOKENS_DB": str(tmp_path / "t.sqlite3"), "LABELD_HUB": "off"}
+    command = [LABELD, "serve", SMALLEST, "--port", "0"]
+    with subprocess.Popen(command, env=os.environ | places, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        mapped = Path(f"/proc/{process.pid}/maps").read_text()
+        process.terminate()
 
     assert [] == [name for name in ("numpy", "openvino", "tokenizers") if name in mapped]
 
