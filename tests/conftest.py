@@ -47,7 +47,7 @@ NEEDS = {
 """The marker of each test that takes the fixture, itself or through another one."""
 SLOW = {"benchmarks", "engines"}
 """Folders of tests each of which computes with a model for seconds."""
-STARTS = {"LABELD", "run_labeld", "serving"}
+STARTS = {"LABELD", "Probe", "probe", "run_labeld", "serving"}
 """Names that a module imports if its tests start processes of labeld."""
 
 

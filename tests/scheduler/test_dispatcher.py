@@ -281,6 +281,7 @@ async def test_the_first_texts_of_a_slow_model_are_all_answered() -> None:
         assert 100 == len(await running.run(queue, [text(1)] * 100))
 
 
+@pytest.mark.slow
 @in_event_loop
 async def test_the_texts_of_several_models_are_all_answered() -> None:
     """Each gets a share of the time, and has as much more of it."""
