@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tokenizers import Tokenizer
 
+from benchmarks.lib.padded import padded_batches
 from benchmarks.lib.report import Plan
 from benchmarks.lib.texts import Measured
 from labeld.system.cpu import usable_cores
@@ -40,13 +40,6 @@ class Int8Script:
     def speed(self, texts: Sequence[Measured], size: int) -> float:
         """Tokens per second, tokenising included, in batches of texts of similar lengths, padded to the longest."""
         began = time.perf_counter()
-        encodings = sorted(self._tokenizer.encode_batch_fast([one.text for one in texts]), key=len)
-        for at in range(0, len(encodings), size):
-            batch = encodings[at : at + size]
-            ids = np.zeros((len(batch), len(batch[-1])), np.int64)
-            for row, one in zip(ids, batch, strict=True):
-                row[: len(one)] = one.ids
-            mask = (np.arange(ids.shape[1]) < np.array([[len(one)] for one in batch])).astype(np.int64)
-            given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        for given in padded_batches(self._tokenizer, texts, size):
             self._session.run(None, {name: given[name] for name in self._names})
         return sum(one.tokens for one in texts) / (time.perf_counter() - began)

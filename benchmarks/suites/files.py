@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import openvino
 from tokenizers import Tokenizer
 
 from benchmarks.lib import model_folders, reference, synthetic_models
 from benchmarks.lib.engine_only import every_way, fastest_ways
 from benchmarks.lib.int8_script import Int8Script
+from benchmarks.lib.padded import padded_batches
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.texts import Measured, english, mixed_lengths
 from labeld import Classifier
@@ -154,14 +154,7 @@ def _script_speed(compiled: Any, tokenizer: Tokenizer, pad: int, texts: Sequence
     queue = openvino.AsyncInferQueue(compiled)
     taken = {name for one in compiled.inputs for name in one.names}
     began = time.perf_counter()
-    ordered = sorted(tokenizer.encode_batch_fast([one.text for one in texts]), key=len)
-    for at in range(0, len(ordered), size):
-        batch = ordered[at : at + size]
-        ids = np.full((len(batch), len(batch[-1])), pad, np.int64)
-        for row, one in zip(ids, batch, strict=True):
-            row[: len(one)] = one.ids
-        mask = np.arange(ids.shape[1]) < np.array([[len(one)] for one in batch])
-        given = {"input_ids": ids, "attention_mask": mask.astype(np.int64), "token_type_ids": np.zeros_like(ids)}
+    for given in padded_batches(tokenizer, texts, size, pad):
         queue.start_async({name: given[name] for name in taken & given.keys()})
     queue.wait_all()
     return _tokens(texts) / (time.perf_counter() - began)

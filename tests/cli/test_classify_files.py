@@ -335,7 +335,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_output(rows: Rows, output: str
         running = rows.start(output, *(["--resume"] if before >= 0 else []), preexec_fn=partial(os.nice, 15))
         while rows.parts(output) <= before and running.poll() is None:
             time.sleep(0.01)
-        time.sleep(chance.random() / 20)
+        time.sleep(chance.random() / 100)  # a part takes less than a tenth of a second
         running.send_signal(kill)
         code, said = ended(running)
     assert (3, 130, "\nStopped: what is done is kept, so go on with --resume.\n") == (unbroken, code, said)

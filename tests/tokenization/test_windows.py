@@ -61,8 +61,7 @@ def expected(
     return windows[:: 1 if reference.truncation_side == "right" else -1]
 
 
-@pytest.mark.parametrize(("length", "stride"), [(64, 16), (64, 0), (33, 30), (512, 100)])
-@pytest.mark.parametrize(
+each_way = pytest.mark.parametrize(
     ("text", "strategy"),
     [
         (Text(LONG), True),
@@ -71,6 +70,10 @@ def expected(
         (Text(SHORT), True),
     ],
 )
+
+
+@pytest.mark.parametrize(("length", "stride"), [(64, 16), (64, 0), (33, 30), (512, 100)])
+@each_way
 def test_windows_are_those_of_transformers(  # noqa: PLR0917  # two fixtures, and what is asked
     folder: Path, reference: PreTrainedTokenizerBase, text: Text, strategy: bool | str, length: int, stride: int
 ) -> None:
@@ -89,15 +92,7 @@ def test_windows_are_those_of_transformers(  # noqa: PLR0917  # two fixtures, an
 
 
 @pytest.mark.parametrize(("length", "stride"), [(64, 16), (64, 0), (33, 12), (512, 100)])
-@pytest.mark.parametrize(
-    ("text", "strategy"),
-    [
-        (Text(LONG), True),
-        (Text(LONG, SHORT), "only_first"),
-        (Text(SHORT, LONG), "only_second"),
-        (Text(SHORT), True),
-    ],
-)
+@each_way
 def test_windows_of_a_text_that_loses_its_beginning(  # noqa: PLR0917  # two fixtures, and what is asked
     folder: Path, tmp_path: Path, text: Text, strategy: bool | str, length: int, stride: int
 ) -> None:

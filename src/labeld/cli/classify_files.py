@@ -22,6 +22,7 @@ from labeld.files.formats import KNOWN, STANDARD_INPUT, Format, format_of, says_
 from labeld.files.journal import Done, side_file, state
 from labeld.files.output import Output
 from labeld.files.reader import Part, Rows, open_rows
+from labeld.files.streams import is_read_once
 from labeld.protocol.parameters import read_parameters
 
 SOME_BAD = 3
@@ -48,7 +49,7 @@ def classify_files(files: Files, settings: Settings, asked: RankingParameters) -
     try:
         return _classify(files, settings, asked)
     except KeyboardInterrupt:
-        return stopped(may_resume=not any(map(_is_read_once, files.inputs)))
+        return stopped(may_resume=not any(map(is_read_once, files.inputs)))
 
 
 def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int:
@@ -59,7 +60,7 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
     path = Path(files.output)
     kind = _output_format(files.output)
     require_free(path, overwrite=files.overwrite, resume=files.resume)
-    if files.resume and (once := next(filter(_is_read_once, files.inputs), None)):
+    if files.resume and (once := next(filter(is_read_once, files.inputs), None)):
         raise FileError(
             f"{'Standard input' if once == STANDARD_INPUT else once} cannot be read again from where a run has ended: "
             "start anew with --overwrite, or write the rows to a file first."
@@ -96,11 +97,6 @@ def _classify_rows(rows: Rows, kind: Format, files: Files, settings: Settings, a
     return SOME_BAD if done.bad else 0
 
 
-def _is_read_once(path: str) -> bool:
-    """Whether it is standard input or another pipe, of which nobody can say what was read before."""
-    return path == STANDARD_INPUT or Path(path).is_fifo() or Path(path).is_char_device()
-
-
 def _output_format(path: str) -> Format:
     if path == STANDARD_INPUT:
         raise FileError("Standard output (-) cannot go on after a kill: name a file with --output.")
@@ -130,7 +126,7 @@ def _run(
     alias = settings.file.models.get(name)
     of_alias = alias and [dict(alias.rename), alias.temperature, _thresholds(alias), asdict(alias.windows)]
     return {
-        "inputs": [state(one) for one in rows.files if not _is_read_once(one)],
+        "inputs": [state(one) for one in rows.files if not is_read_once(one)],
         "model": f"{classifier.model_id} {classifier.revision}",
         "precision": classifier.precision,
         "alias": of_alias,

@@ -27,8 +27,8 @@ from labeld.engines.torch.engine import max_tokens_of
 from labeld.engines.torch.model import build_model
 from labeld.errors import InvalidRequestError
 from labeld.evaluation.answers import choose, read_answers, require_different_labels
-from labeld.files.formats import STANDARD_INPUT
 from labeld.files.journal import state, writing
+from labeld.files.streams import is_read_once
 from labeld.lifecycle.model import ModelFolder
 from labeld.service.build import load_options, open_resolver
 from labeld.service.in_process import OpenModel
@@ -130,7 +130,7 @@ def _parameters(model: Any) -> int:
 def _run(task: Task, texts: Texts, revision: str) -> dict[str, Any]:
     """What makes two runs the same, by the names of files.journal.DIFFERENT."""
     return {
-        "inputs": [[one, texts.digest] if one == STANDARD_INPUT else state(one) for one in texts.files],
+        "inputs": [[one, texts.digest] if is_read_once(one) else state(one) for one in texts.files],
         "model": f"{task.model} {revision}",
         "options": [task.column, task.pair_column, task.kind, asdict(task.plan)],
     }

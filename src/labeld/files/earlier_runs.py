@@ -18,6 +18,7 @@ from labeld.files.journal import (
     require_one,
     require_same,
     side_file,
+    unfinished_file,
     writing,
 )
 
@@ -26,8 +27,8 @@ def own_files(path: Path) -> list[Path]:
     """The files that a run writes beside its output, and the output itself where a run is known to have made it."""
     known = [path] if record(path) else []
     partial, journal = partial_file(path), journal_file(path)
-    unfinished = [path.with_name(f"{path.name}.tmp"), journal.with_suffix(".tmp")]
-    return [*known, partial, journal, side_file(path), record_file(path), *unfinished]
+    replaced = [path, journal, record_file(path)]
+    return [*known, partial, journal, side_file(path), record_file(path), *map(unfinished_file, replaced)]
 
 
 def require_apart(path: Path, inputs: Iterable[str]) -> None:

@@ -1,6 +1,5 @@
 """The parts of a run -> the file of its format: as they are, or of arrow streams one parquet or arrow file."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from labeld.files.arrow import pa, pq
 from labeld.files.errors import FileError
 from labeld.files.formats import Format
+from labeld.files.journal import replacing
 
 GROUP_ROWS = 65536
 """Rows of a row group of parquet, or of a batch of arrow, at most."""
@@ -34,23 +34,15 @@ def finish(kind: Format, partial: Path, path: Path, schema: Any) -> None:
     if kind.name in {"csv", "tsv", "jsonl"}:
         partial.replace(path)
         return
-    unfinished = path.with_name(f"{path.name}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            if kind.name == "parquet":
-                with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
-                    for table in _groups(partial):
-                        parquet.write_table(table, row_group_size=GROUP_ROWS)
-            else:
-                with pa.ipc.new_file(file, schema) as arrow:
-                    for table in _groups(partial):
-                        arrow.write_table(table)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        if kind.name == "parquet":
+            with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
+                for table in _groups(partial):
+                    parquet.write_table(table, row_group_size=GROUP_ROWS)
+        else:
+            with pa.ipc.new_file(file, schema) as arrow:
+                for table in _groups(partial):
+                    arrow.write_table(table)
 
 
 def _groups(partial: Path) -> Iterator[Any]:

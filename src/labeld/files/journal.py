@@ -139,6 +139,29 @@ class JournaledFile:
         self._partial.replace(self.path)
 
 
+def unfinished_file(path: Path) -> Path:
+    """The file that takes the place of another one when it is whole."""
+    return path.with_name(f"{path.name}.tmp")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that replaces the one at `path` when all is written, and else leaves that as it was.
+
+    A machine that is lost meanwhile has the old one or the new one.
+    """
+    unfinished = unfinished_file(path)
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
 def side_file(path: Path) -> Path:
     """The file of the rows that cannot be used."""
     return path.with_name(f"{path.name}.bad.jsonl")
@@ -232,17 +255,8 @@ def _write(file: BinaryIO, data: bytes) -> int:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    """Replaces a file, or leaves it as it was; a machine that is lost has the old one or the new one."""
-    unfinished = path.with_suffix(".tmp")
-    try:
-        with unfinished.open("w") as file:
-            json.dump(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(json.dumps(value).encode())
 
 
 def read_journal(journal: Path, path: Path) -> Done:

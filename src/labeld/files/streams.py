@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO
 
@@ -19,6 +20,11 @@ LONGEST_ROW = 16 << 20
 BUFFER = 1 << 20
 POLL = 100
 """Milliseconds after which a read of a pipe looks whether it is to end."""
+
+
+def is_read_once(path: str) -> bool:
+    """Whether it is standard input or another pipe, of which nobody can say what was read before."""
+    return path == STANDARD_INPUT or Path(path).is_fifo() or Path(path).is_char_device()
 
 
 class _Awaited(io.RawIOBase):
