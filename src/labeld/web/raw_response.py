@@ -1,6 +1,7 @@
 """A response of header fields and bytes that are ready to be sent."""
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from labeld.errors import HeaderField
 
@@ -10,3 +11,8 @@ class RawResponse(Response):
 
     def __init__(self, status: int, headers: list[HeaderField], body: bytes) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it; nothing runs afterwards, and nothing is asked about web sockets."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})

@@ -36,6 +36,7 @@ class BodyReader:
         """
         self._limit, self._pace = limits.max_partial_bytes, pace
         self._share = self._limit if pace else max(self._limit // SHARES, limits.max_body_bytes)
+        self._part = self._paced_part if pace else _next_part
         self._total = 0
         self._by_address: Counter[str] = Counter()
 
@@ -47,7 +48,7 @@ class BodyReader:
         """
         if int(state_of(request.scope).headers.get("content-length", "0")) > max_bytes:
             raise BodyTooLargeError(max_bytes)
-        first, more = await self._part(request, max_bytes, 0, max_bytes)
+        first, more = await self._part(request, 0, max_bytes)
         if not more:  # NOTE: nearly always, so nothing is counted for it
             return first
         address, parts, size = client_address(request.scope), [first], len(first)
@@ -56,22 +57,21 @@ class BodyReader:
             while more:
                 held += len(parts[-1])
                 self._hold(address, len(parts[-1]))
-                part, more = await self._part(request, max_bytes - size, size, max_bytes)
+                part, more = await self._part(request, size, max_bytes)
                 parts.append(part)
                 size += len(part)
             return b"".join(parts)
         finally:
             self._count(address, -held)
 
-    async def _part(self, request: Request, room: int, size: int, max_bytes: int) -> tuple[bytes, bool]:
-        """The next part of a body of which so many bytes have arrived; raises SlowRequestError, or as `_next_part`."""
-        if self._pace is None:
-            return await _next_part(request, room, max_bytes)
+    async def _paced_part(self, request: Request, size: int, max_bytes: int) -> tuple[bytes, bool]:
+        """As `_next_part`; raises SlowRequestError, too."""
+        assert self._pace is not None
         rate, limit = self._pace.min_body_rate, self._pace.body_timeout
         allowed = max(BODY_GRACE, size / rate) if rate else limit
         try:
             async with asyncio.timeout(min(allowed, limit) - (time.perf_counter() - state_of(request.scope).began)):
-                return await _next_part(request, room, max_bytes)
+                return await _next_part(request, size, max_bytes)
         except TimeoutError:
             if allowed < limit:
                 raise too_slow(rate) from None
@@ -100,13 +100,16 @@ class BodyReader:
             del self._by_address[address]
 
 
-async def _next_part(request: Request, room: int, max_bytes: int) -> tuple[bytes, bool]:
-    """The next part of a body, and whether there are more; raises BodyTooLargeError, or UnavailableError."""
+async def _next_part(request: Request, size: int, max_bytes: int) -> tuple[bytes, bool]:
+    """The next part of a body of which so many bytes have arrived, and whether there are more.
+
+    Raises BodyTooLargeError, or UnavailableError.
+    """
     message = await request.receive()
     if message["type"] == "http.disconnect":
         raise UnavailableError("The client has left.")  # nobody reads this
     body: bytes = message["body"]
-    if len(body) > room:
+    if size + len(body) > max_bytes:
         raise BodyTooLargeError(max_bytes)
     return body, message["more_body"]
 

@@ -25,6 +25,7 @@ MOST_PLACES, MOST_TEMPLATE_CHARACTERS = 10, 10_000
 """Of a template, at most: every label makes a text of it, which may be many times as long as the body."""
 EXAMPLE = '{"inputs": "some text", "parameters": {"candidate_labels": ["a label", "another one"]}}'
 NAMES = ("candidate_labels", "candidateLabels")
+_NAMES = frozenset(NAMES)
 CUT = Parameters(function_to_apply="none", truncation="only_first")
 """As the pipeline reads: the text is cut where it is too long, never the label. A header says how much."""
 
@@ -130,7 +131,7 @@ def asks_for_labels(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     parameters = value.get("parameters")
-    return any(name in value or (isinstance(parameters, dict) and name in parameters) for name in NAMES)
+    return not (_NAMES.isdisjoint(value) and (not isinstance(parameters, dict) or _NAMES.isdisjoint(parameters)))
 
 
 def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Question:
