@@ -62,12 +62,13 @@ def inference_package() -> Path:
 
 
 def python_with(package: str) -> str:
-    """An interpreter that has a package of the extra `clients`; without one the test is skipped, or fails.
+    """An interpreter that has a package of the extras for clients; without one the test is skipped, or fails.
 
-    `TESTS_CLIENTS_PYTHON` names it; by default it is this one. It fails where `TESTS_REQUIRE_CLIENTS` is 1.
+    `TESTS_CLIENTS_PYTHON` names one or several, as PATH does; by default it is this one. It fails where
+    `TESTS_REQUIRE_CLIENTS` is 1.
     """
-    python = os.environ.get("TESTS_CLIENTS_PYTHON", sys.executable)
-    look = [python, "-c", f"import importlib.metadata as found; found.version({package!r})"]
-    if subprocess.run(look, capture_output=True, timeout=60, check=False).returncode:
-        missing(f"the package {package} is not installed", "TESTS_REQUIRE_CLIENTS")
-    return python
+    look = f"import importlib.metadata as found; found.version({package!r})"
+    for python in os.environ.get("TESTS_CLIENTS_PYTHON", sys.executable).split(os.pathsep):
+        if not subprocess.run([python, "-c", look], capture_output=True, timeout=60, check=False).returncode:
+            return python
+    return missing(f"the package {package} is not installed", "TESTS_REQUIRE_CLIENTS")

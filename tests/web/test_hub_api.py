@@ -223,6 +223,18 @@ def test_models_by_framework(server: Server) -> None:
     assert [[]] * 2 == [server.get(f"/framework/{name}").json() for name in ("diffusers", "nonsense")]
 
 
+def test_models_as_openai_and_kserve_ask(server: Server) -> None:
+    """All of them, each by its id, and whether it is ready; an unknown one is 404 with a sentence."""
+    found, one = server.get("/v1/models").json(), server.get("/v1/models/org/bert").json()
+    unknown = server.get("/v1/models/org/nothing")
+
+    assert "list" == found["object"]
+    assert EVERYTHING == sorted(model["id"] for model in found["data"])
+    assert {"model"} == {model["object"] for model in found["data"]}
+    assert ("org/bert", "org/bert", True, "org") == tuple(one[key] for key in ("id", "name", "ready", "owned_by"))
+    assert (404, "org/nothing") == (unknown.status_code, unknown.json()["error"].split()[1])
+
+
 def test_a_model_that_only_the_hub_has(its_hub: LocalHub, hub_server: Server) -> None:
     """Is described by what the Hub says, and not downloaded for that; the client's token stays here."""
     headers = {"authorization": "Bearer hf_clients_own"}

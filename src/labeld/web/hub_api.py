@@ -1,4 +1,4 @@
-"""The Hub's look-ups that clients send before they classify, for clients whose HF_ENDPOINT is labeld.
+"""The Hub's look-ups that clients send before they classify, for clients whose HF_ENDPOINT is labeld; and OpenAI's.
 
 The shapes are the Hub's (contract sections 1.1, 1.4, 8, 9.2). What this server does not know (downloads, likes, cards)
 it does not say. All of it is answered without an access token, as clients ask without one; only `whoami` needs one.
@@ -133,6 +133,24 @@ async def whoami(_: Service, request: Request) -> Reply:
     return {**user, "canPay": False, "orgs": [], "auth": {"type": "access_token", "accessToken": token}}, {}
 
 
+async def openai_models(service: Service, _: Request) -> Reply:
+    """`/v1/models`: the models on this machine that a request is likely to be answered by, as OpenAI lists its own."""
+    found = [one for one in await service.listing.everything() if _live(service, one)]
+    return {"object": "list", "data": [_openai_model(one) for one in found]}, {}
+
+
+async def openai_model(service: Service, request: Request) -> Reply:
+    """`/v1/models/{id}`: one of these, and whether it is ready, which KServe's clients ask here."""
+    info = await service.listing.one(service.resolve(request.path_params["model_id"]))
+    ready = service.state(service.resolve(info.model_id)).state == "Loaded"
+    return {**_openai_model(info), "name": info.model_id, "ready": ready}, {}
+
+
+def _openai_model(info: ModelInfo) -> dict[str, Any]:
+    owner = info.model_id.partition("/")[0]
+    return {"id": info.model_id, "object": "model", "created": int(info.last_modified or 0), "owned_by": owner}
+
+
 class LookUpRoute(NamedTuple):
     """A look-up with its path; each is a GET."""
 
@@ -148,6 +166,8 @@ LOOK_UPS = (
     LookUpRoute("/api/whoami-v2", whoami, INFERENCE),
     LookUpRoute("/status/{model_id:path}", status),
     LookUpRoute("/framework/{framework}", framework),
+    LookUpRoute("/v1/models", openai_models),
+    LookUpRoute("/v1/models/{model_id:path}", openai_model),
 )
 
 

@@ -37,8 +37,10 @@ LOOK_UPS = {
     "/api/whoami-v2": ("Who a token belongs to; 401 without one.", _OBJECT),
     "/status/{model_id}": ("Whether a model is loaded.", _OBJECT),
     "/framework/{framework}": ("The models on this machine that answer with a framework.", _OBJECTS),
+    "/v1/models": ("The models on this machine, as OpenAI lists its own.", _OBJECT),
+    "/v1/models/{model_id}": ("A model, as OpenAI describes one, and whether it is loaded.", _OBJECT),
 }
-"""Look-ups as of the Hub, and their replies (contract sections 1.1, 8, 9.2)."""
+"""Look-ups as of the Hub and of OpenAI, and their replies (contract sections 1.1, 8, 9.2)."""
 
 PAGES = {
     "/": "The task and the models recommended for it; a page for browsers.",

@@ -14,6 +14,8 @@ QUERY = "i like the film"
 DOCUMENTS = ["the market fell", "a good film", "i love it", "hello world"]
 LONG = "the market fell and the day was bad " * 30
 MODEL, CLASSIFIER = "org/one-label", "org/bert"
+LABELS = ("negative", "neutral", "positive")
+"""Of the classifier, in the order of their ids."""
 Answers = dict[str, Callable[[], Any]]
 
 
@@ -88,7 +90,7 @@ def openai(url: str) -> Answers:
     """OpenAI's own client, which has no method for these routes, by its `post`."""
     from openai import OpenAI
 
-    client = OpenAI(base_url=url, api_key="key", max_retries=0)
+    client, listing = (OpenAI(base_url=base, api_key="key", max_retries=0) for base in (url, f"{url}/v1"))
 
     def post(path: str, **body: Any) -> Any:
         return client.post(path, body=body, cast_to=object)
@@ -97,6 +99,10 @@ def openai(url: str) -> Answers:
         "rank": lambda: pairs(post("/v1/rerank", model=MODEL, query=QUERY, documents=DOCUMENTS)["results"]),
         "top": lambda: pairs(post("/v1/rerank", model=MODEL, query=QUERY, documents=DOCUMENTS, top_n=2)["results"]),
         "classify": lambda: [one["probs"] for one in post("/classify", model=CLASSIFIER, input=DOCUMENTS)["data"]],
+        "probes": lambda: (
+            CLASSIFIER in [one.id for one in listing.models.list()]
+            and listing.models.retrieve(CLASSIFIER).id == CLASSIFIER
+        ),
         "error": lambda: failure(lambda: post("/classify", model="org/nothing", input=DOCUMENTS)),
     }
 
@@ -134,6 +140,55 @@ def llama_index(url: str) -> Answers:
     return {"rank": lambda: rerank(DOCUMENTS), "top": lambda: rerank(DOCUMENTS, 2), "long": lambda: rerank([LONG])}
 
 
+def infinity(url: str) -> Answers:
+    """Infinity's own client."""
+    from infinity_client import Client
+    from infinity_client.api.default import classify, rerank
+    from infinity_client.models import ClassifyInput, RerankInput
+
+    client = Client(base_url=url)
+
+    def ranked(documents: list[str], model: str = MODEL, **how: Any) -> Any:
+        reply = rerank.sync_detailed(client=client, body=RerankInput(QUERY, documents, model=model, **how))
+        return reply.parsed.results if reply.status_code == 200 else reply.content.decode()
+
+    def classified() -> Any:
+        given = ClassifyInput(input_=DOCUMENTS, model=CLASSIFIER)
+        found = [{one.label: one.score for one in text} for text in classify.sync(client=client, body=given).data]
+        return [[text[label] for label in LABELS] for text in found]
+
+    return {
+        "rank": lambda: pairs([one.to_dict() for one in ranked(DOCUMENTS)]),
+        "top": lambda: pairs([one.to_dict() for one in ranked(DOCUMENTS, top_n=2)]),
+        "documents": lambda: [one.document for one in ranked(DOCUMENTS, return_documents=True)],
+        "raw": lambda: pairs([one.to_dict() for one in ranked(DOCUMENTS, raw_scores=True)]),
+        "long": lambda: pairs([one.to_dict() for one in ranked([LONG])]),
+        "classify": classified,
+        "error": lambda: ranked(DOCUMENTS, "org/nothing"),
+    }
+
+
+def langchain(url: str) -> Answers:
+    """LangChain's reranker for Cohere."""
+    from langchain_cohere import CohereRerank
+    from langchain_core.documents import Document
+
+    def reranker(model: str = MODEL, top_n: int | None = None) -> Any:
+        return CohereRerank(model=model, top_n=top_n, cohere_api_key="key", base_url=url)
+
+    def compressed() -> list[str]:
+        given = [Document(page_content=one) for one in DOCUMENTS]
+        return [one.page_content for one in reranker().compress_documents(given, QUERY)]
+
+    return {
+        "rank": lambda: pairs(reranker().rerank(DOCUMENTS, QUERY)),
+        "top": lambda: pairs(reranker(top_n=2).rerank(DOCUMENTS, QUERY)),
+        "documents": compressed,
+        "long": lambda: pairs(reranker().rerank([LONG], QUERY)),
+        "error": lambda: failure(lambda: reranker("org/nothing").rerank(DOCUMENTS, QUERY)),
+    }
+
+
 def triton(url: str) -> Answers:
     """Triton's client, with binary tensors."""
     import numpy as np
@@ -162,6 +217,8 @@ def triton(url: str) -> Answers:
 CLIENTS: dict[str, tuple[str, Callable[[str], Answers]]] = {
     "cohere": ("cohere", cohere),
     "haystack": ("huggingface-api-haystack", haystack),
+    "infinity": ("infinity_client", infinity),
+    "langchain": ("langchain-cohere", langchain),
     "litellm-cohere": ("litellm", litellm("cohere")),
     "litellm-hosted_vllm": ("litellm", litellm("hosted_vllm")),
     "litellm-huggingface": ("litellm", litellm("huggingface")),

@@ -44,6 +44,8 @@ ANYBODY = {
     "GET /api/tasks",
     "GET /status/{model_id}",
     "GET /framework/{framework}",
+    "GET /v1/models",
+    "GET /v1/models/{model_id}",
     "GET /",
     "GET /models",
     "GET /models/{model_id}",
