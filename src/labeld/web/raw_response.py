@@ -12,7 +12,7 @@ class RawResponse(Response):
     def __init__(self, status: int, headers: list[HeaderField], body: bytes) -> None:
         self.status_code, self.body, self.raw_headers, self.background = status, body, headers, None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Sends it; nothing runs afterwards, and nothing is asked about web sockets."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
