@@ -337,6 +337,15 @@ def test_errors_are_in_the_words_of_python(
         classifier(text, **parameters)
 
 
+def test_a_misspelt_variable_is_named(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a warning, which points at the caller."""
+    monkeypatch.setenv("LABELD_PRECISON", "bfloat16")
+    with pytest.warns(UserWarning, match=r"LABELD_PRECISON is no setting: is it LABELD_PRECISION\?") as said:
+        Classifier("org/bert", models_dir=models_dir, cache_dir=tmp_path, threads=1).close()
+
+    assert [__file__] == [one.filename for one in said]
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

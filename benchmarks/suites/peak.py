@@ -1,16 +1,20 @@
-"""The processor's int8 peak, and the operations that a text takes with DistilBERT."""
+"""The processor's peak in products of matrices, and the operations that a text takes with a model."""
 
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 from openvino import opset13 as op
 
 SHAPES = ((256, 768, 3072), (512, 3072, 768), (1024, 1024, 1024), (2048, 2048, 2048))
 """Rows, in_features and out_features of the products that are tried: two of DistilBERT's own, and larger ones."""
 SCALE = np.float32(0.01)
+
+Matrix = NDArray[np.int8]
 
 
 def int8_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
@@ -19,21 +23,43 @@ def int8_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
     The fastest of OpenVINO's own: both matrices in 8 bits, nothing else in the graph, so neither the scales of dynamic
     quantisation nor any other layer takes time. Median of 50 runs of each shape, the best shape counts.
     """
-    rates = {shape: _rate(shape, threads, 3 if quick else 50) for shape in SHAPES}
+    return _peak(_int8_product, threads, quick=quick)
+
+
+def float32_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
+    """As `int8_peak`, of two float32 matrices."""
+    return _peak(_float32_product, threads, quick=quick)
+
+
+def _peak(product: Callable[[Any, Matrix], Any], threads: int, *, quick: bool) -> tuple[float, str]:
+    rates = {shape: _rate(product, shape, threads, 3 if quick else 50) for shape in SHAPES}
     best = max(rates, key=rates.__getitem__)
     return rates[best], "x".join(map(str, best))
 
 
-def _rate(shape: tuple[int, int, int], threads: int, runs: int) -> float:
+def _int8_product(x: Any, integers: Matrix) -> Any:
+    least, most = -128 * SCALE, 127 * SCALE
+    scales = op.constant(np.full((len(integers), 1), SCALE))
+    matrix = op.multiply(op.convert(op.constant(integers), "f32"), scales)
+    return op.matmul(op.fake_quantize(x, least, most, least, most, 256), matrix, False, True)
+
+
+def _float32_product(x: Any, integers: Matrix) -> Any:
+    return op.matmul(x, op.constant(integers * SCALE), False, True)
+
+
+def _rate(product: Callable[[Any, Matrix], Any], shape: tuple[int, int, int], threads: int, runs: int) -> float:
     rows, in_features, out_features = shape
     chance = np.random.default_rng(0)
     x = op.parameter([rows, in_features], np.float32)
-    least, most = -128 * SCALE, 127 * SCALE
-    weights = op.constant(chance.integers(-127, 128, (out_features, in_features)).astype(np.int8))
-    matrix = op.multiply(op.convert(weights, "f32"), op.constant(np.full((out_features, 1), SCALE)))
-    product = op.matmul(op.fake_quantize(x, least, most, least, most, 256), matrix, False, True)
-    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
-    compiled = ov.Core().compile_model(ov.Model([product], [x]), "CPU", options)
+    integers = chance.integers(-127, 128, (out_features, in_features)).astype(np.int8)
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    compiled = ov.Core().compile_model(ov.Model([product(x, integers)], [x]), "CPU", options)
     request = compiled.create_infer_request()
     given = chance.standard_normal((rows, in_features), np.float32)
     times = []
@@ -49,11 +75,21 @@ def operations(config: dict[str, Any], tokens: int) -> tuple[float, float]:
 
     Each block has 4 matrices of hidden x hidden and 2 of hidden x hidden_dim for every token, and 2 products of
     tokens x tokens x hidden for attention. labeld leaves out what no output depends on: in the last block everything
-    after attention for all tokens but the first. `config` is DistilBERT's.
+    after attention for all tokens but the first. What else a model has (DeBERTa's distances, the second attention of
+    BART's decoder) is not counted.
     """
-    hidden, hidden_dim, layers = config["dim"], config["hidden_dim"], config["n_layers"]
+    hidden, hidden_dim, layers = _size(config)
     attention = 2 * tokens * tokens * hidden
     inputs, rest = 3 * hidden * hidden, hidden * hidden + 2 * hidden * hidden_dim
     block = tokens * (inputs + rest) + attention
     last = tokens * inputs + attention + rest
     return 2.0 * ((layers - 1) * block + last), 2.0 * layers * block
+
+
+def _size(config: dict[str, Any]) -> tuple[int, int, int]:
+    """Hidden size, neurons and blocks, by the names that each kind of model has for them."""
+    if "dim" in config:
+        return config["dim"], config["hidden_dim"], config["n_layers"]
+    if "d_model" in config:
+        return config["d_model"], config["encoder_ffn_dim"], config["encoder_layers"] + config["decoder_layers"]
+    return config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]

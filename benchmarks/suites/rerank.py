@@ -17,6 +17,9 @@ from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import SEED, encoder_of, english, of_length
+from benchmarks.suites.peak import float32_peak, operations
+from labeld.system.cpu import usable_cores
+from labeld.types import Parameters, Text
 
 BAR, SCORES_BAR = 1.5, 1e-5
 DOCUMENTS, LENGTHS = 100, (20, 200)
@@ -41,6 +44,8 @@ def measure(plan: Plan) -> list[Figure]:
 def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
     query, documents = _question(plan, model)
     pairs = [(query, one) for one in documents]
+    encoder = encoder_of(model_folders.folder(plan, model))
+    lengths = [len(one.ids) for one in encoder.encode([Text(*pair) for pair in pairs], Parameters())]
     ways = {name: _timed(scorer, pairs) for name, scorer in rerankers(model_folders.folder(plan, model)).items()}
     request = post_json("/rerank", {"query": query, "texts": documents, "truncate": True})
     options = ("--models-dir", str(model_folders.exclusive(plan, model)))
@@ -52,11 +57,16 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
         everyone: dict[str, Callable[[], Timed]] = {
             name: partial(_asked, server.port, request) for name, server in servers.items()
         }
+        peaks = [float32_peak(usable_cores(), quick=plan.quick)]
         rounds = in_turn(plan, f"rerank: {model.name}", everyone | ways, ROUNDS)
+        peaks.append(float32_peak(usable_cores(), quick=plan.quick))
     times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
     best = min(ways, key=lambda name: median(times[name]))
     detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"documents": len(documents)}
     ratios = {name: median(b / a for a, b in zip(times[name], times[best], strict=True)) for name in OURS}
+    peak, shape = max(peaks)
+    least = sum(operations(model.config, tokens)[0] for tokens in lengths) / peak
+    how = {"product": shape, "gflops": peak / 1e9, "tokens": sum(lengths), "least_s": least}
     scores = [found for name in OURS for _, found in rounds[name][:1]]
     theirs = [found for name in ways for _, found in rounds[name]]
     largest = max(abs(a - b) for own in scores for other in theirs for a, b in zip(own, other, strict=True))
@@ -72,6 +82,13 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
                 detail,
             )
             for name, ratio in ratios.items()
+        ),
+        Figure(
+            "rerank",
+            f"{model.name}, the same of products alone, at the fastest that one float32 product ran here",
+            median(times[best]) / least,
+            "x",
+            detail=how,
         ),
         Figure("rerank", f"{model.name}, largest difference of a score", largest, "", SCORES_BAR),
     ]

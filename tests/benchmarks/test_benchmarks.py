@@ -290,6 +290,16 @@ def test_operations_are_those_of_the_products() -> None:
     assert 0.85 < done / whole < 0.9  # most of one of six blocks is left out
 
 
+def test_operations_are_counted_whatever_a_config_calls_its_sizes() -> None:
+    """BERT's base shape has twice DistilBERT's blocks, and BART's as many as BERT in two halves."""
+    distilbert, bert, bart = (
+        operations(one.config, 32)[1]
+        for one in (synthetic_models.DISTILBERT, synthetic_models.BERT, synthetic_models.BART)
+    )
+
+    assert bert == bart == 2 * distilbert
+
+
 def test_any_forty_texts_in_a_row_have_all_lengths() -> None:
     """Nothing is lost, and the first texts are as long on average as all of them."""
     ids = np.arange(1000, dtype=np.int32)

@@ -282,6 +282,41 @@ def test_ctrl_c_ends_a_run_whose_input_is_silent(models_dir: Path, tmp_path: Pat
     assert (130, "\nStopped: start anew with --overwrite.\n") == (running.returncode, said)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "org/bert", "--label-column", "label"),
+        ("compare", "org/bert", "--against", "http://127.0.0.1:9", "--limit", "1000000"),
+        ("distill", "org/bert", "--output", "student"),
+    ],
+)
+def test_ctrl_c_ends_a_command_that_waits_for_more_rows(
+    models_dir: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Also those that read all rows before they compute."""
+    flags = (*command, "--models-dir", str(models_dir), "--input", "-", "--format", "csv")
+    with subprocess.Popen(
+        (sys.executable, "-m", "labeld", *flags), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as running:
+        pipe, errors = running.stdin, running.stderr
+        assert pipe is not None
+        assert errors is not None
+        pipe.write(b"text,label\n" + b"good,positive\n" * 100_000)
+        pipe.flush()
+        assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        try:
+            running.wait(30)
+        finally:
+            running.kill()
+        said = errors.read().decode()
+
+    assert 130 == running.returncode, said
+    assert "Traceback" not in said
+
+
 class Rows:
     """A file of texts, and the command that classifies them in a process of its own, in two streams.
 

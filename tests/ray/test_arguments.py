@@ -1,5 +1,6 @@
 """What is wrong with the arguments is a sentence of labeld, before anything has started."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,13 +83,15 @@ def test_a_database_without_an_access_token_would_let_nobody_in(
 
 
 def test_serve_run_prints_the_sentence_alone() -> None:
-    """No traceback, exit code 1, and no cluster."""
+    """After the names of misspelt variables; no traceback, exit code 1, and no cluster."""
     script = "import sys; from ray.serve.scripts import cli; sys.argv[0] = 'serve'; cli()"
     command = [sys.executable, "-c", script, "run", "labeld.ray_serve:app", "num_replicas=x"]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    environment = os.environ | {"LABELD_PRECISON": "int8"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    misspelt = "The environment variable LABELD_PRECISON is no setting: is it LABELD_PRECISION?\n"
 
-    assert (1, "Error: num_replicas is 'x', but must be a whole number.\n") == (done.returncode, done.stderr)
+    assert (1, f"{misspelt}Error: num_replicas is 'x', but must be a whole number.\n") == (done.returncode, done.stderr)
 
 
 def test_settings_come_from_the_arguments_then_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

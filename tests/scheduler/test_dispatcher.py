@@ -184,19 +184,43 @@ async def test_a_call_apart_has_the_same_batches_however_busy_the_stream_is() ->
 
 
 @in_event_loop
-async def test_another_model_never_runs_beside_one_in_the_same_stream() -> None:
-    """A stream has the engine of one model at a time, also when that one could take more batches."""
-    engine, other = AddingEngine(), AddingEngine()
-    engine.max_concurrent_batches = 2
-    async with dispatcher(max_concurrent_batches=2) as running:
+async def test_an_engine_that_takes_all_threads_has_the_stream_for_itself() -> None:
+    """It runs beside no batch of another engine, and none of another beside it, whatever else the other could take."""
+    for first_most, other_most in ((2, 1), (1, 2)):
+        engine, other = AddingEngine(), AddingEngine()
+        engine.max_concurrent_batches, other.max_concurrent_batches = first_most, other_most
+        async with dispatcher(max_concurrent_batches=2) as running:
+            _, first = await blocked(running, engine)
+            second = asyncio.create_task(running.run(running.attach(other), [text(1)]))
+            await asyncio.sleep(0.05)
+
+            assert [] == other.batches
+            engine.gate.set()
+            await asyncio.gather(first, second)
+            assert [[1]] == other.batches
+
+
+@in_event_loop
+async def test_engines_that_take_one_thread_each_share_a_stream() -> None:
+    """As many batches as one of them could run, of whichever models wait, and none of them with all threads."""
+    engine, other, third = AddingEngine(), AddingEngine(), AddingEngine()
+    for one in (engine, other, third):
+        one.max_concurrent_batches = 2
+        one.pipelined = True
+    async with dispatcher(compute=Compute(batch_tokens=8), max_concurrent_batches=2) as running:
         _, first = await blocked(running, engine)
+        other.gate.clear()
         second = asyncio.create_task(running.run(running.attach(other), [text(1)]))
+        assert await asyncio.to_thread(wait_until, lambda: other.batches == [[1]])
+        more = asyncio.create_task(running.run(running.attach(third), [text(value, 8) for value in (2, 3)]))
         await asyncio.sleep(0.05)
 
-        assert [] == other.batches
+        assert [] == third.batches
         engine.gate.set()
-        await asyncio.gather(first, second)
-        assert [[1]] == other.batches
+        assert await asyncio.to_thread(wait_until, lambda: third.batches != [])
+        other.gate.set()
+        await asyncio.gather(first, second, more)
+        assert [False] * 3 == [*other.exclusive, *third.exclusive][:3]
 
 
 @in_event_loop

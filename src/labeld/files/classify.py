@@ -12,7 +12,6 @@ from labeld.classifier import Classifier, RankingParameters
 from labeld.config.precision import parse_precisions
 from labeld.config.settings import Settings
 from labeld.errors import LabeldError
-from labeld.files.ahead import ahead
 from labeld.files.arrow import pa
 from labeld.files.encoding import SCORES
 from labeld.files.errors import FileError
@@ -25,8 +24,6 @@ from labeld.types import Ranking
 
 STREAMS = 2
 """Batches that are computed at once in float32."""
-AHEAD = 2
-"""Parts that are read before they are needed."""
 
 
 def for_throughput(settings: Settings) -> Settings:
@@ -113,8 +110,8 @@ def _answered(
     def groups() -> Generator[Iterator[Input], None, None]:
         nonlocal failure
         try:
-            with closing(ahead(islice(rows, skipped, None), AHEAD, rows.stopping)) as read:
-                for part in read:
+            with closing(iter(rows)) as read:
+                for part in islice(read, skipped, None):
                     waiting.append(part)
                     yield _inputs(part, columns)
         except LabeldError as error:  # the end of a damaged file: what was read before is answered first

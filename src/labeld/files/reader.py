@@ -4,7 +4,7 @@ for part in open_rows(["part-*.csv", "more.parquet"], ["text"], ["label"]):
     part.column("text"), part.column("label"), part.lines, part.bad
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import compress
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from labeld.files.ahead import ahead
 from labeld.files.arrow import pa
 from labeld.files.columnar_source import ArrowSource, ParquetSource
 from labeld.files.csv_source import CsvSource
@@ -28,6 +29,8 @@ PART_ROWS = 1024
 """Rows of a part, at most."""
 PART_BYTES = 16 << 20
 """Bytes of a part's columns, roughly, at most, if it has more than one row."""
+AHEAD = 2
+"""Parts that are read before they are taken."""
 SHOWN_COLUMNS = 200
 """Characters of the names of columns that a sentence shows, at most."""
 
@@ -76,7 +79,7 @@ class Rows:
         self._kinds, self._wanted = kinds, wanted
         self._opened: dict[str, Source] = {}
         self._read: list[Source] = []
-        self.stopping = Event()
+        self._stopping = Event()
         """When it is set, a pipe that is waited for ends."""
         self.files = tuple(files)
         """The files that are read, in their order."""
@@ -96,8 +99,14 @@ class Rows:
                     stack.pop_all()
             self.size = None if self.size is None or source.size is None else self.size + source.size
 
-    def __iter__(self) -> Iterator[Part]:
-        """The parts in their order; raises FileError where a file cannot be read any further."""
+    def __iter__(self) -> Generator[Part, None, None]:
+        """The parts in their order, read ahead of who takes them; raises FileError where a file cannot be read further.
+
+        NOTE: on a thread, since pyarrow waits for a silent pipe where Ctrl-C is not noticed.
+        """
+        return ahead(self._parts(), AHEAD, self._stopping)
+
+    def _parts(self) -> Iterator[Part]:
         for file, kind in zip(self.files, self._kinds, strict=True):
             opened = self._opened.pop(file) if file in self._opened else self._open(file, kind)
             with closing(opened) as source:
@@ -107,19 +116,19 @@ class Rows:
                         for piece in _cut(batch):
                             yield self._part(file, piece)
                 except BaseException:  # nobody takes the rest
-                    self.stopping.set()
+                    self._stopping.set()
                     raise
 
     def close(self) -> None:
         """Ends what still waits for a pipe, of rows that nobody iterates over to their end."""
-        self.stopping.set()
+        self._stopping.set()
         for source in (*self._opened.values(), *self._read):
             source.close()
 
     def _open(self, file: str, kind: Format) -> Source:
         if kind.name == "parquet":
             return ParquetSource(file, self._wanted)
-        stream = open_stream(file, kind.compression, self.stopping)
+        stream = open_stream(file, kind.compression, self._stopping)
         try:
             if kind.name == "jsonl":
                 return JsonlSource(file, stream, kind, self._wanted)
@@ -127,14 +136,14 @@ class Rows:
                 return ArrowSource(file, stream, kind, self._wanted)
             return CsvSource(file, stream, kind)
         except BaseException:
-            self.stopping.set()
+            self._stopping.set()
             stream.close()
             raise
 
     def _stop_after(self, kind: type[BaseException] | None, *_: object) -> None:
         """Ends what waits for a pipe after a failure, Ctrl-C included, before it is closed."""
         if kind is not None:
-            self.stopping.set()
+            self._stopping.set()
 
     def _check(self, source: Source) -> None:
         """Brings the columns of a file into the schema; raises FileError for one that has not the right ones."""

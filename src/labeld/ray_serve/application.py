@@ -7,6 +7,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
+from labeld.config.load import unknown_variables
 from labeld.config.ray import Replicas
 from labeld.errors import LabeldError
 from labeld.ray_serve.arguments import Arguments, check, parse
@@ -36,6 +37,8 @@ class ArgumentError(click.ClickException):
 
 def app(args: dict[str, Any]) -> Application:
     """The application; raises ArgumentError, before anything starts, for what no replica could be started with."""
+    for sentence in unknown_variables():
+        click.echo(sentence, err=True)
     try:
         arguments = parse(args)
         check(arguments)

@@ -199,9 +199,7 @@ class Dispatcher:
             stream.ended = now
             self._computed += 0.0 if queue.background else seconds
             stream.in_flight.remove(batch)
-            if not stream.in_flight:
-                stream.queue = None  # which holds the engine
-            elif len(stream.in_flight) == queue.engine.max_concurrent_batches:
+            if stream.in_flight and len(stream.in_flight) == queue.engine.max_concurrent_batches:
                 stream.in_flight[-1].began = now  # it waited inside the engine until now
             queue.running -= 1
             queue.measure(tokens, seconds)
@@ -238,25 +236,27 @@ class Dispatcher:
                 return None
             entries = self._plan(queue)
             if entries:
-                exclusive = not stream.in_flight and not queue.waiting and entries[0].call is None
-                batch = InFlightBatch(entries, time.monotonic())
+                is_last = not any(one.waiting for one in foreground or busy)
+                exclusive = is_last and not stream.in_flight and entries[0].call is None
+                batch = InFlightBatch(queue, entries, time.monotonic())
                 stream.in_flight.append(batch)
-                stream.queue = queue
                 queue.running += 1
                 return queue, batch, exclusive
         return None
 
     def _may_take(self, stream: Stream, queue: ModelQueue) -> bool:
-        """True when the stream has room: for any engine if it runs none, else for one more batch of the same engine.
+        """True when the stream has room: for any engine if it runs none, else for one more batch beside the others.
 
-        A batch that waits inside a pipelined engine must be full: any other would better wait for more texts.
+        Batches of several engines run beside each other where each takes one thread. A batch that waits inside a
+        pipelined engine must be full: any other would better wait for more texts.
         """
-        if not stream.in_flight:
+        running, most = len(stream.in_flight), queue.engine.max_concurrent_batches
+        if not running:
             return True
-        if stream.queue is not queue or len(stream.in_flight) > queue.engine.max_concurrent_batches:
-            return False
+        if any(batch.queue is not queue for batch in stream.in_flight):
+            return running < min(most, *(batch.queue.engine.max_concurrent_batches for batch in stream.in_flight))
         is_full = queue.waiting_tokens >= self._budget(queue)
-        return len(stream.in_flight) < queue.engine.max_concurrent_batches or (queue.engine.pipelined and is_full)
+        return running < most or (running == most and queue.engine.pipelined and is_full)
 
     def _budget(self, queue: ModelQueue) -> int:
         """Tokens of a batch; half where batches are concurrent: int8 then serves 5 % more (decision 15)."""
