@@ -75,21 +75,25 @@ def operations(config: dict[str, Any], tokens: int) -> tuple[float, float]:
 
     Each block has 4 matrices of hidden x hidden and 2 of hidden x hidden_dim for every token, and 2 products of
     tokens x tokens x hidden for attention. labeld leaves out what no output depends on: in the last block everything
-    after attention for all tokens but the first. What else a model has (DeBERTa's distances, the second attention of
-    BART's decoder) is not counted.
+    after attention for all tokens but the first. A decoder's blocks attend a second time, with 4 more such matrices.
+    What else a model has, such as DeBERTa's distances, is not counted.
     """
-    hidden, hidden_dim, layers = _size(config)
+    hidden, hidden_dim, layers, decoder_layers = _size(config)
     attention = 2 * tokens * tokens * hidden
     inputs, rest = 3 * hidden * hidden, hidden * hidden + 2 * hidden * hidden_dim
     block = tokens * (inputs + rest) + attention
     last = tokens * inputs + attention + rest
-    return 2.0 * ((layers - 1) * block + last), 2.0 * layers * block
+    second = tokens * 4 * hidden * hidden + attention
+    last_second = tokens * 2 * hidden * hidden if decoder_layers else 0
+    done = (layers - 1) * block + last + max(0, decoder_layers - 1) * second + last_second
+    return 2.0 * done, 2.0 * (layers * block + decoder_layers * second)
 
 
-def _size(config: dict[str, Any]) -> tuple[int, int, int]:
-    """Hidden size, neurons and blocks, by the names that each kind of model has for them."""
+def _size(config: dict[str, Any]) -> tuple[int, int, int, int]:
+    """Hidden size, neurons, blocks, and how many of them are a decoder's, by the names of each kind of model."""
     if "dim" in config:
-        return config["dim"], config["hidden_dim"], config["n_layers"]
+        return config["dim"], config["hidden_dim"], config["n_layers"], 0
     if "d_model" in config:
-        return config["d_model"], config["encoder_ffn_dim"], config["encoder_layers"] + config["decoder_layers"]
-    return config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+        blocks = config["encoder_layers"] + config["decoder_layers"]
+        return config["d_model"], config["encoder_ffn_dim"], blocks, config["decoder_layers"]
+    return config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], 0

@@ -3,6 +3,9 @@
 import json
 import random
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -11,10 +14,12 @@ from typing import Any
 from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post_json
 from benchmarks.lib.report import Figure, Plan, summary
+from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import english
 from benchmarks.suites.peak import float32_peak, operations
+from benchmarks.suites.rerank import OURS, ROUNDS, TUNED
 from labeld.system.cpu import usable_cores
 
 BAR, SCORES_BAR = 4.0, 1e-5
@@ -22,9 +27,13 @@ LABELS = (
     *("sports", "politics", "science", "cooking", "travel", "music", "film", "health", "money", "weather"),
     *("law", "school", "animals", "technology", "religion", "history", "fashion", "gardening", "traffic", "art"),
 )
+PIPELINE = "transformers' pipeline"
 HYPOTHESIS = "This example is {}."
 """The pipeline's own, and labeld's."""
 NLI = ("contradiction", "entailment", "neutral")
+
+Scores = dict[str, float]
+"""By label."""
 
 
 def measure(plan: Plan) -> list[Figure]:
@@ -50,46 +59,65 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
         rename = {old[str(number)]: name for number, name in enumerate(NLI)}
         file.write_text(json.dumps({"models": {"nli": {"model": model.model_id, "rename": rename}}}))
         options = ("--config", str(file), "--models-dir", str(model_folders.models_dir(plan)))
-        with Server("nli", *options, cache=plan.cache) as server, Connection(server.port) as connection:
+        with ExitStack() as stack:
+            ways: dict[str, Callable[[str], Scores]] = {}
+            for name, flags in OURS.items():
+                server = stack.enter_context(Server("nli", *options, *flags, cache=plan.cache))
+                ways[name] = partial(_asked, stack.enter_context(Connection(server.port)))
 
-            def ours(text: str) -> Any:
-                body = {"inputs": text, "parameters": {"candidate_labels": list(LABELS)}}
-                status, reply = connection.ask(post_json("/models/nli", body))
-                assert status == 200, reply
-                return {one["label"]: one["score"] for one in json.loads(reply)}
-
-            def theirs(text: str) -> Any:
+            def theirs(text: str) -> Scores:
                 found = reference(text, list(LABELS))
                 return dict(zip(found["labels"], found["scores"], strict=True))
 
-            times: dict[Any, list[float]] = {ours: [], theirs: []}
-            largest = 0.0
-            peaks: list[tuple[float, str]] = []
-            for number in plan.progress.track(range(2 if plan.quick else 6), description=f"zero-shot: {model.name}"):
-                peaks.append(float32_peak(usable_cores(), quick=plan.quick))
-                for ask in (ours, theirs):
-                    began = time.perf_counter()
-                    answers = [ask(text) for text in texts]
-                    if number:  # the first round is a warm-up
-                        times[ask].append(time.perf_counter() - began)
-                    if ask is ours:
-                        own = answers
-                differences = (abs(a[label] - b[label]) for a, b in zip(own, answers, strict=True) for label in LABELS)
-                largest = max(largest, *differences)
+            ways[PIPELINE] = theirs
+            peaks = [float32_peak(usable_cores(), quick=plan.quick)]
+            cases = {name: partial(_timed, ask, texts) for name, ask in ways.items()}
+            rounds = in_turn(plan, f"zero-shot: {model.name}", cases, ROUNDS)
+            peaks.append(float32_peak(usable_cores(), quick=plan.quick))
+    times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
+    [*own, [_, right]] = [found[0] for found in rounds.values()]
+    largest = max(
+        abs(a[label] - b[label]) for _, found in own for a, b in zip(found, right, strict=True) for label in LABELS
+    )
     peak, shape = max(peaks)
-    lengths = [len(reference.tokenizer(text, HYPOTHESIS.format(label)).input_ids) for text in texts for label in LABELS]
+    tokenizer: Any = reference.tokenizer
+    lengths = [len(tokenizer(text, HYPOTHESIS.format(label)).input_ids) for text in texts for label in LABELS]
     least = sum(operations(config.to_dict(), tokens)[0] for tokens in lengths) / peak
-    detail = {"labeld_s": summary(times[ours]), "transformers_s": summary(times[theirs]), "texts": len(texts)}
+    detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"texts": len(texts)}
     how = {"product": shape, "gflops": peak / 1e9, "pairs": len(lengths), "tokens": sum(lengths), "least_s": least}
-    ratio = median(times[theirs]) / median(times[ours])
     return [
-        Figure("zero-shot", f"{model.name}, over transformers' pipeline", ratio, "", BAR, "at least", detail=detail),
+        *(
+            Figure(
+                "zero-shot",
+                f"{model.name}, texts/s of {name} over {PIPELINE}",
+                median(b / a for a, b in zip(times[name], times[PIPELINE], strict=True)),
+                "x",
+                BAR if name == TUNED else None,
+                "at least",
+                detail,
+            )
+            for name in OURS
+        ),
         Figure(
             "zero-shot",
             f"{model.name}, the same of products alone, at the fastest that one float32 product ran here",
-            median(times[theirs]) / least,
+            median(times[PIPELINE]) / least,
             "x",
             detail=how,
         ),
         Figure("zero-shot", f"{model.name}, largest difference of a score", largest, "", SCORES_BAR),
     ]
+
+
+def _asked(connection: Connection, text: str) -> Scores:
+    """The score of each label by a server."""
+    body = {"inputs": text, "parameters": {"candidate_labels": list(LABELS)}}
+    status, reply = connection.ask(post_json("/models/nli", body))
+    assert status == 200, reply
+    return {one["label"]: one["score"] for one in json.loads(reply)}
+
+
+def _timed(ask: Callable[[str], Scores], texts: list[str]) -> tuple[float, list[Scores]]:
+    began = time.perf_counter()
+    answers = [ask(text) for text in texts]
+    return time.perf_counter() - began, answers

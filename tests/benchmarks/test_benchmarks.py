@@ -291,13 +291,14 @@ def test_operations_are_those_of_the_products() -> None:
 
 
 def test_operations_are_counted_whatever_a_config_calls_its_sizes() -> None:
-    """BERT's base shape has twice DistilBERT's blocks, and BART's as many as BERT in two halves."""
+    """BERT's base shape has twice DistilBERT's blocks, and so has BART's, half of which attend a second time."""
     distilbert, bert, bart = (
-        operations(one.config, 32)[1]
+        operations(one.config, 1)[1]
         for one in (synthetic_models.DISTILBERT, synthetic_models.BERT, synthetic_models.BART)
     )
 
-    assert bert == bart == 2 * distilbert
+    assert bert == 2 * distilbert
+    assert bart == bert + 2 * 6 * (4 * 768**2 + 2 * 768)
 
 
 def test_any_forty_texts_in_a_row_have_all_lengths() -> None:
