@@ -63,7 +63,7 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
             ways: dict[str, Callable[[str], Scores]] = {}
             for name, flags in OURS.items():
                 server = stack.enter_context(Server("nli", *options, *flags, cache=plan.cache))
-                ways[name] = partial(_asked, stack.enter_context(Connection(server.port)))
+                ways[name] = partial(_asked, server.port)
 
             def theirs(text: str) -> Scores:
                 found = reference(text, list(LABELS))
@@ -109,10 +109,11 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
     ]
 
 
-def _asked(connection: Connection, text: str) -> Scores:
-    """The score of each label by a server."""
+def _asked(port: int, text: str) -> Scores:
+    """The score of each label by a server, on a connection of its own: between two rounds one would be closed."""
     body = {"inputs": text, "parameters": {"candidate_labels": list(LABELS)}}
-    status, reply = connection.ask(post_json("/models/nli", body))
+    with Connection(port) as connection:
+        status, reply = connection.ask(post_json("/models/nli", body))
     assert status == 200, reply
     return {one["label"]: one["score"] for one in json.loads(reply)}
 
