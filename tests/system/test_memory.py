@@ -1,5 +1,8 @@
 """How much memory there is, and how much of it this process has."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,11 +98,40 @@ def groups(root: Path, membership: str, **limits: str) -> Path:
         ("4:memory:/not/seen\n", {"memory__memory_limit": "400\n"}, [400]),
         ("3:cpu:/a\n", {"a__memory_max": "1\n", "memory__a__memory_limit": "1\n"}, []),
         ("0::/a\n", {}, []),
+        ("0::/a\n", {"a__memory_max": "max\n", "memory_max": "max\n"}, []),
+        ("0::/é/b\n", {"memory_max": "7\n"}, [7]),
     ],
 )
 def test_limits_of_control_groups(tmp_path: Path, membership: str, limits: dict[str, str], expected: list[int]) -> None:
     """Those of version 2 and 1, of the group itself and of all around it."""
     assert expected == list(memory._limits(tmp_path, groups(tmp_path, membership, **limits)))
+
+
+@pytest.mark.parametrize("limit", [None, "max\n"])
+def test_a_machine_without_limits_has_its_own_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None
+) -> None:
+    """As on most machines outside of containers, and where the control groups cannot be seen."""
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+
+    assert memory.available() > memory.used()
+
+
+def test_a_kernel_without_control_groups_has_no_limits(tmp_path: Path) -> None:
+    """And no list of those that a process is in."""
+    assert [] == list(memory._limits(tmp_path, tmp_path / "cgroup"))
+
+
+@pytest.mark.server
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may hide the control groups from a process")
+def test_a_machine_without_limits_answers() -> None:
+    """The main job, where no file of the control groups is in sight."""
+    command = f"mount -t tmpfs none /sys/fs/cgroup && exec {sys.executable} -m labeld classify good"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", command], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 def test_there_is_memory() -> None:

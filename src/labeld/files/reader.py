@@ -99,7 +99,7 @@ class Rows:
                     stack.pop_all()
             self.size = None if self.size is None or source.size is None else self.size + source.size
 
-    def __iter__(self) -> Generator[Part, None, None]:
+    def __iter__(self) -> Generator[Part, None, None]:  # noqa: PYI058  # closed by who stops early
         """The parts in their order, read ahead of who takes them; raises FileError where a file cannot be read further.
 
         NOTE: on a thread, since pyarrow waits for a silent pipe where Ctrl-C is not noticed.

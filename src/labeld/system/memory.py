@@ -23,7 +23,7 @@ def available() -> int:
     """Bytes that this process may use: the machine's available memory now, or its control group's limit if less."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     sizes = dict(line.split(":") for line in lines)
-    return min(int(sizes["MemAvailable"].split()[0]) * 1024, *_limits(CONTROL_GROUPS, Path("/proc/self/cgroup")))
+    return min([int(sizes["MemAvailable"].split()[0]) * 1024, *_limits(CONTROL_GROUPS, Path("/proc/self/cgroup"))])
 
 
 def used(process: int | Literal["self"] = "self") -> int:
@@ -73,8 +73,15 @@ def collect_and_trim() -> None:
 
 
 def _limits(root: Path, membership: Path) -> Iterator[int]:
-    """The memory limits of the control groups that this process is in (v2 and v1), and of those around them."""
-    for line in membership.read_text(encoding="ascii").splitlines():
+    """The memory limits of the control groups that this process is in (v2 and v1), and of those around them.
+
+    There are none where no group limits memory, as usual outside of containers, and in a kernel without such groups.
+    """
+    try:
+        lines = membership.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers not in ("", "memory"):
             continue
