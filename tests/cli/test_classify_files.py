@@ -302,7 +302,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_more_rows(
         pipe, errors = running.stdin, running.stderr
         assert pipe is not None
         assert errors is not None
-        pipe.write(b"text,label\n" + b"good,positive\n" * 100_000)
+        pipe.write(b"text,label\n" + b"good,positive\n" * 400_000)
         pipe.flush()
         assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
         time.sleep(0.5)
