@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -248,10 +249,15 @@ def _failure(name: str, outcomes: list[Outcome]) -> list[Figure]:
 
 
 def _nothing_failed(name: str, *every: Seen) -> list[Figure]:
-    failed = {key: count for one in every for key, count in one.failed.items()}
+    failed = dict(sum((one.failed for one in every), Counter()))
     return [
         Figure("ray", f"{name}: wrong answers", sum(one.wrong for one in every), "", 0),
         Figure(
-            "ray", f"{name}: failed", sum(failed.values()), "", 0, detail={"right": sum(one.right for one in every)}
+            "ray",
+            f"{name}: failed",
+            sum(failed.values()),
+            "",
+            0,
+            detail={"right": sum(one.right for one in every), "failed": failed},
         ),
     ]
