@@ -5,7 +5,6 @@ running event loop and from several threads. It changes nothing of the process t
 """
 
 import asyncio
-import warnings
 import weakref
 from collections.abc import Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
@@ -14,7 +13,7 @@ from dataclasses import replace
 from os import PathLike, getpid
 from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
-from labeld.config.load import load, unknown_variables
+from labeld.config.load import load, warn_of_unknown_variables
 from labeld.config.settings import Queue, Settings
 from labeld.errors import LabeldError, UnavailableError
 from labeld.frames.columns import Columns
@@ -70,13 +69,11 @@ class Classifier:
     ) -> None:
         """Opens a model, downloading it if it is not on this machine; None is the bundled labeld/sentiment-en.
 
-        `model` is `org/name` or `org/name@revision`. The other parameters are the settings of the same names; one that
-        is None has the value of its environment variable (`LABELD_PRECISION`, `HF_TOKEN`, …) or its default.
-        A variable that looks like a setting's and is none causes a warning.
-        Raises LabeldError: SettingsError for an impossible value, and what loading a model raises.
+        `model` is `org/name` or `org/name@revision`. The other parameters are the settings of the same names; where one
+        is None its environment variable (`LABELD_PRECISION`, `HF_TOKEN`, …) counts, or its default; misspelt variables
+        cause a warning. Raises LabeldError: SettingsError for an impossible value, and what loading a model raises.
         """
-        for sentence in unknown_variables():
-            warnings.warn(sentence, stacklevel=2)
+        warn_of_unknown_variables()
         given = {
             "models": None if model is None else [model],
             "precision": precision,

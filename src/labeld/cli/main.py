@@ -1,6 +1,8 @@
 """The command line: argv -> settings -> call."""
 
+import os
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ from labeld.cli.distill import distill
 from labeld.cli.evaluate import evaluate
 from labeld.cli.models import models
 from labeld.cli.options import with_settings
+from labeld.cli.resumable import INTERRUPTED
 from labeld.cli.tokens import tokens
 from labeld.config import settings
 from labeld.config.hub import Hub
@@ -42,6 +45,22 @@ def run() -> None:
         cli()
     except LabeldError as error:
         sys.exit(f"labeld: {error.sentence(Interface.COMMAND_LINE)}")
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _leave()
+        raise
+
+
+def _leave() -> None:
+    """Ends the process after Ctrl-C, when everything is closed.
+
+    NOTE: at once, since a thread of pyarrow may still be returning from a read of a pipe, and would abort the process
+    where it meets Python's own end.
+    """
+    with suppress(OSError):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    os._exit(INTERRUPTED)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the option's value

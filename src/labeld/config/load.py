@@ -8,6 +8,7 @@ variable, then the file, then the default. Settings that huggingface_hub has too
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Callable, Container, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -87,6 +88,12 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
         hint = f": is it {near[0]}?" if near else "; `labeld serve --help` has all."
         sentences.append(f"The environment variable {name} is no setting{hint}")
     return sentences
+
+
+def warn_of_unknown_variables() -> None:
+    """Python's warnings of `unknown_variables`, which point at the caller of whoever calls this."""
+    for sentence in unknown_variables():
+        warnings.warn(sentence, stacklevel=3)
 
 
 def _said(name: str, environ: Mapping[str, str]) -> str | None:

@@ -1,6 +1,7 @@
 """Reading ahead on a thread, while what was read before is computed."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
+from contextlib import closing
 from queue import Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -8,19 +9,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T], depth: int, stopping: Event) -> Generator[T, None, None]:
+def ahead(items: Generator[T, None, None], depth: int, stopping: Event) -> Generator[T, None, None]:
     """The items, up to `depth` of which wait; raises what they raise.
 
-    Closing it sets `stopping`, with which items that are waited for must end, and ends the thread.
+    Closing it sets `stopping`, with which items that are waited for must end, closes them, and ends the thread.
     """
     waiting: Queue[T | BaseException | None] = Queue(depth)
 
     def read() -> None:
         try:
-            for item in items:
-                waiting.put(item)
-                if stopping.is_set():
-                    return
+            with closing(items):  # NOTE: here, since after Ctrl-C a traceback may keep them until the process ends
+                for item in items:
+                    waiting.put(item)
+                    if stopping.is_set():
+                        return
             waiting.put(None)
         except BaseException as error:  # noqa: BLE001  # raised where the items are taken
             waiting.put(error)

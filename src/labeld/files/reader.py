@@ -106,7 +106,7 @@ class Rows:
         """
         return ahead(self._parts(), AHEAD, self._stopping)
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self) -> Generator[Part, None, None]:
         for file, kind in zip(self.files, self._kinds, strict=True):
             opened = self._opened.pop(file) if file in self._opened else self._open(file, kind)
             with closing(opened) as source:

@@ -254,7 +254,7 @@ class Dispatcher:
         if not running:
             return True
         if any(batch.queue is not queue for batch in stream.in_flight):
-            return running < min(most, *(batch.queue.engine.max_concurrent_batches for batch in stream.in_flight))
+            return running < min([most, *(batch.queue.engine.max_concurrent_batches for batch in stream.in_flight)])
         is_full = queue.waiting_tokens >= self._budget(queue)
         return running < most or (running == most and queue.engine.pipelined and is_full)
 

@@ -141,8 +141,8 @@ async def openai_models(service: Service, _: Request) -> Reply:
 
 async def openai_model(service: Service, request: Request) -> Reply:
     """`/v1/models/{id}`: one of these, and whether it is ready, which KServe's clients ask here."""
-    info = await service.listing.one(service.resolve(request.path_params["model_id"]))
-    ready = service.state(service.resolve(info.model_id)).state == "Loaded"
+    found = service.resolve(request.path_params["model_id"])
+    info, ready = await service.listing.one(found), service.state(found).state == "Loaded"
     return {**_openai_model(info), "name": info.model_id, "ready": ready}, {}
 
 
