@@ -1,7 +1,7 @@
 """The processor's peak in products of matrices, and the operations that a text takes with a model."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -9,6 +9,9 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as op
+
+from benchmarks.lib.report import Figure
+from benchmarks.lib.synthetic_models import SyntheticModel
 
 SHAPES = ((256, 768, 3072), (512, 3072, 768), (1024, 1024, 1024), (2048, 2048, 2048))
 """Rows, in_features and out_features of the products that are tried: two of DistilBERT's own, and larger ones."""
@@ -23,16 +26,28 @@ def int8_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
     The fastest of OpenVINO's own: both matrices in 8 bits, nothing else in the graph, so neither the scales of dynamic
     quantisation nor any other layer takes time. Median of 50 runs of each shape, the best shape counts.
     """
-    return _peak(_int8_product, threads, quick=quick)
+    return _peak(_int8_product, {}, threads, quick=quick)
 
 
 def float32_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
     """As `int8_peak`, of two float32 matrices."""
-    return _peak(_float32_product, threads, quick=quick)
+    return _peak(_float32_product, {"INFERENCE_PRECISION_HINT": "f32"}, threads, quick=quick)
 
 
-def _peak(product: Callable[[Any, Matrix], Any], threads: int, *, quick: bool) -> tuple[float, str]:
-    rates = {shape: _rate(product, shape, threads, 3 if quick else 50) for shape in SHAPES}
+def products_alone(
+    figure: str, model: SyntheticModel, seconds: float, lengths: Sequence[int], peaks: Sequence[float]
+) -> Figure:
+    """What a peer's seconds for texts of these lengths are, of those that the products of matrices take at the peak."""
+    least = sum(operations(model.config, tokens)[0] for tokens in lengths) / max(peaks)
+    detail = {"gflops": max(peaks) / 1e9, "texts": len(lengths), "tokens": sum(lengths), "least_s": least}
+    shown = f"{model.name}, the same of products alone, at the fastest that one float32 product ran here"
+    return Figure(figure, shown, seconds / least, "x", detail=detail)
+
+
+def _peak(
+    product: Callable[[Any, Matrix], Any], more: dict[str, str], threads: int, *, quick: bool
+) -> tuple[float, str]:
+    rates = {shape: _rate(product, more, shape, threads, 3 if quick else 50) for shape in SHAPES}
     best = max(rates, key=rates.__getitem__)
     return rates[best], "x".join(map(str, best))
 
@@ -48,17 +63,14 @@ def _float32_product(x: Any, integers: Matrix) -> Any:
     return op.matmul(x, op.constant(integers * SCALE), False, True)
 
 
-def _rate(product: Callable[[Any, Matrix], Any], shape: tuple[int, int, int], threads: int, runs: int) -> float:
+def _rate(
+    product: Callable[[Any, Matrix], Any], more: dict[str, str], shape: tuple[int, int, int], threads: int, runs: int
+) -> float:
     rows, in_features, out_features = shape
     chance = np.random.default_rng(0)
     x = op.parameter([rows, in_features], np.float32)
     integers = chance.integers(-127, 128, (out_features, in_features)).astype(np.int8)
-    options = {
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
+    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False, **more}
     compiled = ov.Core().compile_model(ov.Model([product(x, integers)], [x]), "CPU", options)
     request = compiled.create_infer_request()
     given = chance.standard_normal((rows, in_features), np.float32)

@@ -17,7 +17,7 @@ from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import SEED, encoder_of, english, of_length
-from benchmarks.suites.peak import float32_peak, operations
+from benchmarks.suites.peak import float32_peak, products_alone
 from labeld.system.cpu import usable_cores
 from labeld.types import Parameters, Text
 
@@ -57,16 +57,13 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
         everyone: dict[str, Callable[[], Timed]] = {
             name: partial(_asked, server.port, request) for name, server in servers.items()
         }
-        peaks = [float32_peak(usable_cores(), quick=plan.quick)]
+        peaks = [float32_peak(usable_cores(), quick=plan.quick)[0]]
         rounds = in_turn(plan, f"rerank: {model.name}", everyone | ways, ROUNDS)
-        peaks.append(float32_peak(usable_cores(), quick=plan.quick))
+        peaks.append(float32_peak(usable_cores(), quick=plan.quick)[0])
     times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
     best = min(ways, key=lambda name: median(times[name]))
     detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"documents": len(documents)}
     ratios = {name: median(b / a for a, b in zip(times[name], times[best], strict=True)) for name in OURS}
-    peak, shape = max(peaks)
-    least = sum(operations(model.config, tokens)[0] for tokens in lengths) / peak
-    how = {"product": shape, "gflops": peak / 1e9, "tokens": sum(lengths), "least_s": least}
     scores = [found for name in OURS for _, found in rounds[name][:1]]
     theirs = [found for name in ways for _, found in rounds[name]]
     largest = max(abs(a - b) for own in scores for other in theirs for a, b in zip(own, other, strict=True))
@@ -83,13 +80,7 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
             )
             for name, ratio in ratios.items()
         ),
-        Figure(
-            "rerank",
-            f"{model.name}, the same of products alone, at the fastest that one float32 product ran here",
-            median(times[best]) / least,
-            "x",
-            detail=how,
-        ),
+        products_alone("rerank", model, median(times[best]), lengths, peaks),
         Figure("rerank", f"{model.name}, largest difference of a score", largest, "", SCORES_BAR),
     ]
 

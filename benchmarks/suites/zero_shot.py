@@ -18,8 +18,8 @@ from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import english
-from benchmarks.suites.peak import float32_peak, operations
-from benchmarks.suites.rerank import OURS, ROUNDS, TUNED
+from benchmarks.suites.peak import float32_peak, products_alone
+from benchmarks.suites.rerank import OURS, ROUNDS
 from labeld.system.cpu import usable_cores
 
 BAR, SCORES_BAR = 4.0, 1e-5
@@ -70,21 +70,18 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
                 return dict(zip(found["labels"], found["scores"], strict=True))
 
             ways[PIPELINE] = theirs
-            peaks = [float32_peak(usable_cores(), quick=plan.quick)]
+            peaks = [float32_peak(usable_cores(), quick=plan.quick)[0]]
             cases = {name: partial(_timed, ask, texts) for name, ask in ways.items()}
             rounds = in_turn(plan, f"zero-shot: {model.name}", cases, ROUNDS)
-            peaks.append(float32_peak(usable_cores(), quick=plan.quick))
+            peaks.append(float32_peak(usable_cores(), quick=plan.quick)[0])
     times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
     [*own, [_, right]] = [found[0] for found in rounds.values()]
     largest = max(
         abs(a[label] - b[label]) for _, found in own for a, b in zip(found, right, strict=True) for label in LABELS
     )
-    peak, shape = max(peaks)
     tokenizer: Any = reference.tokenizer
     lengths = [len(tokenizer(text, HYPOTHESIS.format(label)).input_ids) for text in texts for label in LABELS]
-    least = sum(operations(config.to_dict(), tokens)[0] for tokens in lengths) / peak
     detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"texts": len(texts)}
-    how = {"product": shape, "gflops": peak / 1e9, "pairs": len(lengths), "tokens": sum(lengths), "least_s": least}
     return [
         *(
             Figure(
@@ -92,19 +89,13 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
                 f"{model.name}, texts/s of {name} over {PIPELINE}",
                 median(b / a for a, b in zip(times[name], times[PIPELINE], strict=True)),
                 "x",
-                BAR if name == TUNED else None,
+                BAR,
                 "at least",
                 detail,
             )
             for name in OURS
         ),
-        Figure(
-            "zero-shot",
-            f"{model.name}, the same of products alone, at the fastest that one float32 product ran here",
-            median(times[PIPELINE]) / least,
-            "x",
-            detail=how,
-        ),
+        products_alone("zero-shot", model, median(times[PIPELINE]), lengths, peaks),
         Figure("zero-shot", f"{model.name}, largest difference of a score", largest, "", SCORES_BAR),
     ]
 

@@ -259,27 +259,36 @@ def test_types_that_parquet_lacks_are_said_at_once(flags: tuple[str, ...]) -> No
     assert not list(Path().glob("*out.parquet*"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "rows"), [("csv", 0), ("csv", 400_000), ("jsonl", 5000)])
-def test_ctrl_c_ends_a_run_whose_input_is_silent(models_dir: Path, tmp_path: Path, name: str, rows: int) -> None:
-    """Wherever it waits for a pipe: before it has read enough to begin, or while it computes."""
-    command = (sys.executable, "-m", "labeld", "classify", "org/bert", "--models-dir", str(models_dir))
-    command = (*command, "--input", "-", "--format", name, "--output", "out.csv")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as running:
+def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: float = 0.0) -> tuple[int, str]:
+    """The exit code of a command that gets Ctrl-C when it has read these rows from a pipe, and what it says."""
+    with subprocess.Popen(
+        (sys.executable, "-m", "labeld", *command), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
+    ) as running:
         pipe, errors = running.stdin, running.stderr
         assert pipe is not None
         assert errors is not None
-        pipe.write(b"text\n" + b"good\n" * rows if name == "csv" else b'{"text": "good"}\n' * rows)
+        pipe.write(rows)
         pipe.flush()
         assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
+        time.sleep(after)
         running.send_signal(signal.SIGINT)
         try:
             running.wait(30)
         finally:
             running.kill()
-        said = errors.read().decode()
+        return running.returncode, errors.read().decode()
 
-    assert (130, "\nStopped: start anew with --overwrite.\n") == (running.returncode, said)
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "rows"), [("csv", 0), ("csv", 400_000), ("jsonl", 5000)])
+def test_ctrl_c_ends_a_run_whose_input_is_silent(models_dir: Path, tmp_path: Path, name: str, rows: int) -> None:
+    """Wherever it waits for a pipe: before it has read enough to begin, or while it computes."""
+    command = ("classify", "org/bert", "--models-dir", str(models_dir), "--input", "-", "--format", name)
+    given = b"text\n" + b"good\n" * rows if name == "csv" else b'{"text": "good"}\n' * rows
+
+    code, said = interrupted((*command, "--output", "out.csv"), tmp_path, given)
+
+    assert (130, "\nStopped: start anew with --overwrite.\n") == (code, said)
 
 
 @pytest.mark.slow
@@ -296,24 +305,10 @@ def test_ctrl_c_ends_a_command_that_waits_for_more_rows(
 ) -> None:
     """Also those that read all rows before they compute."""
     flags = (*command, "--models-dir", str(models_dir), "--input", "-", "--format", "csv")
-    with subprocess.Popen(
-        (sys.executable, "-m", "labeld", *flags), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
-    ) as running:
-        pipe, errors = running.stdin, running.stderr
-        assert pipe is not None
-        assert errors is not None
-        pipe.write(b"text,label\n" + b"good,positive\n" * 400_000)
-        pipe.flush()
-        assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
-        time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        try:
-            running.wait(30)
-        finally:
-            running.kill()
-        said = errors.read().decode()
 
-    assert 130 == running.returncode, said
+    code, said = interrupted(flags, tmp_path, b"text,label\n" + b"good,positive\n" * 400_000, after=0.5)
+
+    assert 130 == code, said
     assert "Traceback" not in said
 
 

@@ -199,7 +199,7 @@ class Dispatcher:
             stream.ended = now
             self._computed += 0.0 if queue.background else seconds
             stream.in_flight.remove(batch)
-            if stream.in_flight and len(stream.in_flight) == queue.engine.max_concurrent_batches:
+            if len(stream.in_flight) == queue.engine.max_concurrent_batches:
                 stream.in_flight[-1].began = now  # it waited inside the engine until now
             queue.running -= 1
             queue.measure(tokens, seconds)
@@ -236,8 +236,8 @@ class Dispatcher:
                 return None
             entries = self._plan(queue)
             if entries:
-                is_last = not any(one.waiting for one in foreground or busy)
-                exclusive = is_last and not stream.in_flight and entries[0].call is None
+                is_alone = not stream.in_flight and not any(one.waiting for one in foreground or busy)
+                exclusive = is_alone and entries[0].call is None
                 batch = InFlightBatch(queue, entries, time.monotonic())
                 stream.in_flight.append(batch)
                 queue.running += 1

@@ -101,7 +101,7 @@ async def framework(service: Service, request: Request) -> Reply:
     """`/framework/{framework}`: the models on this machine that answer with it, loaded or by their first request."""
     if request.path_params["framework"] != FRAMEWORK:
         return [], {}
-    found = [one for one in await service.listing.everything() if _live(service, one)]
+    found = await _live_models(service)
     zero_shot, common = _zero_shot(service), {"framework": FRAMEWORK, "compute_type": "cpu"}
     return [{"model_id": one.model_id, "task": _task(one, zero_shot), **common} for one in found], {}
 
@@ -135,8 +135,7 @@ async def whoami(_: Service, request: Request) -> Reply:
 
 async def openai_models(service: Service, _: Request) -> Reply:
     """`/v1/models`: the models on this machine that a request is likely to be answered by, as OpenAI lists its own."""
-    found = [one for one in await service.listing.everything() if _live(service, one)]
-    return {"object": "list", "data": [_openai_model(one) for one in found]}, {}
+    return {"object": "list", "data": [_openai_model(one) for one in await _live_models(service)]}, {}
 
 
 async def openai_model(service: Service, request: Request) -> Reply:
@@ -169,6 +168,10 @@ LOOK_UPS = (
     LookUpRoute("/v1/models", openai_models),
     LookUpRoute("/v1/models/{model_id:path}", openai_model),
 )
+
+
+async def _live_models(service: Service) -> list[ModelInfo]:
+    return [one for one in await service.listing.everything() if _live(service, one)]
 
 
 def _live(service: Service, info: ModelInfo) -> bool:
