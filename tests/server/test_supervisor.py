@@ -49,6 +49,34 @@ def test_drain(sig):
         assert not alive(server.worker)
 
 
+def test_a_worker_that_dies_within_a_reply_has_sent_nothing_of_it():
+    """So that a proxy in front of several servers may ask another one."""
+    with probe() as server:
+        with server.connect() as connection:
+            connection.sendall(request("/half"))
+            assert connection.recv(1) == b""
+        server.wait_ready()
+
+        assert server.ask(request()).status == 200
+
+
+@pytest.mark.parametrize("ending", ["close", "keep-alive"])
+def test_a_reply_without_a_body_comes_at_once(ending):
+    """A HEAD request gets its head, and the connection goes on or ends as asked."""
+    with probe() as server, server.connect() as connection:
+        connection.sendall(request(headers=[f"connection: {ending}"]).replace(b"POST", b"HEAD", 1))
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += connection.recv(65536)
+
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        if ending == "close":
+            assert connection.recv(1) == b""
+        else:
+            connection.sendall(request())
+            assert read_reply(connection).status == 200
+
+
 def test_ctrl_c_in_a_terminal():
     """Ctrl+C reaches the workers too; the requests in flight are answered all the same."""
     with probe() as server, in_flight(server, 0.7) as connection:

@@ -72,6 +72,9 @@ async def answer(scope, receive, send, file, start):
     if scope["path"] == "/ready" and LEAVING.is_set():
         await reply(send, 503, {"error": "leaving"}, [(b"retry-after", b"1")])
         return
+    if scope["path"] == "/half":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        os.kill(os.getpid(), signal.SIGKILL)
     misbehave(scope["path"], body, file)
     if scope["path"].startswith("/sleep/"):
         await asyncio.sleep(float(scope["path"].removeprefix("/sleep/")))

@@ -1,10 +1,12 @@
 """What stands in front of Serve in a replica: one id for each request, no commands to Serve, and limits of the head.
 
-Serve takes it from the environment that `application` gives the replicas. In the mode without HAProxy requests do not
-pass it, and `without_id` does what can be done then.
+It also has head and body of a reply leave in one write. Serve takes it from the environment that `application` gives
+the replicas. In the mode without HAProxy requests do not pass it, and `without_id` does what can be done then.
 """
 
-from collections.abc import MutableMapping
+import asyncio
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -49,12 +51,66 @@ class Edge:
         scope["headers"] = [*kept, (ID, chosen.encode())]
         scope[PASSED] = True
 
-        async def with_one_id(message: Message) -> None:
+        head: Message | None = None
+
+        async def whole_with_one_id(message: Message) -> None:
+            nonlocal head
             if message["type"] == "http.response.start":
                 _keep_first_id(message)
-            await send(message)
+                head = message
+            elif head is None:
+                await send(message)
+            else:
+                first, head = head, None
+                with _in_one_write(send):
+                    await send(first)
+                    await send(message)
 
-        await self._app(scope, receive, with_one_id)
+        await self._app(scope, receive, whole_with_one_id)
+
+
+class _OneWrite:
+    """A transport that keeps what is written until it is flushed or closed."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._kept = transport, b""
+
+    def write(self, data: bytes) -> None:
+        """Keeps the data."""
+        self._kept += data
+
+    def close(self) -> None:
+        """Closes the connection once what is kept is on its way."""
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        """Writes what is kept."""
+        if self._kept:
+            self._transport.write(self._kept)
+            self._kept = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+@contextmanager
+def _in_one_write(send: Send) -> Iterator[None]:
+    """What uvicorn's `send` writes meanwhile leaves in one write: head and body, or nothing of a reply.
+
+    HAProxy asks another replica where one has died without a byte of its reply; after its head it cannot (decision 26).
+    """
+    cycle = getattr(send, "__self__", None)
+    transport = getattr(cycle, "transport", None)
+    if cycle is None or transport is None:  # another middleware is outside
+        yield
+        return
+    cycle.transport = whole = _OneWrite(transport)
+    try:
+        yield
+    finally:
+        cycle.transport = transport
+        whole.flush()
 
 
 def middlewares() -> list[Middleware]:

@@ -30,6 +30,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(**of_uvicorn)
         self._limiter, self._limits = limiter, limiter.limits
         self._raw: asyncio.Transport
+        self._lingering: LingeringTransport
         self._state: State = IDLE
         self._timer: asyncio.TimerHandle | None = None
         """Of `_timed_state`, or of the end."""
@@ -47,7 +48,8 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Admit the connection, or reject it with a 429."""
         self._raw = transport
-        super().connection_made(LingeringTransport(transport, self._leave, self._is_closing))
+        self._lingering = LingeringTransport(transport, self._leave, self._is_closing)
+        super().connection_made(self._lingering)
         refused = self._limiter.acquire(self._address, len(self.connections))
         if refused is None:
             self._wait_for_request()
@@ -164,6 +166,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """uvicorn: a reply is written. With nothing left to answer, a waiting refusal follows."""
         self.server_state.total_requests += 1
+        self._lingering.end_reply()
         if self._state in CLOSING:
             return
         self.flow.resume_reading()

@@ -56,6 +56,7 @@ USED: dict[str, dict[str, str]] = {
         "message_event": "wakes the application that waits for the body",
         "body": "what arrived and was not taken yet",
         "more_body": "cleared at the end of a request",
+        "transport": "on Ray head and body of a reply leave in one write, which uvicorn's `send` does not do",
     },
     "FlowControl": {
         "read_paused": "a client that is not read cannot be too slow",
