@@ -1,7 +1,7 @@
 """The processor's peak in products of matrices, and the operations that a text takes with a model."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -16,6 +16,9 @@ from benchmarks.lib.synthetic_models import SyntheticModel
 SHAPES = ((256, 768, 3072), (512, 3072, 768), (1024, 1024, 1024), (2048, 2048, 2048))
 """Rows, in_features and out_features of the products that are tried: two of DistilBERT's own, and larger ones."""
 SCALE = np.float32(0.01)
+BATCHES = (128, 256, 512, 1024)
+"""Tokens of a batch for which a model's matrices are tried."""
+FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
 
 Matrix = NDArray[np.int8]
 
@@ -26,12 +29,38 @@ def int8_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
     The fastest of OpenVINO's own: both matrices in 8 bits, nothing else in the graph, so neither the scales of dynamic
     quantisation nor any other layer takes time. Median of 50 runs of each shape, the best shape counts.
     """
-    return _peak(_int8_product, {}, threads, quick=quick)
+    rates = {shape: _rate(shape, threads, 3 if quick else 50) for shape in SHAPES}
+    best = max(rates, key=rates.__getitem__)
+    return rates[best], "x".join(map(str, best))
 
 
-def float32_peak(threads: int, *, quick: bool = False) -> tuple[float, str]:
-    """As `int8_peak`, of two float32 matrices."""
-    return _peak(_float32_product, {"INFERENCE_PRECISION_HINT": "f32"}, threads, quick=quick)
+def matrices_alone(config: dict[str, Any], threads: int, *, quick: bool = False) -> float:
+    """Operations per second of all float32 matrices of a model, one after another and nothing else in the graph.
+
+    Each has weights of its own, as in the model: the same product again and again would find its weights in the cache.
+    Median of ten runs with each of `BATCHES` tokens, the best number counts.
+    """
+    hidden, hidden_dim, layers, decoder_layers = _size(config)
+    chance = np.random.default_rng(0)
+
+    def times(x: Any, in_features: int, out_features: int) -> Any:
+        weights = chance.random((out_features, in_features), np.float32) / np.float32(in_features)
+        return op.matmul(x, op.constant(weights), False, True)
+
+    tokens = x = op.parameter([-1, hidden], np.float32)
+    for block in range(layers):
+        for _ in range(2 if block < decoder_layers else 1):
+            inputs = [times(x, hidden, hidden) for _ in range(3)]
+            x = times(op.add(op.add(inputs[0], inputs[1]), inputs[2]), hidden, hidden)
+        x = times(times(x, hidden, hidden_dim), hidden_dim, hidden)
+    compiled = ov.Core().compile_model(ov.Model([x], [tokens]), "CPU", {**_options(threads), **FLOAT32})
+    request = compiled.create_infer_request()
+    decoders = 4 * decoder_layers * hidden * hidden
+    one_token = 2 * (layers * (4 * hidden * hidden + 2 * hidden * hidden_dim) + decoders)
+    runs = 2 if quick else 10
+    return max(
+        rows * one_token / _seconds(request, chance.random((rows, hidden), np.float32), 2, runs) for rows in BATCHES
+    )
 
 
 def products_alone(
@@ -40,16 +69,10 @@ def products_alone(
     """What a peer's seconds for texts of these lengths are, of those that the products of matrices take at the peak."""
     least = sum(operations(model.config, tokens)[0] for tokens in lengths) / max(peaks)
     detail = {"gflops": max(peaks) / 1e9, "texts": len(lengths), "tokens": sum(lengths), "least_s": least}
-    shown = f"{model.name}, the same of products alone, at the fastest that one float32 product ran here"
+    shown = (
+        f"{model.name}, the same of its matrices alone, at the rate at which they ran here one after another"
+    )
     return Figure(figure, shown, seconds / least, "x", detail=detail)
-
-
-def _peak(
-    product: Callable[[Any, Matrix], Any], more: dict[str, str], threads: int, *, quick: bool
-) -> tuple[float, str]:
-    rates = {shape: _rate(product, more, shape, threads, 3 if quick else 50) for shape in SHAPES}
-    best = max(rates, key=rates.__getitem__)
-    return rates[best], "x".join(map(str, best))
 
 
 def _int8_product(x: Any, integers: Matrix) -> Any:
@@ -59,27 +82,28 @@ def _int8_product(x: Any, integers: Matrix) -> Any:
     return op.matmul(op.fake_quantize(x, least, most, least, most, 256), matrix, False, True)
 
 
-def _float32_product(x: Any, integers: Matrix) -> Any:
-    return op.matmul(x, op.constant(integers * SCALE), False, True)
-
-
-def _rate(
-    product: Callable[[Any, Matrix], Any], more: dict[str, str], shape: tuple[int, int, int], threads: int, runs: int
-) -> float:
+def _rate(shape: tuple[int, int, int], threads: int, runs: int) -> float:
     rows, in_features, out_features = shape
     chance = np.random.default_rng(0)
     x = op.parameter([rows, in_features], np.float32)
     integers = chance.integers(-127, 128, (out_features, in_features)).astype(np.int8)
-    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False, **more}
-    compiled = ov.Core().compile_model(ov.Model([product(x, integers)], [x]), "CPU", options)
-    request = compiled.create_infer_request()
+    compiled = ov.Core().compile_model(ov.Model([_int8_product(x, integers)], [x]), "CPU", _options(threads))
     given = chance.standard_normal((rows, in_features), np.float32)
+    return 2 * rows * in_features * out_features / _seconds(compiled.create_infer_request(), given, 5, runs)
+
+
+def _options(threads: int) -> dict[str, Any]:
+    return {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
+
+
+def _seconds(request: Any, given: NDArray[np.float32], first: int, runs: int) -> float:
+    """Median of so many runs, after the first few."""
     times = []
-    for _ in range(5 + runs):
+    for _ in range(first + runs):
         began = time.perf_counter()
         request.infer([given], share_inputs=True)
         times.append(time.perf_counter() - began)
-    return 2 * rows * in_features * out_features / median(times[5:])
+    return median(times[first:])
 
 
 def operations(config: dict[str, Any], tokens: int) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import SEED, encoder_of, english, of_length
-from benchmarks.suites.peak import float32_peak, products_alone
+from benchmarks.suites.peak import matrices_alone, products_alone
 from labeld.system.cpu import usable_cores
 from labeld.types import Parameters, Text
 
@@ -57,9 +57,9 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
         everyone: dict[str, Callable[[], Timed]] = {
             name: partial(_asked, server.port, request) for name, server in servers.items()
         }
-        peaks = [float32_peak(usable_cores(), quick=plan.quick)[0]]
+        peaks = [matrices_alone(model.config, usable_cores(), quick=plan.quick)]
         rounds = in_turn(plan, f"rerank: {model.name}", everyone | ways, ROUNDS)
-        peaks.append(float32_peak(usable_cores(), quick=plan.quick)[0])
+        peaks.append(matrices_alone(model.config, usable_cores(), quick=plan.quick))
     times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
     best = min(ways, key=lambda name: median(times[name]))
     detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"documents": len(documents)}

@@ -18,7 +18,7 @@ from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import SyntheticModel
 from benchmarks.lib.texts import english
-from benchmarks.suites.peak import float32_peak, products_alone
+from benchmarks.suites.peak import matrices_alone, products_alone
 from benchmarks.suites.rerank import OURS, ROUNDS
 from labeld.system.cpu import usable_cores
 
@@ -70,10 +70,10 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
                 return dict(zip(found["labels"], found["scores"], strict=True))
 
             ways[PIPELINE] = theirs
-            peaks = [float32_peak(usable_cores(), quick=plan.quick)[0]]
+            peaks = [matrices_alone(model.config, usable_cores(), quick=plan.quick)]
             cases = {name: partial(_timed, ask, texts) for name, ask in ways.items()}
             rounds = in_turn(plan, f"zero-shot: {model.name}", cases, ROUNDS)
-            peaks.append(float32_peak(usable_cores(), quick=plan.quick)[0])
+            peaks.append(matrices_alone(model.config, usable_cores(), quick=plan.quick))
     times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
     [*own, [_, right]] = [found[0] for found in rounds.values()]
     largest = max(
