@@ -53,9 +53,9 @@ class Parameters:
     stride: int | None = None
     """Tokens that two neighbouring windows of a text share; `None` = a text is not read in windows."""
     aggregate: Aggregate | None = None
-    """The score of a label from its scores in the windows; `None` = the best."""
+    """The score of a label from its scores in the windows; `None` = the best. Means nothing without windows."""
     return_windows: bool = False
-    """True when the ranking of each window is wanted, too."""
+    """True when the ranking of each window is wanted, too. Means nothing without windows."""
     threshold: Threshold | None = None
     """Labels of a lower score are left out; `None` = none are."""
     by_id: bool = False

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeld import Classifier
-from labeld.errors import ModelBrokenError
+from labeld.errors import InvalidRequestError, ModelBrokenError
 from tests.support.paths import PACKAGE
 from tests.support.server_process import Server, configured, wait_until
 
@@ -128,6 +128,10 @@ def test_windows_of_an_alias_refuse_nothing_that_is_answered_without_them(aliase
     assert aliased.classify("good " * 600, PLAIN, truncation=True) == hosted.json()
     refused = aliased.post("/models/wide", json={"inputs": "good " * 600, "parameters": {"stride": 600}})
     assert "`parameters.stride` is 600" in refused.json()["error"]
+    wanted = aliased.post("/models/wide", json={"inputs": "good " * 600, "parameters": {"return_windows": True}})
+    assert "`parameters.stride` is 600" in wanted.json()["error"]
+    mean = aliased.post("/models/wide", json={"inputs": "good " * 600, "parameters": {"aggregate": "mean"}})
+    assert (hosted.json(), True) == (mean.json(), mean.headers["x-hf-warning"].endswith(": aggregate"))
 
 
 def test_a_temperature_divides_the_logits_before_softmax(aliased: Server) -> None:
@@ -165,6 +169,18 @@ def test_a_label_that_the_model_does_not_have_is_an_error(aliased: Server) -> No
     assert "has no label 'LABEL_0', only NEGATIVE, POSITIVE" in reply.json()["error"]
     assert "yaml" not in reply.json()["error"]
     assert wait_until(lambda: "labeld.yaml:7:48: " in aliased.log.read_text())
+
+
+def test_how_windows_become_one_score_needs_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Python `aggregate` is an error where no text is read in windows, and counts in those of an alias."""
+    (tmp_path / "labeld.yaml").write_text(FILE)
+    monkeypatch.setenv("LABELD_CONFIG", str(tmp_path / "labeld.yaml"))
+    with Classifier(PLAIN) as classifier:
+        with pytest.raises(InvalidRequestError, match=r"`aggregate` .* `stride`"):
+            classifier("good", aggregate="mean")
+        expected = classifier(LONG, stride=4, max_length=16)
+    with Classifier("long") as classifier:
+        assert expected == classifier(LONG, aggregate="max") != classifier(LONG)
 
 
 def test_an_alias_is_a_model_of_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,21 @@ class InvalidParameterError(InvalidRequestError):
         return f"{interface.parameter(self.name)} must be {interface.values(self.allowed)}, but is {value}."
 
 
+class NoWindowsError(InvalidRequestError):
+    """A parameter of windows was given where no text is read in windows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def sentence(self, interface: Interface) -> str:
+        """Names the parameter, and the one by which texts are read in windows."""
+        return (
+            f"{interface.parameter(self.name)} is about texts that are read in windows, and these are not: give "
+            f"{interface.parameter('stride')} as well, or leave it out."
+        )
+
+
 class TooManyTextsError(InvalidRequestError):
     """A list or a body has more texts than one request may have."""
 

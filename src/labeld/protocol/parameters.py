@@ -58,7 +58,7 @@ def read_parameters(given: dict[str, Any]) -> Parameters:
         truncation_side=_one_of(given, "truncation_side", get_args(Side)),
         stride=stride,
         aggregate=_one_of(given, "aggregate", get_args(Aggregate)),
-        return_windows=bool(_switched_on(given, "return_windows")) and stride is not None,
+        return_windows=bool(_switched_on(given, "return_windows")),
         threshold=_threshold(given.get("threshold")),
     )
 

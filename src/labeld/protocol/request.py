@@ -16,6 +16,8 @@ from labeld.protocol.options import BODY_OPTIONS, read_options
 from labeld.protocol.parameters import PARAMETERS, read_parameters
 from labeld.types import ClassifyRequest, Options, Parameters, Text
 
+OF_TEI = ("truncate", "truncation_direction", "raw_scores")
+"""Options of text-embeddings-inference beside `inputs`, which the hosted API does not have."""
 _PAIR = '{"text": "...", "text_pair": "..."}'
 _DEFAULT_PARAMETERS = Parameters()
 
@@ -38,6 +40,8 @@ def request_of(value: Any, headers: Mapping[str, str], query: str, limits: Input
     envelope = value if isinstance(value, dict) else {"inputs": _bare_input(value)}
     ignored: list[str] = []
     texts = _texts(envelope, limits, ignored)
+    if len(envelope) > 1:
+        ignored += [name for name in OF_TEI if envelope.get(name) is not None]
     given = _given_parameters(envelope, query, ignored)
     parameters = read_parameters(given) if given else _DEFAULT_PARAMETERS
     ignored += [name for name in given if name not in PARAMETERS]

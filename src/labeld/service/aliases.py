@@ -16,6 +16,9 @@ from labeld.types import ClassifyRequest, Parameters
 
 logger = logging.getLogger(__name__)
 
+OF_WINDOWS = ("aggregate", "return_windows")
+"""Parameters that only texts in windows have."""
+
 
 def as_alias(loaded: LoadedModel, alias: ModelEntry, file: ModelsFile) -> LoadedModel:
     """The model with the alias's names of labels and temperature; the answer cache keeps its answers apart.
@@ -51,6 +54,16 @@ def changed(alias: ModelEntry | None) -> str:
     if alias is None or (not alias.rename and alias.temperature == 1.0):
         return ""
     return json.dumps([dict(alias.rename), alias.temperature], sort_keys=True)
+
+
+def as_asked(request: ClassifyRequest, alias: ModelEntry | None) -> ClassifyRequest:
+    """The request with the alias's defaults; where it has no windows, what only windows have is named as ignored."""
+    parameters = with_defaults(request.parameters, alias)
+    if parameters.stride is None and (parameters.aggregate is not None or parameters.return_windows):
+        names = [name for name in OF_WINDOWS if getattr(parameters, name)]
+        parameters = replace(parameters, aggregate=None, return_windows=False)
+        request = request._replace(ignored=(*request.ignored, *names))
+    return request if parameters is request.parameters else request._replace(parameters=parameters)
 
 
 def with_defaults(asked: Parameters, alias: ModelEntry | None) -> Parameters:
@@ -91,9 +104,10 @@ def read_as(question: Question, alias: ModelEntry) -> Question:
 def cut_instead(asked: ClassifyRequest, alias: ModelEntry | None) -> ClassifyRequest | None:
     """The request that is asked instead where the alias's windows cannot read it: one whose long texts are cut.
 
-    None where the windows are the request's own. `asked` is the request without the alias's windows.
+    None where the request itself wants windows. `asked` is the request without the alias's windows.
     """
     parameters = asked.parameters
-    if alias is None or alias.windows.stride is None or parameters.stride is not None:
+    wants_windows = parameters.stride is not None or parameters.return_windows
+    if alias is None or alias.windows.stride is None or wants_windows:
         return None
     return asked._replace(parameters=replace(parameters, truncation=parameters.truncation or "longest_first"))

@@ -16,6 +16,7 @@ from labeld.config.settings import Settings
 from labeld.errors import LabeldError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.literals import FunctionName, Precision
+from labeld.protocol.errors import NoWindowsError
 from labeld.service.aliases import with_defaults
 from labeld.service.build import LIBRARY, open_service
 from labeld.service.service import Service
@@ -95,10 +96,13 @@ class InProcessService:
         return [one if isinstance(one, LabeldError) else _logits(one, place) for one in scored]
 
     def _prepared(self, asked: Parameters) -> tuple[Service, LoadedModel, Parameters]:
-        """The service, the model, and the parameters with what the alias gives by itself."""
+        """The service, the model, and the parameters with what the alias gives by itself; raises NoWindowsError."""
         assert self._serving is not None
         service, loaded, alias = self._serving
-        return service, loaded, with_defaults(asked, alias)
+        asked = with_defaults(asked, alias)
+        if asked.aggregate is not None and asked.stride is None:
+            raise NoWindowsError("aggregate")
+        return service, loaded, asked
 
     async def _open(self) -> OpenModel:
         service = await self._stack.enter_async_context(open_service(self._settings, LIBRARY))

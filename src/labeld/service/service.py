@@ -22,7 +22,7 @@ from labeld.repository.model_info import Listing
 from labeld.repository.resolver import ResolvedModel, Resolver
 from labeld.scheduler.dispatcher import Dispatcher
 from labeld.service.admission import Admission
-from labeld.service.aliases import as_alias, changed, with_defaults
+from labeld.service.aliases import as_alias, as_asked, changed
 from labeld.service.beside import Beside
 from labeld.service.candidates import Candidates
 from labeld.service.scored import finished
@@ -116,8 +116,7 @@ class Service:
         identity = self._identities.identity(model.model_id, model.location and model.location.folder)
         if model.alias is not None:
             identity = identity and identity._replace(changed=changed(model.alias))
-            request = request._replace(parameters=with_defaults(request.parameters, model.alias))
-        return self._cache.look_up(identity, request, scope)
+        return self._cache.look_up(identity, as_asked(request, model.alias), scope)
 
     async def classify(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply:
         """One ranking per text of the looked-up request; raises LabeldError. Cancelling it saves engine time."""

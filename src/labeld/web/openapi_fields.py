@@ -55,13 +55,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "type": "string",
         "enum": ["max", "mean"],
         "nullable": True,
-        "description": "A label's score in the text from those in its windows. Default and null: max.",
+        "description": "A label's score in the text from those in its windows, of which stride or an alias has some. "
+        "Default and null: max.",
     },
     "return_windows": {
         "type": "boolean",
         "nullable": True,
-        "description": "With stride: each text is answered with an object of its labels and of its windows, each with "
-        "start and end in characters.",
+        "description": "With windows, of stride or of an alias: each text is answered with an object of its labels and "
+        "of its windows, each with start and end in characters.",
     },
     "threshold": {
         "oneOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}],

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.dialect_bodies import CLASSIFIER, DOCUMENTS, LABELS
 from tests.support.server_process import Server, configured
+from tests.web.dialects.test_ignored import without_ids
 from tests.web.dialects.test_zero_shot import ask
 
 LONG = "the market fell and the day was bad " * 30
@@ -92,6 +93,48 @@ def test_windows_of_an_alias_that_scores_candidate_labels(aliases: Server) -> No
 
     assert best != mean == ask(aliases, f"{path}nli", {"inputs": LONG, "parameters": own})
     assert best == ask(aliases, f"{path}nli", {"inputs": LONG, "parameters": {**own, "aggregate": "max"}})
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/models/{}", {"inputs": LONG}),
+        ("/predict", {"inputs": LONG}),
+        ("/classify", {"input": [LONG]}),
+        ("/classify", {"input": [LONG], "raw_scores": False}),
+        ("/v1/models/{}:predict", {"instances": [LONG], "parameters": {"top_k": 9}}),
+        ("/rerank", {"query": "hello", "texts": [LONG, "a film"], "label": "positive"}),
+        ("/v1/rerank", {"query": "hello", "documents": [LONG, "a film"], "label": "positive"}),
+        ("/score", {"queries": "hello", "documents": [LONG, "a film"], "label": "positive"}),
+        (
+            "/pipeline/text-ranking/{}",
+            {"inputs": {"query": "hello", "texts": [LONG]}, "parameters": {"label": "neutral"}},
+        ),
+    ],
+)
+def test_a_request_chooses_of_the_windows_of_an_alias(aliases: Server, path: str, body: dict[str, Any]) -> None:
+    """What it says of `aggregate` and `return_windows` counts without a stride of its own."""
+    own, how = {"stride": 8, "max_length": 40}, {"aggregate": "mean", "return_windows": True}
+
+    def asked(model: str, **more: Any) -> Any:
+        inside = {"parameters": {**body.get("parameters", {}), **more}} if "{}" in path else more
+        reply = aliases.post(path.format(model), json={"model": model, **body, **inside})
+        assert (200, False) == (reply.status_code, "x-hf-warning" in reply.headers), reply.text
+        return without_ids(reply.json())
+
+    assert asked(CLASSIFIER, **own, **how) == asked("long", **how)
+    assert asked(CLASSIFIER, **own, aggregate="mean") == asked("long", aggregate="mean") != asked("long")
+    assert "'windows'" in str(asked("long", **how))
+
+
+def test_a_request_chooses_of_the_windows_of_an_alias_for_candidate_labels(aliases: Server) -> None:
+    """Its `aggregate` counts without a stride of its own."""
+    path, own = "/pipeline/zero-shot-classification/", {"candidate_labels": LABELS}
+    best = {**own, "stride": 4, "max_length": 40, "aggregate": "max"}
+
+    assert ask(aliases, f"{path}org/nli", {"inputs": LONG, "parameters": best}) == (
+        ask(aliases, f"{path}nli", {"inputs": LONG, "parameters": {**own, "aggregate": "max"}})
+    )
 
 
 def test_an_alias_ranks_by_its_label(aliases: Server) -> None:

@@ -249,6 +249,36 @@ def test_vertex_and_sagemaker(dialects: Server, reference: Any, rankings: list[A
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": LONG, "truncate": True},
+        {"inputs": LONG, "truncate": True, "truncation_direction": "Left"},
+        {"inputs": DOCUMENTS[0], "raw_scores": True},
+        {"inputs": list(PAIR), "raw_scores": True},
+        {"inputs": [[DOCUMENTS[0]], list(PAIR)], "raw_scores": False},
+    ],
+    ids=["truncate", "left", "raw", "pair", "batch"],
+)
+def test_sagemaker_reads_bodies_of_tei(dialects: Server, body: dict[str, Any]) -> None:
+    """Those that have one of its options are answered as at its own path."""
+    assert ask(dialects, "/invocations", body) == ask(dialects, "/predict", body)
+
+
+def test_the_model_of_a_body(dialects: Server) -> None:
+    """Vertex AI's and SageMaker's paths name none, so the body may; instances of several models are refused."""
+    expected = dialects.classify(DOCUMENTS[:1], "org/nli")
+    named = {"model": "org/nli"}
+
+    assert ask(dialects, "/invocations", {"inputs": DOCUMENTS[0], **named}) == expected
+    assert ask(dialects, "/vertex", {"instances": DOCUMENTS[:1], **named})["predictions"] == expected
+    one, other = ({"inputs": DOCUMENTS[0], "model": model} for model in ("org/nli", "org/bert"))
+    assert ask(dialects, "/vertex", {"instances": [one]})["predictions"] == expected
+    assert ask(dialects, "/vertex", {"instances": [{"inputs": [DOCUMENTS[0]]}], **named})["predictions"] == expected
+    refused = dialects.post("/vertex", json={"instances": [one, other]})
+    assert (400, True) == (refused.status_code, "`instances[1]`" in refused.json()["error"])
+
+
+@pytest.mark.parametrize(
     ("path", "body", "read"),
     [
         ("/predict", {"inputs": [[LONG]]}, lambda reply: reply[0]),

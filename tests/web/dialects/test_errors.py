@@ -23,7 +23,6 @@ MODELS = {
     **dict.fromkeys(("rerank", "cohere", "text_ranking", "score", "nim"), "org/one-label"),
     **dict.fromkeys(("zero_shot", "jina"), "org/nli"),
 }
-ANYWHERE = ("/vertex", "/invocations")
 CALLS = [(dialect, path) for dialect in DIALECTS for path in dialect.paths]
 
 
@@ -38,7 +37,7 @@ each_call = each(CALLS)
 def post(server: Server, dialect: Dialect, path: str, body: Any, model: str | None = None) -> Any:
     """The reply to a body in which, or in whose path, a model is named."""
     model = model or MODELS.get(dialect.name, "org/bert")
-    if "{model_id" not in path and isinstance(body, dict) and path not in ANYWHERE:
+    if "{model_id" not in path and isinstance(body, dict):
         body = {"model": model, **body}
     return server.post(path.replace("{model_id:path}", model).replace("{version}", "1"), json=body)
 
@@ -149,7 +148,7 @@ def test_broken_json(dialects: Server, dialect: Dialect, path: str) -> None:
     assert "JSON" in require_shape(dialect, reply, 400)
 
 
-@each([call for call in CALLS if call[1] not in ANYWHERE])
+@each_call
 def test_an_unknown_model(dialects: Server, dialect: Dialect, path: str) -> None:
     """A name that no model has is 404."""
     reply = post(dialects, dialect, path, BODIES[dialect.name], "org/nothing")

@@ -9,7 +9,7 @@ from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Q
 from labeld.protocol.dialects.classification import Classification, best_label, in_order
 from labeld.protocol.dialects.errors import openai_error
 from labeld.protocol.dialects.fields import Fields
-from labeld.protocol.dialects.lengths import CUT, vllm_cut, windows
+from labeld.protocol.dialects.lengths import CUT, cuts_by_default, vllm_cut, windows
 from labeld.protocol.dialects.window_scores import ranking_of, windows_of, with_windows
 from labeld.types import ClassifyRequest, Text
 
@@ -62,7 +62,7 @@ def _scores(answer: Any, labels: Sequence[str]) -> dict[str, Any]:
 class _Infinity(_Classify):
     def windowed(self, windows: Windows) -> Self:
         parameters = self.asked.parameters
-        if windows.stride is None or replace(parameters, function_to_apply=None) != CUT:
+        if windows.stride is None or not cuts_by_default(parameters):
             return self
         return replace(self, asked=self.asked._replace(parameters=replace(parameters, truncation=None)))
 

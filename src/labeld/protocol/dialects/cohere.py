@@ -94,7 +94,7 @@ def parse_cohere(call: Call) -> Question:
     cut = CUT if fields.flag("truncation", default=True) else Parameters()
     if "truncate_prompt_tokens" in fields:  # of vLLM
         cut = vllm_cut(fields)
-    if most := fields.number("max_tokens_per_doc"):
+    if "stride" not in fields and (most := fields.number("max_tokens_per_doc")):  # windows cut nothing
         cut = replace(CUT, max_pair_tokens=most)
     is_raw = fields.flag("raw_scores") or not fields.has_activation()
     top_n = fields.number("top_k") if is_voyage else fields.number("top_n", minimum=0) or None  # 0 as vLLM has it

@@ -5,6 +5,7 @@ from typing import Any
 
 from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
+from labeld.protocol.dialects.base import Call
 from labeld.protocol.dialects.errors import EmptyInputError
 from labeld.protocol.errors import wrong_value
 from labeld.protocol.options import BODY_OPTIONS
@@ -17,6 +18,12 @@ ANY_MODEL = "default/not-specified"
 """The name that Infinity's client sends where its caller has named no model."""
 _OF_NO_ANSWER = {"model", "options", *BODY_OPTIONS, "user", "id", "request_id"}
 """Members that no parser needs to read, because they decide no answer or are read beside it."""
+
+
+def with_model(call: Call, example: str) -> Call:
+    """The call with the model that its body names, where its path names none."""
+    named = Fields(call.value, example).model() if isinstance(call.value, dict) else None
+    return call._replace(model=call.model or named)
 
 
 class Fields:

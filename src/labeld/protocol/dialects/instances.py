@@ -11,17 +11,17 @@ from labeld.protocol.dialects import rerank, tei, zero_shot
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.classification import Classification
 from labeld.protocol.dialects.errors import EmptyInputError
-from labeld.protocol.dialects.fields import Fields
+from labeld.protocol.dialects.fields import Fields, with_model
 from labeld.protocol.errors import wrong_value
 from labeld.protocol.parameters import PARAMETERS, read_parameters
-from labeld.protocol.request import read_text, require_room
+from labeld.protocol.request import OF_TEI, read_text, require_room
 from labeld.types import ClassifyRequest, Ranking
 
 _EXAMPLE = '{"instances": ["a text", {"text": "a text", "text_pair": "its pair"}]}'
 _OF_RANKINGS = ("top_k", "return_all_scores", "threshold", "return_windows")
 """Parameters that mean more than one label, or none."""
 _OF_TEI = (
-    *("truncate", "truncation_direction", "raw_scores", "return_text", "top_n", "label"),
+    *(*OF_TEI, "return_text", "top_n", "label"),
     *("stride", "max_length", "aggregate", "return_windows"),
 )
 """Those that instances may leave to `parameters` where they are bodies of TEI."""
@@ -62,7 +62,9 @@ class _Instances:
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         requests = [one.request(labels) for one in self.questions]
         for index, one in enumerate(requests):
-            if one.parameters != requests[0].parameters or type(self.questions[index]) is not type(self.questions[0]):
+            first, its = self.questions[0], self.questions[index]
+            is_of_a_kind = (type(its), its.model) == (type(first), first.model)
+            if one.parameters != requests[0].parameters or not is_of_a_kind:
                 raise InvalidRequestError(
                     f"`instances[{index}]` has other options than `instances[0]`: send those of each kind in a request "
                     "of their own."
@@ -98,8 +100,12 @@ def parse_kserve(call: Call) -> Question:
 
 def parse_vertex(call: Call) -> Question:
     """`{"instances": [text, pair or a body of TEI], "parameters"}`: rankings, or scores of candidate labels."""
+    call = with_model(call, _EXAMPLE)
     if zero_shot.asks_for_labels(call.value):
-        return zero_shot.parse_hosted(call._replace(value=_unwrapped(call.value, [])), "instances", _VertexZeroShot)
+        beside: list[str] = []
+        value = _unwrapped(call.value, beside)
+        question = zero_shot.parse_hosted(call._replace(value=value), "instances", _VertexZeroShot)
+        return replace(question, ignored=(*dict.fromkeys(beside), *question.ignored))
     body = Fields(call.value, _EXAMPLE)
     instances = body.get("instances")
     if isinstance(instances, list) and any(map(_is_of_tei, instances)):
@@ -125,7 +131,7 @@ def _instances(call: Call, body: Fields, instances: list[Any]) -> Question:
         value = shared | ({"inputs": one} if isinstance(one, str) else one if isinstance(one, dict) else {})
         parse = rerank.parse_tei if "query" in value else tei.parse_predict
         questions.append(parse(call._replace(value=value), f"instances[{index}]"))
-    return _Instances(call.model, tuple(questions), call.limits, ignored)
+    return _Instances(questions[0].model, tuple(questions), call.limits, ignored)
 
 
 def _asked(call: Call) -> tuple[ClassifyRequest, Fields]:

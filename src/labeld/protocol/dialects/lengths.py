@@ -11,6 +11,12 @@ CUT = Parameters(truncation="longest_first")
 """How dialects read that cut long texts unless they are asked not to; a header says how much was cut."""
 
 
+def cuts_by_default(parameters: Parameters, cut: Parameters = CUT) -> bool:
+    """True where long texts are cut as in `cut` for want of another wish, so that an alias's windows may read them."""
+    plain = replace(parameters, function_to_apply=cut.function_to_apply, aggregate=None, return_windows=False)
+    return plain == cut
+
+
 def windows(fields: Fields, parameters: Parameters, *, of: TruncationStrategy | None = None) -> Parameters:
     """The parameters with `stride`, `max_length` and `aggregate`.
 
@@ -23,7 +29,7 @@ def windows(fields: Fields, parameters: Parameters, *, of: TruncationStrategy | 
     elif length is not None and parameters.truncation is None:
         parameters = replace(parameters, truncation="longest_first")
     elif length is None:
-        return parameters
+        return parameters if aggregate is None else replace(parameters, aggregate=aggregate)
     return replace(parameters, stride=stride, max_length=length, aggregate=aggregate)
 
 
@@ -34,6 +40,11 @@ def tei_cut(fields: Fields) -> Parameters:
 
 
 def vllm_cut(fields: Fields) -> Parameters:
-    """VLLM's `truncate_prompt_tokens`: so many tokens, or -1 for as many as the model takes."""
+    """VLLM's `truncate_prompt_tokens`: so many tokens, or -1 for as many as the model takes.
+
+    Where the body says otherwise how long texts are read it means nothing, and stays unread.
+    """
+    if "stride" in fields or "max_length" in fields:
+        return Parameters()
     most = fields.number("truncate_prompt_tokens", minimum=-1)
     return replace(CUT, max_length=most if most > 0 else None) if most else Parameters()

@@ -72,9 +72,9 @@ def parse_infer(call: Call) -> Question:
     parameters = Fields(body.get("parameters", None) or {}, _EXAMPLE, "parameters")
     given = {name: value for name, value in parameters.value.items() if name in _SERVED}
     ignored = tuple(name for name in parameters.value if name not in {*_SERVED, BINARY})
-    named, outputs = body.optional_text("id"), _outputs(body)
+    named, (outputs, of_outputs) = body.optional_text("id"), _outputs(body)
     read = replace(read_parameters(given), threshold=ALL_SCORES)
-    asked = ClassifyRequest(texts, read, call.options, (*ignored, *body.unread()))
+    asked = ClassifyRequest(texts, read, call.options, (*ignored, *of_outputs, *body.unread()))
     return _Infer(call.model and versioned(call.model, call.version), asked, named, outputs)
 
 
@@ -131,16 +131,24 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value <= BIGGEST  # NOTE: type, because True is an int
 
 
-def _outputs(body: Fields) -> tuple[str, ...]:
-    """Names of the tensors that are wanted, which are both where none is named."""
+def _outputs(body: Fields) -> tuple[tuple[str, ...], list[str]]:
+    """Names of the tensors that are wanted, which are both where none is named, and parameters that mean nothing."""
     wanted = body.get("outputs", None) or []
     if not isinstance(wanted, list):
         raise wrong_value("outputs", "a list", wanted, f"leave it out, or send {_EXAMPLE}")
-    names = [Fields(one, _EXAMPLE, f"outputs[{index}]").text("name") for index, one in enumerate(wanted)]
-    for index, name in enumerate(names):
+    names: list[str] = []
+    ignored: list[str] = []
+    for index, one in enumerate(wanted):
+        place = f"outputs[{index}]"
+        fields = Fields(one, _EXAMPLE, place)
+        name = fields.text("name")
         if name not in {LABEL, SCORES}:
-            raise wrong_value(f"outputs[{index}].name", f"{LABEL} or {SCORES}", name)
-    return tuple(dict.fromkeys(names)) or (LABEL, SCORES)
+            raise wrong_value(f"{place}.name", f"{LABEL} or {SCORES}", name)
+        names.append(name)
+        parameters = Fields(fields.get("parameters", None) or {}, _EXAMPLE, f"{place}.parameters")
+        parameters.get("binary_data")  # outputs are JSON, which whoever asks for binary ones reads as well
+        ignored += parameters.unread()
+    return tuple(dict.fromkeys(names)) or (LABEL, SCORES), ignored
 
 
 def read_infer(body: bytes, headers: Mapping[str, str], limits: InputLimits) -> Any:

@@ -10,7 +10,6 @@ from labeld.protocol.dialects import lengths
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Role
 from labeld.protocol.dialects.errors import WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields
-from labeld.protocol.dialects.lengths import CUT
 from labeld.protocol.dialects.window_scores import ranking_of, windows_of, with_windows
 from labeld.protocol.errors import UnknownLabelError
 from labeld.types import ClassifyRequest, LabelScore, Options, Parameters, Text
@@ -55,13 +54,14 @@ class Ranking:
 
     def windowed(self, windows: Windows) -> Self:
         """The question as an alias with windows reads it, where it would only be cut for want of another wish."""
-        if self.parameters != CUT or windows.stride is None:
+        if windows.stride is None or not lengths.cuts_by_default(self.parameters):
             return self
-        read = Parameters(
+        read = replace(
+            self.parameters,
             truncation="only_second",
             stride=windows.stride,
             max_length=windows.max_length,
-            aggregate=windows.aggregate,
+            aggregate=self.parameters.aggregate or windows.aggregate,
         )
         return replace(self, parameters=read)
 
@@ -80,10 +80,10 @@ class Ranking:
 
     def window_scores(self, answered: Answered, index: int, name: str = "score") -> dict[str, Any]:
         """The member of a document's result with the score of each of its windows, where these are wanted."""
-        if not self.parameters.return_windows:
+        found = windows_of(answered.texts[index])
+        if not found:
             return {}
         label = answered.labels[self._number(answered.labels)]
-        found = windows_of(answered.texts[index])
         return {"windows": [{"start": one["start"], "end": one["end"], name: score_of(one, label)} for one in found]}
 
     def rankings(self, answered: Answered) -> list[list[LabelScore]]:

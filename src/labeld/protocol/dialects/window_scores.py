@@ -9,10 +9,8 @@ from labeld.types import Parameters
 
 
 def with_windows(fields: Fields, parameters: Parameters) -> Parameters:
-    """The parameters with `return_windows`; without a stride it means nothing, and stays unread."""
-    if parameters.stride is None:
-        return parameters
-    return replace(parameters, return_windows=fields.flag("return_windows"))
+    """The parameters with `return_windows`."""
+    return replace(parameters, return_windows=True) if fields.flag("return_windows") else parameters
 
 
 def ranking_of(answer: Any) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question, Role
 from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
 from labeld.protocol.dialects.fields import Fields
-from labeld.protocol.dialects.lengths import windows
+from labeld.protocol.dialects.lengths import cuts_by_default, windows
 from labeld.protocol.errors import wrong_value
 from labeld.protocol.parameters import read_parameters
 from labeld.protocol.request import require_room
@@ -55,10 +55,11 @@ class ZeroShot:
 
     def windowed(self, of_alias: Windows) -> Self:
         """The question as an alias with windows reads it, where it says nothing of long texts itself."""
-        if self.parameters != CUT or of_alias.stride is None:
+        if of_alias.stride is None or not cuts_by_default(self.parameters, CUT):
             return self
-        read = replace(CUT, stride=of_alias.stride, max_length=of_alias.max_length, aggregate=of_alias.aggregate)
-        return replace(self, parameters=replace(read, return_windows=True))
+        how = self.parameters.aggregate or of_alias.aggregate
+        read = replace(CUT, stride=of_alias.stride, max_length=of_alias.max_length, aggregate=how, return_windows=True)
+        return replace(self, parameters=read)
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
@@ -134,13 +135,13 @@ def asks_for_labels(value: Any) -> bool:
     return not (_NAMES.isdisjoint(value) and (not isinstance(parameters, dict) or _NAMES.isdisjoint(parameters)))
 
 
-def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Question:
+def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Hosted:
     """`{"inputs": text or list, "parameters": {"candidate_labels", "hypothesis_template", "multi_label"}}`."""
     body = Fields(call.value, EXAMPLE)
     given = Fields(body.get("parameters", None) or {}, EXAMPLE, "parameters")
     beside = {name: value for name, value in body.value.items() if name not in {place, "parameters"}}
     parameters = Fields(beside | given.value, EXAMPLE, "parameters")
-    texts, is_list = _texts(body.get(place), place, call)
+    texts, is_list, beside_text = _texts(body.get(place), place, call)
     labels = parameters.get(parameters.first_of(NAMES))
     candidates = candidate_labels(labels, f"parameters.{NAMES[0]}")
     require_room(place, len(texts) * len(candidates), call.limits)
@@ -159,20 +160,26 @@ def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted)
         is_list,
         is_old_client(call.headers),
     )
-    return replace(question, ignored=parameters.unread())
+    return replace(question, ignored=(*beside_text, *parameters.unread()))
 
 
-def _texts(inputs: Any, place: str, call: Call) -> tuple[tuple[str, ...], bool]:
-    """The texts, and whether they came as a list; `{"text"}` and `{"sequences"}` are the forms of older clients."""
+def _texts(inputs: Any, place: str, call: Call) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """The texts, whether they came as a list, and what stands beside one that means nothing.
+
+    `{"text"}` and `{"sequences"}` are the forms of older clients.
+    """
+    ignored: tuple[str, ...] = ()
     if isinstance(inputs, dict):
-        inputs = inputs.get("text", inputs.get("sequences", ...))
+        fields = Fields(inputs, EXAMPLE, place)
+        inputs = fields.get(fields.first_of(("text", "sequences")))
+        ignored = fields.unread()
     is_list = not isinstance(inputs, str)
     found = Fields({place: inputs} if inputs is not ... else {}, EXAMPLE)
     texts = found.one_or_more(place, call.limits)
     for index, text in enumerate(texts):
         if not text.strip():
             raise EmptyInputError(f"`{place}[{index}]` is empty: send {EXAMPLE}.")
-    return tuple(texts), is_list
+    return tuple(texts), is_list, ignored
 
 
 def candidate_labels(value: Any, place: str, example: str = EXAMPLE) -> tuple[str, ...]:
@@ -236,7 +243,7 @@ def is_old_client(headers: Mapping[str, str]) -> bool:
     return "hf_hub/0." in headers.get("user-agent", "")
 
 
-DIALECTS = (
+DIALECTS: tuple[Dialect[Question], ...] = (
     Dialect(
         "zero_shot",
         (
