@@ -123,6 +123,24 @@ models:
     ] == done.stderr.splitlines()
 
 
+def test_zero_shot_defaults_of_a_model_without_entailment_are_a_mistake(tmp_path: Path) -> None:
+    """With the labels that it has; names that the alias gives them count."""
+    path = written(
+        tmp_path,
+        """\
+models:
+  topics: {model: labeld/sentiment-en, zero_shot: {candidate_labels: [sports]}}
+  named: {model: labeld/sentiment-en, rename: {POSITIVE: entailment}, zero_shot: {multi_label: true}}
+""",
+    )
+    done = labeld("config", "check", path)
+
+    way_out = "name an NLI model, or leave zero_shot out"
+    assert [
+        f"{path}:2:40: The answers of topics have no label of entailment, only NEGATIVE, POSITIVE: {way_out}."
+    ] == done.stderr.splitlines()
+
+
 def test_a_model_that_is_not_here_yet_is_a_note(tmp_path: Path) -> None:
     """It may be downloaded, so nothing is wrong, and nothing was checked."""
     path = written(

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from labeld.config.file import MOST_BYTES, read_file
+from labeld.config.file import CANDIDATE, MOST_BYTES, read_file
+from labeld.config.hypothesis import FORM
 from labeld.config.load import load
 from labeld.config.mistakes import ConfigFileError
-from labeld.config.models_file import Candidate, ModelEntry, Policy, PolicyModel, Windows
+from labeld.config.models_file import Candidate, ModelEntry, Policy, PolicyModel, Windows, ZeroShotDefaults
 from labeld.config.names import every_setting, variable
 from labeld.config.schema import file_schema
 from labeld.errors import SettingsError
@@ -33,6 +34,7 @@ models:
     windows: {stride: 32, aggregate: max, max_length: 256}
     rename: {LABEL_0: no, LABEL_1: yes}
     thresholds: {no: 0.6}
+    zero_shot: {hypothesis_template: "{} it is.", multi_label: yes, candidate_labels: [no, "a, b"]}
     temperature: 1.7
     shadow: {model: org/other, share: 0.1}
     split: {model: org/third, share: 1}
@@ -80,6 +82,7 @@ def test_every_part_is_read(tmp_path: Path) -> None:
             windows=Windows(32, "max", 256),
             rename={"LABEL_0": "no", "LABEL_1": "yes"},
             thresholds={"no": 0.6},
+            zero_shot=ZeroShotDefaults("{} it is.", multi_label=True, candidate_labels=("no", "a, b")),
             temperature=1.7,
             shadow=Candidate("org/other", 0.1),
             split=Candidate("org/third", 1.0),
@@ -135,6 +138,7 @@ models:
     windows: {stride: -1, max_length: 2.5}
     shadow: {model: org/other, share: 0}
     split: {share: 0.1}
+    zero_shot: {hypothesis_template: "it is", candidate_labels: [a, " "], multi_label: 2, multi_lable: no}
   chain: 5
   "bad id": {model: ../x}
 reranker: [a]
@@ -142,6 +146,7 @@ policy: {}
 """,
     )
 
+    zero_shot = "models.sentiment.zero_shot"
     assert [
         "2:9: settings.port is '8o80', but must be a whole number.",
         "3:3: settings.port is there twice, first in line 2.",
@@ -166,11 +171,15 @@ policy: {}
         "19:39: models.sentiment.windows.max_length is '2.5', but must be a whole number from 1.",
         "20:39: models.sentiment.shadow.share is '0', but must be a number above 0 up to 1.",
         "21:5: models.sentiment.split has no model: add it.",
-        "22:10: models.chain is '5', but must be a mapping, with `key: value` on each line.",
-        "23:3: models.bad id is 'bad id', but must be a name like a model id, sentiment or team/sentiment.",
-        "23:21: models.bad id.model is '../x', but must be a model id like org/name, or org/name@revision.",
-        "24:11: reranker is a list, but must be a model id like org/name, or org/name@revision.",
-        "25:1: policy is not known here: is it policies?",
+        f"22:38: {zero_shot}.hypothesis_template is 'it is', but must be a text with {FORM}.",
+        f"22:69: {zero_shot}.candidate_labels is ' ', but must be {CANDIDATE.what}.",
+        f"22:88: {zero_shot}.multi_label is '2', but must be true or false.",
+        f"22:91: {zero_shot}.multi_lable is not known in {zero_shot}: is it multi_label?",
+        "23:10: models.chain is '5', but must be a mapping, with `key: value` on each line.",
+        "24:3: models.bad id is 'bad id', but must be a name like a model id, sentiment or team/sentiment.",
+        "24:21: models.bad id.model is '../x', but must be a model id like org/name, or org/name@revision.",
+        "25:11: reranker is a list, but must be a model id like org/name, or org/name@revision.",
+        "26:1: policy is not known here: is it policies?",
     ] == found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labeld.config.file import read_file
-from labeld.config.models_file import Candidate, ModelEntry, Windows
+from labeld.config.models_file import Candidate, ModelEntry, Windows, ZeroShotDefaults
 from labeld.evaluation.configuration import as_yaml, default_alias
 
 LABELS = (
@@ -37,6 +37,7 @@ def test_every_label_keeps_its_name_and_its_threshold(tmp_path: Path) -> None:
         rename={"LABEL_0": "no"},
         thresholds=values,
         temperature=1.25,
+        zero_shot=ZeroShotDefaults("It is {}.", multi_label=False, candidate_labels=LABELS[:9]),
         shadow=Candidate("org/other", 0.5),
         split=Candidate("org/third@v1", 0.1),
     )

@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from labeld.config import hypothesis
 from labeld.config.fields import ByteSize, validate
 from labeld.config.json_types import ANY_SCALAR, NUMERIC, ZERO_OR_ONE, any_case
 from labeld.config.mistakes import ConfigFileError, Mistake, Place, shortened
@@ -20,6 +21,7 @@ from labeld.config.models_file import (
     Policy,
     PolicyModel,
     Windows,
+    ZeroShotDefaults,
 )
 from labeld.config.names import every_setting, variable
 from labeld.config.precision import CHOICES
@@ -53,6 +55,12 @@ ROLES = tuple(one.name for group, one, _ in every_setting() if group is Roles)
 
 ALIAS = Text("a name like a model id, sentiment or team/sentiment", valid_id, {"pattern": f"^{MODEL_ID.pattern}$"})
 MODEL = Text("a model id like org/name, or org/name@revision", valid_name)
+
+TEMPLATE = Text(
+    f"a text with {hypothesis.FORM}",
+    lambda text: len(text) <= hypothesis.MOST_CHARACTERS and hypothesis.has_places(text),
+)
+CANDIDATE = Text(f"{LABEL.what}, not all of them white space", lambda text: LABEL.fits(text) and bool(text.strip()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,17 @@ ENTRY = {
     "rename": Member(Table(LABEL, LABEL), "Name in answers of each label that is to be called otherwise."),
     "thresholds": Member(NumberOrTable(), f"{THRESHOLDS} By the names in answers."),
     "rerank_label": Member(LABEL, "The label by whose score documents are ranked; by its name in answers."),
+    "zero_shot": Member(
+        Record(
+            {
+                "hypothesis_template": Member(TEMPLATE, "The text of which a label makes a hypothesis."),
+                "multi_label": Member(Switch(), "Several labels may hold, so each is scored by itself."),
+                "candidate_labels": Member(Several(CANDIDATE), "Labels of requests that name none."),
+            },
+            ZeroShotDefaults,
+        ),
+        "Defaults of zero-shot classification, for an NLI model.",
+    ),
     "temperature": Member(
         Number(above=True, maximum=MAX_TEMPERATURE),
         "The logits are divided by it before softmax or sigmoid; 1 leaves the model's own scores.",

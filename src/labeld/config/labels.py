@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from labeld.config.models_file import ModelEntry, PolicyModel
+from labeld.config.models_file import ModelEntry, PolicyModel, ZeroShotDefaults
 
 MOST_NAMED = 12
 """Labels that a sentence names, at most."""
@@ -28,6 +28,19 @@ def label_mistakes(entry: ModelEntry, labels: Sequence[str]) -> Iterator[tuple[t
     if entry.rerank_label is not None and entry.rerank_label not in names:
         unknown = f"The answers of {entry.alias} have no label {entry.rerank_label!r}, only {_named(names)}."
         yield ("rerank_label",), unknown
+    if entry.zero_shot != ZeroShotDefaults() and not scores_candidates(names):
+        no_nli = f"The answers of {entry.alias} have no label of entailment, only {_named(names)}"
+        yield ("zero_shot",), f"{no_nli}: name an NLI model, or leave zero_shot out."
+
+
+def entailment(labels: Sequence[str]) -> int | None:
+    """The id of an NLI model's label of entailment, by its name (transformers, ZeroShotClassificationPipeline)."""
+    return next((number for number, label in enumerate(labels) if label.lower().startswith("entail")), None)
+
+
+def scores_candidates(labels: Sequence[str]) -> bool:
+    """True of the labels of a model that can score candidate labels: entailment, and one against it."""
+    return entailment(labels) is not None and len(labels) > 1
 
 
 def candidate_mistake(

@@ -32,6 +32,17 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
+class ZeroShotDefaults:
+    """Defaults of zero-shot classification for what a request leaves open; None leaves the server's own default."""
+
+    hypothesis_template: str | None = None
+    multi_label: bool | None = None
+    """True where several labels may hold, so that each is scored by itself."""
+    candidate_labels: tuple[str, ...] = ()
+    """Empty where requests have to name them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A second model of an alias, which answers a share of its requests (split) or is asked beside (shadow)."""
 
@@ -82,6 +93,7 @@ class ModelEntry:
     """By the names in answers; None keeps every label."""
     rerank_label: str | None = None
     """By its name in answers, the label whose score ranks documents where a request names none."""
+    zero_shot: ZeroShotDefaults = field(default_factory=ZeroShotDefaults)
     temperature: float = 1.0
     """What the logits are divided by before softmax or sigmoid."""
     shadow: Candidate | None = None

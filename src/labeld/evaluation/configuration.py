@@ -25,6 +25,9 @@ def as_yaml(entry: ModelEntry, remarks: Sequence[str]) -> str:
         said["pin"] = True
     if windows := {name: value for name, value in asdict(entry.windows).items() if value is not None}:
         said["windows"] = windows
+    if zero_shot := {name: value for name, value in asdict(entry.zero_shot).items() if value not in {None, ()}}:
+        labels = {name: list(value) for name, value in zero_shot.items() if isinstance(value, tuple)}
+        said["zero_shot"] = zero_shot | labels
     if entry.temperature != 1.0:
         said["temperature"] = entry.temperature
     if entry.thresholds is not None:

@@ -5,10 +5,11 @@ import logging
 from dataclasses import replace
 
 from labeld.config.labels import label_mistakes, renamed
-from labeld.config.models_file import ModelEntry, ModelsFile
+from labeld.config.models_file import ModelEntry, ModelsFile, ZeroShotDefaults
 from labeld.errors import ModelBrokenError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.protocol.dialects.base import Question
+from labeld.protocol.dialects.labelled import HostedTexts, takes_candidates
 from labeld.protocol.dialects.ranking import Ranking
 from labeld.protocol.dialects.zero_shot import ZeroShot
 from labeld.repository.resolver import ResolvedModel
@@ -86,9 +87,17 @@ def with_defaults(asked: Parameters, alias: ModelEntry | None) -> Parameters:
     )
 
 
-def ranked_by(question: Question, alias: ModelEntry) -> Question:
-    """The question with the label by which the alias ranks, where it asks for a ranking and names none."""
-    if isinstance(question, Ranking) and question.label is None:
+def completed(question: Question, alias: ModelEntry | None) -> Question:
+    """The question with what the alias says of what it leaves open: the label to rank by, and zero-shot's defaults.
+
+    Raises InvalidRequestError where neither has candidate labels for a question that needs them.
+    """
+    said = alias.zero_shot if alias else ZeroShotDefaults()
+    if isinstance(question, HostedTexts) and said.candidate_labels and takes_candidates(question.asked):
+        question = question.by_candidates()
+    if isinstance(question, ZeroShot):
+        return question.completed(said)
+    if alias and isinstance(question, Ranking) and question.label is None:
         return replace(question, label=alias.rerank_label)
     return question
 

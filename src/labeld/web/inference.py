@@ -12,12 +12,12 @@ from starlette.types import Scope
 
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
-from labeld.protocol.dialects import zero_shot
+from labeld.protocol.dialects import labelled, zero_shot
 from labeld.protocol.dialects.base import Answered, Asked, Call, Dialect, Question
 from labeld.protocol.request import ignored_query, options_of, read_body, request_of
 from labeld.protocol.response import encode_json, encode_reply, rankings, reply_headers
 from labeld.repository.resolver import ResolvedModel
-from labeld.service.aliases import cut_instead, ranked_by, read_as
+from labeld.service.aliases import completed, cut_instead, read_as
 from labeld.service.service import Service
 from labeld.service.shadows import Rankings
 from labeld.tokenization.errors import StrideTooLargeError, TooManyWindowsError
@@ -61,7 +61,10 @@ class Inference:
                 return await self._answer(request, ZERO_SHOT, value)
             query = scope["query_string"].decode("latin-1")
             asked = request_of(value, state.headers, query, self._limits)
-            reply = await self._reply(request, model or self.permitted_model(scope), asked, asked)
+            model = model or self.permitted_model(scope)
+            if model.alias and model.alias.zero_shot.candidate_labels and labelled.takes_candidates(asked):
+                return await self._answer(request, labelled.DIALECT, value)
+            reply = await self._reply(request, model, asked, asked)
         return self.response(scope, reply, encode_reply(reply))
 
     def ask(self, dialect: Dialect[Question]) -> Callable[[Request], Awaitable[Response]]:
@@ -111,10 +114,10 @@ class Inference:
         question = dialect.parse(call)
         name = question.model or self.service.model_of(question.role)
         model = self.permitted_model(scope, name)
+        plain = question = completed(question, model.alias)
         labels = self.service.labels_at_once(model)
         if labels is None:
             labels = await self.until_disconnected(self.service.labels(model, call.options), request)
-        plain = question = ranked_by(question, model.alias) if model.alias else question
         if model.alias:
             question = read_as(plain, model.alias)
 

@@ -13,6 +13,7 @@ from labeld.errors import InvalidRequestError
 from labeld.interface import Interface
 from labeld.protocol.dialects.base import Answered, Call, Dialect
 from labeld.protocol.dialects.open_inference import HEADER, read_infer
+from labeld.service.aliases import completed
 from labeld.types import Options
 from labeld.web.dialects import DIALECTS
 from tests.support.dialect_bodies import BODIES, LISTS
@@ -49,7 +50,7 @@ def require_sentence(error: InvalidRequestError) -> None:
 def answered(dialect: Dialect, value: Any) -> Any:
     """The reply to a body, with scores that are made up, or None where it is refused in a sentence."""
     try:
-        question = dialect.parse(call(value))
+        question = completed(dialect.parse(call(value)), None)
         asked = question.request(LABELS)
     except InvalidRequestError as error:
         require_sentence(error)

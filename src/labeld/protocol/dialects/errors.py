@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from labeld.config.labels import entailment, scores_candidates
 from labeld.errors import InvalidRequestError, LabeldError, OneTextError, OverloadedError, RetryLaterError
 from labeld.protocol.errors import TooManyTextsError
 
@@ -27,16 +28,11 @@ class WrongTaskError(InvalidRequestError):
 def tasks_of(labels: Sequence[str]) -> list[str]:
     """The tasks of a model with these labels, by the Hub's names."""
     tasks = ["text-classification"]
-    if entailment(labels) is not None and len(labels) > 1:
+    if scores_candidates(labels):
         tasks.append("zero-shot-classification")
     if len(labels) == 1 or entailment(labels) is not None:
         tasks.append("text-ranking")
     return tasks
-
-
-def entailment(labels: Sequence[str]) -> int | None:
-    """The id of an NLI model's label of entailment, by its name (transformers, ZeroShotClassificationPipeline)."""
-    return next((number for number, label in enumerate(labels) if label.lower().startswith("entail")), None)
 
 
 def tei_error(error: LabeldError, sentence: str) -> tuple[int, Any]:

@@ -6,13 +6,15 @@ from typing import Any
 from labeld.protocol.dialects.base import Answered, Call, Dialect, Question
 from labeld.protocol.dialects.errors import message_error
 from labeld.protocol.dialects.fields import Fields
-from labeld.protocol.dialects.zero_shot import ZeroShot, candidate_labels, reading, template
-from labeld.protocol.request import require_room
+from labeld.protocol.dialects.zero_shot import ZeroShot, candidate_labels, multi_label, reading, template
 
 _EXAMPLE = '{"model": "org/name", "input": ["a text"], "labels": ["a label", "another one"]}'
 
 
 class _Jina(ZeroShot):
+    labels_place = "labels"
+    example = _EXAMPLE
+
     def reply(self, answered: Answered) -> Any:
         found = [[{"label": label, "score": score} for label, score in one] for one in self.scored(answered)]
         data = [
@@ -32,16 +34,17 @@ def parse_jina(call: Call) -> Question:
     """`{model, input[], labels[]}`, with `hypothesis_template` and `multi_label` as the Hub's task has them."""
     fields = Fields(call.value, _EXAMPLE)
     texts = tuple(fields.one_or_more("input", call.limits, members=("text",)))
-    labels = candidate_labels(fields.get("labels"), "labels", _EXAMPLE)
-    require_room("input", len(texts) * len(labels), call.limits)
+    labels = candidate_labels(fields.get("labels", None), "labels", _EXAMPLE)
     question = _Jina(
         call.model or fields.model(),
         texts,
         labels,
         call.options,
+        call.limits,
         template(fields),
-        fields.flag("multi_label"),
+        multi_label(fields),
         reading(fields),
+        place="input",
     )
     return replace(question, ignored=fields.unread())
 

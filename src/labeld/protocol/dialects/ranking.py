@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from labeld.config.labels import entailment
 from labeld.config.models_file import Windows
 from labeld.literals import FunctionName
 from labeld.protocol.dialects import lengths
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Role
-from labeld.protocol.dialects.errors import WrongTaskError, entailment
+from labeld.protocol.dialects.errors import WrongTaskError
 from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.window_scores import ranking_of, windows_of, with_windows
 from labeld.protocol.errors import UnknownLabelError

@@ -4,9 +4,9 @@ from typing import Any
 
 from labeld.protocol.dialects import rerank, tei, zero_shot
 from labeld.protocol.dialects.base import Call, Dialect, Question
-from labeld.protocol.dialects.classification import Classification
 from labeld.protocol.dialects.fields import with_model
-from labeld.protocol.request import OF_TEI, request_of
+from labeld.protocol.dialects.labelled import parse_texts
+from labeld.protocol.request import OF_TEI
 
 
 def parse_invocation(call: Call) -> Question:
@@ -24,7 +24,7 @@ def parse_invocation(call: Call) -> Question:
         return rerank.parse_hosted(call)
     if _is_of_tei(value):
         return tei.parse_predict(call)
-    return Classification(call.model, request_of(value, call.headers, "", call.limits))
+    return parse_texts(call)
 
 
 def _is_of_tei(value: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from string import Formatter
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from labeld.config.models_file import Windows
+from labeld.config import hypothesis
+from labeld.config.labels import entailment, scores_candidates
+from labeld.config.models_file import Windows, ZeroShotDefaults
+from labeld.config.settings import InputLimits
 from labeld.errors import InvalidRequestError
 from labeld.protocol.dialects.base import ALL_SCORES, Answered, Call, Dialect, Question, Role
-from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError, entailment
+from labeld.protocol.dialects.errors import EmptyInputError, WrongTaskError
 from labeld.protocol.dialects.fields import Fields
 from labeld.protocol.dialects.lengths import cuts_by_default, windows
 from labeld.protocol.errors import wrong_value
@@ -21,8 +23,6 @@ from labeld.types import ClassifyRequest, Logits, Options, Parameters, Ranking, 
 
 TASK = "zero-shot-classification"
 TEMPLATE = "This example is {}."
-MOST_PLACES, MOST_TEMPLATE_CHARACTERS = 10, 10_000
-"""Of a template, at most: every label makes a text of it, which may be many times as long as the body."""
 EXAMPLE = '{"inputs": "some text", "parameters": {"candidate_labels": ["a label", "another one"]}}'
 NAMES = ("candidate_labels", "candidateLabels")
 _NAMES = frozenset(NAMES)
@@ -37,9 +37,13 @@ class ZeroShot:
     model: str | None
     texts: tuple[str, ...]
     candidates: tuple[str, ...]
+    """Empty where the request names none: those of the alias."""
     options: Options
-    template: str = TEMPLATE
-    multi_label: bool = False
+    limits: InputLimits
+    template: str | None = None
+    """None is the alias's, or TEMPLATE."""
+    multi_label: bool | None = None
+    """None is the alias's, or false."""
     parameters: Parameters = CUT
     top_k: int | None = None
     """At most this many labels of a text; None = all."""
@@ -47,11 +51,29 @@ class ZeroShot:
     """Labels of a lower score are left out; None = none are."""
     ignored: tuple[str, ...] = field(default=(), kw_only=True)
     """Members of the body that mean nothing here."""
+    place: str = field(default="inputs", kw_only=True)
+    """The member of the body that has the texts."""
+    labels_place: ClassVar[str] = f"parameters.{NAMES[0]}"
+    example: ClassVar[str] = EXAMPLE
 
     @property
     def role(self) -> Role:
         """An NLI model."""
         return "zero_shot"
+
+    def completed(self, said: ZeroShotDefaults) -> Self:
+        """The question with an alias's defaults; raises InvalidRequestError where it has no labels, or too many."""
+        labels = self.candidates or said.candidate_labels
+        if not labels:
+            raise EmptyInputError(f"`{self.labels_place}` has no label: send {self.example}.")
+        require_room(self.place, len(self.texts) * len(labels), self.limits)
+        require_labels(self.threshold, labels)
+        return replace(
+            self,
+            candidates=labels,
+            template=self.template or said.hypothesis_template,
+            multi_label=said.multi_label if self.multi_label is None else self.multi_label,
+        )
 
     def windowed(self, of_alias: Windows) -> Self:
         """The question as an alias with windows reads it, where it says nothing of long texts itself."""
@@ -63,9 +85,10 @@ class ZeroShot:
 
     def request(self, labels: Sequence[str]) -> ClassifyRequest:
         """A pair of text and hypothesis for each text and label; raises WrongTaskError."""
-        if entailment(labels) is None or len(labels) == 1:
+        if not scores_candidates(labels):
             raise WrongTaskError(TASK, labels, "use an NLI model, which has a label entailment")
-        hypotheses = [self.template.format(one) for one in self.candidates]
+        template = self.template or TEMPLATE
+        hypotheses = [template.format(one) for one in self.candidates]
         pairs = tuple([Text(text, one) for text in self.texts for one in hypotheses])
         return ClassifyRequest(pairs, replace(self.parameters, threshold=ALL_SCORES), self.options, self.ignored)
 
@@ -142,23 +165,22 @@ def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted)
     beside = {name: value for name, value in body.value.items() if name not in {place, "parameters"}}
     parameters = Fields(beside | given.value, EXAMPLE, "parameters")
     texts, is_list, beside_text = _texts(body.get(place), place, call)
-    labels = parameters.get(parameters.first_of(NAMES))
-    candidates = candidate_labels(labels, f"parameters.{NAMES[0]}")
-    require_room(place, len(texts) * len(candidates), call.limits)
+    candidates = candidate_labels(parameters.get(parameters.first_of(NAMES), None), kind.labels_place)
     kept = read_parameters({name: parameters.get(name, None) for name in ("top_k", "threshold")})
-    require_labels(kept.threshold, candidates)
     question = kind(
         call.model,
         texts,
         candidates,
         call.options,
+        call.limits,
         template(parameters),
-        parameters.flag(parameters.first_of(("multi_label", "multiLabel"))),
+        multi_label(parameters),
         reading(parameters),
         kept.top_k,
         kept.threshold,
         is_list,
         is_old_client(call.headers),
+        place=place,
     )
     return replace(question, ignored=(*beside_text, *parameters.unread()))
 
@@ -183,7 +205,9 @@ def _texts(inputs: Any, place: str, call: Call) -> tuple[tuple[str, ...], bool, 
 
 
 def candidate_labels(value: Any, place: str, example: str = EXAMPLE) -> tuple[str, ...]:
-    """The labels of a list, or of a string with commas, as the pipeline reads it."""
+    """The labels of a list, or of a string with commas, as the pipeline reads it; none where there are none."""
+    if value is None:
+        return ()
     if isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     if not isinstance(value, list):
@@ -193,8 +217,6 @@ def candidate_labels(value: Any, place: str, example: str = EXAMPLE) -> tuple[st
             raise wrong_value(f"{place}[{index}]", "a string", one, f"send {example}")
         if not one.strip():
             raise EmptyInputError(f"`{place}[{index}]` is empty: send {example}.")
-    if not value:
-        raise EmptyInputError(f"`{place}` is empty: send {example}.")
     return tuple(value)
 
 
@@ -208,28 +230,29 @@ def require_labels(threshold: Threshold | None, candidates: Sequence[str]) -> No
             )
 
 
-def template(parameters: Fields) -> str:
-    """The hypothesis template, which `str.format` may fill with a label as the pipeline does.
-
-    It has a place for the label, `{}` or `{0}`, and nothing else of format strings: a width could ask for gigabytes,
-    and an attribute of a string for what is no client's affair.
-    """
-    found = parameters.text(parameters.first_of(("hypothesis_template", "hypothesisTemplate")), default=TEMPLATE)
-    if len(found) > MOST_TEMPLATE_CHARACTERS:
+def template(parameters: Fields) -> str | None:
+    """The hypothesis template, which `str.format` may fill with a label as the pipeline does; None without one."""
+    name = parameters.first_of(("hypothesis_template", "hypothesisTemplate"))
+    if name not in parameters:
+        return None
+    found = parameters.text(name, default="")
+    if len(found) > hypothesis.MOST_CHARACTERS:
         raise InvalidRequestError(
             f"`parameters.hypothesis_template` has {len(found)} characters, more than the limit of "
-            f"{MOST_TEMPLATE_CHARACTERS}: send a shorter one, or leave it out."
+            f"{hypothesis.MOST_CHARACTERS}: send a shorter one, or leave it out."
         )
-    try:
-        places = [part[1:] for part in Formatter().parse(found) if part[1] is not None]
-    except ValueError:  # a brace without its other one
-        places = []
-    if places != [("", "", None)] and (not 1 <= len(places) <= MOST_PLACES or {*places} != {("0", "", None)}):
+    if not hypothesis.has_places(found):
         raise InvalidRequestError(
-            f"`parameters.hypothesis_template` is {found[:60]!r}, but must have {{}} once, where the label goes, or "
-            f"{{0}} up to {MOST_PLACES} times, and other braces doubled: send {TEMPLATE!r}, or leave it out."
+            f"`parameters.hypothesis_template` is {found[:60]!r}, but must have {hypothesis.FORM}: send {TEMPLATE!r}, "
+            "or leave it out."
         )
     return found
+
+
+def multi_label(parameters: Fields) -> bool | None:
+    """Whether several labels may hold; None where the request leaves it open."""
+    name = parameters.first_of(("multi_label", "multiLabel"))
+    return parameters.flag(name) if name in parameters else None
 
 
 def reading(parameters: Fields) -> Parameters:

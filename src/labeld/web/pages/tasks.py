@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from labeld.config.models_file import Windows
+from labeld.config.models_file import Windows, ZeroShotDefaults
 from labeld.literals import Aggregate
 from labeld.types import Text
 from labeld.web.pages.model_view import ModelView
@@ -142,10 +142,13 @@ EXAMPLE = ("The striker scored twice before half time.", "sports, politics, cook
 
 def _zero_shot(view: ModelView, query: Query) -> Widget:
     text, labels = address_text(query, "text"), address_text(query, "labels")
-    asked = bool(text and labels)
+    asked, said = bool(text and labels), view.alias.zero_shot if view.alias else ZeroShotDefaults()
     if not asked:
-        text, labels = EXAMPLE
-    template, multi_label = address_text(query, "template") or TEMPLATE, query.get("multi_label") == "true"
+        text, labels = EXAMPLE[0], ", ".join(said.candidate_labels) or EXAMPLE[1]
+    template = address_text(query, "template") or said.hypothesis_template or TEMPLATE
+    multi_label = (
+        bool(said.multi_label) if "multi_label" not in query and not asked else query.get("multi_label") == "true"
+    )
     candidates = [one.strip() for one in labels.split(",") if one.strip()]
     how = {"hypothesis_template": template, "multi_label": multi_label}
     parameters = {"candidate_labels": candidates, **how}

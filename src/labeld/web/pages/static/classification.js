@@ -46,7 +46,7 @@ const asking = (inWindows) => {
 };
 
 const draw = ([answer], { inWindows, of }) => {
-  if (!inWindows) {
+  if (!inWindows || Array.isArray(answer)) { // candidate labels of an alias have none
     hideSpans();
     return drawRanking(answer, "labels");
   }
