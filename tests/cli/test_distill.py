@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from io import BytesIO, TextIOWrapper
@@ -26,6 +25,7 @@ from transformers import (
 from labeld import Classifier
 from labeld.repository.folders import BUNDLED
 from tests.support.command_line import labeld
+from tests.support.labeld_forks import TRAINING, start
 from tests.support.tiny_models import WORDS
 
 pytestmark = pytest.mark.slow
@@ -72,17 +72,16 @@ def broken_off(
 ) -> tuple[int, str]:
     """The exit code of a run that gets this signal once its output has a checkpoint, and what it says."""
     environment = os.environ | {"LABELD_CACHE_DIR": str(tmp_path / "cache"), "LABELD_HUB": "off"}
-    with (standard_input or Path(os.devnull)).open() as texts:
-        run = subprocess.Popen(
-            [sys.executable, "-m", "labeld", *command],
-            env=environment, stdin=texts, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-    checkpoint = tmp_path / "broken.unfinished/checkpoint.pt"
-    while run.poll() is None and not checkpoint.exists():
-        time.sleep(0.01)
-    run.send_signal(how)
-    _, said = run.communicate()
-    return run.returncode, said
+    with (standard_input or Path(os.devnull)).open() as texts, (tmp_path / "stderr").open("w+") as stderr:
+        run = start(command, environment, Path.cwd(), stderr.fileno(), stdin=texts.fileno(), more=TRAINING)
+        checkpoint = tmp_path / "broken.unfinished/checkpoint.pt"
+        while run.poll() is None and not checkpoint.exists():
+            time.sleep(0.01)
+        run.send_signal(how)
+        run.stdout.close()
+        code = run.wait()
+        stderr.seek(0)
+        return code, stderr.read()
 
 
 def most_usual(models_dir: Path, teacher: str, rows: list[str]) -> float:

@@ -32,6 +32,8 @@ READ_LATER = ("HF_", "LABELD_", "OTEL_", "PYTEST_")
 """How the variables begin that no module reads which is imported before the fork."""
 IMPORTED_LATER = {"huggingface_hub", "opentelemetry"}
 """Libraries that read some of them as they are imported."""
+TRAINING = ("labeld.distillation.distill", "transformers.models.bert.modeling_bert")
+"""What `labeld distill` imports besides, which takes seconds; huggingface_hub, too, which reads HF_ variables."""
 REQUEST_BYTES = 1_000_000
 RUN_LIMIT = 120.0
 
@@ -71,12 +73,13 @@ class Forked:
 class _Forker:
     """The process that forks, as this process talks to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: tuple[str, ...]) -> None:
+        self._read_later = tuple(one for one in READ_LATER if not (more and one == "HF_"))
         self._control, its_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its_control:
             number = its_control.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(number)],
+                [sys.executable, "-P", __file__, str(number), *more],
                 pass_fds=[number],
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the tests, which then end it
@@ -93,7 +96,7 @@ class _Forker:
         """Whether libraries that were imported with its environment behave as they would with this one."""
         names = environment.keys() | self._environment.keys()
         changed = {name for name in names if environment.get(name) != self._environment.get(name)}
-        return all(name.startswith(READ_LATER) for name in changed)
+        return all(name.startswith(self._read_later) for name in changed)
 
     def start(
         self, arguments: list[str], environment: dict[str, str], cwd: Path, standard: tuple[int, int, int]
@@ -112,22 +115,33 @@ class _Forker:
 
 
 @cache
-def _forker(_pid: int) -> _Forker:
-    return _Forker()
+def _forker(_pid: int, more: tuple[str, ...] = ()) -> _Forker:
+    return _Forker(more)
 
 
-def start(arguments: list[str], environment: dict[str, str], cwd: Path, stderr: int, *, anew: bool = False) -> Any:
+def start(
+    arguments: list[str],
+    environment: dict[str, str],
+    cwd: Path,
+    stderr: int,
+    *,
+    stdin: int = 0,
+    more: tuple[str, ...] = (),
+    anew: bool = False,
+) -> Any:
     """`labeld ARGUMENTS` with a pipe for its stdout, in a session of its own: a `Forked`, or a `Popen` if `anew`.
 
     With other variables than those of READ_LATER it begins anew too: libraries read them as they are imported.
+    `more` are modules that are imported before the fork, too, by a process of their own.
     """
-    if not anew and (forker := _forker(os.getpid())).can_start(environment):
+    if not anew and (forker := _forker(os.getpid(), more)).can_start(environment):
         stdout, its_stdout = os.pipe()
-        forked = forker.start(arguments, environment, cwd, (0, its_stdout, stderr))
+        forked = forker.start(arguments, environment, cwd, (stdin, its_stdout, stderr))
         os.close(its_stdout)
         return Forked(*forked, FileIO(stdout))
     return subprocess.Popen(
         [LABELD, *arguments],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=stderr,
         bufsize=0,
@@ -216,12 +230,13 @@ def _report_the_dead(statuses: dict[int, int]) -> None:
 
 
 if __name__ == "__main__":
-    for name in IMPORTED:
+    descriptor, *more = sys.argv[1:]
+    for name in (*IMPORTED, *more):
         import_module(name)
-    assert not IMPORTED_LATER & sys.modules.keys()
+    assert more or not IMPORTED_LATER & sys.modules.keys()
     gc.collect()
     gc.freeze()  # or each fork would copy all of it, looking for garbage as it ends
-    _fork_on_request(socket.socket(fileno=int(sys.argv[1])))
+    _fork_on_request(socket.socket(fileno=int(descriptor)))
     from labeld.__main__ import main
 
     main()
