@@ -1,6 +1,7 @@
 """Policies of the configuration file, asked by moderation, detector and guardrail over real HTTP."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import requests
 
 from labeld.protocol.dialects.guard import CATEGORIES
 from tests.support.access_tokens import AccessTokens
-from tests.support.server_process import PATIENT, Server, configured, serving
+from tests.support.paths import PACKAGE
+from tests.support.server_process import PATIENT, Server, configured, serving, wait_until
 
 FILE = """\
 models:
@@ -312,9 +314,31 @@ def test_without_policies(plain: Server, path: str) -> None:
     assert is_flagged(path, ask(plain, path, [BAD], "sentiment-en"))
 
 
+def state(server: Server, model: str) -> str:
+    """The state of a model, in the words of the hosted API."""
+    return str(server.get(f"/status/{model}").json()["state"])
+
+
+def test_the_models_of_policies_are_loaded_at_the_start(tmp_path: Path) -> None:
+    """So that the first request waits for none of them; what is broken or absent is logged, and others answer."""
+    broken = tmp_path / "models/org/broken"
+    shutil.copytree(PACKAGE / "bundled/labeld/emotions-28", broken)
+    (broken / "model.safetensors").write_bytes(b"nothing")
+    file = f"{FILE}  broken: {{models: {{labeld/sentiment-en: {{}}, org/broken: {{}}}}}}\n"
+    with configured(tmp_path, file, "--models-dir", str(tmp_path / "models"), LABELD_LOAD_GRACE="0") as server:
+        assert ["Loaded", "Loadable"] == [state(server, f"labeld/{one}") for one in ("language-20", "emotions-28")]
+        assert is_flagged(MODERATION, ask(server, MODERATION, BAD, "both"))
+        assert 500 == ask(server, MODERATION, BAD, "broken").status_code
+
+        log = server.log.read_text()
+        assert "org/broken is not loaded at the start: " in log
+        assert "org/none is not loaded at the start: " in log
+
+
 def test_a_model_that_loads_fails_the_whole_policy(tmp_path: Path) -> None:
     """503 with a time to come back, though the other model could answer; then both do."""
-    with configured(tmp_path, FILE, LABELD_LOAD_GRACE="0") as server:
+    with configured(tmp_path, FILE, "--idle-timeout", "1", LABELD_LOAD_GRACE="0") as server:
+        assert wait_until(lambda: state(server, "labeld/language-20") == "Loadable")
         reply = ask(server, MODERATION, BAD, "both")
 
         assert (503, True) == (reply.status_code, int(reply.headers["retry-after"]) >= 1)

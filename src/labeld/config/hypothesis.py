@@ -4,7 +4,7 @@ from string import Formatter
 
 MOST_PLACES, MOST_CHARACTERS = 10, 10_000
 """Of a template, at most: every label makes a text of it, which may be many times as long as the body."""
-FORM = f"{{}} once or {{0}} up to {MOST_PLACES} times, where the label goes, and other braces doubled"
+FORM = f"{{}} once, where the label goes, or {{0}} up to {MOST_PLACES} times, and other braces doubled"
 """What a template has, in words."""
 
 

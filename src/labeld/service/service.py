@@ -84,13 +84,18 @@ class Service:
         return loaded
 
     async def load_roles(self) -> None:
-        """Loads the models of the settings `reranker` and `zero_shot`, which may be evicted; logs those that cannot be.
+        """Loads the models of policies and of `reranker` and `zero_shot`, which may be evicted; logs those that fail.
 
-        Without it the first request of each would wait for its load, and unmodified clients do not ask again.
+        Without it the first request of each would wait for its load, and unmodified clients do not ask again. A model
+        of a policy that is still to be downloaded waits for its first request. Those of settings come last and so stay.
         """
-        for name in filter(None, (self._roles.reranker, self._roles.zero_shot)):
+        settings = [name for name in (self._roles.reranker, self._roles.zero_shot) if name is not None]
+        of_policies = [name for policy in self._file.policies.values() for name in policy.models]
+        for name in dict.fromkeys((*of_policies, *settings)):
             try:
                 model = self._resolver.find(name)
+                if model.location is None and name not in settings:
+                    continue
                 if model.location is not None:
                     self._loader.forgive(model.location.folder)
                 await self._registry.preload([model], some=False)

@@ -16,6 +16,7 @@ from tests.support.server_process import Server, configured
 FILE = """\
 models:
   tone: {model: labeld/sentiment-en, windows: {max_length: 32, stride: 8}}
+  topics: {model: org/nli, windows: {max_length: 32, stride: 8}, zero_shot: {candidate_labels: [good, market]}}
 policies:
   default: {models: {tone: {threshold: {NEGATIVE: 0.9}, categories: {NEGATIVE: harassment}}}}
 """
@@ -166,6 +167,19 @@ def test_windows_of_a_second_text(site: Server, visitor: Visitor) -> None:
     assert LONG.strip() == page.evaluate("document.getElementById('coloured').textContent")
 
 
+def test_candidate_labels_of_an_alias(site: Server, visitor: Visitor) -> None:
+    """Its widget of text classification shows them, and no windows, which the reply does not have."""
+    page = visitor.open(site, "/models/topics")
+    page.fill("#text", LONG)
+    expect(page.locator("#windows")).to_be_checked()
+    shown = computed(page)
+    (ranking,) = asked(site, "/models/topics", {"inputs": LONG.strip()})
+
+    assert [(one["label"], f"{one['score']:.3f}") for one in ranking] == shown
+    assert {"good", "market"} == {label for label, _ in shown}
+    expect(page.locator("#spans")).to_be_hidden()
+
+
 def test_a_policy_flags_parts(site: Server, visitor: Visitor) -> None:
     """The categories with their scores, and the parts as the detector's route finds them; nothing where nothing is."""
     page = visitor.open(site, POLICY)
@@ -195,7 +209,7 @@ def test_the_front_page_leads_to_what_is_configured(site: Server, visitor: Visit
     expect(page.locator("h1")).to_have_text("Policy default")
     home = site.get("/").json()
 
-    assert ({"tone": "labeld/sentiment-en"}, ["default"]) == (home["aliases"], home["policies"])
+    assert ({"tone": "labeld/sentiment-en", "topics": "org/nli"}, ["default"]) == (home["aliases"], home["policies"])
     assert {"NEGATIVE": 0.9} == site.get("/policies/default").json()["models"]["tone"]["threshold"]
     assert 404 == site.get("/policies/none").status_code
     assert ["text-classification", "zero-shot-classification", "text-ranking"] == site.get("/models/org/nli").json()[

@@ -88,7 +88,9 @@ class ModelView:
 
     @property
     def takes_pairs(self) -> bool:
-        """True for a model that classifies pairs, judged by its examples or its labels."""
+        """True for a model that classifies pairs, judged by its examples or its labels, and not by an alias's own."""
+        if self.alias and self.alias.zero_shot.candidate_labels:
+            return False
         known = KNOWN.get(self.model_id)
         if known and known.examples:
             return known.examples[0].pair is not None
