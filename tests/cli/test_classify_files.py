@@ -11,13 +11,13 @@ import sys
 import termios
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.command_line import labeld
+from tests.support.labeld_forks import start
 from tests.support.rankings import same
 from tests.support.server_process import wait_until
 from tests.support.tiny_models import TEXTS
@@ -323,28 +323,27 @@ class Rows:
         lines = (f'{number},"{TEXTS[number % 6]} {number}"\n{"x" * (number % 500 == 7)}' for number in range(rows))
         (folder / "in.csv").write_text("id,text\n" + "".join(lines).replace("x", "bad row\n"))
         model = ("org/bert", "--models-dir", str(models_dir), "--threads", "2")
-        self.command = (sys.executable, "-m", "labeld", "classify", *model, "--input", "in.csv", "--output")
+        self.command = ("classify", *model, "--input", "in.csv", "--output")
 
-    def start(self, output: str, *more: str, **options: Any) -> "subprocess.Popen[str]":
-        """A run."""
-        return subprocess.Popen(
-            [*self.command, output, *more], cwd=self.folder, stderr=subprocess.PIPE, text=True, **options
-        )
+    def start(self, output: str, *more: str) -> Any:
+        """A run, whose output on stderr is a file in its folder."""
+        with (self.folder / "stderr").open("wb") as stderr:
+            return start([*self.command, output, *more], dict(os.environ), self.folder, stderr.fileno())
 
-    def run(self, output: str, *more: str, **options: Any) -> tuple[int, str]:
+    def ended(self, running: Any) -> tuple[int, str]:
+        """The exit code of a run that ends, and what it says."""
+        code: int = running.wait(60)
+        running.stdout.close()
+        return code, (self.folder / "stderr").read_text()
+
+    def run(self, output: str, *more: str) -> tuple[int, str]:
         """The exit code of a run, and what it says."""
-        return ended(self.start(output, *more, **options))
+        return self.ended(self.start(output, *more))
 
     def parts(self, output: str) -> int:
         """Parts on the disk so far."""
         journal = self.folder / f"{output}.partial.json"
         return int(json.loads(journal.read_text())["parts"]) if journal.exists() else -1
-
-
-def ended(running: "subprocess.Popen[str]") -> tuple[int, str]:
-    """The exit code of a process that ends, and what it says."""
-    _, said = running.communicate()
-    return running.returncode, said
 
 
 @pytest.fixture
@@ -362,12 +361,13 @@ def test_a_run_that_is_killed_goes_on_to_the_same_output(rows: Rows, output: str
     for kill in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
         before = rows.parts(output)
         # NOTE: behind this process in line for a core, or a busy machine would let it end before it is killed
-        running = rows.start(output, *(["--resume"] if before >= 0 else []), preexec_fn=partial(os.nice, 15))
+        running = rows.start(output, *(["--resume"] if before >= 0 else []))
+        os.setpriority(os.PRIO_PROCESS, running.pid, 15)
         while rows.parts(output) <= before and running.poll() is None:
             time.sleep(0.01)
         time.sleep(chance.random() / 100)  # a part takes less than a tenth of a second
         running.send_signal(kill)
-        code, said = ended(running)
+        code, said = rows.ended(running)
     assert (3, 130, "\nStopped: what is done is kept, so go on with --resume.\n") == (unbroken, code, said)
     code, said = rows.run(output)
     assert (1, True) == (code, "was begun by a run that ended early: go on with --resume" in said)
@@ -383,12 +383,10 @@ def test_a_run_that_is_killed_goes_on_to_the_same_output(rows: Rows, output: str
 @pytest.mark.slow
 def test_a_full_disk_keeps_what_was_written(rows: Rows) -> None:
     """One sentence says so, and with more room the run goes on."""
-
-    def small_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
-
     sentence = "out.csv cannot be completed, because the disk is full: free space, and go on with --resume."
-    code, said = rows.run("out.csv", preexec_fn=small_disk)
+    running = rows.start("out.csv")
+    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (120_000, 120_000))  # before it has opened the model
+    code, said = rows.ended(running)
     assert (1, f"labeld: {sentence}") == (code, said.splitlines()[-1])  # the cache folder has no room either
     assert rows.parts("out.csv") >= 1
     code, said = rows.run("out.csv", "--resume", "--top-k", "1")
