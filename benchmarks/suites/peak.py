@@ -69,9 +69,7 @@ def products_alone(
     """What a peer's seconds for texts of these lengths are, of those that the products of matrices take at the peak."""
     least = sum(operations(model.config, tokens)[0] for tokens in lengths) / max(peaks)
     detail = {"gflops": max(peaks) / 1e9, "texts": len(lengths), "tokens": sum(lengths), "least_s": least}
-    shown = (
-        f"{model.name}, the same of its matrices alone, at the rate at which they ran here one after another"
-    )
+    shown = f"{model.name}, the same of its matrices alone, at the rate at which they ran here one after another"
     return Figure(figure, shown, seconds / least, "x", detail=detail)
 
 
