@@ -196,7 +196,7 @@ def test_what_is_wrong_is_one_sentence(
 
 
 def test_a_folder_that_exists_stays_as_it_is(models_dir: Path, texts: Path, tmp_path: Path) -> None:
-    """Only --overwrite replaces it, once the new one is whole."""
+    """Only --overwrite replaces it, once the new one is whole, and only what this command has made."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("mine")
     command = ("distill", "org/bert", "--input", str(texts), "--output", str(tmp_path / "out"), "--layers", "1",
@@ -204,9 +204,26 @@ def test_a_folder_that_exists_stays_as_it_is(models_dir: Path, texts: Path, tmp_
 
     assert "exists: name another folder" in labeld(*command).stderr
     assert "mine" == (tmp_path / "out/mine.txt").read_text()
+    assert "mine.txt is nothing that labeld distill has made" in labeld(*command, "--overwrite").stderr
+    assert "mine" == (tmp_path / "out/mine.txt").read_text()
+    (tmp_path / "out/mine.txt").rename(tmp_path / "out/README.md")
     assert 0 == labeld(*command, "--overwrite").returncode
-    assert not (tmp_path / "out/mine.txt").exists()
+    assert "mine" not in (tmp_path / "out/README.md").read_text()
     assert (tmp_path / "out/model.safetensors").exists()
+
+
+def test_what_is_no_folder_for_a_student_is_refused(models_dir: Path, texts: Path, tmp_path: Path) -> None:
+    """Neither a path without a name, nor the teacher's own folder, of which nothing is lost."""
+    teacher = tmp_path / "models/org/bert"
+    shutil.copytree(models_dir / "org/bert", teacher)
+    before = {path: path.read_bytes() for path in teacher.iterdir()}
+    command = ("distill", "org/bert", "--input", str(texts), "--models-dir", str(tmp_path / "models"), "--overwrite",
+               "--layers", "1", "--output")  # fmt: skip
+
+    for output in ("", "./", "/", str(tmp_path / "..")):
+        assert "has no name of its own" in labeld(*command, output).stderr
+    assert "has org/bert, which teaches" in labeld(*command, str(teacher)).stderr
+    assert before == {path: path.read_bytes() for path in teacher.iterdir()}
 
 
 def test_too_few_texts_are_refused(models_dir: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tests.support.command_line import labeld
 from tests.support.paths import PACKAGE, SHARED
 from tests.support.processor import needs_int8
+from tests.support.server_process import LABELD
 
 pytestmark = pytest.mark.slow
 
@@ -341,3 +343,36 @@ def test_the_html_report_has_pictures_and_escapes_the_texts(tmp_path: Path) -> N
     assert "&lt;script&gt;alert(&#39;bad&#39;)&lt;/script&gt; terrible" in text
     assert "<script" not in text
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
+def test_a_report_replaces_no_file_that_is_read(tmp_path: Path) -> None:
+    """Whatever the file is called, and with --overwrite too."""
+    path = table(tmp_path / "x.csv", REVIEWS)
+    (tmp_path / "link.html").symlink_to("x.csv")
+    before = Path(path).read_bytes()
+
+    for name in ("x.csv", "link.html"):
+        done = labeld("evaluate", BUNDLED, "-i", path, "--html", str(tmp_path / name), "--overwrite", *DRAWS)
+        assert (1, True) == (done.returncode, "is one of the files that are read" in done.stderr)
+    assert before == Path(path).read_bytes()
+
+
+def test_a_report_that_cannot_be_written_is_printed_all_the_same(reviews: str) -> None:
+    """A disk that is full costs the file and not the figures."""
+    done = labeld("evaluate", BUNDLED, "-i", reviews, "--html", "/dev/full", "--json", *DRAWS)
+
+    assert 1 == done.returncode
+    assert "'/dev/full' cannot be written: No space left on device." in done.stderr
+    assert 10 == json.loads(done.stdout)["texts"]
+
+
+def test_a_full_standard_output_is_one_sentence(reviews: str) -> None:
+    """Of a command that prints its result."""
+    command = [LABELD, "evaluate", BUNDLED, "-i", reviews, "--json", *DRAWS]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (1, "labeld: what is printed cannot be written: No space left on device.\n") == (
+        done.returncode,
+        done.stderr,
+    )

@@ -1,6 +1,7 @@
 """`labeld run-batch`: each line of a batch is answered in its place as the server answers it, or with its error."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from labeld.cli.batch_lines import WrongLineError, ids_before, parsed
 from tests.support.command_line import labeld
 from tests.support.rankings import same
-from tests.support.server_process import Server, wait_until
+from tests.support.server_process import LABELD, Server, wait_until
 
 
 @pytest.fixture
@@ -122,7 +124,7 @@ def test_a_url_that_is_none_is_a_wrong_line(flags: tuple[str, ...]) -> None:
 
 def test_a_line_that_is_too_long_is_no_request(flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not kept in memory, and the lines behind it are answered."""
-    monkeypatch.setattr("labeld.cli.run_batch.LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr("labeld.cli.batch_lines.LONGEST_LINE", 1 << 20)
     long = line("long", "/models/org/bert", {"inputs": "x" * (5 << 19)})
     Path("in.jsonl").write_text(long + line("short", "/models/org/bert", {"inputs": "good"}))
     ended = labeld(*flags)
@@ -131,6 +133,51 @@ def test_a_line_that_is_too_long_is_no_request(flags: tuple[str, ...], monkeypat
     assert (3, 2) == (ended.returncode, len(found))
     assert "Line 1 has more than 1 MB: send fewer texts in each request." == found[0]["error"]["message"]
     assert 200 == found[1]["response"]["status_code"]
+
+
+def test_a_custom_id_that_is_there_already_is_named(flags: tuple[str, ...]) -> None:
+    """The first line that has it is answered; lines without one are told apart by their place."""
+    asked = line("a", "/models/org/bert", {"inputs": "good"})
+    without = json.dumps({"url": "/models/org/bert", "body": {"inputs": "good"}}) + "\n"
+    Path("in.jsonl").write_text(asked + line("b", "/models/org/bert", {"inputs": "bad"}) + asked + 2 * without)
+
+    ended = labeld(*flags)
+
+    assert (3, "5 requests are answered in o.jsonl, 1 of them with an error.\n") == (ended.returncode, ended.stderr)
+    assert [False, False, True, False, False] == [one["response"] is None for one in answers()]
+    assert (
+        'The custom_id of line 3, "a", is that of an earlier line: give each line one of its own.'
+        == answers()[2]["error"]["message"]
+    )
+
+
+def test_ids_before_a_place_in_the_file(tmp_path: Path) -> None:
+    """A run that goes on knows those that were answered before, and reads on behind them."""
+    head = (line("a", "/", {}) + "\n" + "no JSON\n").encode()
+    (tmp_path / "in.jsonl").write_bytes(head + line("b", "/", {}).encode())
+
+    with (tmp_path / "in.jsonl").open("rb") as file:
+        ids = ids_before(file, len(head))
+        rest = file.readline()
+
+    ids.require_new(parsed(rest, 4), 4)
+    with pytest.raises(WrongLineError, match="custom_id of line 5"):
+        ids.require_new({"custom_id": "a"}, 5)
+
+
+def test_a_dash_is_standard_input_and_no_output(flags: tuple[str, ...], models_dir: Path) -> None:
+    """Answers need a file that another run can go on with."""
+    asked = line("a", "/models/org/bert", {"inputs": "good"})
+    command = [LABELD, *flags[:-3], "-", "-o"]
+    environment = {**os.environ, "LABELD_HUB": "off"}
+
+    ended = subprocess.run(
+        [*command, "o.jsonl"], input=asked, text=True, capture_output=True, env=environment, check=False
+    )
+
+    assert (0, "1 requests are answered in o.jsonl.\n") == (ended.returncode, ended.stderr)
+    assert "need a file" in labeld(*flags[:-1], "-").stderr
+    assert not Path("-").exists()
 
 
 @pytest.mark.parametrize("option", ["--overwrite", "--resume"])

@@ -346,10 +346,11 @@ def test_other_types_are_said_before_the_first_row(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_found_twice_is_read_once(tmp_path: Path) -> None:
-    """And what is written is not found."""
+    """Whatever it is called, and what is written is not found."""
     for name in ("a.csv", "b.csv", "out.csv.bad.jsonl"):
         (tmp_path / name).write_text(f"text\n{name}\n")
-    inputs = [str(tmp_path / "*"), str(tmp_path / "a.csv")]
+    (tmp_path / "link.csv").symlink_to("a.csv")
+    inputs = [str(tmp_path / "*"), *(str(tmp_path / name) for name in ("a.csv", "../" + tmp_path.name + "/b.csv"))]
     rows = open_rows(inputs, ["text"], written=[tmp_path / "out.csv.bad.jsonl"])
 
     assert ["a.csv", "b.csv"] == [row["text"] for row in read(rows)[0]]

@@ -27,7 +27,7 @@ from labeld.errors import InvalidRequestError, LabeldError, NotFiniteError
 from labeld.service.build import open_service
 from labeld.tokenization.errors import UnknownTokenIdError
 from labeld.tokenization.loader import read_tokenizer
-from labeld.types import Parameters, Text
+from labeld.types import Options, Parameters, Text
 from tests.support.graph_models import BART
 from tests.support.tiny_models import BERT, NAMES, TEXTS, VOCABULARY, VOCABULARY_ONLY, save, seeded
 from tests.support.tokenizer_folders import byte_bpe, fairseq
@@ -105,13 +105,16 @@ def edited(models_dir: Path, folder: Path, case: str) -> Path:
     return folder
 
 
+WAITING = Options(wait_for_model=True)
+
+
 def answered(models_dir: Path, asked: Sequence[str | Text], **parameters: Any) -> list[list[dict[str, Any]]]:
     """The service's answers of the one model in models_dir, in label order."""
     texts = [Text(one) if isinstance(one, str) else one for one in asked]
 
     async def main() -> list[list[dict[str, Any]]]:
         settings = load({"models_dir": models_dir, "models": ("model",), "cache_dir": models_dir.parent}, {})
-        async with open_service(settings) as service, service.lease(service.resolve("model")) as loaded:
+        async with open_service(settings) as service, service.lease(service.resolve("model"), WAITING) as loaded:
             scored = await service.scorer.score(loaded, texts, Parameters(**parameters), range(len(texts)))
             return [in_order([label._asdict() for label in one.ranking]) for one in scored]
 

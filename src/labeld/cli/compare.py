@@ -109,17 +109,18 @@ def compare(  # noqa: PLR0913  # the flags of the command
         token=against_token(against_token_file),
     )
     if html is not None:
+        from labeld.files.formats import find_files  # noqa: PLC0415
         from labeld.reports.extra import require_eval  # noqa: PLC0415
 
         require_eval("--html")
-        require_free(html, overwrite=overwrite)
+        require_free(html, overwrite=overwrite, read=find_files(inputs))
     result = _compare(options, Input(inputs, column, pair_column, limit, file_format), flags)
-    if html is not None:
-        _write(result, html, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps(result.as_json(), ensure_ascii=False, indent=2))
     else:
         print_page(page_of(result, disagreements=SHOWN))
+    if html is not None:
+        _write(result, html, overwrite=overwrite)
     raise typer.Exit(0 if result.complete else PARTIAL)
 
 

@@ -97,7 +97,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     from labeld.evaluation.evaluate import Question  # noqa: PLC0415
     from labeld.evaluation.labels import read_mapping  # noqa: PLC0415
     from labeld.evaluation.rows import Columns  # noqa: PLC0415
-    from labeld.files.formats import model_of  # noqa: PLC0415
+    from labeld.files.formats import find_files, model_of  # noqa: PLC0415
     from labeld.reports.output import require_free  # noqa: PLC0415
 
     _require_shares(("target-precision", target_precision), ("min-accuracy", min_accuracy), ("min-f1", min_f1))
@@ -107,9 +107,13 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
         raise InvalidRequestError("--yaml has nothing to write: add --best-f1, --target-precision or --calibrate.")
     if alias is not None and not valid_id(alias):
         raise InvalidRequestError(f"--alias is {alias!r}, but must be a name like a model id, such as sentiment.")
-    for path in filter(None, (yaml, html)):
-        require_free(path, overwrite=overwrite)
+    if yaml is not None and yaml == html:
+        raise InvalidRequestError(f"--yaml and --html are both {str(html)!r}: name two files.")
     model, files = model_of(arguments or ())
+    if written := [*filter(None, (yaml, html))]:
+        read = find_files([*inputs, *files])
+        for path in written:
+            require_free(path, overwrite=overwrite, read=read)
     question = Question(
         model,
         [*inputs, *files],
@@ -150,15 +154,15 @@ def _write(found: "Found", yaml: Path | None, html: Path | None, *, overwrite: b
     from labeld.reports.output import write_text  # noqa: PLC0415
     from labeld.reports.page import render  # noqa: PLC0415
 
-    if yaml is not None and found.evaluation.configuration is not None:
-        write_text(yaml, found.evaluation.configuration, overwrite=overwrite)
-    if html is not None:
-        write_text(html, render(page(found, drawn=True)), overwrite=overwrite)
     if as_json:
         # NOTE: a text may have half a surrogate pair, which only an escape can write
         typer.echo(json.dumps(found.evaluation.as_json(), indent=2))
     else:
         print_page(page(found, drawn=False))
+    if yaml is not None and found.evaluation.configuration is not None:
+        write_text(yaml, found.evaluation.configuration, overwrite=overwrite)
+    if html is not None:
+        write_text(html, render(page(found, drawn=True)), overwrite=overwrite)
 
 
 def _require_enough(found: "Found", min_accuracy: float | None, min_f1: float | None) -> None:

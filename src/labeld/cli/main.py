@@ -1,5 +1,6 @@
 """The command line: argv -> settings -> call."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -24,6 +25,7 @@ from labeld.config.roles import Roles
 from labeld.errors import InvalidRequestError, LabeldError
 from labeld.interface import Interface
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 FILES = "Texts in files"
 """Of the help of `classify`."""
 
@@ -47,20 +49,21 @@ def run() -> None:
         sys.exit(f"labeld: {error.sentence(Interface.COMMAND_LINE)}")
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            _leave()
+            _leave(INTERRUPTED)  # NOTE: a thread of pyarrow may still be in a read of a pipe, and would abort
         raise
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        sys.stderr.write(f"labeld: what is printed cannot be written: {error.strerror}.\n")
+        _leave(1)  # NOTE: Python would try to write it again
 
 
-def _leave() -> None:
-    """Ends the process after Ctrl-C, when everything is closed.
-
-    NOTE: at once, since a thread of pyarrow may still be returning from a read of a pipe, and would abort the process
-    where it meets Python's own end.
-    """
-    with suppress(OSError):
-        for stream in filter(None, (sys.stdout, sys.stderr)):
+def _leave(code: int) -> None:
+    """Ends the process when everything is closed, before Python's own end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError):
             stream.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the option's value

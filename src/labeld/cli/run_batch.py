@@ -24,11 +24,13 @@ from rich.console import Console
 from starlette.types import Message
 
 from labeld.classifier import UNBOUNDED
+from labeld.cli.batch_lines import CustomIds, WrongLineError, ids_before, lines_of, parsed
 from labeld.cli.resumable import stopped
 from labeld.config.settings import Settings
 from labeld.error_reply import request_id
-from labeld.errors import InvalidRequestError, SettingsError
+from labeld.errors import SettingsError
 from labeld.files.earlier_runs import completed, require_apart, require_free
+from labeld.files.formats import STANDARD_INPUT
 from labeld.files.journal import Done, JournaledFile
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import LIBRARY, open_authenticator, open_service
@@ -42,8 +44,6 @@ SOME_FAILED = 3
 HEADERS = {"content-type": "application/json", "x-wait-for-model": "true"}
 """Of each request: a model that has to be loaded is waited for."""
 ORIGIN = "http://localhost"
-LONGEST_LINE = 64 << 20
-"""Bytes of the longest line that is answered."""
 NO_TOKENS = "/dev/null/tokens.sqlite3"
 """Where no access token can be: whoever runs the command may ask what it asks."""
 
@@ -52,12 +52,12 @@ Asked = tuple[int, int, asyncio.Task[dict[str, Any]]]
 """The number of a line, the position of its end in the file, and its answer to come."""
 
 
-class WrongLineError(InvalidRequestError):
-    """A line is no request; the sentence says why."""
-
-
 def run_batch(source: Path, target: Path, settings: Settings, *, overwrite: bool, resume: bool) -> int:
     """Answers the requests of a file in their order, says how many, and returns the exit code; raises LabeldError."""
+    if str(target) == STANDARD_INPUT:
+        raise SettingsError("The answers need a file, so that a run can go on: name one with --output-file.")
+    if str(source) == STANDARD_INPUT:
+        source = Path("/dev/stdin")
     require_free(target, overwrite=overwrite, resume=resume)
     require_apart(target, [str(source)])
     try:
@@ -111,13 +111,12 @@ async def _answer_all(
         with out:
             number, position = out.done.parts, out.done.size
             answered(out.done)
-            if position:
-                lines.seek(position)
+            ids = ids_before(lines, position)
             try:
-                for line, size in _lines(lines):
+                for line, size in lines_of(lines):
                     number, position = number + 1, position + size
                     if line is None or line.strip():
-                        waiting.append((number, position, asyncio.create_task(_answer(client, number, line))))
+                        waiting.append((number, position, asyncio.create_task(_answer(client, number, line, ids))))
                     if len(waiting) >= 2 * IN_FLIGHT:
                         await _write(out, [waiting.popleft() for _ in range(IN_FLIGHT)], answered)
                 await _write(out, waiting, answered)
@@ -125,20 +124,6 @@ async def _answer_all(
                 for _, _, task in waiting:
                     task.cancel()
             out.complete()
-
-
-def _lines(source: BinaryIO) -> Iterator[tuple[bytes | None, int]]:
-    """The lines of a file, each with its bytes; None for one that is too long to be kept."""
-    while line := source.readline(LONGEST_LINE):
-        size = len(line)
-        if size < LONGEST_LINE or line.endswith(b"\n"):
-            yield line, size
-            continue
-        while rest := source.readline(LONGEST_LINE):
-            size += len(rest)
-            if rest.endswith(b"\n"):
-                break
-        yield None, size
 
 
 async def _write(out: JournaledFile, asked: Iterable[Asked], answered: Callable[[Done], None]) -> None:
@@ -157,11 +142,12 @@ def _has_failed(answer: dict[str, Any]) -> bool:
     return bool(answer["error"] is not None or answer["response"]["status_code"] >= 400)
 
 
-async def _answer(client: httpx2.AsyncClient, number: int, line: bytes | None) -> dict[str, Any]:
-    """The line of the output for a line of the input."""
+async def _answer(client: httpx2.AsyncClient, number: int, line: bytes | None, ids: CustomIds) -> dict[str, Any]:
+    """The line of the output for a line of the input; `ids` has those of the lines before, and gets its own."""
     given: dict[str, Any] = {}
     try:
-        given = _parsed(line, number)
+        given = parsed(line, number)
+        ids.require_new(given, number)
         reply = await client.send(_request(client, given, number))
     except WrongLineError as error:
         failure = {"code": "invalid_request", "message": str(error)}
@@ -184,18 +170,6 @@ def _body(reply: httpx2.Response) -> Any:
         return reply.json() if reply.content else None
     except ValueError:
         return reply.text
-
-
-def _parsed(line: bytes | None, number: int) -> dict[str, Any]:
-    if line is None:
-        raise WrongLineError(f"Line {number} has more than {LONGEST_LINE >> 20} MB: send fewer texts in each request.")
-    try:
-        given = json.loads(line)
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        raise WrongLineError(f'Line {number} is no JSON object: write {{"custom_id": …, "method": …, "url": …, …}}.')
-    return given
 
 
 def _request(client: httpx2.AsyncClient, given: dict[str, Any], number: int) -> httpx2.Request:

@@ -27,6 +27,7 @@ from labeld.engines.torch.engine import max_tokens_of
 from labeld.engines.torch.model import build_model
 from labeld.errors import InvalidRequestError
 from labeld.evaluation.answers import choose, read_answers, require_different_labels
+from labeld.files.errors import FileError
 from labeld.files.journal import state, writing
 from labeld.files.streams import is_read_once
 from labeld.lifecycle.model import ModelFolder
@@ -73,6 +74,7 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
     torch.set_num_threads(options.threads)
     with closing(open_resolver(settings, "any")) as resolver:
         location = resolver.open(resolver.find(task.model))
+        _require_other_folder(task, location.folder)
         read = ModelFolder(location.folder, options, location.commit, task.model)
         require_different_labels(task.model, read.config.labels)
         teacher = build_model(read.config, open_checkpoint(location.folder), torch.float32)
@@ -134,6 +136,12 @@ def _run(task: Task, texts: Texts, revision: str) -> dict[str, Any]:
         "model": f"{task.model} {revision}",
         "options": [task.column, task.pair_column, task.kind, asdict(task.plan)],
     }
+
+
+def _require_other_folder(task: Task, teacher: Path) -> None:
+    """Raises FileError where the student would take the teacher's place."""
+    if task.output.exists() and any(task.output.samefile(one) for one in (teacher, *teacher.parents)):
+        raise FileError(f"{task.output} has {task.model}, which teaches: name another folder for the student.")
 
 
 def _answers(settings: Settings, task: Task, texts: Texts, step: Step) -> tuple[Logits, Logits]:

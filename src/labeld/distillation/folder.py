@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 
 from labeld.checkpoint.file_names import CONFIG, TOKENIZER
 
+WEIGHTS, CARD = "model.safetensors", "README.md"
+
 
 def write_folder(folder: Path, model: Any, raw: Mapping[str, Any], teacher: Path) -> None:
     """Writes the model as transformers reads it; `raw` is the teacher's config.json. Raises OSError."""
@@ -25,8 +27,8 @@ def write_folder(folder: Path, model: Any, raw: Mapping[str, Any], teacher: Path
     text = json.dumps(config | changed | {"dtype": "float32"}, indent=2, ensure_ascii=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod((folder / CONFIG).stat().st_mode & 0o777)
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode & 0o777)
     for name in TOKENIZER:
         if (teacher / name).is_file():
             shutil.copyfile(teacher / name, folder / name)
@@ -34,4 +36,4 @@ def write_folder(folder: Path, model: Any, raw: Mapping[str, Any], teacher: Path
 
 def write_card(folder: Path, lines: list[str]) -> None:
     """Writes README.md. Raises OSError."""
-    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / CARD).write_text("\n".join(lines) + "\n", encoding="utf-8")

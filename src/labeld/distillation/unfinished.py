@@ -12,15 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from labeld.checkpoint.file_names import CONFIG, TOKENIZER
+from labeld.distillation.folder import CARD, WEIGHTS
 from labeld.files.errors import FileError
 from labeld.files.journal import ended_early, lock, require_one, require_same, writing
 from labeld.types import Logits
+
+WRITTEN = frozenset({CONFIG, WEIGHTS, CARD, *TOKENIZER})
+"""Files of a folder that `labeld distill` has made."""
 
 
 class Unfinished:
     """The unfinished run of an output folder. Raises FileError where the disk or another run is in the way."""
 
     def __init__(self, output: Path) -> None:
+        if output.name in {"", ".."}:
+            raise FileError(f"{output} has no name of its own: name a folder for the student, such as student.")
         self.output = output
         self._folder = output.with_name(f"{output.name}.unfinished")
         self.checkpoint = self._folder / "checkpoint.pt"
@@ -35,6 +42,7 @@ class Unfinished:
             raise FileError(f"{file} is a file: name a folder for the student.")
         with writing(self.output):
             if overwrite:
+                self._require_own()
                 shutil.rmtree(self._folder, ignore_errors=True)
             elif self._folder.exists():
                 if not resume:
@@ -44,6 +52,21 @@ class Unfinished:
                     return False
                 raise FileError(f"{self.output} exists: name another folder, or replace it with --overwrite.")
         return True
+
+    def _require_own(self) -> None:
+        """Raises FileError where something else than a run of this command would be removed."""
+        foreign = [one for one in self._entries(self.output) if one.name not in WRITTEN or one.is_dir()]
+        if not self._run.exists():
+            foreign += self._entries(self._folder)
+        if foreign:
+            raise FileError(
+                f"{foreign[0]} is nothing that labeld distill has made, and --overwrite would remove it: name another "
+                "folder."
+            )
+
+    @staticmethod
+    def _entries(folder: Path) -> list[Path]:
+        return sorted(folder.iterdir()) if folder.exists() else []
 
     @contextmanager
     def begin(self, run: dict[str, Any]) -> Iterator[None]:

@@ -69,16 +69,17 @@ def model_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
 def find_files(inputs: Iterable[str], written: Collection[Path] = ()) -> list[str]:
     """The files that paths and patterns such as `part-*.csv` name, those of a pattern sorted; raises FileError.
 
-    A file that is named and found, or found twice, is read once; what the run itself writes is not found.
+    A file that is named and found, or found twice, is read once, whatever it is called; what the run itself writes is
+    not found.
     """
-    found: dict[str, None] = {}
+    found: dict[Path, str] = {}
     own = {path.absolute() for path in written}
     for one in inputs:
         path = Path(one)
-        if one == STANDARD_INPUT and one in found:
+        if one == STANDARD_INPUT and one in found.values():
             raise FileError(f"Standard input ({one}) is named twice, but can be read only once.")
         if one == STANDARD_INPUT or path.is_file() or path.is_fifo() or path.is_char_device():
-            found[one] = None
+            found.setdefault(path.resolve(), one)
             continue
         if path.is_dir():
             raise FileError(f"{one} is a folder: name its files, for example '{path / '*.csv'}'.")
@@ -86,5 +87,6 @@ def find_files(inputs: Iterable[str], written: Collection[Path] = ()) -> list[st
         matched = [file for file in matched if Path(file).absolute() not in own]
         if not matched:
             raise FileError(f"There is no file {one}.")
-        found |= dict.fromkeys(matched)
-    return list(found)
+        for file in matched:
+            found.setdefault(Path(file).resolve(), file)
+    return [*found.values()]

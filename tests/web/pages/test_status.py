@@ -44,6 +44,8 @@ def test_it_is_html_for_browsers_only(busy: Server) -> None:
 
 def test_the_page_says_what_the_json_says(busy: Server) -> None:
     """Figures, loaded models against the budget, and settings; no script is needed for any of it."""
+    busy.classify(["good", "the market rose"], "labeld/sentiment-en")
+    assert wait_until(lambda: busy.get("/status").json()["recent"])
     state: Any = busy.get("/status").json()
     page = text_of(busy)
     budget = shown(state["memory"]["budget"], "bytes")
