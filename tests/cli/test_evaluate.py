@@ -233,7 +233,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(models_dir: Path, tmp_path: Pa
     assert "leave one out" in refused(BUNDLED, "-i", reviews, "--best-f1", "--target-precision", "0.9")
     assert "--min-f1 is 90, but must be above 0 and at most 1" in refused(BUNDLED, "-i", reviews, "--min-f1", "90")
     assert "is there already: name another file, or add --overwrite" in refused(
-        BUNDLED, "-i", reviews, "--html", reviews
+        BUNDLED, "-i", reviews, "--html", __file__
     )
     assert "--alias is 'a b', but must be a name like" in refused(BUNDLED, "-i", reviews, "--alias", "a b")
     assert "each must be another one" in refused(BUNDLED, "-i", reviews, "--label-column", "text")

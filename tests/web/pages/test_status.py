@@ -20,7 +20,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("status"), "--max-in-flight", "1") as running:
         for text in ("good", "bad", "good"):
             running.classify([text, "the market fell"], "labeld/sentiment-en")
-        assert wait_until(lambda: running.get("/status").json()["recent"])
+        # NOTE: a slow machine may end an interval before the first answer
+        assert wait_until(lambda: any(one["p50"] is not None for one in running.get("/status").json()["recent"]), 30)
         yield running
 
 
@@ -44,8 +45,6 @@ def test_it_is_html_for_browsers_only(busy: Server) -> None:
 
 def test_the_page_says_what_the_json_says(busy: Server) -> None:
     """Figures, loaded models against the budget, and settings; no script is needed for any of it."""
-    busy.classify(["good", "the market rose"], "labeld/sentiment-en")
-    assert wait_until(lambda: busy.get("/status").json()["recent"])
     state: Any = busy.get("/status").json()
     page = text_of(busy)
     budget = shown(state["memory"]["budget"], "bytes")
