@@ -42,8 +42,10 @@ def matrices_alone(config: dict[str, Any], threads: int, *, quick: bool = False)
     """
     hidden, hidden_dim, layers, decoder_layers = _size(config)
     chance = np.random.default_rng(0)
+    sizes: list[int] = []
 
     def times(x: Any, in_features: int, out_features: int) -> Any:
+        sizes.append(in_features * out_features)
         weights = chance.random((out_features, in_features), np.float32) / np.float32(in_features)
         return op.matmul(x, op.constant(weights), False, True)
 
@@ -55,11 +57,10 @@ def matrices_alone(config: dict[str, Any], threads: int, *, quick: bool = False)
         x = times(times(x, hidden, hidden_dim), hidden_dim, hidden)
     compiled = ov.Core().compile_model(ov.Model([x], [tokens]), "CPU", {**_options(threads), **FLOAT32})
     request = compiled.create_infer_request()
-    decoders = 4 * decoder_layers * hidden * hidden
-    one_token = 2 * (layers * (4 * hidden * hidden + 2 * hidden * hidden_dim) + decoders)
     runs = 2 if quick else 10
     return max(
-        rows * one_token / _seconds(request, chance.random((rows, hidden), np.float32), 2, runs) for rows in BATCHES
+        2 * rows * sum(sizes) / _seconds(request, chance.random((rows, hidden), np.float32), 2, runs)
+        for rows in BATCHES
     )
 
 

@@ -109,11 +109,13 @@ def compare(  # noqa: PLR0913  # the flags of the command
         token=against_token(against_token_file),
     )
     if html is not None:
+        from labeld.files.earlier_runs import require_apart  # noqa: PLC0415
         from labeld.files.formats import find_files  # noqa: PLC0415
         from labeld.reports.extra import require_eval  # noqa: PLC0415
 
         require_eval("--html")
-        require_free(html, overwrite=overwrite, read=find_files(inputs))
+        require_apart(html, find_files(inputs))
+        require_free(html, overwrite=overwrite)
     result = _compare(options, Input(inputs, column, pair_column, limit, file_format), flags)
     if as_json:
         typer.echo(json.dumps(result.as_json(), ensure_ascii=False, indent=2))

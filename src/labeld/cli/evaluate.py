@@ -97,6 +97,7 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     from labeld.evaluation.evaluate import Question  # noqa: PLC0415
     from labeld.evaluation.labels import read_mapping  # noqa: PLC0415
     from labeld.evaluation.rows import Columns  # noqa: PLC0415
+    from labeld.files.earlier_runs import require_apart  # noqa: PLC0415
     from labeld.files.formats import find_files, model_of  # noqa: PLC0415
     from labeld.reports.output import require_free  # noqa: PLC0415
 
@@ -113,7 +114,8 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     if written := [*filter(None, (yaml, html))]:
         read = find_files([*inputs, *files])
         for path in written:
-            require_free(path, overwrite=overwrite, read=read)
+            require_apart(path, read)
+            require_free(path, overwrite=overwrite)
     question = Question(
         model,
         [*inputs, *files],

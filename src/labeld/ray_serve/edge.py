@@ -4,7 +4,6 @@ It also has head and body of a reply leave in one write. Serve takes it from the
 the replicas. In the mode without HAProxy requests do not pass it, and `without_id` does what can be done then.
 """
 
-import asyncio
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from labeld.config.settings import ConnectionLimits, InputLimits
 from labeld.error_reply import encode_error, request_id
 from labeld.errors import BodyTooLargeError, LabeldError
+from labeld.server.connection_limits import LingeringTransport
 from labeld.server.errors import head_too_large, too_many_fields
 
 ID, TRACE_ID = b"x-request-id", b"x-amzn-trace-id"
@@ -69,31 +69,6 @@ class Edge:
         await self._app(scope, receive, whole_with_one_id)
 
 
-class _OneWrite:
-    """A transport that keeps what is written until it is flushed or closed."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self._kept = transport, b""
-
-    def write(self, data: bytes) -> None:
-        """Keeps the data."""
-        self._kept += data
-
-    def close(self) -> None:
-        """Closes the connection once what is kept is on its way."""
-        self.flush()
-        self._transport.close()
-
-    def flush(self) -> None:
-        """Writes what is kept."""
-        if self._kept:
-            self._transport.write(self._kept)
-            self._kept = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
 @contextmanager
 def _in_one_write(send: Send) -> Iterator[None]:
     """What uvicorn's `send` writes meanwhile leaves in one write: head and body, or nothing of a reply.
@@ -105,12 +80,12 @@ def _in_one_write(send: Send) -> Iterator[None]:
     if cycle is None or transport is None:  # another middleware is outside
         yield
         return
-    cycle.transport = whole = _OneWrite(transport)
+    cycle.transport = whole = LingeringTransport(transport, transport.close, transport.is_closing)
     try:
         yield
     finally:
         cycle.transport = transport
-        whole.flush()
+        whole.end_reply()
 
 
 def middlewares() -> list[Middleware]:

@@ -2,24 +2,18 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from labeld.errors import InvalidRequestError
 
 
-def require_free(path: Path, *, overwrite: bool, read: Sequence[str] = ()) -> None:
-    """Raises InvalidRequestError where a file could not be written here: known before anything is computed.
-
-    `read` has the files that are read, none of which is replaced.
-    """
+def require_free(path: Path, *, overwrite: bool) -> None:
+    """Raises InvalidRequestError where a file could not be written here: known before anything is computed."""
     if path.is_dir():
         raise InvalidRequestError(f"{str(path)!r} is a folder: name a file.")
     if path.exists() and not path.is_file():
         return  # as /dev/null, which is written and not replaced
-    if path.exists() and any(Path(one).exists() and path.samefile(one) for one in read):
-        raise InvalidRequestError(f"{str(path)!r} is one of the files that are read: name another one for the report.")
     if path.exists() and not overwrite:
         raise InvalidRequestError(f"{str(path)!r} is there already: name another file, or add --overwrite.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
