@@ -1,6 +1,5 @@
 """`labeld classify --input`: transformers' answers, nothing lost or repeated, one sentence about what is wrong."""
 
-import fcntl
 import json
 import os
 import random
@@ -8,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_line import labeld
+from tests.support.command_line import interrupted, labeld
 from tests.support.labeld_forks import start
 from tests.support.rankings import same
-from tests.support.server_process import wait_until
 from tests.support.tiny_models import TEXTS
 from tests.support.tools import package
 
@@ -148,6 +145,9 @@ def test_bad_rows_are_in_the_side_file_and_the_others_are_answered(flags: tuple[
         (("--output", "no/out.csv"), "There is no folder no: name a file in a folder that exists."),
         (("--output", "out.foo"), "The name of out.foo does not say the format of the output: name one with"),
         (("--output", "-"), "Standard output (-) cannot go on after a kill: name a file with --output."),
+        (("--output", "out.csv", "--label-column", ""), "A column that is added has no name: give --label-column"),
+        (("--output", f"{'x' * 260}.csv"), "x'… is too long for a file: name a shorter one."),
+        (("--output", f"{'x' * 245}.csv"), "x'… is too long for a file: name a shorter one."),
         (("--output", "out.csv", "--score-column", "label"), "The column 'label' is named twice: give each column"),
         (("--output", "out.csv", "--pair-column", "text"), "The column 'text' is named twice: give each column"),
         (("--output", "out.csv", "--all-scores", "--scores-column", "score"), "The column 'score' is named twice"),
@@ -257,26 +257,6 @@ def test_types_that_parquet_lacks_are_said_at_once(flags: tuple[str, ...]) -> No
     assert (1, True) == (ended.returncode, "The column 'u' has " in ended.stderr), ended.stderr
     assert "which parquet cannot have: name out.parquet with another extension, such as .arrow." in ended.stderr
     assert not list(Path().glob("*out.parquet*"))
-
-
-def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: float = 0.0) -> tuple[int, str]:
-    """The exit code of a command that gets Ctrl-C when it has read these rows from a pipe, and what it says."""
-    with subprocess.Popen(
-        (sys.executable, "-m", "labeld", *command), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
-    ) as running:
-        pipe, errors = running.stdin, running.stderr
-        assert pipe is not None
-        assert errors is not None
-        pipe.write(rows)
-        pipe.flush()
-        assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
-        time.sleep(after)
-        running.send_signal(signal.SIGINT)
-        try:
-            running.wait(30)
-        finally:
-            running.kill()
-        return running.returncode, errors.read().decode()
 
 
 @pytest.mark.slow

@@ -194,6 +194,7 @@ SENTENCES = [
     (("http://h", "--connections", "2000"), "--connections is 2000, but must be from 1 to 1024."),
     (("http://h", "--timeout", "0"), "--timeout is 0, but must be a number above 0."),
     (("http://h", "--threshold", "x=y"), "--threshold is 'x=y', but must be a number such as 0.5, or like spam=0.9."),
+    (("http://h", "--pair-column", "text"), "--column and --pair-column are both 'text', but must be two columns."),
     (("http://h", "--column", "nope"), "no column 'nope': it has text, other."),
     (("http://h", "--against-token-file", "/no/such"), "The file of --against-token-file cannot be read."),
     (("http://h", "--html", "/no/such/page.html"), "'/no/such/page.html' cannot be written: its folder is missing"),

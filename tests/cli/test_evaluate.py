@@ -228,6 +228,11 @@ def test_what_cannot_be_evaluated_is_one_sentence(models_dir: Path, tmp_path: Pa
         BUNDLED, "-i", several, "--label-separator", "|"
     )
     assert "No row of" in refused(BUNDLED, "-i", empty)
+    (tmp_path / "null.csv").write_text("text,label\n,POSITIVE\n")
+    assert "label; the first of 1 that cannot be used, line 2, has null in column 'text'" in refused(
+        BUNDLED, "-i", str(tmp_path / "null.csv")
+    )
+    assert "can be no file here" in refused(BUNDLED, "-i", reviews, "--html", "x" * 300)
     assert "There is no file" in refused(BUNDLED, "-i", str(tmp_path / "none.csv"))
     assert "--yaml has nothing to write" in refused(BUNDLED, "-i", reviews, "--yaml", str(tmp_path / "x.yaml"))
     assert "leave one out" in refused(BUNDLED, "-i", reviews, "--best-f1", "--target-precision", "0.9")

@@ -1,17 +1,19 @@
 """`labeld run-batch`: each line of a batch is answered in its place as the server answers it, or with its error."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from labeld.cli.batch_lines import WrongLineError, ids_before, parsed
-from tests.support.command_line import labeld
+from labeld.cli.batch_lines import Lines, WrongLineError, parsed
+from tests.support.command_line import interrupted, labeld
 from tests.support.rankings import same
 from tests.support.server_process import LABELD, Server, wait_until
 
@@ -157,10 +159,12 @@ def test_ids_before_a_place_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_bytes(head + line("b", "/", {}).encode())
 
     with (tmp_path / "in.jsonl").open("rb") as file:
-        ids = ids_before(file, len(head))
-        rest = file.readline()
+        lines = Lines("in.jsonl", file, Event())
+        ids = lines.ids_before(len(head))
+        rest = lines.next()
 
-    ids.require_new(parsed(rest, 4), 4)
+    assert rest
+    ids.require_new(parsed(rest[0], 4), 4)
     with pytest.raises(WrongLineError, match="custom_id of line 5"):
         ids.require_new({"custom_id": "a"}, 5)
 
@@ -178,6 +182,27 @@ def test_a_dash_is_standard_input_and_no_output(flags: tuple[str, ...], models_d
     assert (0, "1 requests are answered in o.jsonl.\n") == (ended.returncode, ended.stderr)
     assert "need a file" in labeld(*flags[:-1], "-").stderr
     assert not Path("-").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [b"", b'{"custom_id": "a", "url": "/models/org/bert", "body": {"inputs": "a"}}\n'])
+def test_ctrl_c_ends_a_run_whose_input_is_silent(flags: tuple[str, ...], given: bytes) -> None:
+    """Before the first line, and while its answer is all that there is to do."""
+    code, said = interrupted((*flags[:-3], "-", *flags[-2:]), Path.cwd(), given, after=3)
+
+    assert (130, "\nStopped: start anew with --overwrite.\n") == (code, said)
+
+
+def test_requests_may_be_compressed(flags: tuple[str, ...]) -> None:
+    """As files of texts may be, by their name; and what is no text of lines is said to be none."""
+    asked = line("a", "/models/org/bert", {"inputs": "good"})
+    Path("in.jsonl.gz").write_bytes(gzip.compress(asked.encode()))
+    Path("in.jsonl").write_bytes(asked.encode("utf-16"))
+    packed = labeld(*flags, "-i", "in.jsonl.gz")
+    wide = labeld(*flags, "--overwrite")
+
+    assert (0, "1 requests are answered in o.jsonl.\n") == (packed.returncode, packed.stderr)
+    assert (1, "labeld: in.jsonl is UTF-16, but must be UTF-8: convert it") == (wide.returncode, wide.stderr[:57])
 
 
 @pytest.mark.parametrize("option", ["--overwrite", "--resume"])
@@ -222,7 +247,10 @@ def test_a_run_that_is_killed_goes_on(flags: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ((), "in.jsonl cannot be read: No such file or directory."),
+        ((), "There is no file in.jsonl."),
+        (("-i", "."), ". is a folder: name its files, for example '*.csv'."),
+        (("-i", "x" * 300), "is longer than a file's name may be."),
+        (("-i", "/dev/null", "-o", "x" * 300), "x'… is too long for a file: name a shorter one."),
         (("-i", "/dev/null", "-o", "no/o.jsonl"), "There is no folder no: name a file in a folder that exists."),
         (("-i", "/dev/null", "-o", "."), ". is a folder: name a file in a folder that exists."),
         (("no/such", "-i", "/dev/null"), "Model no/such"),

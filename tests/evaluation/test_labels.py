@@ -76,12 +76,17 @@ def test_labels_that_were_read_as_ids_are_said() -> None:
     )
 
 
+def test_an_empty_cell_can_be_mapped() -> None:
+    """As the sentence about an unknown label advises."""
+    assert 0 == LabelReader("m", SENTIMENT, read_mapping(["=NEGATIVE"])).read("")
+
+
 def test_a_mapping_to_no_label_is_refused() -> None:
     """Before anything is read."""
     with pytest.raises(
         InvalidRequestError, match=r"^--label-map names 'x' for 'a', but the labels of m are NEGATIVE, POS"
     ):
         LabelReader("m", SENTIMENT, {"a": ["x"]})
-    for wrong in ("a", "=b", "a="):
+    for wrong in ("a", "a=", "="):
         with pytest.raises(InvalidRequestError, match="must be FILE-LABEL=LABEL"):
             read_mapping([wrong])

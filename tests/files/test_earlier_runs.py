@@ -1,5 +1,6 @@
 """What an earlier run has left is gone on with, kept or refused, and never lost by accident."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,16 @@ def test_a_run_never_reads_what_it_writes(path: Path) -> None:
     written(path, b"a")
 
     assert path in own_files(path)
+
+
+def test_nothing_is_left_of_a_run_that_has_no_room_to_begin(path: Path) -> None:
+    """Neither its parts, nor the file of its bad rows, which the next run would take for another's."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        with pytest.raises(LabeldError, match="because the disk is full"), JournaledFile(path, RUN):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert not list(path.parent.iterdir())

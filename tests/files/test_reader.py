@@ -239,6 +239,14 @@ def test_bad_rows_of_jsonl_have_their_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_integers_that_no_column_of_numbers_has_are_kept_as_text(tmp_path: Path) -> None:
+    """Such as ids of 20 digits."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"text": "a", "id": {2**64}}}\n{{"text": "b", "id": 1}}\n')
+
+    assert ([str(2**64), "1"], []) == ([row["id"] for row in read(open_rows([str(path)], ["text"], None))[0]], [])
+
+
 def test_members_of_jsonl_that_come_later_are_not_lost(tmp_path: Path) -> None:
     """As columns they would be; with their JSON kept they are not needed."""
     path = tmp_path / "a.jsonl"
@@ -276,6 +284,9 @@ def test_long_cells_are_read_and_a_quote_left_open_is_told(tmp_path: Path) -> No
     assert [(1_250_004, "has a quote that is not closed")] == bad
 
 
+NO_TEXT = "has no column 'text': it has"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -284,7 +295,37 @@ def test_long_cells_are_read_and_a_quote_left_open_is_told(tmp_path: Path) -> No
         ("a.csv", b"t\xff,text\na,b\n", "has names of columns that are not UTF-8: convert it, for example with iconv."),
         ("a.csv", b"text,text\na,b\n", "has the column 'text' twice: give each column a name of its own."),
         ("a.csv.gz", gzip.compress(b"text\na\n", mtime=0)[:-9], "is damaged or not whole, and cannot be read."),
-        ("a.csv.gz", b"text\na\n", "is damaged or not whole, and cannot be read."),
+        ("a.csv.gz", b"text\na\n", "is not compressed with gzip, though its name says so: give it another name."),
+        ("a.csv.bz2", gzip.compress(b"text\na\n"), "is not compressed with bz2, though its name says so"),
+        ("a.csv", gzip.compress(b"text\na\n"), "is compressed with gzip, which its name does not say: rename or"),
+        ("a.jsonl", bz2.compress(b"{}\n"), "is compressed with bz2, which its name does not say: rename or"),
+        ("a.csv", parquet_bytes(), "is parquet, not csv: pass --format parquet, or rename it."),
+        ("a.jsonl", arrow_bytes(pa.ipc.new_file), "is arrow, not jsonl: pass --format arrow, or rename it."),
+        ("a.tsv", b"PK\x03\x04" + bytes(40), "is a spreadsheet or an archive, not tsv: export its rows as tsv."),
+        ("a.csv", "text\na\n".encode("utf-16"), "is UTF-16, but must be UTF-8: convert it, for example with iconv"),
+        ("a.jsonl", '{"text": "a"}\n'.encode("utf-16-be"), "is UTF-16, but must be UTF-8: convert it"),
+        ("a.parquet", b"text\na\n", "is no parquet file: pass its format as --format, or name another one."),
+        ("a.csv", b"id,title", "has no column 'text': it has id, title."),
+        (
+            "a.csv",
+            b"id;text\n1;a\n",
+            f"{NO_TEXT} id;text, which looks like columns separated by a semi",
+        ),
+        (
+            "a.csv",
+            b"sep=;\nid;text\n1;a\n",
+            f"{NO_TEXT} sep=;, which looks like columns separated by a semi",
+        ),
+        (
+            "a.csv",
+            b"id\ttext\n1\ta\n",
+            f"{NO_TEXT} id\\ttext, which looks like columns separated by a tab: pass",
+        ),
+        (
+            "a.tsv",
+            b"id,text\n1,a\n",
+            f"{NO_TEXT} id,text, which looks like columns separated by a comma: pass",
+        ),
         ("a.parquet", parquet_bytes()[:-9], "is damaged or not whole, and cannot be read."),
         ("a.arrow", arrow_bytes(pa.ipc.new_stream)[:99], "is damaged or not whole, and cannot be read."),
         ("a.jsonl", b'[{"text": "a"}]', "is a JSON list, not an object a line: convert it, for example with jq -c"),

@@ -1,14 +1,20 @@
 """The `labeld` command by its public entry, run within the test's own process: no start of an interpreter is paid."""
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from unittest.mock import patch
 
 from labeld.__main__ import main
+from tests.support.server_process import wait_until
 
 
 def labeld(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -33,3 +39,23 @@ def labeld(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[st
                 print(code, file=sys.stderr)
                 code = 1
     return subprocess.CompletedProcess(["labeld", *arguments], code or 0, stdout.getvalue(), stderr.getvalue())
+
+
+def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: float = 0.0) -> tuple[int, str]:
+    """The exit code of a command that gets Ctrl-C when it has read these rows from a pipe, and what it says."""
+    with subprocess.Popen(
+        (sys.executable, "-m", "labeld", *command), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
+    ) as running:
+        pipe, errors = running.stdin, running.stderr
+        assert pipe is not None
+        assert errors is not None
+        pipe.write(rows)
+        pipe.flush()
+        assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
+        time.sleep(after)
+        running.send_signal(signal.SIGINT)
+        try:
+            running.wait(30)
+        finally:
+            running.kill()
+        return running.returncode, errors.read().decode()

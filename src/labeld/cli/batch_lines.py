@@ -1,12 +1,15 @@
 """The lines of a file of requests, and what every one of them must be."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, BinaryIO
+from io import BufferedReader
+from threading import Event
+from typing import Any
 
 from labeld.errors import InvalidRequestError
+from labeld.files.streams import reading
 
 LONGEST_LINE = 64 << 20
 """Bytes of the longest line that is answered."""
@@ -38,29 +41,44 @@ class CustomIds:
         self._digests.add(digest)
 
 
-def ids_before(source: BinaryIO, position: int) -> CustomIds:
-    """Those of the lines that an earlier run has answered; what is read next begins at the position."""
-    ids, lines, read = CustomIds(), lines_of(source), 0
-    while read < position:
-        line, size = next(lines)
-        read += size
-        with suppress(WrongLineError):
-            ids.require_new(parsed(line, 0), 0)
-    return ids
+class Lines:
+    """The lines of a file, in their order."""
 
+    def __init__(self, path: str, stream: BufferedReader, stopping: Event) -> None:
+        """`stopping` is what ends the stream while it is waited for."""
+        self._path, self._stream, self._stopping = path, stream, stopping
+        self._read = 0
 
-def lines_of(source: BinaryIO) -> Iterator[tuple[bytes | None, int]]:
-    """The lines of a file, each with its bytes; None for one that is too long to be kept."""
-    while line := source.readline(LONGEST_LINE):
-        size = len(line)
-        if size < LONGEST_LINE or line.endswith(b"\n"):
-            yield line, size
-            continue
-        while rest := source.readline(LONGEST_LINE):
-            size += len(rest)
-            if rest.endswith(b"\n"):
-                break
-        yield None, size
+    def stop(self) -> None:
+        """Ends a `next` that waits on another thread."""
+        self._stopping.set()
+
+    def ids_before(self, position: int) -> CustomIds:
+        """Those of the lines that an earlier run has answered; the next line begins at the position."""
+        ids, size = CustomIds(), 0
+        while size < position and (read := self.next()) is not None:
+            size += read[1]
+            with suppress(WrongLineError):
+                ids.require_new(parsed(read[0], 0), 0)
+        return ids
+
+    def next(self) -> tuple[bytes | None, int] | None:
+        """The next line and its bytes, None for a line that is too long to be kept; None at the end.
+
+        Raises FileError where the file cannot be read any further.
+        """
+        with reading(self._path, self._read):
+            line = self._stream.readline(LONGEST_LINE)
+            size = len(line)
+            if size == LONGEST_LINE and not line.endswith(b"\n"):
+                while rest := self._stream.readline(LONGEST_LINE):
+                    size += len(rest)
+                    if rest.endswith(b"\n"):
+                        break
+        self._read += 1
+        if not size:
+            return None
+        return (line, size) if len(line) == size else (None, size)
 
 
 def parsed(line: bytes | None, number: int) -> dict[str, Any]:

@@ -114,8 +114,8 @@ def compare(  # noqa: PLR0913  # the flags of the command
         from labeld.reports.extra import require_eval  # noqa: PLC0415
 
         require_eval("--html")
-        require_apart(html, find_files(inputs))
         require_free(html, overwrite=overwrite)
+        require_apart(html, find_files(inputs))
     result = _compare(options, Input(inputs, column, pair_column, limit, file_format), flags)
     if as_json:
         typer.echo(json.dumps(result.as_json(), ensure_ascii=False, indent=2))

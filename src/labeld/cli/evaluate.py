@@ -114,8 +114,8 @@ def evaluate(  # noqa: PLR0913  # the flags of the command
     if written := [*filter(None, (yaml, html))]:
         read = find_files([*inputs, *files])
         for path in written:
-            require_apart(path, read)
             require_free(path, overwrite=overwrite)
+            require_apart(path, read)
     question = Question(
         model,
         [*inputs, *files],

@@ -24,6 +24,7 @@ from labeld.config.load import load
 from labeld.config.roles import Roles
 from labeld.errors import InvalidRequestError, LabeldError
 from labeld.interface import Interface
+from labeld.system.printable import printable
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 FILES = "Texts in files"
@@ -46,7 +47,8 @@ def run() -> None:
     try:
         cli()
     except LabeldError as error:
-        sys.exit(f"labeld: {error.sentence(Interface.COMMAND_LINE)}")
+        lines = error.sentence(Interface.COMMAND_LINE).split("\n")
+        sys.exit("labeld: " + "\n".join(map(printable, lines)))
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _leave(INTERRUPTED)  # NOTE: a thread of pyarrow may still be in a read of a pipe, and would abort
@@ -194,7 +196,9 @@ def classify(  # noqa: PLR0913  # the flags of the command
 def run_batch(
     models: Annotated[list[str] | None, typer.Argument(help="Models to load at start.", metavar="MODEL")] = None,
     *,
-    input_file: Annotated[Path, typer.Option("-i", "--input-file", help="File of requests, one JSON object a line.")],
+    input_file: Annotated[
+        str, typer.Option("-i", "--input-file", help="File of requests, one JSON object a line; - for standard input.")
+    ],
     output_file: Annotated[Path, typer.Option("-o", "--output-file", help="File for the answers, in the same order.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run that was killed has ended.")] = False,

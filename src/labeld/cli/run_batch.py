@@ -6,7 +6,6 @@ errors as a server's, and its answer is the line with its place in the output.
 
 import asyncio
 import json
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +13,8 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Event
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -24,14 +24,16 @@ from rich.console import Console
 from starlette.types import Message
 
 from labeld.classifier import UNBOUNDED
-from labeld.cli.batch_lines import CustomIds, WrongLineError, ids_before, lines_of, parsed
+from labeld.cli.batch_lines import CustomIds, Lines, WrongLineError, parsed
 from labeld.cli.resumable import stopped
 from labeld.config.settings import Settings
 from labeld.error_reply import request_id
 from labeld.errors import SettingsError
+from labeld.files.beginning import require_text
 from labeld.files.earlier_runs import completed, require_apart, require_free
-from labeld.files.formats import STANDARD_INPUT
-from labeld.files.journal import Done, JournaledFile
+from labeld.files.formats import STANDARD_INPUT, Format, compression_of, find_files
+from labeld.files.journal import Done, JournaledFile, state
+from labeld.files.streams import is_read_once, open_stream
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import LIBRARY, open_authenticator, open_service
 from labeld.web.app import App
@@ -52,54 +54,47 @@ Asked = tuple[int, int, asyncio.Task[dict[str, Any]]]
 """The number of a line, the position of its end in the file, and its answer to come."""
 
 
-def run_batch(source: Path, target: Path, settings: Settings, *, overwrite: bool, resume: bool) -> int:
+def run_batch(source: str, target: Path, settings: Settings, *, overwrite: bool, resume: bool) -> int:
     """Answers the requests of a file in their order, says how many, and returns the exit code; raises LabeldError."""
     if str(target) == STANDARD_INPUT:
         raise SettingsError("The answers need a file, so that a run can go on: name one with --output-file.")
-    if str(source) == STANDARD_INPUT:
-        source = Path("/dev/stdin")
     require_free(target, overwrite=overwrite, resume=resume)
-    require_apart(target, [str(source)])
+    found = find_files([source])
+    if len(found) > 1:
+        raise SettingsError(f"{source} names {len(found)} files: take one at a time.")
+    read = found[0]
+    require_apart(target, [read])
+    if resume and is_read_once(read):
+        raise SettingsError(f"{read} cannot be read again from where a run has ended: give a file instead.")
+    stopping = Event()
     try:
-        with _opened(source) as lines, _bar(source) as answered:
-            if resume and not source.is_file():
-                raise SettingsError(f"{source} cannot be read again from where a run has ended: give a file instead.")
-            run = _run(source, os.fstat(lines.fileno()), settings)
+        with open_stream(read, compression_of(read), stopping) as lines, _bar(read) as answered:
+            require_text(read, lines, Format("jsonl", None))
+            run = _run(read, settings)
             if resume and (done := completed(target, run)):
                 typer.echo(f"{target} is complete.", err=True)
                 return SOME_FAILED if done.bad else 0
             out = JournaledFile(target, run, overwrite=overwrite)
-            asyncio.run(_answer_all(lines, out, settings, answered))
-    except OSError as error:
-        raise SettingsError(f"{source} cannot be answered to its end: {error.strerror or error}.") from error
+            asyncio.run(_answer_all(Lines(read, lines, stopping), out, settings, answered))
     except KeyboardInterrupt:
-        return stopped()
+        return stopped(may_resume=not is_read_once(read))
     done = out.done
     more = f", {done.bad:,} of them with an error" if done.bad else ""
     typer.echo(f"{done.rows:,} requests are answered in {target}{more}.", err=True)
     return SOME_FAILED if done.bad else 0
 
 
-def _opened(source: Path) -> BinaryIO:
-    try:
-        return source.open("rb")
-    except OSError as error:
-        raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
-
-
-def _run(source: Path, stat: os.stat_result, settings: Settings) -> dict[str, Any]:
+def _run(source: str, settings: Settings) -> dict[str, Any]:
     """What makes two runs the same, so that one can go on with the other's output."""
     return {
-        "inputs": [str(source), stat.st_size, stat.st_mtime_ns],
+        "inputs": [] if is_read_once(source) else state(source),
         "model": [*settings.folders.models],
         "precision": settings.precisions.precision,
         "options": sha256(repr(settings.file).encode()).hexdigest(),
     }
 
 
-async def _answer_all(
-    lines: BinaryIO, out: JournaledFile, settings: Settings, answered: Callable[[Done], None]
-) -> None:
+async def _answer_all(lines: Lines, out: JournaledFile, settings: Settings, answered: Callable[[Done], None]) -> None:
     """Writes an answer for each line that has none yet."""
     waiting: deque[Asked] = deque()
     async with (
@@ -111,9 +106,10 @@ async def _answer_all(
         with out:
             number, position = out.done.parts, out.done.size
             answered(out.done)
-            ids = ids_before(lines, position)
             try:
-                for line, size in lines_of(lines):
+                ids = await asyncio.to_thread(lines.ids_before, position)
+                while (read := await asyncio.to_thread(lines.next)) is not None:
+                    line, size = read
                     number, position = number + 1, position + size
                     if line is None or line.strip():
                         waiting.append((number, position, asyncio.create_task(_answer(client, number, line, ids))))
@@ -121,6 +117,7 @@ async def _answer_all(
                         await _write(out, [waiting.popleft() for _ in range(IN_FLIGHT)], answered)
                 await _write(out, waiting, answered)
             finally:
+                lines.stop()
                 for _, _, task in waiting:
                     task.cancel()
             out.complete()
@@ -226,8 +223,10 @@ async def _started(settings: Settings) -> AsyncIterator[App]:
 
 
 @contextmanager
-def _bar(source: Path) -> Iterator[Callable[[Done], None]]:
+def _bar(source: str) -> Iterator[Callable[[Done], None]]:
     """A bar on standard error, if that is a terminal."""
+    is_plain = not is_read_once(source) and compression_of(source) is None
+    total = Path(source).stat().st_size if is_plain else None
     console = Console(stderr=True)
     columns = (
         progress.BarColumn(),
@@ -236,7 +235,7 @@ def _bar(source: Path) -> Iterator[Callable[[Done], None]]:
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=source.stat().st_size or None, requests=0)
+        task = bar.add_task("", total=total, requests=0)
 
         def answered(done: Done) -> None:
             bar.update(task, completed=done.size, requests=done.rows)

@@ -24,6 +24,8 @@ class Input:
     def read(self) -> tuple[list[Row], list[Failure]]:
         """The first rows, and the bad ones among them; raises LabeldError where there is no text at all."""
         columns = [self.column] if self.pair_column is None else [self.column, self.pair_column]
+        if self.column == self.pair_column:
+            raise InvalidRequestError(f"--column and --pair-column are both {self.column!r}, but must be two columns.")
         rows: list[Row] = []
         bad: list[Failure] = []
         for part in open_rows(self.files, columns, format=self.format):
@@ -40,8 +42,9 @@ class Input:
             if enough:
                 break
         if not rows:
+            first = f" (line {bad[0].line}: {bad[0].reason.rstrip('.')})" if bad else ""
             raise InvalidRequestError(
-                f"{self.files[0]} has no row with a text in column {self.column!r}: name another --column, or a file "
-                "with texts."
+                f"{self.files[0]} has no row with a text in column {self.column!r}{first}: name another --column, or "
+                "a file with texts."
             )
         return rows[: self.limit], bad

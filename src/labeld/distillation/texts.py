@@ -40,7 +40,7 @@ def read_texts(inputs: Sequence[str], column: str, pair_column: str | None, kind
     """
     columns = [column] if pair_column is None else [column, pair_column]
     if column == pair_column:
-        raise InvalidRequestError(f"--column and --pair-column are both {column}, but must be two columns.")
+        raise InvalidRequestError(f"--column and --pair-column are both {column!r}, but must be two columns.")
     reader = open_rows(inputs, columns, format=kind)
     seen: dict[Text, None] = {}
     rows = bad = 0

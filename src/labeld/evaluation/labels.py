@@ -66,7 +66,7 @@ def read_mapping(given: Iterable[str]) -> dict[str, list[str]]:
     mapped: dict[str, list[str]] = {}
     for one in given:
         theirs, equals, ours = one.rpartition("=")
-        if not equals or not theirs or not ours:
+        if not equals or not ours:
             raise InvalidRequestError(f"--label-map is {one!r}, but must be FILE-LABEL=LABEL, such as 1=POSITIVE.")
         mapped.setdefault(theirs, []).append(ours)
     return mapped

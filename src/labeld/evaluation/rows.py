@@ -83,9 +83,8 @@ def read_rows(inputs: Sequence[str], columns: Columns, kind: str | None) -> Labe
                 text = Text(pieces[0], (pieces[1] or None) if len(pieces) > 1 else None)
                 rows.append(LabelledRow(text, _labels(value, columns.separator), part.file, line))
     if not rows:
-        raise InvalidRequestError(
-            f"No row of {', '.join(reader.files)} has a text and a label; {len(bad)} rows cannot be used."
-        )
+        first = f"; the first of {len(bad):,} that cannot be used, line {bad[0].line}, {bad[0].reason}" if bad else ""
+        raise InvalidRequestError(f"No row of {', '.join(reader.files)} has a text and a label{first}.")
     return LabelledRows(rows, bad, reader.files)
 
 
@@ -122,7 +121,7 @@ def read_truth(
                 f"{row.where} has {len(row.labels) or 'no'} labels, but {model} gives each text exactly one: correct "
                 "the file, or name a multi-label model."
             )
-        if multi_label and row.labels == ("",):
+        if multi_label and row.labels == ("",) and "" not in mapped:
             continue
         for label in row.labels:
             truth[index, reader.read(label, row.where)] = True

@@ -43,6 +43,9 @@ class Blocks(BufferedReader):
         self._rest = b""
         self._is_quoted = False
         self._waiting = deque(self._piece() for _ in range(READ_FIRST))
+        head, *more = self._waiting
+        if head and not any(more) and not _has_newline(head, 0, len(head)):
+            self._waiting[0] += b"\n"  # NOTE: arrow takes a header without rows and without it for an empty file
         self.quotes = not may_be_unquoted or has_quotes(self._waiting[0])
         """Whether fields may be in quotes."""
 

@@ -53,7 +53,9 @@ class Columns(NamedTuple):
     """Added, unless it is None: all labels with their scores, best first."""
 
     def require_different(self) -> None:
-        """Raises FileError where two columns have one name."""
+        """Raises FileError where two columns have one name, or one that is added has none."""
+        if any(not field.name for field in self.added):
+            raise FileError("A column that is added has no name: give --label-column and --score-column one each.")
         named = [*self.texts, *(field.name for field in self.added)]
         if twice := next((name for name in named if named.count(name) > 1), None):
             raise FileError(f"The column {twice!r} is named twice: give each column a name of its own.")

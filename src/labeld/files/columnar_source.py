@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from labeld.files.arrow import pa, pq
+from labeld.files.beginning import require_parquet
 from labeld.files.errors import FileError
 from labeld.files.formats import STANDARD_INPUT, Format
 from labeld.files.sources import Batch, Wanted
@@ -31,6 +32,7 @@ class ParquetSource:
             raise FileError("Parquet cannot be read from standard input, since it is read from its end: name a file.")
         self.path = path
         with reading(path):
+            require_parquet(path)
             self._file = pq.ParquetFile(path, buffer_size=1 << 20)
             self.schema = self._file.schema_arrow
         self._columns = [name for name in self.schema.names if name in wanted]

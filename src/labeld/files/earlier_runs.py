@@ -45,15 +45,15 @@ def require_free(path: Path, *, overwrite: bool, resume: bool) -> None:
     With `resume` a run that has ended early may be there, or a complete one: `completed` tells. Touches nothing.
     """
     require_one(overwrite=overwrite, resume=resume)
-    if path.is_dir() or not path.parent.is_dir():
-        what = f"{path} is a folder" if path.is_dir() else f"There is no folder {path.parent}"
-        raise FileError(f"{what}: name a file in a folder that exists.")
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path} is no file, which could be replaced whole: name another one.")
-    partial, journal, bad = partial_file(path), journal_file(path), side_file(path)
     with writing(path):
+        if path.is_dir() or not path.parent.is_dir():
+            what = f"{path} is a folder" if path.is_dir() else f"There is no folder {path.parent}"
+            raise FileError(f"{what}: name a file in a folder that exists.")
+        if path.exists() and not path.is_file():
+            raise FileError(f"{path} is no file, which could be replaced whole: name another one.")
         if overwrite:
             return
+        partial, journal, bad = partial_file(path), journal_file(path), side_file(path)
         if not resume and journal.exists():
             raise ended_early(path)
         if resume and path.exists() and not journal.exists() and not record(path):

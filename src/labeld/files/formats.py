@@ -1,6 +1,8 @@
 """The format of a file, by the extensions of its name, and the files that paths and patterns name."""
 
+import errno
 import glob
+import stat
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -21,6 +23,8 @@ EXTENSIONS: dict[str, FormatName] = {
     ".feather": "arrow",
 }
 COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+SHOWN = 60
+"""Characters of a name that no file can have, which a sentence shows."""
 KNOWN = f"{', '.join(EXTENSIONS)}, with {', '.join(COMPRESSIONS)} behind it where it is compressed"
 
 
@@ -34,9 +38,8 @@ class Format(NamedTuple):
 
 def format_of(path: str, name: str | None = None) -> Format:
     """The format that the extensions of a file's name say, or the one of this name; raises FileError."""
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    compression = COMPRESSIONS.get(suffixes.pop()) if suffixes and suffixes[-1] in COMPRESSIONS else None
-    found = EXTENSIONS.get(f".{name.lower()}") if name else EXTENSIONS.get(suffixes[-1]) if suffixes else None
+    compression = compression_of(path)
+    found = EXTENSIONS.get(f".{name.lower()}") if name else _named(path)
     if name and not found:
         names = ", ".join(get_args(FormatName))
         raise FileError(f"There is no format {name!r}: take one of {names}, or leave it out.")
@@ -50,10 +53,17 @@ def format_of(path: str, name: str | None = None) -> Format:
 
 def says_format(path: str) -> bool:
     """Whether a file's name says its format."""
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in EXTENSIONS
+    return _named(path) is not None
+
+
+def compression_of(path: str) -> Compression | None:
+    """The compression that the last extension of a file's name says."""
+    return COMPRESSIONS.get(Path(path).suffix.lower())
+
+
+def _named(path: str) -> FormatName | None:
+    name = Path(path)
+    return EXTENSIONS.get(Path(name.stem if compression_of(path) else name.name).suffix.lower())
 
 
 def model_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -78,10 +88,11 @@ def find_files(inputs: Iterable[str], written: Collection[Path] = ()) -> list[st
         path = Path(one)
         if one == STANDARD_INPUT and one in found.values():
             raise FileError(f"Standard input ({one}) is named twice, but can be read only once.")
-        if one == STANDARD_INPUT or path.is_file() or path.is_fifo() or path.is_char_device():
+        kind = _kind(one)
+        if one == STANDARD_INPUT or kind in {stat.S_IFREG, stat.S_IFIFO, stat.S_IFCHR}:
             found.setdefault(path.resolve(), one)
             continue
-        if path.is_dir():
+        if kind == stat.S_IFDIR:
             raise FileError(f"{one} is a folder: name its files, for example '{path / '*.csv'}'.")
         matched = sorted(file for file in glob.glob(one, recursive=True) if Path(file).is_file())  # noqa: PTH207
         matched = [file for file in matched if Path(file).absolute() not in own]
@@ -90,3 +101,17 @@ def find_files(inputs: Iterable[str], written: Collection[Path] = ()) -> list[st
         for file in matched:
             found.setdefault(Path(file).resolve(), file)
     return [*found.values()]
+
+
+def _kind(path: str) -> int | None:
+    """The kind of file that a path names, None where it names none; raises FileError where that cannot be seen."""
+    try:
+        return stat.S_IFMT(Path(path).stat().st_mode)
+    except PermissionError:
+        raise FileError(f"{path} may not be read by this user.") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG and not glob.has_magic(path):
+            raise FileError(f"{path[:SHOWN]}… is longer than a file's name may be.") from None
+        return None
+    except ValueError:  # a null character
+        return None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Self
 
 from labeld.files.errors import FileError
+from labeld.files.formats import SHOWN
 
 DIFFERENT = {
     "inputs": "other input files, or they have changed since",
@@ -72,6 +73,10 @@ class JournaledFile:
                     raise _busy(self._partial)  # it has become the output of a run that has ended just now
                 if is_new:
                     failed.callback(self._partial.unlink, missing_ok=True)
+                if not self.bad_path.exists():
+                    failed.callback(self.bad_path.unlink, missing_ok=True)
+                self._bad_file = _opened(self.bad_path)
+                failed.callback(self._bad_file.close)
                 self._begin()
                 failed.pop_all()
         return self
@@ -85,7 +90,6 @@ class JournaledFile:
             require_same(self.path, run, self.done.run)
         elif self.path.exists():
             raise exists(self.path)
-        self._bad_file = _opened(self.bad_path)
         for file, size in ((self._file, self.done.bytes), (self._bad_file, self.done.bad_bytes)):
             if os.fstat(file.fileno()).st_size < size:
                 raise FileError(f"{file.name} has lost its end: start anew with --overwrite.")
@@ -236,6 +240,8 @@ def writing(path: Path) -> Iterator[None]:
             raise FileError(
                 f"{path} cannot be completed, because the disk is full: free space, and go on with --resume."
             ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise FileError(f"The name {path.name[:SHOWN]!r}… is too long for a file: name a shorter one.") from error
         raise FileError(f"{path} cannot be written: see who may write to its folder, {path.parent}.") from error
 
 

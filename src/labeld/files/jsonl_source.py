@@ -107,7 +107,7 @@ class JsonlSource:
         for line in self._first:
             row = _parsed(line.text)
             for name, value in row.items() if isinstance(row, dict) else ():
-                types.setdefault(name, set()).add(type(value))
+                types.setdefault(name, set()).add(_type_of(value))
         return {
             name: KINDS[0] if name in self._wanted.texts else _kind_of(found - {type(None)})
             for name, found in types.items()
@@ -175,6 +175,12 @@ def _parsed(text: bytes) -> dict[str, Any] | str:
     except (ValueError, RecursionError):
         return "is not JSON"
     return row if isinstance(row, dict) else "is JSON, but not an object"
+
+
+def _type_of(value: Any) -> type:
+    """The type that decides on a column's: an integer that is too large for arrow is kept as its text."""
+    is_large = type(value) is int and not -(2**63) <= value < 2**63
+    return list if is_large else type(value)
 
 
 def _kind_of(types: set[type]) -> Kind:

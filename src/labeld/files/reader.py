@@ -16,14 +16,16 @@ import numpy as np
 
 from labeld.files.ahead import ahead
 from labeld.files.arrow import pa
+from labeld.files.beginning import other_separator, require_text
 from labeld.files.columnar_source import ArrowSource, ParquetSource
 from labeld.files.csv_source import CsvSource
 from labeld.files.errors import FileError
 from labeld.files.formats import Format, find_files, format_of
 from labeld.files.jsonl_source import JsonlSource
 from labeld.files.sources import BadRow, Batch, Lines, Source, Wanted
-from labeld.files.streams import open_stream
+from labeld.files.streams import open_stream, reading
 from labeld.files.texts import as_strings, common_type, is_string, is_text, plain, values
+from labeld.system.printable import printable
 
 PART_ROWS = 1024
 """Rows of a part, at most."""
@@ -130,10 +132,12 @@ class Rows:
             return ParquetSource(file, self._wanted)
         stream = open_stream(file, kind.compression, self._stopping)
         try:
-            if kind.name == "jsonl":
-                return JsonlSource(file, stream, kind, self._wanted)
             if kind.name == "arrow":
                 return ArrowSource(file, stream, kind, self._wanted)
+            with reading(file):
+                require_text(file, stream, kind)
+            if kind.name == "jsonl":
+                return JsonlSource(file, stream, kind, self._wanted)
             return CsvSource(file, stream, kind)
         except BaseException:
             self._stopping.set()
@@ -169,10 +173,10 @@ class Rows:
 
     def _require_columns(self, source: Source) -> None:
         names = source.schema.names
-        shown = ", ".join(names)[:SHOWN_COLUMNS] or "none at all"
+        shown = printable(", ".join(names))[:SHOWN_COLUMNS] or "none at all"
         for name in [*self._wanted.texts, *(self._wanted.others or ())]:
             if name not in names:
-                raise FileError(f"{source.path} has no column {name!r}: it has {shown}.")
+                raise FileError(f"{source.path} has no column {name!r}: it has {shown}{other_separator(names)}.")
         if twice := sorted({name for name in names if name in self._wanted and names.count(name) > 1}):
             raise FileError(f"{source.path} has the column {twice[0]!r} twice: give each column a name of its own.")
         if taken := next((name for name in self._wanted.added if name in names), None):

@@ -6,12 +6,13 @@ import select
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO
 
 from labeld.files.arrow import pa
+from labeld.files.beginning import require_packed
 from labeld.files.errors import FileError
 from labeld.files.formats import STANDARD_INPUT, Compression
 
@@ -59,6 +60,10 @@ def open_stream(path: str, compression: Compression | None, stopping: Event) -> 
         if isinstance(raw, io.FileIO) and not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
             raw = _Awaited(raw, stopping)
         stream = io.BufferedReader(raw)
+        with ExitStack() as failed:
+            failed.callback(stream.close)
+            require_packed(path, stream, compression)
+            failed.pop_all()
         if compression is None:
             return stream
         unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), compression)

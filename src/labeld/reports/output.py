@@ -7,9 +7,18 @@ from pathlib import Path
 
 from labeld.errors import InvalidRequestError
 
+SHOWN = 100
+"""Characters of a path that cannot be, which a sentence shows."""
+
 
 def require_free(path: Path, *, overwrite: bool) -> None:
     """Raises InvalidRequestError where a file could not be written here: known before anything is computed."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError):  # for example a name that is too long
+        raise InvalidRequestError(f"{str(path)[:SHOWN]!r} can be no file here: give another name.") from None
     if path.is_dir():
         raise InvalidRequestError(f"{str(path)!r} is a folder: name a file.")
     if path.exists() and not path.is_file():
