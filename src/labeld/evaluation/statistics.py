@@ -89,12 +89,21 @@ def _macro(labels: NDArray[np.float64], which: NDArray[np.intp]) -> list[float]:
 
 
 class Curve(NamedTuple):
-    """The texts by falling score of one label, for its AUROC and average precision."""
+    """The texts by falling score of one label, for its AUROC and average precision.
+
+    Texts of one score stand or fall together, and only scores that a text with the label has matter to either area.
+    """
 
     order: NDArray[np.intp]
-    is_last: NDArray[np.bool_]
-    """Whether the next text has another score: texts of one score stand or fall together."""
-    positive: NDArray[np.bool_]
+    """int64 [texts]."""
+    positive: NDArray[np.intp]
+    """int64 [texts with the label]: their places in that order."""
+    first: NDArray[np.intp]
+    """int64 [scores]: which of those is the first one with each of their scores."""
+    before: NDArray[np.intp]
+    """int64 [scores]: how many texts have a higher score."""
+    until: NDArray[np.intp]
+    """int64 [scores]: how many texts have it or a higher one."""
 
 
 class Weighted:
@@ -140,17 +149,24 @@ def _precision_recall_f1(both: Vector, given: Vector, there: Vector) -> tuple[Ve
 
 def _curve(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> Curve:
     order = np.argsort(-scores, kind="stable")
-    falling = scores[order]
-    return Curve(order, np.append(falling[1:] != falling[:-1], True), truth[order])
+    rising, positive = -scores[order], np.flatnonzero(truth[order])
+    of_positive, first = np.unique(rising[positive], return_index=True)
+    return Curve(
+        order, positive, first, np.searchsorted(rising, of_positive), np.searchsorted(rising, of_positive, "right")
+    )
 
 
 def _areas(curve: Curve, weights: Weights) -> tuple[float, float]:
     """The areas below the ROC curve and the precision-recall curve, the latter by steps, as scikit-learn has them."""
-    hits = np.cumsum(weights * curve.positive)[curve.is_last]
-    misses = np.cumsum(weights * ~curve.positive)[curve.is_last]
-    if hits[-1] == 0 or misses[-1] == 0:
+    total = weights.sum()
+    has = weights[curve.positive].sum()
+    if has in {0, total}:
         return np.nan, np.nan
-    auroc = np.diff(misses, prepend=0.0) @ (hits + np.append(0.0, hits[:-1])) / 2 / (hits[-1] * misses[-1])
-    seen = hits + misses
-    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return float(auroc), float(np.diff(hits, prepend=0.0) @ precision / hits[-1])
+    seen = np.append(0.0, np.cumsum(weights))
+    before, until = seen[curve.before], seen[curve.until]
+    hits = np.add.reduceat(weights[curve.positive], curve.first)
+    hits_until = np.cumsum(hits)
+    misses_before, misses_until = before - (hits_until - hits), until - hits_until
+    auroc = 1 - hits @ (misses_before + misses_until) / 2 / (has * (total - has))
+    precision = np.divide(hits_until, until, out=np.zeros_like(hits), where=until > 0)
+    return float(auroc), float(hits @ precision / has)
