@@ -411,6 +411,21 @@ def test_one_batch_that_is_the_whole_file_is_read_in_parts(tmp_path: Path) -> No
     assert pa.total_allocated_bytes() - before < 10_000_000
 
 
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_what_is_read_from_its_end_is_no_pipe(tmp_path: Path, kind: str) -> None:
+    """One sentence says so, and nobody waits for a writer that has gone."""
+    path = str(tmp_path / f"a.{kind}")
+    os.mkfifo(path)
+    data = parquet_bytes() if kind == "parquet" else arrow_bytes(pa.ipc.new_file)
+    writer = subprocess.Popen([sys.executable, "-c", f"open({path!r}, 'wb').write({data!r})"], stderr=subprocess.DEVNULL)
+    try:
+        with pytest.raises(LabeldError, match="is read from its end"):
+            open_rows([path], ["text"])
+    finally:
+        writer.kill()
+        writer.wait()
+
+
 @pytest.mark.parametrize("name", ["a.csv", "-"])
 def test_standard_input_may_be_closed(tmp_path: Path, name: str) -> None:
     """As daemons have it: a file is read all the same, and standard input is one sentence."""

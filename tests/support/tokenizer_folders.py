@@ -22,7 +22,7 @@ from labeld.repository.folders import BUNDLED
 from labeld.types import Text
 
 ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("LABELD_SHARED", ROOT.parent / "shared")) / "data"
+SHARED = Path(os.environ.get("SHARED_FOLDER", ROOT.parent / "shared")) / "data"
 """Real tokenizer files and sentences in 20 languages, where they are."""
 
 WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}

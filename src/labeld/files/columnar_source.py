@@ -10,9 +10,9 @@ import numpy as np
 from labeld.files.arrow import pa, pq
 from labeld.files.beginning import require_parquet
 from labeld.files.errors import FileError
-from labeld.files.formats import STANDARD_INPUT, Format
+from labeld.files.formats import Format
 from labeld.files.sources import Batch, Wanted
-from labeld.files.streams import reading
+from labeld.files.streams import is_read_once, reading
 
 ROWS = 4096
 """Rows that are read from a parquet file at a time, at most."""
@@ -28,8 +28,8 @@ class ParquetSource:
     is_empty = False
 
     def __init__(self, path: str, wanted: Wanted) -> None:
-        if path == STANDARD_INPUT:
-            raise FileError("Parquet cannot be read from standard input, since it is read from its end: name a file.")
+        if is_read_once(path):
+            raise FileError("Parquet cannot be read from a pipe, since it is read from its end: name a file.")
         self.path = path
         with reading(path):
             require_parquet(path)
@@ -76,7 +76,7 @@ class ArrowSource:
         self._stream = stream
         with reading(path):
             self._is_file = self._stream.peek(len(MAGIC))[: len(MAGIC)] == MAGIC
-            if self._is_file and (kind.compression or path == STANDARD_INPUT):
+            if self._is_file and (kind.compression or is_read_once(path)):
                 raise FileError(
                     f"{path} is an arrow file, which is read from its end: decompress it, or send an arrow stream."
                 )
@@ -84,7 +84,7 @@ class ArrowSource:
             self._reader = pa.ipc.open_file(pa.memory_map(path)) if self._is_file else pa.ipc.open_stream(self._stream)
             self.schema = self._reader.schema
         self._columns = [name for name in self.schema.names if name in wanted]
-        is_plain = path != STANDARD_INPUT and kind.compression is None
+        is_plain = not is_read_once(path) and kind.compression is None
         self.size = Path(path).stat().st_size if is_plain else None
 
     def batches(self) -> Iterator[Batch]:

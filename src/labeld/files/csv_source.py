@@ -15,9 +15,9 @@ import numpy as np
 from labeld.files.arrow import pa, pa_csv, pc
 from labeld.files.blocks import MARK, Blocks, restored
 from labeld.files.errors import FileError
-from labeld.files.formats import STANDARD_INPUT, Format
+from labeld.files.formats import Format
 from labeld.files.sources import BadRow, Batch
-from labeld.files.streams import LONGEST_ROW, reading
+from labeld.files.streams import LONGEST_ROW, is_read_once, reading
 from labeld.files.texts import plain
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -58,7 +58,7 @@ class CsvSource:
         self.schema = pa.schema([(name, pa.string()) for name in names])
         self._record, self._line = 2, 2 + "".join(names).count("\n")
         self._empty: list[BadRow] = []
-        is_plain = path != STANDARD_INPUT and kind.compression is None
+        is_plain = not is_read_once(path) and kind.compression is None
         self.size = Path(path).stat().st_size if is_plain else None
 
     def batches(self) -> Iterator[Batch]:

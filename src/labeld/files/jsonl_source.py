@@ -11,9 +11,9 @@ import numpy as np
 
 from labeld.files.arrow import pa
 from labeld.files.errors import FileError
-from labeld.files.formats import STANDARD_INPUT, Format
+from labeld.files.formats import Format
 from labeld.files.sources import BadRow, Batch, Wanted
-from labeld.files.streams import LONGEST_ROW, reading
+from labeld.files.streams import LONGEST_ROW, is_read_once, reading
 
 ROWS = 4096
 """Lines of a batch, at most."""
@@ -63,7 +63,7 @@ class JsonlSource:
             raise FileError(f"{path} has no JSON object in a line: convert JSON over several lines with jq -c '.'.")
         self.schema = pa.schema([(name, kind.arrow) for name, kind in self._kinds.items()])
         self._columns = {name: kind for name, kind in self._kinds.items() if name in wanted}
-        is_plain = path != STANDARD_INPUT and kind.compression is None
+        is_plain = not is_read_once(path) and kind.compression is None
         self.size = Path(path).stat().st_size if is_plain else None
 
     def batches(self) -> Iterator[Batch]:
