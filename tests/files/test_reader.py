@@ -417,7 +417,9 @@ def test_what_is_read_from_its_end_is_no_pipe(tmp_path: Path, kind: str) -> None
     path = str(tmp_path / f"a.{kind}")
     os.mkfifo(path)
     data = parquet_bytes() if kind == "parquet" else arrow_bytes(pa.ipc.new_file)
-    writer = subprocess.Popen([sys.executable, "-c", f"open({path!r}, 'wb').write({data!r})"], stderr=subprocess.DEVNULL)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", f"open({path!r}, 'wb').write({data!r})"], stderr=subprocess.DEVNULL
+    )
     try:
         with pytest.raises(LabeldError, match="is read from its end"):
             open_rows([path], ["text"])
