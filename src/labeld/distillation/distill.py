@@ -160,8 +160,8 @@ def _answers(settings: Settings, task: Task, texts: Texts, step: Step) -> tuple[
         step("the teacher's answers", done, len(every))
 
     answers = read_answers(choose(settings, task.model), every, CUT, opened, count)
-    missing = np.full((1, labels), np.nan, np.float32)
-    logits = np.concatenate([missing if one is None else one for one in answers.logits])
+    logits = np.full((len(every), labels), np.nan, np.float32)
+    logits[answers.windows > 0] = answers.logits
     if np.isnan(logits).all():
         raise InvalidRequestError(f"{task.model} answers none of these texts. The first: {answers.reasons[0]}")
     return logits[: len(texts.taught)], logits[len(texts.taught) :]

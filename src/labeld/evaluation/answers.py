@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labeld.classifier import UNBOUNDED
 from labeld.config.models_file import ModelEntry
@@ -35,8 +36,10 @@ class Answers:
     """As it was asked for: its id, `id@revision`, or an alias."""
     entry: ModelEntry | None
     """The alias's part of the configuration file, if it is one."""
-    logits: list[Logits | None]
-    """float32 [windows, labels] of each text; None where it cannot be classified."""
+    logits: Logits
+    """float32 [windows of all texts, labels], those of one text behind those of the text before."""
+    windows: NDArray[np.intp]
+    """int64 [texts]: how many of them each has, 0 where it cannot be classified."""
     reasons: dict[int, str]
     """By position, why a text cannot be classified."""
 
@@ -52,17 +55,17 @@ class Answers:
 
     def scores(self, rows: Sequence[int], temperature: float) -> Scores:
         """The scores at this temperature of the texts at these positions, which all have logits."""
-        windows = [self.logits[row] for row in rows]
-        known = [one for one in windows if one is not None]
-        assert len(known) == len(rows)
-        if not known:
-            return np.empty((0, len(self.model.labels)))
-        starts = np.cumsum([0, *(len(one) for one in known[:-1])])
-        scores = apply(np.concatenate(known), self.model.function, temperature).astype(np.float64)
-        if len(scores) == len(known):
+        places = np.asarray(rows, np.intp)
+        counts = self.windows[places]
+        assert counts.all()
+        starts = np.cumsum(counts) - counts
+        first = (np.cumsum(self.windows) - self.windows)[places]
+        its_windows = np.repeat(first - starts, counts) + np.arange(counts.sum())
+        scores = apply(self.logits[its_windows], self.model.function, temperature).astype(np.float64)
+        if len(scores) == len(places):
             return scores
         if self.entry is not None and self.entry.windows.aggregate == "mean":
-            means: Scores = np.add.reduceat(scores, starts) / np.array([[len(one)] for one in known])
+            means: Scores = np.add.reduceat(scores, starts) / counts[:, None]
             return means
         best: Scores = np.maximum.reduceat(scores, starts)
         return best
@@ -108,12 +111,10 @@ def read_answers(
     try:
         model = service.start()
         check(model)
-        logits, reasons = _in_chunks(service, texts, asked, step)
+        entry = chosen.settings.file.models.get(chosen.settings.folders.models[0])
+        return Answers(model, chosen.name, entry, *_in_chunks(service, texts, asked, step, len(model.labels)))
     finally:
         service.stop()
-    return Answers(
-        model, chosen.name, chosen.settings.file.models.get(chosen.settings.folders.models[0]), logits, reasons
-    )
 
 
 def require_classifier(name: str, model: OpenModel) -> None:
@@ -136,9 +137,11 @@ def require_different_labels(name: str, labels: Sequence[str]) -> None:
 
 
 def _in_chunks(
-    service: InProcessService, texts: Sequence[Text], asked: Parameters, step: Step
-) -> tuple[list[Logits | None], dict[int, str]]:
-    logits: list[Logits | None] = []
+    service: InProcessService, texts: Sequence[Text], asked: Parameters, step: Step, labels: int
+) -> tuple[Logits, NDArray[np.intp], dict[int, str]]:
+    """As `Answers` has them."""
+    logits: list[Logits] = [np.empty((0, labels), np.float32)]
+    windows: list[int] = []
     reasons: dict[int, str] = {}
     chunked = ((start, [*texts[start : start + CHUNK]]) for start in range(0, len(texts), CHUNK))
     submit = partial(asyncio.run_coroutine_threadsafe, loop=service.loop)
@@ -147,7 +150,9 @@ def _in_chunks(
             answers = chunk.result()
             for one in answers:
                 if isinstance(one, LabeldError):
-                    reasons[len(logits)] = reason(one)
-                logits.append(None if isinstance(one, LabeldError) else one)
+                    reasons[len(windows)] = reason(one)
+                windows.append(0 if isinstance(one, LabeldError) else len(one))
+            # NOTE: as one array, since each of its own would take many times the memory of its numbers
+            logits.append(np.concatenate([logits[0], *(one for one in answers if not isinstance(one, LabeldError))]))
             step(len(answers))
-    return logits, reasons
+    return np.concatenate(logits), np.array(windows, np.intp), reasons

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -90,14 +91,19 @@ def read_rows(inputs: Sequence[str], columns: Columns, kind: str | None) -> Labe
 
 def _labels(value: Any, separator: str | None) -> tuple[Any, ...]:
     """The labels of one cell: a list, also as JSON, a string with separators, or one value."""
-    if isinstance(value, str) and value.startswith("["):
+    if isinstance(value, str):
+        return _of_string(value, separator)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+@lru_cache(4096)  # NOTE: for memory: a million rows have few different cells
+def _of_string(cell: str, separator: str | None) -> tuple[Any, ...]:
+    if cell.startswith("["):
         with suppress(ValueError, RecursionError):
-            value = json.loads(value)
-    if isinstance(value, list | tuple):
-        return tuple(value)
-    if separator is not None and isinstance(value, str):
-        return tuple(part for one in value.split(separator) if (part := one.strip()))
-    return (value,)
+            return tuple(json.loads(cell))
+    if separator is not None:
+        return tuple(part for one in cell.split(separator) if (part := one.strip()))
+    return (cell,)
 
 
 def read_truth(
