@@ -356,7 +356,9 @@ def test_a_misspelt_variable_is_named(models_dir: Path, tmp_path: Path, monkeypa
             {"model": "no/such", "offline": True},
             r"^Model no/such is not on this machine, .*: it is offline \(offline=True or HF_HUB_OFFLINE\)\.$",
         ),
-        ({"model": "../etc"}, "does not exist"),
+        ({"model": "../etc"}, "does not exist: name it by its id, such as org/name"),
+        ({"model": "/data/model"}, "^Model /data/model does not exist: .* by LABELD_MODELS_DIR"),
+        ({"model": "https://huggingface.co/org/name"}, "does not exist: name it by its id, such as org/name"),
     ],
 )
 def test_what_cannot_be_opened_is_said(settings: dict[str, Any], sentence: str, tmp_path: Path) -> None:

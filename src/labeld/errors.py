@@ -127,6 +127,12 @@ class ModelNotFoundError(LabeldError):
         super().__init__(f"Model {shown} does not exist")
         self.model_id = model_id
 
+    def sentence(self, interface: Interface) -> str:
+        """As the hosted service has it; whoever may have meant a folder or a URL is told what a model is named by."""
+        way = f": name it by its id, such as org/name, and the folder of org/name by {interface.setting('models_dir')}."
+        is_path = self.model_id.startswith(("/", ".", "~")) or "://" in self.model_id
+        return f"{self.args[0]}{way if is_path and interface.way is not Interface.HTTP else ''}"
+
 
 class ModelBrokenError(LabeldError):
     """A model's files cannot be served; `reason` names the file and what is wrong with it, without its path."""

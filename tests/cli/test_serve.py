@@ -181,7 +181,7 @@ def test_broken_models_do_not_harm_the_others(models_dir: Path, tmp_path: Path) 
         (["org/none"], "Model org/none does not exist"),
         (["--host", "192.0.2.1", "--allow-anonymous"], "is not an address of this machine"),
         (["--port", "http"], "Invalid value for '--port'"),
-        (["../bert"], "Model ../bert does not exist"),
+        (["../bert"], "Model ../bert does not exist: name it by its id, such as org/name, and the folder of org/name"),
     ],
 )
 def test_what_cannot_be_served_stops_the_start_with_one_sentence(arguments: list[str], expected: str) -> None:

@@ -53,7 +53,7 @@ class Folders:
 
         Raises ModelNotFoundError, or AmbiguousModelError when several organisations have a model of that name.
         """
-        name = name.strip("/")
+        name = name.rstrip("/")
         listing = self._list()
         if name in listing:
             return name, listing[name]

@@ -107,7 +107,7 @@ class Resolver:
         Takes microseconds and connects to nobody; a request needs it once. Raises AmbiguousModelError,
         ModelNotFoundError, or NotDownloadedError when the model is not here and may not be downloaded.
         """
-        name = name.strip("/")
+        name = name.rstrip("/")
         alias = self.aliases.get(name)
         if alias is None:
             return self._find(name)
