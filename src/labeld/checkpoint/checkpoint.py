@@ -159,18 +159,18 @@ class Checkpoint:
         return next((candidate for candidate in (name, *others) if candidate in self._tensors), None)
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
+def open_checkpoint(folder: Path, copies: Path | None = None) -> Checkpoint:
     """The weights of a model folder: safetensors before .bin, one file before several.
 
-    Reads what the files say of their tensors, but no tensor. Raises FolderError naming the file that is missing or
-    wrong.
+    `copies` is a folder for copies of files that others may change in place while they are used. Reads what the files
+    say of their tensors, but no tensor. Raises FolderError naming the file that is missing or wrong.
     """
     file_name = weights_form(folder)
     if not file_name.endswith(INDEX_SUFFIX):
-        file = MappedFile(folder / file_name)
+        file = MappedFile(folder / file_name, copies)
         return Checkpoint(file_name, _renamed(file, _read(file)), [file])
     index = read_index(folder / file_name)
-    files = [MappedFile(folder / shard) for shard in sorted(set(index.values()))]
+    files = [MappedFile(folder / shard, copies) for shard in sorted(set(index.values()))]
     tensors: dict[str, StoredTensor] = {}
     for file in files:
         found = _read(file)

@@ -1,8 +1,8 @@
 """Weight files in memory: mapped copy-on-write, and tensors as views into the mapping.
 
 Knows no file format. OpenVINO borrows the arrays (it refuses read-only ones), and `release` gives the pages back once
-the engine has made its own layout of them. The file is read again when it is needed, so a served file must only ever
-be replaced by rename, never rewritten in place.
+the engine has made its own layout of them. The file is read again when it is needed, at any batch: one that somebody
+may cut off or write over is copied first (`own_copy`).
 """
 
 import json
@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Never
@@ -17,6 +18,7 @@ from typing import Any, Never
 import numpy as np
 from numpy.typing import NDArray
 
+from labeld.checkpoint.own_copy import own_copy
 from labeld.checkpoint.plain_file import open_plain
 from labeld.errors import FolderError
 
@@ -47,13 +49,15 @@ class MappedFile:
     Raises FolderError naming the file when it is missing, no plain file, empty, or a Git LFS pointer.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, copies: Path | None = None) -> None:
+        """With `copies`, a folder, it is a copy there that is mapped, of a file that changes no more."""
         self.name = path.name
         with open_plain(path) as file:
             if os.fstat(file.fileno()).st_size == 0:
                 self.refuse("is empty")
             try:
-                self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                with nullcontext(file) if copies is None else own_copy(file, self.name, copies) as mapped:
+                    self.data = mmap.mmap(mapped.fileno(), 0, access=mmap.ACCESS_COPY)
             except OSError as error:
                 self.refuse(f"cannot be read: {error.strerror}")
         if self.data[: len(LFS_POINTER)] == LFS_POINTER:

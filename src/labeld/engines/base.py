@@ -23,6 +23,13 @@ class EngineOptions:
     precision: Precision = "float32"
     spill_folder: Path | None = None
     """Folder for copies of weights, widened from 16 bits or rounded to 8; without it they take memory once more."""
+    may_change: bool = False
+    """Whether others may change the files in place while they are used; `spill_folder` then has copies of them."""
+
+    @property
+    def copies(self) -> Path | None:
+        """The folder for copies of files that may change, None where none are needed."""
+        return self.spill_folder if self.may_change else None
 
 
 class Engine(Protocol):

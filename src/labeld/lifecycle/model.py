@@ -26,6 +26,7 @@ from labeld.engines import open_engine, require_engine
 from labeld.engines.base import Engine, EngineOptions
 from labeld.errors import FolderError, UnavailableError
 from labeld.literals import Precision
+from labeld.repository.folders import BUNDLED
 from labeld.system.disk import out_of_files
 from labeld.tokenization.encoder import CHARACTERS_PER_TOKEN, TextEncoder
 from labeld.tokenization.errors import UnknownTokenIdError
@@ -96,6 +97,7 @@ class ModelFolder:
         self.revision = commit or folder_revision(folder, options.cache_dir)
         self._evaluation_texts = options.evaluation_texts or shipped_evaluation_texts(len(self.config.labels))
         self._folder = folder
+        self._may_change = commit is None and not folder.is_relative_to(BUNDLED)
         self._readable: list[int] = []
         labels, entry = options.evaluation_labels, options.aliases.get(model_id)
         self.judge = None if labels is None else judge_of(self.config, entry, labels)
@@ -103,8 +105,9 @@ class ModelFolder:
 
     def open(self, precision: Precision) -> Engine:
         """The engine in this precision; raises FolderError, PrecisionError among them."""
-        options = EngineOptions(self._options.threads, self._options.streams, precision, self._options.cache_dir)
-        return open_engine(self._folder, self.config, options)
+        options = self._options
+        opened = EngineOptions(options.threads, options.streams, precision, options.cache_dir, self._may_change)
+        return open_engine(self._folder, self.config, opened)
 
     def encoder(self, max_tokens: int) -> TextEncoder:
         """The encoder of its texts, each of at most so many tokens, and of those that the settings allow."""

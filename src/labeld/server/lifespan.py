@@ -12,6 +12,8 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from labeld.server.uvicorn_internals import STARTUP_FAILURE
+from labeld.system import memory
+from labeld.system.disk import out_of_files
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -102,7 +104,7 @@ class ManagedApp:
         self._enter(Stage.ENDED)
         if not started:
             if error is not None:
-                logger.error("The application could not start.", exc_info=error)
+                _log_failure(error)
             self._owner.give_up(STARTUP_FAILURE)
         elif not self._stop_asked:
             logger.error("The application has ended by itself: this process gives up.", exc_info=error)
@@ -116,3 +118,13 @@ class ManagedApp:
             self._owner.ready()
         elif message["type"] == "lifespan.startup.failed":
             logger.error("%s", message.get("message", ""))
+
+
+def _log_failure(error: BaseException) -> None:
+    """Why the application could not start: a limit of this process in a sentence, anything else with its traceback."""
+    if memory.is_exhausted(error):
+        logger.error("The application could not start: too little memory (ulimit -v or -u, a control group's limit)")
+    elif out_of_files(error):
+        logger.error("The application could not start: too few file descriptors (ulimit -n)")
+    else:
+        logger.error("The application could not start.", exc_info=error)

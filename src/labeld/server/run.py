@@ -8,6 +8,7 @@ import resource
 import socket
 
 from labeld.config.settings import ConnectionLimits, Listen
+from labeld.errors import SettingsError
 from labeld.server import logs, unix_socket
 from labeld.server.native_stderr import NativeStderr
 from labeld.server.supervisor import Reload, Supervisor
@@ -15,6 +16,8 @@ from labeld.server.worker import BACKLOG, Address, AppFactory, ProcessOptions, W
 
 OTHER_FILES = 256
 """File descriptors besides those of the connections."""
+LEAST_FILES = 64
+"""File descriptors with which a worker can start and answer."""
 
 logger = logging.getLogger("labeld")
 
@@ -88,9 +91,16 @@ def _why_not(listen: Listen, error: OSError) -> str:
 
 
 def allow_connections(connections: ConnectionLimits) -> None:
-    """Raise this process's own limit of open files, which the workers inherit, as far as the system lets it."""
+    """Raise this process's own limit of open files, which the workers inherit, as far as the system lets it.
+
+    Raises SettingsError where that is too few for a worker to start at all.
+    """
     count = connections.max_connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if wanted < LEAST_FILES:
+        raise SettingsError(
+            f"A server needs {LEAST_FILES} file descriptors at least, but may have {wanted}: raise it (ulimit -n)."
+        )
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

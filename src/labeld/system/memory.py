@@ -16,6 +16,8 @@ LARGE_BLOCK = 1024 * 1024
 ARENAS = 2
 """Heaps of glibc, at most; by default it makes one for almost every thread, and keeps them."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
+EXHAUSTED = (os.strerror(errno.ENOMEM), "failed to map segment", "can't start new thread")
+"""What libraries, dlopen and Python say of it."""
 _libc = ctypes.CDLL(None)
 
 
@@ -33,12 +35,15 @@ def used(process: int | Literal["self"] = "self") -> int:
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """True when this error, or a cause of it, means that this process may not have more memory."""
+    """True when this error, or a cause of it, means that this process may not have more memory.
+
+    A thread that cannot start has no memory for its stack, unless a limit of processes keeps it out.
+    """
     one: BaseException | None = error
     while one is not None:
         if isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM):
             return True
-        if any(words in str(one) for words in (os.strerror(errno.ENOMEM), "failed to map segment")):  # of dlopen
+        if any(words in str(one) for words in EXHAUSTED):
             return True
         one = one.__cause__ or one.__context__
     return False

@@ -1,6 +1,7 @@
 """The packed engine gives transformers' logits, single and packed, and seeded faults fail."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -129,6 +130,22 @@ def test_weights_of_16_bits_are_computed_in_float32(
     assert np.abs(ours.run(batch) - reference(tmp_path / "model", batch)).max() < TOLERANCE
     assert [] == list(tmp_path.rglob("scratch/*"))
     assert (spill_folder == "not a folder") == ("copies of weights stay in memory" in caplog.text)
+
+
+def test_weights_that_are_written_over_stay_those_that_were_loaded(folder: Path, tmp_path: Path) -> None:
+    """OpenVINO reads them again for rows of another length."""
+    model = tmp_path / "model"
+    shutil.copytree(folder, model)
+    batch = texts(MIXED, read_config(model).raw.get("type_vocab_size", 2))
+    expected = reference(model, batch)
+    options = EngineOptions(2, spill_folder=tmp_path / "cache", may_change=True)
+    ours = OpenVinoEngine(model, read_config(model), options)
+    for file in model.glob("*.safetensors"):
+        with file.open("r+b") as opened:
+            opened.write(bytes(file.stat().st_size))
+
+    np.testing.assert_allclose(ours.run(batch), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(np.concatenate([ours.run([one]) for one in batch]), expected, rtol=0, atol=TOLERANCE)
 
 
 def test_a_text_does_not_see_its_neighbours_or_its_place() -> None:

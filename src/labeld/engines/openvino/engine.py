@@ -49,7 +49,7 @@ class OpenVinoEngine:
 
     def __init__(self, folder: Path, config: ModelConfig, options: EngineOptions) -> None:
         threads, streams, precision = options.threads, options.streams, options.precision
-        self._checkpoint = open_checkpoint(folder)
+        self._checkpoint = open_checkpoint(folder, options.copies)
         if options.spill_folder:
             self._checkpoint.spill_into(options.spill_folder, widens=precision != "int8")  # which reads each only once
         self._graph = architectures.build(config, self._checkpoint)

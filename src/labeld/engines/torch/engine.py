@@ -58,7 +58,7 @@ class TorchEngine:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self.precision: Precision = "bfloat16" if self._device == "cuda" else "float32"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        model = build_model(config, open_checkpoint(folder), dtype).to(self._device)
+        model = build_model(config, open_checkpoint(folder, options.copies), dtype).to(self._device)
         self.nbytes = sum(one.numel() * one.element_size() for one in model.parameters())
         self._models: LifoQueue[Any] = LifoQueue()
         for one in (model, *(_with_shared_weights(model) for _ in range(1, options.streams))):
