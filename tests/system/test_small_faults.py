@@ -124,6 +124,7 @@ def test_too_few_file_descriptors_are_no_changed_file(models_dir: Path, tmp_path
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
         ImportError("some.so: failed to map segment from shared object"),
         RuntimeError("Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
     ],
     ids=repr,
 )
@@ -135,6 +136,22 @@ def test_too_little_memory_is_no_fault_of_the_files(error: Exception) -> None:
 
     with pytest.raises(UnavailableError, match=r"too little memory .*ulimit -v"):
         named("org/bert", fail)
+
+
+def test_a_server_with_too_few_file_descriptors_says_so(tmp_path: Path) -> None:
+    """At once, before a worker dies of it again and again."""
+    done = subprocess.run(
+        [LABELD, "serve", "--port", "0"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)),  # no threads here
+        env={**os.environ, "LABELD_CACHE_DIR": str(tmp_path), "LABELD_HUB": "off"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    sentence = "A server needs 64 file descriptors at least, but may have 24: raise it (ulimit -n)."
+    assert (1, "", f"labeld: {sentence}\n") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_a_server_with_too_little_memory_says_so(tmp_path: Path) -> None:
