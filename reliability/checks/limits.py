@@ -98,7 +98,9 @@ def _start(
             code = server.process.wait(STARTS_WITHIN)
             is_clear = bool(said) and "Traceback" not in said and len(said.splitlines()) <= MOST_LINES
             reasons = [line for line in said.splitlines() if "could not start" not in line]
-            return f"says: {reasons[-1][24:140]}" if code and is_clear else f"ends with {code}: {said[-300:]}"
+            if code and is_clear and reasons:
+                return f"says: {reasons[-1][24:140]}"
+            return f"ends with {code}: {said[-300:]}"
         return "hangs"
     finally:
         end(server)

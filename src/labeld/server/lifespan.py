@@ -123,8 +123,8 @@ class ManagedApp:
 def _log_failure(error: BaseException) -> None:
     """Why the application could not start: a limit of this process in a sentence, anything else with its traceback."""
     if memory.is_exhausted(error):
-        logger.error("The application could not start: too little memory (ulimit -v or -u, a control group's limit)")
+        logger.error("too little memory to start (ulimit -v or -u, or a control group's limit)")
     elif out_of_files(error):
-        logger.error("The application could not start: too few file descriptors (ulimit -n)")
+        logger.error("too few file descriptors to start (ulimit -n)")
     else:
         logger.error("The application could not start.", exc_info=error)
