@@ -1,6 +1,7 @@
 """Weights that others write over or cut off while they are used are those of the beginning."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("what", ["written over", "cut off"])
-def test_a_copy_is_what_the_file_was(weights: Path, tmp_path: Path, what: str) -> None:
+def test_a_copy_is_what_the_file_was(weights: Path, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also for pages that nobody has read yet; and the copy has no name that would be left behind."""
+    monkeypatch.setattr("labeld.checkpoint.own_copy.is_memory", lambda _: False)  # as the tests' folder may be
     mapped = MappedFile(weights, tmp_path / "cache")
     mapped.release()
     with weights.open("r+b") as file:
@@ -41,6 +43,17 @@ def test_without_room_the_file_itself_is_used(weights: Path, tmp_path: Path, cap
     assert "replace it only by renaming" in caplog.text
 
 
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no folder that lies in memory")
+def test_a_copy_never_takes_memory(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The weights are then there as often as they are loaded, and no budget would know it."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # of memory, as the test says
+        mapped = MappedFile(weights, Path(folder))
+
+    weights.write_bytes(bytes(len(WEIGHTS)))
+    assert mapped.data[:] == bytes(len(WEIGHTS))
+    assert "no disk with room for a copy of model.safetensors" in caplog.text
+
+
 def test_a_file_of_holes_is_not_copied(tmp_path: Path) -> None:
     """It would fill the disk: what is in it is refused by whoever reads it."""
     path = tmp_path / "model.safetensors"
@@ -55,6 +68,7 @@ def test_a_file_that_is_cut_off_meanwhile_is_refused(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of it is never mapped."""
+    monkeypatch.setattr("labeld.checkpoint.own_copy.is_memory", lambda _: False)
     send = os.sendfile
 
     def cutting(out: int, source: int, offset: int, count: int) -> int:

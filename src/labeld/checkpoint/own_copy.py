@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from labeld.errors import FolderError
+from labeld.system.disk import is_memory
 
 HOLES = 8
 """A file is mostly holes, and no weights, where it has this many times the bytes that it takes of its disk."""
@@ -31,8 +32,8 @@ def own_copy(file: BufferedReader, name: str, folder: Path) -> IO[Any]:
         return file
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if stat.st_size > shutil.disk_usage(folder).free // 2:
-            _log.warning("the cache folder has no room for a copy of %s: replace it only by renaming", name)
+        if is_memory(folder) or stat.st_size > shutil.disk_usage(folder).free // 2:
+            _log.warning("the cache folder has no disk with room for a copy of %s: replace it only by renaming", name)
             return file
         copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
     except OSError as error:

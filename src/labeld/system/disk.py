@@ -18,6 +18,17 @@ def tree_size(folder: Path) -> int:
     return size
 
 
+def is_memory(folder: Path) -> bool:
+    """Whether files in this folder take memory instead of a disk (tmpfs), by the mounts that this process sees."""
+    device = folder.stat().st_dev
+    place = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split()[2] == place:
+            return after.split()[0] in {"tmpfs", "ramfs"}
+    return False
+
+
 def out_of_files(error: BaseException) -> bool:
     """True when this error, or a cause of it, means that there are too few file descriptors."""
     one: BaseException | None = error
