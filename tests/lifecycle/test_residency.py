@@ -104,7 +104,7 @@ def loaded(service: Service) -> list[str]:
 def mapped_files(folder: Path) -> set[str]:
     """Files below this folder that are mapped into this process."""
     lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    return {line.split()[-1] for line in lines if str(folder) in line}
+    return {line.split(maxsplit=5)[-1] for line in lines if str(folder) in line}
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def test_thirty_models_that_left_leave_nothing_behind(models_dir: Path, tmp_path
             assert (36, 35) == (service.counts.loads, service.counts.evictions)
 
             assert [False] * 70 == [one() is not None for one in engines[:-2]]
-            assert {str(tmp_path / ids[1] / "model.safetensors")} == mapped_files(tmp_path)
+            assert 1 == len(mapped_files(tmp_path))  # that of the second model, or its copy
 
     with no_collector():
         asyncio.run(story())

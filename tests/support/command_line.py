@@ -44,7 +44,12 @@ def labeld(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[st
 def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: float = 0.0) -> tuple[int, str]:
     """The exit code of a command that gets Ctrl-C when it has read these rows from a pipe, and what it says."""
     with subprocess.Popen(
-        (sys.executable, "-m", "labeld", *command), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
+        (sys.executable, "-m", "labeld", *command),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        # as a terminal's: what is started in the background ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
     ) as running:
         pipe, errors = running.stdin, running.stderr
         assert pipe is not None
