@@ -129,9 +129,10 @@ class ModelNotFoundError(LabeldError):
 
     def sentence(self, interface: Interface) -> str:
         """As the hosted service has it; whoever may have meant a folder or a URL is told what a model is named by."""
-        way = f": name it by its id, such as org/name, and the folder of org/name by {interface.setting('models_dir')}."
-        is_path = self.model_id.startswith(("/", ".", "~")) or "://" in self.model_id
-        return f"{self.args[0]}{way if is_path and interface.way is not Interface.HTTP else ''}"
+        if interface.way is Interface.HTTP or not (self.model_id.startswith(("/", ".", "~")) or "://" in self.model_id):
+            return super().sentence(interface)
+        setting = interface.setting("models_dir")
+        return f"{self.args[0]}: name it by its id, such as org/name, and the folder of org/name by {setting}."
 
 
 class ModelBrokenError(LabeldError):

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
@@ -35,22 +36,16 @@ def own_copy(file: BufferedReader, name: str, folder: Path) -> IO[Any]:
         if is_memory(folder) or stat.st_size > shutil.disk_usage(folder).free // 2:
             _log.warning("the cache folder has no disk with room for a copy of %s: replace it only by renaming", name)
             return file
-        copy = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        with ExitStack() as failed:
+            copy = failed.enter_context(tempfile.TemporaryFile(dir=folder))
+            done = 0
+            while done < stat.st_size:
+                sent = os.sendfile(copy.fileno(), file.fileno(), done, 1 << 30)
+                if not sent:
+                    raise FolderError(f"{name} was cut off while it was read: replace a model by rename.")
+                done += sent
+            failed.pop_all()
+            return copy
     except OSError as error:
         _log.warning("the cache folder takes no copy of %s (%s): replace it only by renaming", name, error.strerror)
         return file
-    try:
-        done = 0
-        while done < stat.st_size:
-            sent = os.sendfile(copy.fileno(), file.fileno(), done, 1 << 30)
-            if not sent:
-                raise FolderError(f"{name} was cut off while it was read: replace a model by rename.")
-            done += sent
-    except OSError as error:
-        _log.warning("%s could not be copied (%s): replace it only by renaming", name, error.strerror)
-        copy.close()
-        return file
-    except BaseException:
-        copy.close()
-        raise
-    return copy

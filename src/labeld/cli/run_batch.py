@@ -33,7 +33,7 @@ from labeld.files.beginning import require_text
 from labeld.files.earlier_runs import completed, require_apart, require_free
 from labeld.files.formats import STANDARD_INPUT, Format, compression_of, find_files
 from labeld.files.journal import Done, JournaledFile, state
-from labeld.files.streams import is_read_once, open_stream
+from labeld.files.streams import is_read_once, known_size, open_stream
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import LIBRARY, open_authenticator, open_service
 from labeld.web.app import App
@@ -225,8 +225,6 @@ async def _started(settings: Settings) -> AsyncIterator[App]:
 @contextmanager
 def _bar(source: str) -> Iterator[Callable[[Done], None]]:
     """A bar on standard error, if that is a terminal."""
-    is_plain = not is_read_once(source) and compression_of(source) is None
-    total = Path(source).stat().st_size if is_plain else None
     console = Console(stderr=True)
     columns = (
         progress.BarColumn(),
@@ -235,7 +233,7 @@ def _bar(source: str) -> Iterator[Callable[[Done], None]]:
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=total, requests=0)
+        task = bar.add_task("", total=known_size(source, compression_of(source)), requests=0)
 
         def answered(done: Done) -> None:
             bar.update(task, completed=done.size, requests=done.rows)

@@ -24,8 +24,6 @@ class Input:
     def read(self) -> tuple[list[Row], list[Failure]]:
         """The first rows, and the bad ones among them; raises LabeldError where there is no text at all."""
         columns = [self.column] if self.pair_column is None else [self.column, self.pair_column]
-        if self.column == self.pair_column:
-            raise InvalidRequestError(f"--column and --pair-column are both {self.column!r}, but must be two columns.")
         rows: list[Row] = []
         bad: list[Failure] = []
         for part in open_rows(self.files, columns, format=self.format):

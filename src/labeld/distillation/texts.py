@@ -39,8 +39,6 @@ def read_texts(inputs: Sequence[str], column: str, pair_column: str | None, kind
     Raises FileError where a file cannot be read, InvalidRequestError where there are too few texts.
     """
     columns = [column] if pair_column is None else [column, pair_column]
-    if column == pair_column:
-        raise InvalidRequestError(f"--column and --pair-column are both {column!r}, but must be two columns.")
     reader = open_rows(inputs, columns, format=kind)
     seen: dict[Text, None] = {}
     rows = bad = 0

@@ -140,19 +140,24 @@ def _in_chunks(
     service: InProcessService, texts: Sequence[Text], asked: Parameters, step: Step, labels: int
 ) -> tuple[Logits, NDArray[np.intp], dict[int, str]]:
     """As `Answers` has them."""
-    logits: list[Logits] = [np.empty((0, labels), np.float32)]
+    nothing: Logits = np.empty((0, labels), np.float32)
+    logits = [nothing]
     windows: list[int] = []
     reasons: dict[int, str] = {}
     chunked = ((start, [*texts[start : start + CHUNK]]) for start in range(0, len(texts), CHUNK))
     submit = partial(asyncio.run_coroutine_threadsafe, loop=service.loop)
     with closing(in_order(submit, chunked, service.logits, asked)) as answered:
         for chunk in answered:
+            known = [nothing]
             answers = chunk.result()
             for one in answers:
                 if isinstance(one, LabeldError):
                     reasons[len(windows)] = reason(one)
-                windows.append(0 if isinstance(one, LabeldError) else len(one))
+                    windows.append(0)
+                else:
+                    known.append(one)
+                    windows.append(len(one))
             # NOTE: as one array, since each of its own would take many times the memory of its numbers
-            logits.append(np.concatenate([logits[0], *(one for one in answers if not isinstance(one, LabeldError))]))
+            logits.append(np.concatenate(known))
             step(len(answers))
     return np.concatenate(logits), np.array(windows, np.intp), reasons

@@ -12,7 +12,7 @@ from labeld.files.beginning import require_parquet
 from labeld.files.errors import FileError
 from labeld.files.formats import Format
 from labeld.files.sources import Batch, Wanted
-from labeld.files.streams import is_read_once, reading
+from labeld.files.streams import is_read_once, known_size, reading
 
 ROWS = 4096
 """Rows that are read from a parquet file at a time, at most."""
@@ -84,8 +84,7 @@ class ArrowSource:
             self._reader = pa.ipc.open_file(pa.memory_map(path)) if self._is_file else pa.ipc.open_stream(self._stream)
             self.schema = self._reader.schema
         self._columns = [name for name in self.schema.names if name in wanted]
-        is_plain = not is_read_once(path) and kind.compression is None
-        self.size = Path(path).stat().st_size if is_plain else None
+        self.size = known_size(path, kind.compression)
 
     def batches(self) -> Iterator[Batch]:
         """Its rows."""

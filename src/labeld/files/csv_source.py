@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BufferedReader
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from labeld.files.blocks import MARK, Blocks, restored
 from labeld.files.errors import FileError
 from labeld.files.formats import Format
 from labeld.files.sources import BadRow, Batch
-from labeld.files.streams import LONGEST_ROW, is_read_once, reading
+from labeld.files.streams import LONGEST_ROW, known_size, reading
 from labeld.files.texts import plain
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -58,8 +57,7 @@ class CsvSource:
         self.schema = pa.schema([(name, pa.string()) for name in names])
         self._record, self._line = 2, 2 + "".join(names).count("\n")
         self._empty: list[BadRow] = []
-        is_plain = not is_read_once(path) and kind.compression is None
-        self.size = Path(path).stat().st_size if is_plain else None
+        self.size = known_size(path, kind.compression)
 
     def batches(self) -> Iterator[Batch]:
         """Its rows. An empty line at the end is no row; one before others is a bad one."""

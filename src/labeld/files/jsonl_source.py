@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from io import BufferedReader
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from labeld.files.arrow import pa
 from labeld.files.errors import FileError
 from labeld.files.formats import Format
 from labeld.files.sources import BadRow, Batch, Wanted
-from labeld.files.streams import LONGEST_ROW, is_read_once, reading
+from labeld.files.streams import LONGEST_ROW, known_size, reading
 
 ROWS = 4096
 """Lines of a batch, at most."""
@@ -63,8 +62,7 @@ class JsonlSource:
             raise FileError(f"{path} has no JSON object in a line: convert JSON over several lines with jq -c '.'.")
         self.schema = pa.schema([(name, kind.arrow) for name, kind in self._kinds.items()])
         self._columns = {name: kind for name, kind in self._kinds.items() if name in wanted}
-        is_plain = not is_read_once(path) and kind.compression is None
-        self.size = Path(path).stat().st_size if is_plain else None
+        self.size = known_size(path, kind.compression)
 
     def batches(self) -> Iterator[Batch]:
         """Its rows; blank lines are none."""

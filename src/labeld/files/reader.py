@@ -234,8 +234,11 @@ def open_rows(  # noqa: PLR0913  # options, by their names
     and jsonl files alone the others are no columns: `Part.json` has them, as they were written.
     `added` are columns that the caller will add, and that the files must not have; `written` are files of its own,
     which patterns do not find.
-    Opens each file, reads its first rows, and raises FileError if it cannot be read or has not these columns.
+    Opens each file, reads its first rows, and raises FileError if it cannot be read or has not these columns, or where
+    both texts of a pair are one column.
     """
+    if len(set(texts)) < len(texts):
+        raise FileError(f"--column and --pair-column are both {texts[0]!r}, but must be two columns.")
     files = find_files(inputs, written)
     kinds = [format_of(file, format) for file in files]
     keeps = keep_json and all(kind.name == "jsonl" for kind in kinds)

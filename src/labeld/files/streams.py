@@ -28,6 +28,11 @@ def is_read_once(path: str) -> bool:
     return path == STANDARD_INPUT or Path(path).is_fifo() or Path(path).is_char_device()
 
 
+def known_size(path: str, compression: Compression | None) -> int | None:
+    """Bytes that will be read of a file; None where nobody knows, of pipes and of compressed files."""
+    return None if is_read_once(path) or compression else Path(path).stat().st_size
+
+
 class _Awaited(io.RawIOBase):
     """A pipe, whose silence ends with `stopping`: nobody could be called back from a read that waits."""
 
