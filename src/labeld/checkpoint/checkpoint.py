@@ -1,4 +1,4 @@
-"""A model folder's weights by name, in any of the four forms, without executing or copying anything."""
+"""A model folder's weights by name, in any of the four forms: nothing of them is executed, or read before its use."""
 
 import logging
 import math
