@@ -98,6 +98,11 @@ class Dispatcher:
                 if not entry.future.cancel() and not entry.future.cancelled():
                     entry.future.exception()  # retrieved, or asyncio logs it: only the first one is raised
 
+    def check_room(self, queue: ModelQueue) -> None:
+        """Raises the OverloadedError that `run` would raise now: a text to be refused need not be tokenised."""
+        with self._changed:
+            self._refuse_if_full(queue)
+
     def hung(self) -> bool:
         """True when a batch has been running for longer than `batch_timeout`."""
         now, batches = time.monotonic(), [batch for stream in self._streams for batch in stream.in_flight]
@@ -135,17 +140,7 @@ class Dispatcher:
             if self._closed:
                 raise UnavailableError("This server is stopping: try again in a moment.")
             self._make_way(queue)
-            rate = queue.rate
-            # NOTE: of what waits before this request, so that one client's thousand texts are taken at once: what waits
-            # is at most the limit and one request that is within the input limits
-            if queue.waiting_tokens >= rate * self._limits.queue_seconds:
-                wait = queue.waiting_tokens / rate
-                raise OverloadedError(
-                    f"The queue of this model is full: {queue.waiting_tokens} tokens wait, {wait:.1f} s of work "
-                    f"(setting queue_seconds {self._limits.queue_seconds:g}); try again later.",
-                    retry_after(wait),
-                    "queue_seconds",
-                )
+            self._refuse_if_full(queue)
             if not queue.waiting:
                 queue.sharing = 1
                 busy = [other.service_tokens for other in self._queues if other.waiting]
@@ -157,6 +152,19 @@ class Dispatcher:
             queue.waiting_tokens += tokens
             self._changed.notify_all()
         return entries
+
+    def _refuse_if_full(self, queue: ModelQueue) -> None:
+        # NOTE: of what waits before a request, so that one client's thousand texts are taken at once: what waits is at
+        # most the limit and one request that is within the input limits
+        limit = self._limits.queue_seconds
+        if queue.waiting_tokens >= queue.rate * limit:
+            wait = queue.waiting_tokens / queue.rate
+            raise OverloadedError(
+                f"The queue of this model is full: {queue.waiting_tokens} tokens wait, {wait:.1f} s of work "
+                f"(setting queue_seconds {limit:g}); try again later.",
+                retry_after(wait),
+                "queue_seconds",
+            )
 
     def _make_way(self, queue: ModelQueue) -> None:
         """For new texts: drops those that wait too long in background queues.
