@@ -20,6 +20,19 @@ def tiny_models(folder: Path) -> Path:
     return folder / "models"
 
 
+def unpacked_model(models: Path) -> str:
+    """The id of a model of an architecture without a packed graph, which torch and transformers run."""
+    from transformers import AlbertConfig, AlbertForSequenceClassification  # noqa: PLC0415  # torch, as above
+
+    from tests.support import tiny_models  # noqa: PLC0415
+
+    shape = {**tiny_models.BERT, "embedding_size": 64}
+    tiny_models.save(
+        AlbertForSequenceClassification, AlbertConfig(**shape, id2label=tiny_models.NAMES), models / "org/albert"
+    )
+    return "org/albert"
+
+
 def known(models: Path, texts: Sequence[str], model_ids: Sequence[str] = CLASSIFIERS) -> dict[str, list[Scores]]:
     """Transformers' scores of each text by each model, in the order of the texts."""
     return {model_id: known_scores(models / model_id, list(texts)) for model_id in model_ids}

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from labeld.config.fields import ByteSize
 from labeld.error_reply import encode_error
 from labeld.errors import StoreError, UnavailableError
 from labeld.repository.errors import HubFailedError
+from labeld.repository.files import ModelFile
+from labeld.repository.manifest import Manifest, write_manifest
+from labeld.repository.store import Store
 from tests.support.hub_models import NEEDED, classifier, pulling, resolver
 from tests.support.local_hub import Fault, LocalHub
 from tests.support.server_process import wait_until
@@ -44,6 +48,11 @@ def forge_weights(folder: Path) -> None:
 def name_main(folder: Path, commit: object) -> None:
     """Says by hand which commit main is."""
     (folder.parent / "revisions.json").write_text(json.dumps({"main": commit}))
+
+
+def manifest(model_id: str, size: int) -> Manifest:
+    """Of a model with one file."""
+    return Manifest(model_id, "0" * 40, (ModelFile("vocab.txt", size, "sha256:0"),))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
@@ -266,3 +275,23 @@ def test_a_commit_that_main_has_left_leaves_when_nobody_uses_it(hub: LocalHub, t
     assert [("org/model", ("main",), repository.branches["main"])] == [
         (one.model_id, one.revisions, one.commit) for one in found.store.list()
     ]
+
+
+def test_two_that_make_room_at_once_are_no_error(tmp_path: Path) -> None:
+    """Each finds what the other has just removed; the files of twenty models are removed once."""
+    commit, size = "0" * 40, 1000
+    for number in range(20):
+        folder = tmp_path / f"org--model-{number}" / commit
+        folder.mkdir(parents=True)
+        (folder / "vocab.txt").write_bytes(bytes(size))
+        write_manifest(folder, manifest(f"org/model-{number}", size))
+
+    def begin(number: int) -> bool:
+        store = Store(tmp_path, ByteSize("12KB"))
+        with store.downloading(f"org/new-{number}", threading.Event()):
+            return store.begin(manifest(f"org/new-{number}", 9000)).is_dir()
+
+    with ThreadPoolExecutor(4) as threads:
+        begun = list(threads.map(begin, range(4)))
+
+    assert [True] * 4 == begun

@@ -21,7 +21,7 @@ from labeld.config.fields import ByteSize
 from labeld.errors import StoreError, format_bytes
 from labeld.repository.files import ModelFile
 from labeld.repository.manifest import MANIFEST, USED, Manifest, Verifier, read_manifest, write_manifest
-from labeld.system.disk import disk_errors, tree_size
+from labeld.system.disk import disk_errors, entries, tree_size
 from labeld.system.file_locks import EXCLUSIVE, SHARED, Locks, unlock
 
 REVISIONS = "revisions.json"
@@ -124,8 +124,8 @@ class Store:
         """
         final = self._folder(manifest.model_id) / manifest.commit
         partial = final.with_name(f"{manifest.commit}{PARTIAL}")
-        for left in final.parent.glob(f"*{PARTIAL}"):
-            if left != partial:
+        for left in entries(final.parent):
+            if left.suffix == PARTIAL and left != partial:
                 shutil.rmtree(left)
         if final.exists() and not partial.exists():
             (final / MANIFEST).unlink(missing_ok=True)
@@ -182,10 +182,8 @@ class Store:
 
     def list(self) -> list[Stored]:
         """All models of the store, the least recently used first."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            found = [one for folder in self._root.iterdir() if folder.is_dir() for one in self._list(folder)]
-            return sorted(found, key=lambda one: one.last_used)
-        return []
+        found = [one for folder in entries(self._root) for one in self._list(folder)]
+        return sorted(found, key=lambda one: one.last_used)
 
     def remove(self, model_id: str, stopping: threading.Event) -> int:
         """Removes a model with all its revisions; returns its bytes. Raises StoreError when it is in use."""
@@ -212,7 +210,7 @@ class Store:
         return {name: str(commit) for name, commit in stored.items()} if isinstance(stored, dict) else {}
 
     def _list(self, folder: Path) -> Iterator[Stored]:
-        for path in [*folder.iterdir()] if folder.is_dir() else ():
+        for path in entries(folder):
             manifest = read_manifest(path)
             if manifest is None or path.name != manifest.commit:
                 continue
@@ -251,8 +249,8 @@ class Store:
 
     def _remove_left_downloads(self, model_id: str) -> None:
         """Removes unfinished downloads of other models that no process is continuing."""
-        for partial in self._root.glob(f"*/*{PARTIAL}"):
-            if partial.parent != self._folder(model_id):
+        for partial in (path for folder in entries(self._root) for path in entries(folder)):
+            if partial.suffix == PARTIAL and partial.parent != self._folder(model_id):
                 lock = self._locks.take(partial.parent.name, EXCLUSIVE)
                 if lock is not None:
                     shutil.rmtree(partial, ignore_errors=True)
@@ -265,7 +263,8 @@ class Store:
             return False
         try:
             (stored.folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left is never a model
-            shutil.rmtree(stored.folder)
+            with suppress(FileNotFoundError):  # another process has evicted it since it was listed
+                shutil.rmtree(stored.folder)
             self._tidy(stored.folder.parent)
         finally:
             unlock(lock)
@@ -273,7 +272,7 @@ class Store:
 
     def _tidy(self, folder: Path) -> None:
         """Removes a model's folder when only the names of revisions are left."""
-        if {path.name for path in folder.iterdir()} <= {REVISIONS}:
+        if {path.name for path in entries(folder)} <= {REVISIONS}:
             (folder / REVISIONS).unlink(missing_ok=True)
             with suppress(OSError):  # another process has begun to download it again
                 folder.rmdir()

@@ -10,12 +10,21 @@ from labeld.errors import StoreError
 
 
 def tree_size(folder: Path) -> int:
-    """Bytes of all files below a folder; files that vanish meanwhile do not count."""
+    """Bytes of all files below a folder; files and folders that vanish meanwhile do not count."""
     size = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            size += path.lstat().st_size if path.is_file() else 0
+    for parent, _, names in os.walk(folder):  # NOTE: not `rglob`, which raises where a folder has just been renamed
+        for name in names:
+            path = Path(parent, name)
+            with suppress(OSError):
+                size += path.lstat().st_size if path.is_file() else 0
     return size
+
+
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds; nothing where it is none, or another process has removed it meanwhile."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return [*folder.iterdir()]
+    return []
 
 
 def is_memory(folder: Path) -> bool:
