@@ -7,7 +7,8 @@ from pathlib import Path
 
 from common import read_rows
 from figures import ACCURACY_HEAD, Folder, accuracy_row
-from sentiment_en import LABELS, natural
+from sentiment_en import LABELS
+from sentiment_texts import natural
 
 OUT_OF_DOMAIN = "out_of_domain.tsv"
 """Rows of text TAB 0 or 1, measured if the file lies beside dev.tsv."""
