@@ -16,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModelForSequenceClassification
 
 from common import (
+    FAST_TO_TRAIN,
     Example,
     Plan,
     Training,
@@ -88,7 +89,9 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
     elsewhere = {text for part in ("dev", "test") for text, _ in read_comments(args.data / f"{part}.tsv")}
     comments = [one for one in read_comments(args.data / "train.tsv") if one[0] not in elsewhere][: args.limit]
     torch.manual_seed(plan.seed)
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(labels), dtype=torch.float32)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=len(labels), dtype=torch.float32, attn_implementation=FAST_TO_TRAIN
+    )
     tokenizer = tokenizer_of(base)
     kept = needed_pieces(tokenizer, [*(text for text, _ in comments), *NAMES])
     tokenizer = with_vocabulary(tokenizer, model, kept)

@@ -7,6 +7,7 @@ of comments that have no label for it.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 import shutil
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
 from common import (
+    FAST_TO_TRAIN,
     Example,
     Plan,
     Training,
@@ -34,7 +36,7 @@ from minilm import base_folder, config_of, tokenizer_of
 from sentiment_texts import either, encoder, made_texts, split_slice
 
 LABELS = ["NEGATIVE", "POSITIVE"]
-MADE, COMMENTS = 45_000, 20_000
+MADE, COMMENTS = 30_000, 15_000
 """Texts made of phrases, and comments, beside the phrases."""
 TEMPERATURE = 2.0
 """Of the teacher's probabilities: 0.998 counts as 0.96, so that degrees of clear answers are learned, too."""
@@ -45,8 +47,9 @@ PART = 10_000
 
 
 def teachings(args: argparse.Namespace, texts: list[str]) -> torch.Tensor:
-    """The teacher's logits of every text, (texts, 2), kept in a file beside the folder to be written."""
-    path = args.out.with_name(f"{args.out.name}.teachings.safetensors")
+    """The teacher's logits of every text, (texts, 2), kept in a file of these texts beside the folder to be written."""
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+    path = args.out.with_name(f"{args.out.name}.teachings-{digest}.safetensors")
     found = load_file(path)["logits"] if path.exists() else torch.empty(0, 2)
     if len(found) == len(texts):
         return found
@@ -99,8 +102,9 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
 
     torch.manual_seed(plan.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=2, dtype=torch.float32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-    )
+        base, num_labels=2, dtype=torch.float32, attn_implementation=FAST_TO_TRAIN,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
     checkpoint = args.out.with_name(f"{args.out.name}.checkpoint")
     run = Training(model, plan, cross_entropy, -(-len(examples) // plan.batch), checkpoint)
     weights = run.run(batches_of, score, args.checkpoint_every)
@@ -121,7 +125,7 @@ def main() -> None:
     parser.add_argument("--slice", type=float, default=0.06, help="share of train sentences to choose on (0.06)")
     parser.add_argument("--teacher", type=Path, required=True, metavar="DIR", help="what sentiment_teacher.py wrote")
     parser.add_argument("--comments", type=Path, required=True, metavar="FILE", help="train.tsv of GoEmotions")
-    parser.add_argument("--epochs", type=int, default=4, help="times over all texts (default: 4)")
+    parser.add_argument("--epochs", type=int, default=3, help="times over all texts (default: 3)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     plan = Plan(

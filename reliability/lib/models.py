@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.lib.known import Scores, known_scores
 from benchmarks.lib.reference import library
@@ -26,7 +27,7 @@ def unpacked_model(models: Path) -> str:
 
     from tests.support import tiny_models  # noqa: PLC0415
 
-    shape = {**tiny_models.BERT, "embedding_size": 64}
+    shape: dict[str, Any] = {**tiny_models.BERT, "embedding_size": 64}
     tiny_models.save(
         AlbertForSequenceClassification, AlbertConfig(**shape, id2label=tiny_models.NAMES), models / "org/albert"
     )

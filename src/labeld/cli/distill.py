@@ -35,6 +35,9 @@ def distill(  # noqa: PLR0913  # the flags of the command
     held_out: Annotated[
         float, typer.Option(help="Share of the texts that only measures.", rich_help_panel=ROWS)
     ] = 0.05,
+    made: Annotated[
+        float, typer.Option(help="Texts that are made of each, by other words.", rich_help_panel=ROWS)
+    ] = 1.0,
     layers: Annotated[int, typer.Option(help="Layers to keep, evenly spaced.", rich_help_panel=STUDENT)] = 2,
     intermediate_size: Annotated[
         int | None,
@@ -69,7 +72,10 @@ def distill(  # noqa: PLR0913  # the flags of the command
     from labeld.distillation.plan import Plan  # noqa: PLC0415
     from labeld.distillation.training import StoppedError  # noqa: PLC0415
 
-    plan = Plan(layers, intermediate_size, epochs, batch_size, learning_rate, max_length, held_out=held_out, seed=seed)
+    plan = Plan(
+        layers, intermediate_size, epochs, batch_size, learning_rate, max_length,
+        held_out=held_out, made=made, seed=seed,
+    )  # fmt: skip
     task = Task(
         model, [*inputs, *(files or ())], output, plan, column, pair_column, file_format,
         overwrite=overwrite, resume=resume,

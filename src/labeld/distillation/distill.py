@@ -17,6 +17,7 @@ from labeld.config.settings import Settings
 from labeld.distillation.agreement import agreement, share_of
 from labeld.distillation.card import card
 from labeld.distillation.folder import write_card, write_folder
+from labeld.distillation.made import made_of
 from labeld.distillation.plan import Plan
 from labeld.distillation.result import Result
 from labeld.distillation.student import make_student
@@ -84,11 +85,14 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
         del teacher
         texts = read_texts(task.inputs, task.column, task.pair_column, task.kind, task.plan.held_out)
         with unfinished.begin(_run(task, texts, read.revision)):
+            own = len(texts.taught)
+            lessons = [*texts.taught, *made_of(texts.taught, round(task.plan.made * own), task.plan.seed)]
             targets = unfinished.targets()
             if targets is None:
-                targets = _answers(settings, task, texts, step)
+                targets = _answers(settings, task, lessons, texts.held_out, step)
                 unfinished.keep_targets(*targets)
-            taught, taught_targets = _answered(texts.taught, targets[0])
+            taught, taught_targets = _answered(lessons, targets[0])
+            known = len(_answered(texts.taught, targets[0][:own])[0])
             held_out, held_out_targets = _answered(texts.held_out, targets[1])
             function = read.config.default_function
             encoder = read.encoder(min(task.plan.max_length, max_tokens_of(student)))
@@ -109,9 +113,10 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
                 str(task.output),
                 task.model,
                 read.revision,
-                len(taught),
+                known,
+                len(taught) - known,
                 len(held_out),
-                texts.bad + len(texts.taught) - len(taught) + len(texts.held_out) - len(held_out),
+                texts.bad + own - known + len(texts.held_out) - len(held_out),
                 (task.plan.layers, layers),
                 sizes,
                 rates,
@@ -144,9 +149,11 @@ def _require_other_folder(task: Task, teacher: Path) -> None:
         raise FileError(f"{task.output} has {task.model}, which teaches: name another folder for the student.")
 
 
-def _answers(settings: Settings, task: Task, texts: Texts, step: Step) -> tuple[Logits, Logits]:
-    """The teacher's logits, float32 [texts, labels], NaN for a text that it does not answer."""
-    every = [*texts.taught, *texts.held_out]
+def _answers(
+    settings: Settings, task: Task, lessons: list[Text], held_out: list[Text], step: Step
+) -> tuple[Logits, Logits]:
+    """The teacher's logits of both, float32 [texts, labels], NaN for a text that it does not answer."""
+    every = [*lessons, *held_out]
     done, labels = 0, 0
 
     def opened(model: OpenModel) -> None:
@@ -164,7 +171,7 @@ def _answers(settings: Settings, task: Task, texts: Texts, step: Step) -> tuple[
     logits[answers.windows > 0] = answers.logits
     if np.isnan(logits).all():
         raise InvalidRequestError(f"{task.model} answers none of these texts. The first: {answers.reasons[0]}")
-    return logits[: len(texts.taught)], logits[len(texts.taught) :]
+    return logits[: len(lessons)], logits[len(lessons) :]
 
 
 def _answered(texts: list[Text], targets: Logits) -> tuple[list[Text], Logits]:

@@ -12,6 +12,9 @@ class Result:
     teacher: str
     revision: str
     taught: int
+    """Texts of the files that it learned from."""
+    made: int
+    """Texts made of these that it learned from, too."""
     held_out: int
     unusable: int
     """Rows without a text, or with one that the teacher does not answer."""

@@ -23,6 +23,11 @@ Options = dict[str, str | int]
 """Properties of OpenVINO's CPU plugin, by name."""
 
 
+def has_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def compile_options(precision: Precision, in_features: Sequence[int]) -> Options:
     """Options for the CPU plugin. `in_features` has the width of each int8 matrix.
 
@@ -31,7 +36,7 @@ def compile_options(precision: Precision, in_features: Sequence[int]) -> Options
     if precision == "float32":
         return {"INFERENCE_PRECISION_HINT": "f32"}
     if precision == "bfloat16":
-        if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if not has_bfloat16():
             raise PrecisionError(precision, "this processor has no bfloat16 instructions")
         return {"INFERENCE_PRECISION_HINT": "bf16"}
     if not in_features:
