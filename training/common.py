@@ -51,14 +51,14 @@ class Plan:
 
     seed: int
     epochs: int
-    batch: int
     learning_rate: float
-    warm_up: float
-    weight_decay: float
     layer_decay: float
-    smoothing: float
     average: float
     average_every: int = 4
+    batch: int = 64
+    warm_up: float = 0.06
+    weight_decay: float = 0.01
+    smoothing: float = 0.0
     bfloat16: bool = True
     """Whether matrices are multiplied in bfloat16, which is faster for large ones; weights stay float32."""
 
@@ -72,6 +72,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint-every", type=int, default=200, metavar="N", help="steps between checkpoints (default: 200)"
     )
+
+
+def cut(ids: list[int], longest: int) -> list[int]:
+    """At most so many of a text's token ids, the last one included."""
+    return ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]]
 
 
 def length_sorted_batches(examples: Sequence[Example], size: int, rng: random.Random) -> list[list[Example]]:
@@ -107,6 +112,11 @@ def logits(model: nn.Module, rows: Sequence[Sequence[int]], batch: int = 64) -> 
     result = torch.empty(len(rows), parts[0].shape[1])
     result[torch.tensor(order)] = torch.cat(parts)
     return result
+
+
+def right_share(rows: Sequence[Sequence[int]], answers: torch.Tensor) -> Callable[[nn.Module], float]:
+    """A score for `Training.run`: the share of the rows of token ids whose best label is the answer, (rows,)."""
+    return lambda model: float((logits(model, rows).argmax(-1) == answers).float().mean())
 
 
 def parameter_groups(model: nn.Module, plan: Plan) -> list[dict[str, Any]]:

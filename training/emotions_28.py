@@ -27,12 +27,11 @@ from common import (
     read_rows,
     write_folder,
 )
-from minilm import base_folder, config_of, tokenizer_of, with_vocabulary
+from minilm import base_folder, config_of, encoder, tokenizer_of, with_vocabulary
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-LONGEST = 96
 SELDOM = 4
 """Comments that a piece of the vocabulary must stand in to be kept: the others take half of the weights' bytes."""
 Comment = tuple[str, list[str]]
@@ -99,9 +98,7 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
     answers = targets(comments, labels)
     console.print(f"{len(comments)} comments to train on, {len(dev)} to choose on, {pieces} pieces")
 
-    def encoded(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text).ids
-        return ids if len(ids) <= LONGEST else [*ids[: LONGEST - 1], ids[-1]]
+    encoded = encoder(tokenizer)
 
     def batches_of(epoch: int) -> list[list[Example]]:
         rng = random.Random(f"{plan.seed}-{epoch}")
@@ -144,12 +141,8 @@ def main() -> None:
     plan = Plan(
         seed=args.seed,
         epochs=args.epochs,
-        batch=64,
         learning_rate=1.5e-4,
-        warm_up=0.06,
-        weight_decay=0.01,
         layer_decay=0.95,
-        smoothing=0.0,
         average=0.998,
     )
     train(args, plan)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from torch import nn
 from torch.nn.functional import cross_entropy
 
 from common import (
@@ -25,9 +24,11 @@ from common import (
     Training,
     add_common_arguments,
     console,
+    cut,
     length_sorted_batches,
     logits,
     read_rows,
+    right_share,
     write_folder,
 )
 from language_bert import LONGEST, PieceScores, as_bert, config_of
@@ -184,7 +185,7 @@ class Sampler:
 
     def _ids(self, text: str, rng: random.Random) -> list[int]:
         ids: list[int] = rng.choice(self.tokenizers).encode(text).ids
-        return ids if len(ids) <= LONGEST else [*ids[: LONGEST - 1], ids[-1]]
+        return cut(ids, LONGEST)
 
 
 def joined(parts: dict[str, Parts]) -> Sentences:
@@ -215,15 +216,12 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
         seed = f"{plan.seed}-{epoch}"
         return length_sorted_batches(sampler.epoch(seed), plan.batch, random.Random(seed))
 
-    def score(model: nn.Module) -> float:
-        return float((logits(model, rows).argmax(-1) == answers).float().mean())
-
     model = PieceScores(tokenizer.get_vocab_size(), len(LANGUAGES))
     steps = -(-sampler.per_epoch() // plan.batch)
     checkpoint = args.out.with_name(args.out.name + ".checkpoint")
     loss = partial(cross_entropy, label_smoothing=plan.smoothing)
     run = Training(model, plan, loss, steps, checkpoint)
-    weights = run.run(batches_of, score, args.checkpoint_every)
+    weights = run.run(batches_of, right_share(rows, answers), args.checkpoint_every)
     model.load_state_dict(weights)
     rng = random.Random(plan.seed)
     words_of = [tokenizer.encode(rng.choice(text.split())).ids[:LONGEST] for _, text in chosen]

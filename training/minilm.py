@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer
 from torch import nn
 
+from common import cut
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from transformers import PreTrainedModel
+
+
+LONGEST = 96
+"""Tokens of a text to train on."""
 
 
 def base_folder() -> Path:
@@ -31,6 +37,11 @@ def tokenizer_of(base: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
+    """Token ids of a text, `LONGEST` at most."""
+    return lambda text: cut(tokenizer.encode(text).ids, LONGEST)
 
 
 def with_vocabulary(tokenizer: Tokenizer, model: PreTrainedModel, ids: set[int]) -> Tokenizer:

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from rich.progress import track
 from safetensors.torch import load_file, save_file
-from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
@@ -28,12 +27,12 @@ from common import (
     console,
     length_sorted_batches,
     logits,
-    padded,
     read_rows,
+    right_share,
     write_folder,
 )
-from minilm import base_folder, config_of, tokenizer_of
-from sentiment_texts import either, encoder, made_texts, split_slice
+from minilm import base_folder, config_of, encoder, tokenizer_of
+from sentiment_texts import either, made_texts, split_slice
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 MADE, COMMENTS = 30_000, 15_000
@@ -57,20 +56,10 @@ def teachings(args: argparse.Namespace, texts: list[str]) -> torch.Tensor:
     encoded = encoder(tokenizer_of(args.teacher))
     for start in track(range(len(found), len(texts), PART), "the teacher answers", console=console):
         rows = [encoded(text) for text in texts[start : start + PART]]
-        found = torch.cat([found, _in_bfloat16(teacher, rows)])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = torch.cat([found, logits(teacher, rows, batch=128)])
         save_file({"logits": found}, path)
     return found
-
-
-@torch.no_grad()
-def _in_bfloat16(model: nn.Module, rows: list[list[int]], batch: int = 128) -> torch.Tensor:
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    result = torch.empty(len(rows), 2)
-    for start in range(0, len(order), batch):
-        part = order[start : start + batch]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            result[torch.tensor(part)] = model(**padded([rows[index] for index in part])).logits.float()
-    return result
 
 
 def train(args: argparse.Namespace, plan: Plan) -> None:
@@ -91,14 +80,10 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
     known = torch.tensor([[1.0 - label, float(label)] for _, label in kept])
     targets[: len(kept)] = (1 - LABEL_WEIGHT) * targets[: len(kept)] + LABEL_WEIGHT * known
     examples = [Example(encoded(text), target) for text, target in zip(texts, targets.tolist(), strict=True)]
-    held_rows = [encoded(text) for text, _ in held]
-    held_labels = torch.tensor([label for _, label in held])
+    score = right_share([encoded(text) for text, _ in held], torch.tensor([label for _, label in held]))
 
     def batches_of(epoch: int) -> list[list[Example]]:
         return length_sorted_batches(examples, plan.batch, random.Random(f"{plan.seed}-{epoch}"))
-
-    def score(model: nn.Module) -> float:
-        return float((logits(model, held_rows).argmax(-1) == held_labels).float().mean())
 
     torch.manual_seed(plan.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -131,12 +116,8 @@ def main() -> None:
     plan = Plan(
         seed=1,
         epochs=args.epochs,
-        batch=64,
         learning_rate=1e-4,
-        warm_up=0.06,
-        weight_decay=0.01,
         layer_decay=0.95,
-        smoothing=0.0,
         average=0.999,
         average_every=8,
     )

@@ -7,14 +7,13 @@ import random
 from pathlib import Path
 
 import torch
-from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification
 
-from common import Example, Plan, Training, add_common_arguments, console, length_sorted_batches, logits, read_rows
-from minilm import tokenizer_of
+from common import Example, Plan, Training, add_common_arguments, console, length_sorted_batches, read_rows, right_share
+from minilm import encoder, tokenizer_of
 from mpnet import base_folder
-from sentiment_texts import either, encoder, split_slice
+from sentiment_texts import either, split_slice
 
 SHORT, SHORT_SHARE = 3, 0.4
 """Of phrases of so many words at most this share is read in an epoch: they say little and are a third of all."""
@@ -38,11 +37,7 @@ def train(args: argparse.Namespace, plan: Plan) -> None:
         examples = [Example(encoded(either(text, rng)), [1.0 - label, float(label)]) for text, label in rows]
         return length_sorted_batches(examples, plan.batch, rng)
 
-    held_rows = [encoded(text) for text, _ in held]
-    held_labels = torch.tensor([label for _, label in held])
-
-    def score(model: nn.Module) -> float:
-        return float((logits(model, held_rows).argmax(-1) == held_labels).float().mean())
+    score = right_share([encoded(text) for text, _ in held], torch.tensor([label for _, label in held]))
 
     torch.manual_seed(plan.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -71,12 +66,8 @@ def main() -> None:
     plan = Plan(
         seed=1,
         epochs=args.epochs,
-        batch=64,
         learning_rate=4e-5,
-        warm_up=0.06,
-        weight_decay=0.01,
         layer_decay=0.9,
-        smoothing=0.0,
         average=0.998,
         average_every=8,
     )

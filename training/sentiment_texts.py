@@ -5,15 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenizers import Tokenizer
-
-LONGEST = 96
-"""Tokens of a text to train on."""
 Phrase = tuple[str, int]
 """A text and its label, 1 for positive."""
 
@@ -48,7 +40,6 @@ def split_slice(phrases: list[Phrase], share: float) -> tuple[list[Phrase], list
     it decides whether it is held out, and then every phrase that it contains leaves the training part with it.
     """
     counts = Counter(word for text, _ in phrases for word in set(text.split()))
-    roots: list[Phrase] = []
     by_word: dict[str, list[str]] = defaultdict(list)
     held_by_word: dict[str, list[str]] = defaultdict(list)
     kept, held = [], []
@@ -56,7 +47,6 @@ def split_slice(phrases: list[Phrase], share: float) -> tuple[list[Phrase], list
         spaced = f" {text} "
         rarest = min(text.split(), key=counts.__getitem__)
         if not any(spaced in root for root in by_word[rarest]):
-            roots.append((text, label))
             digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
             out = digest < share * 2**32
             for word in set(text.split()):
@@ -93,13 +83,3 @@ def _worn(text: str, words: list[str], rng: random.Random) -> str:
         if rng.random() < ADDED:
             changed.append(rng.choice(TURNS))
     return " ".join(changed) or text
-
-
-def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
-    """Token ids of a text, of which at most `LONGEST` are kept, the last one included."""
-
-    def encoded(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text).ids
-        return ids if len(ids) <= LONGEST else [*ids[: LONGEST - 1], ids[-1]]
-
-    return encoded

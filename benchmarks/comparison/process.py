@@ -128,7 +128,7 @@ class RunningServer(Running):
             try:
                 status, reply = self.ask(body, end - now)
             except (OSError, http.client.HTTPException) as error:
-                said = str(error)
+                said = said if answers else str(error)  # what it has answered says more than that time is up
                 time.sleep(0.005)
                 continue
             if status == 200:

@@ -185,10 +185,10 @@ def test_a_dash_is_standard_input_and_no_output(flags: tuple[str, ...], models_d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("given", [b"\n", b'{"custom_id": "a", "url": "/models/org/bert", "body": {"inputs": "a"}}\n'])
+@pytest.mark.parametrize("given", [b"", b'{"custom_id": "a", "url": "/models/org/bert", "body": {"inputs": "a"}}\n'])
 def test_ctrl_c_ends_a_run_whose_input_is_silent(flags: tuple[str, ...], given: bytes) -> None:
     """Before the first line, and while its answer is all that there is to do."""
-    code, said = interrupted((*flags[:-3], "-", *flags[-2:]), Path.cwd(), given, after=1)
+    code, said = interrupted((*flags[:-3], "-", *flags[-2:]), Path.cwd(), given, idle=True)
 
     assert (130, "\nStopped: start anew with --overwrite.\n") == (code, said)
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import termios
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
@@ -41,8 +41,13 @@ def labeld(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[st
     return subprocess.CompletedProcess(["labeld", *arguments], code or 0, stdout.getvalue(), stderr.getvalue())
 
 
-def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: float = 0.0) -> tuple[int, str]:
-    """The exit code of a command that gets Ctrl-C when it has read these rows from a pipe, and what it says."""
+def interrupted(
+    command: tuple[str, ...], folder: Path, rows: bytes, *, after: float = 0.0, idle: bool = False
+) -> tuple[int, str]:
+    """The exit code of a command that gets Ctrl-C when it has read these rows from a pipe, and what it says.
+
+    With `idle` the command then has nothing to do, which is waited for.
+    """
     with subprocess.Popen(
         (sys.executable, "-m", "labeld", *command),
         stdin=subprocess.PIPE,
@@ -57,6 +62,7 @@ def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: f
         pipe.write(rows)
         pipe.flush()
         assert wait_until(lambda: not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))), 60)  # it has read all
+        assert not idle or wait_until(lambda: _sleeps(running.pid), 60)
         time.sleep(after)
         running.send_signal(signal.SIGINT)
         try:
@@ -64,3 +70,14 @@ def interrupted(command: tuple[str, ...], folder: Path, rows: bytes, *, after: f
         finally:
             running.kill()
         return running.returncode, errors.read().decode()
+
+
+def _sleeps(process: int) -> bool:
+    """Whether all threads of a process wait, and go on waiting for half a second."""
+    for _ in range(10):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                if (thread / "stat").read_text().rpartition(")")[2].split()[0] != "S":
+                    return False
+        time.sleep(0.05)
+    return True

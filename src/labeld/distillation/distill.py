@@ -92,7 +92,7 @@ def distill(settings: Settings, task: Task, step: Step) -> Result | None:
                 targets = _answers(settings, task, lessons, texts.held_out, step)
                 unfinished.keep_targets(*targets)
             taught, taught_targets = _answered(lessons, targets[0])
-            known = len(_answered(texts.taught, targets[0][:own])[0])
+            known = len(_usable(targets[0][:own]))
             held_out, held_out_targets = _answered(texts.held_out, targets[1])
             function = read.config.default_function
             encoder = read.encoder(min(task.plan.max_length, max_tokens_of(student)))
@@ -176,8 +176,13 @@ def _answers(
 
 def _answered(texts: list[Text], targets: Logits) -> tuple[list[Text], Logits]:
     """The texts that the teacher answers, with its logits."""
-    usable = np.flatnonzero(~np.isnan(targets).any(1))
+    usable = _usable(targets)
     return [texts[row] for row in usable], targets[usable]
+
+
+def _usable(targets: Logits) -> Any:
+    """The rows that the teacher has answered, int64 [rows]."""
+    return np.flatnonzero(~np.isnan(targets).any(1))
 
 
 def _measured(

@@ -1,6 +1,7 @@
 """Texts made of others: a teacher answers them as it answers any, and a student learns from what changes its answer."""
 
 import random
+import sys
 from collections.abc import Sequence
 
 from labeld.types import Text
@@ -24,6 +25,7 @@ def made_of(texts: Sequence[Text], count: int, seed: int) -> list[Text]:
 class _Maker:
     def __init__(self, texts: Sequence[Text], rng: random.Random) -> None:
         self._texts, self._rng = texts, rng
+        self._words = [[*map(sys.intern, _words(text.text)[0])] for text in texts]
 
     def one(self, text: Text) -> Text:
         first = text.text
@@ -41,7 +43,7 @@ class _Maker:
         return space.join(changed) or text
 
     def _any_word(self) -> str:
-        return self._rng.choice(_words(self._rng.choice(self._texts).text)[0] or [""])
+        return self._rng.choice(self._rng.choice(self._words) or [""])
 
 
 def _words(text: str) -> tuple[list[str], str]:

@@ -16,6 +16,7 @@ from labeld.checkpoint.file_names import CONFIG, TOKENIZER
 from labeld.distillation.folder import CARD, WEIGHTS
 from labeld.files.errors import FileError
 from labeld.files.journal import ended_early, lock, require_one, require_same, writing
+from labeld.system.disk import entries
 from labeld.types import Logits
 
 WRITTEN = frozenset({CONFIG, WEIGHTS, CARD, *TOKENIZER})
@@ -55,18 +56,14 @@ class Unfinished:
 
     def _require_own(self) -> None:
         """Raises FileError where something else than a run of this command would be removed."""
-        foreign = [one for one in self._entries(self.output) if one.name not in WRITTEN or one.is_dir()]
+        foreign = [one for one in sorted(entries(self.output)) if one.name not in WRITTEN or one.is_dir()]
         if not self._run.exists():
-            foreign += self._entries(self._folder)
+            foreign += sorted(entries(self._folder))
         if foreign:
             raise FileError(
                 f"{foreign[0]} is nothing that labeld distill has made, and --overwrite would remove it: name another "
                 "folder."
             )
-
-    @staticmethod
-    def _entries(folder: Path) -> list[Path]:
-        return sorted(folder.iterdir()) if folder.exists() else []
 
     @contextmanager
     def begin(self, run: dict[str, Any]) -> Iterator[None]:
