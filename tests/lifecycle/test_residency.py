@@ -310,7 +310,7 @@ def test_who_waits_for_a_model_keeps_nobody_from_another(models_dir: Path, tmp_p
             waiting = []
             for name in ("org/distilbert", "bare"):
                 waiting.append(asyncio.create_task(ask(service, name)))
-                await until(lambda: service.waiting == len(waiting))
+                await until(lambda: service.usage().waiting == len(waiting))
             assert 1 == await ask(service, "org/bert")
             with pytest.raises(OverloadedError, match="max_waiting"):
                 await ask(service, "org/one-label")
@@ -334,11 +334,11 @@ def test_a_caller_that_leaves_while_the_model_loads(models_dir: Path, tmp_path: 
         async with opened(models_dir, tmp_path) as (service, loader):
             loader.gate.clear()
             leaving = asyncio.create_task(classify(service, "bare", REQUEST))
-            await until(lambda: service.waiting == 1)
+            await until(lambda: service.usage().waiting == 1)
             leaving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaving
-            assert 0 == service.waiting
+            assert 0 == service.usage().waiting
             loader.gate.set()
             await until(lambda: loaded(service) == ["bare"])
 

@@ -105,6 +105,10 @@ class PlainService:
         """Nothing to look in."""
         return request
 
+    def require_room(self, *_: object) -> None:
+        """As the dispatcher says."""
+        self._dispatcher.check_room(self.queue)
+
     def get_cached(self, *_: object) -> None:
         """Nothing is cached."""
 

@@ -101,6 +101,13 @@ class AnswerCache:
         answers = [self._memory.get(key) if reads_cache else None for key in keys]
         return Lookup(request, scope, identity, keys, answers, reads_cache)
 
+    def must_compute(self, lookup: Lookup) -> bool:
+        """Whether an answer is missing that neither the shared store can have nor another request computes."""
+        if not lookup.reads_cache:
+            return True
+        missing = (key for key, answer in zip(lookup.keys, lookup.answers, strict=True) if answer is None)
+        return self._shared is None and any(key not in self._in_flight for key in missing)
+
     async def read_shared(self, lookup: Lookup) -> None:
         """Adds to the look-up those missing answers that the shared store has, if there is one."""
         if self._shared and lookup.reads_cache and None in lookup.answers:

@@ -35,6 +35,10 @@ class Answerer(Models, Protocol):
         """The reply, if every answer is cached."""
         ...
 
+    def require_room(self, model: ResolvedModel, lookup: Lookup) -> None:
+        """Raises the OverloadedError that `classify` is sure to raise."""
+        ...
+
     async def classify(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply:
         """The reply; raises LabeldError."""
         ...
@@ -82,7 +86,10 @@ class Beside:
     async def _by_live(self, model: ResolvedModel, asked: ClassifyRequest, scope: str, wait: Wait) -> ClassifyReply:
         """The answers of the model itself."""
         lookup = self._service.look_up(model, asked, scope)
-        return self._service.get_cached(model, lookup) or await wait(self._service.classify(model, lookup))
+        if reply := self._service.get_cached(model, lookup):
+            return reply
+        self._service.require_room(model, lookup)
+        return await wait(self._service.classify(model, lookup))
 
     async def _by_candidate(
         self, model: ResolvedModel, asked: ClassifyRequest, scope: str, wait: Wait

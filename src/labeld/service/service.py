@@ -61,7 +61,7 @@ class Service:
         self._preloaded = settings.folders.models or (DEFAULT_MODEL,)
         self.default_model = self._preloaded[0]
         """The model of requests that name none."""
-        self.admission = Admission(settings.queue.max_in_flight, lambda: self.waiting)
+        self.admission = Admission(settings.queue.max_in_flight, lambda: self._registry.waiting)
         self._stopping = False
         budget = settings.residency.memory_budget.of(memory.available()) // settings.listen.workers
         self._registry: Registry[LoadedModel] = Registry(loader, settings.residency, budget, measure)
@@ -146,6 +146,12 @@ class Service:
         return ClassifyReply(
             tuple(answers), current.revision, seconds, request.characters, request.ignored, timings=timings
         )
+
+    def require_room(self, model: ResolvedModel, lookup: Lookup) -> None:
+        """Raises OverloadedError where `classify` would, before it costs anything; needs a loaded model to know."""
+        loaded = self._registry.current(model.model_id)
+        if loaded is not None and self._cache.must_compute(lookup):
+            self._dispatcher.check_room(loaded.queue)
 
     def get_cached(self, model: ResolvedModel, lookup: Lookup) -> ClassifyReply | None:
         """The reply if the look-up has every answer, with the time of the slowest one (contract section 8)."""
@@ -245,11 +251,6 @@ class Service:
     def counts(self) -> Counts:
         """Loads, evictions and failed loads so far."""
         return self._registry.counts
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for a model to be loaded."""
-        return self._registry.waiting
 
     def _estimated_time(self, found: str) -> float:
         """Seconds until the model will be loaded: what those before it and itself still need."""
