@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from labeld.errors import LabeldError, OneTextError
 from labeld.lifecycle.loader import LoadedModel
 from labeld.scheduler.dispatcher import Dispatcher
-from labeld.service.scored import scored_text, scores_of
+from labeld.service.ranking import scored_text, scores_of
 from labeld.tokenization.encoder import TextEncoder
 from labeld.types import EncodedInput, Logits, Parameters, ScoredText, Text, Timings
 

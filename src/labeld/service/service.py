@@ -25,7 +25,7 @@ from labeld.service.admission import Admission
 from labeld.service.aliases import as_alias, as_asked, changed
 from labeld.service.beside import Beside
 from labeld.service.candidates import Candidates
-from labeld.service.scored import finished
+from labeld.service.ranking import finished
 from labeld.service.scorer import Scorer
 from labeld.service.state import ModelState, Usage, describe, failed
 from labeld.system import memory
