@@ -1,5 +1,6 @@
 """The description served at /openapi.json."""
 
+import json
 import re
 from importlib.metadata import version
 from typing import Any
@@ -174,7 +175,10 @@ def _ask(dialect: Dialect[Any], path: str) -> dict[str, Any]:
         "operationId": "_".join(["ask", *words]),
         "summary": dialect.description,
         "security": _SECURITY,
-        "requestBody": {"required": True, "content": {_JSON: {"schema": _OBJECT}}},
+        "requestBody": {
+            "required": True,
+            "content": {_JSON: {"schema": _OBJECT, "example": json.loads(dialect.example)}},
+        },
         "responses": {
             "200": reply,
             **{status: _error(status, sentence, error) for status, sentence in {**ERRORS, **DIALECT_ERRORS}.items()},

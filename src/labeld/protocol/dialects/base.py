@@ -100,3 +100,5 @@ class Dialect(Generic[Asked]):
     """The value of a body with these headers; raises as `protocol.request.read_body`."""
     description: str = field(default="", kw_only=True)
     """One sentence for the API's description."""
+    example: str = field(default="", kw_only=True)
+    """The JSON of a small body that is answered, for errors and for the API's description."""

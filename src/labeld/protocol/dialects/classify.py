@@ -104,5 +104,6 @@ DIALECTS = (
         parse_classify,
         openai_error,
         description="Classifies texts, as vLLM; with `raw_scores` as Infinity.",
+        example=_EXAMPLE,
     ),
 )

@@ -143,5 +143,6 @@ DIALECTS = (
         parse_cohere,
         message_error,
         description="Ranks documents by a query, as Cohere, Jina, vLLM and Infinity do; with `top_k` as Voyage.",
+        example=_EXAMPLE,
     ),
 )

@@ -231,6 +231,7 @@ DIALECTS: tuple[Dialect[Check], ...] = (
         parse_moderation,
         openai_error,
         description="Checks texts by a policy of the configuration file, as OpenAI's moderation.",
+        example=_MODERATION,
     ),
     Dialect(
         "detector",
@@ -238,11 +239,13 @@ DIALECTS: tuple[Dialect[Check], ...] = (
         parse_contents,
         detector_error,
         description="Finds what a policy flags in texts, as a detector of TrustyAI or FMS Guardrails.",
+        example=_CONTENTS,
     ),
     Dialect(
         "litellm",
         ("/beta/litellm_basic_guardrail_api",),
         parse_litellm,
         description="Blocks texts by a policy, as LiteLLM's generic guardrail API asks.",
+        example=_LITELLM,
     ),
 )

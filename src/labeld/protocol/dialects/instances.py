@@ -169,11 +169,13 @@ DIALECTS = (
         ("/v1/models/{model_id:path}:predict",),
         parse_kserve,
         description="Labels of texts, by KServe's first protocol.",
+        example=_EXAMPLE,
     ),
     Dialect(
         "vertex",
         ("/vertex",),
         parse_vertex,
         description="Classifies or ranks texts by the default model, as Vertex AI.",
+        example=_EXAMPLE,
     ),
 )

@@ -51,6 +51,11 @@ def parse_jina(call: Call) -> Question:
 
 DIALECTS = (
     Dialect(
-        "jina", ("/v1/classify",), parse_jina, message_error, description="Scores labels by an NLI model, as Jina."
+        "jina",
+        ("/v1/classify",),
+        parse_jina,
+        message_error,
+        description="Scores labels by an NLI model, as Jina.",
+        example=_EXAMPLE,
     ),
 )

@@ -228,5 +228,6 @@ DIALECTS = (
         parse_infer,
         read=read_infer,
         description="Classifies a tensor of texts, by the Open Inference Protocol.",
+        example=_EXAMPLE,
     ),
 )

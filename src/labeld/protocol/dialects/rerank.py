@@ -165,14 +165,36 @@ def parse_nim(call: Call) -> Question:
 
 
 DIALECTS = (
-    Dialect("rerank", ("/rerank",), parse_rerank, tei_error, description="Ranks texts by a query, as TEI or Cohere."),
+    Dialect(
+        "rerank",
+        ("/rerank",),
+        parse_rerank,
+        tei_error,
+        description="Ranks texts by a query, as TEI or Cohere.",
+        example=_TEI,
+    ),
     *cohere.DIALECTS,
     Dialect(
         "text_ranking",
         ("/pipeline/text-ranking/{model_id:path}", "/hf-inference/models/{model_id:path}/pipeline/text-ranking"),
         parse_hosted,
         description="Ranks texts by a query, as the Hub's task text-ranking.",
+        example=_HOSTED,
     ),
-    Dialect("score", ("/score", "/v1/score"), parse_score, openai_error, description="Scores pairs, as vLLM."),
-    Dialect("nim", ("/v1/ranking",), parse_nim, openai_error, description="Ranks passages by logits, as NVIDIA NIM."),
+    Dialect(
+        "score",
+        ("/score", "/v1/score"),
+        parse_score,
+        openai_error,
+        description="Scores pairs, as vLLM.",
+        example=_SCORE,
+    ),
+    Dialect(
+        "nim",
+        ("/v1/ranking",),
+        parse_nim,
+        openai_error,
+        description="Ranks passages by logits, as NVIDIA NIM.",
+        example=_NIM,
+    ),
 )

@@ -8,13 +8,15 @@ from labeld.protocol.dialects.fields import with_model
 from labeld.protocol.dialects.labelled import parse_texts
 from labeld.protocol.request import OF_TEI
 
+_EXAMPLE = '{"inputs": "a text"}'
+
 
 def parse_invocation(call: Call) -> Question:
     """`{"inputs"}` is classified, with candidate labels zero-shot; `{query, texts}`, also in `inputs`, is ranked.
 
     `{"inputs"}` beside options of TEI is read and answered as TEI does, which has this path, too.
     """
-    call = with_model(call, '{"inputs": "a text"}')
+    call = with_model(call, _EXAMPLE)
     value = call.value
     if zero_shot.asks_for_labels(value):
         return zero_shot.parse_hosted(call)
@@ -40,5 +42,6 @@ DIALECTS = (
         ("/invocations",),
         parse_invocation,
         description="Classifies, scores candidate labels or ranks by the default model, as SageMaker asks.",
+        example=_EXAMPLE,
     ),
 )

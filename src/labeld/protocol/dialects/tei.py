@@ -65,5 +65,12 @@ def _sequence(value: Any, place: str) -> Text:
 
 
 DIALECTS = (
-    Dialect("predict", ("/predict",), parse_predict, tei_error, description="Classifies texts or pairs, as TEI."),
+    Dialect(
+        "predict",
+        ("/predict",),
+        parse_predict,
+        tei_error,
+        description="Classifies texts or pairs, as TEI.",
+        example=_EXAMPLE,
+    ),
 )

@@ -275,5 +275,6 @@ DIALECTS: tuple[Dialect[Question], ...] = (
         ),
         parse_hosted,
         description="Scores candidate labels by an NLI model, as the Hub's task zero-shot-classification.",
+        example=EXAMPLE,
     ),
 )
