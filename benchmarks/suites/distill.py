@@ -13,7 +13,7 @@ from labeld.distillation.plan import Plan as Recipe
 from labeld.repository.folders import DEFAULT_MODEL
 
 SPEED_BAR, LOST_BAR, MINUTES_BAR = 2.5, 1.0, 60.0
-RECIPE = Recipe(layers=3, intermediate_size=640)
+RECIPE = Recipe(layers=3, intermediate_size=640, made=2.0)
 QUICK = Recipe(layers=1, epochs=1)
 
 
