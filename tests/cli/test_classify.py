@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from labeld.repository.folders import DEFAULT_MODEL
 from tests.support.command_line import labeld
 
 LONG = "film " * 600
@@ -85,3 +87,33 @@ def test_an_argument_that_is_not_utf_8_is_named(folders: tuple[str, ...]) -> Non
         ended.returncode,
         ended.stderr,
     )
+
+
+def test_a_hyphen_is_standard_input(folders: tuple[str, ...], tmp_path: Path) -> None:
+    """As for other commands; beside other texts it is a text."""
+    (tmp_path / "texts").write_text("a film\n-\n")
+    with (tmp_path / "texts").open() as file, patch.object(sys, "stdin", file):
+        read = labeld(*COMMAND, *folders, "-")
+
+    assert read.stdout == labeld(*COMMAND, *folders, "a film", "-").stdout
+    assert 2 == len(read.stdout.splitlines())
+
+
+def test_names_of_files_and_models_are_no_texts(folders: tuple[str, ...], tmp_path: Path) -> None:
+    """They would be answered like any words, which nobody wants who gives one; standard input takes them."""
+    (tmp_path / "rows.csv").write_text("text\na film\n")
+    for name, flag in ((str(tmp_path / "rows.csv"), "--input"), ("org/bert", "--model"), (DEFAULT_MODEL, "--model")):
+        ended = labeld(*COMMAND, *folders, "a film", name)
+
+        assert (1, "", 1) == (ended.returncode, ended.stdout, len(ended.stderr.splitlines()))
+        assert ended.stderr.startswith("labeld: Text 2 is the name of a ")
+        assert flag in ended.stderr
+    (tmp_path / "texts").write_text("org/bert\n")
+    with (tmp_path / "texts").open() as file, patch.object(sys, "stdin", file):
+        assert 0 == labeld(*COMMAND, *folders).returncode
+
+
+@pytest.mark.parametrize("text", ["no such file.csv", "words " * 100 + ".csv", "labeld/sentiment", "org/"])
+def test_words_that_look_like_a_name_are_texts(folders: tuple[str, ...], text: str) -> None:
+    """Where no file and no model has it."""
+    assert 0 == labeld(*COMMAND, *folders, "--truncation", text).returncode

@@ -12,12 +12,15 @@ from rich.table import Table
 from labeld.classifier import Classifier, RankingParameters
 from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
+from labeld.files.formats import STANDARD_INPUT, is_file_of_rows
 from labeld.literals import FunctionName
+from labeld.repository.folders import Folders
 from labeld.types import Ranking
 
 BAR = 40
 """Characters of a full bar."""
 
+AS_TEXT = "or send the name itself through standard input"
 CONVERT = "convert it, for example with iconv"
 
 COLOURS = ("green", "cyan", "magenta", "yellow", "blue")
@@ -35,16 +38,27 @@ def classify_texts(texts: list[str] | None, settings: Settings, asked: RankingPa
 
     Raises LabeldError for whatever is wrong.
     """
-    if texts is None and (sys.stdin is None or sys.stdin.isatty()):
+    reads_input = texts is None or texts == [STANDARD_INPUT]
+    if reads_input and (sys.stdin is None or (texts is None and sys.stdin.isatty())):
         raise InvalidRequestError("There is no text: give texts as arguments, or lines on standard input.")
     console = Console()
     bars = console.is_terminal and not as_json
-    _print_all(_lines() if texts is None else _checked(texts), settings, asked, console if bars else None)
+    _print_all(_lines() if reads_input else _checked(texts or [], settings), settings, asked, console if bars else None)
 
 
-def _checked(texts: list[str]) -> list[str]:
-    """The arguments; Python has half surrogate pairs in place of bytes that are not UTF-8."""
+def _checked(texts: list[str], settings: Settings) -> list[str]:
+    """The arguments; Python has half surrogate pairs in place of bytes that are not UTF-8.
+
+    Raises InvalidRequestError for the name of a file or of a model as well, where its answer would be a wrong one.
+    """
+    models = Folders(settings.folders.models_dir).ids()
     for number, text in enumerate(texts, 1):
+        if is_file_of_rows(text):
+            raise InvalidRequestError(
+                f"Text {number} is the name of a file: have its rows read with --input, {AS_TEXT}."
+            )
+        if text in models:
+            raise InvalidRequestError(f"Text {number} is the name of a model: choose it with --model, {AS_TEXT}.")
         try:
             text.encode()
         except UnicodeEncodeError:

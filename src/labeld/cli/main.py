@@ -105,7 +105,7 @@ def classify(  # noqa: PLR0913  # the flags of the command
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Texts; without, one per line of standard input. With --input: the model's id, and more files.",
+            help="Texts; without or with -, the lines of standard input. With --input: the model's id, and more files.",
             metavar="[TEXT…] | MODEL",
         ),
     ] = None,

@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -56,6 +57,11 @@ def says_format(path: str) -> bool:
     return _named(path) is not None
 
 
+def is_file_of_rows(name: str) -> bool:
+    """Whether there is a file of this name, and it says a format."""
+    return says_format(name) and os.path.isfile(name)  # noqa: PTH113  # False, too, for what can be no name
+
+
 def compression_of(path: str) -> Compression | None:
     """The compression that the last extension of a file's name says."""
     return COMPRESSIONS.get(Path(path).suffix.lower())
@@ -71,7 +77,7 @@ def model_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
     A shell makes several arguments of `--input part-*.csv`: what is a file by its name and on the disk is no model.
     """
-    if not arguments or (says_format(arguments[0]) and Path(arguments[0]).is_file()):
+    if not arguments or (is_file_of_rows(arguments[0])):
         return "", list(arguments)
     return arguments[0], list(arguments[1:])
 
