@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import snapshot_download
 from typer.testing import CliRunner
 
 from labeld.cli.main import cli
@@ -64,12 +65,25 @@ def test_pull_brings_a_model_up_to_date(hub: LocalHub, tmp_path: Path) -> None:
         (["pull", "org/model", "--max-download", "1KB"], "too large"),
         (["pull", "org/model", "--hf-endpoint", "ftp://x"], "hf_endpoint is"),
         (["remove", "org/model"], "Model org/model does not exist"),
-        (["remove", "labeld/sentiment-en"], "does not exist"),
+        (["remove", "labeld/sentiment-en"], "is not in the store: it is part of labeld"),
     ],
 )
 def test_what_cannot_be_done_is_said(hub: LocalHub, tmp_path: Path, arguments: list[str], sentence: str) -> None:
     """One sentence."""
     assert sentence in str(labeld(hub, tmp_path, *arguments).exception)
+
+
+def test_a_model_that_lies_elsewhere_is_not_removed(hub: LocalHub, tmp_path: Path) -> None:
+    """The sentence says where it lies, and how it is removed there."""
+    own, theirs = tmp_path / "models/org/own", tmp_path / "cache"
+    own.mkdir(parents=True)
+    (own / "config.json").write_text("{}")
+    snapshot_download("org/model", cache_dir=theirs, endpoint=hub.url)
+    places = ("--models-dir", str(tmp_path / "models"), "--hf-hub-cache", str(theirs))
+    for model, where in (("org/own", f"lies in {tmp_path}/models"), ("org/model", f"{theirs}: remove it with `hf ")):
+        assert where in str(labeld(hub, tmp_path, "remove", model, *places).exception)
+
+    assert own.is_dir()
 
 
 def test_a_model_in_use_is_not_removed(hub: LocalHub, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from labeld.cli.options import with_settings
 from labeld.config import settings
 from labeld.config.hub import Hub
 from labeld.config.load import load
-from labeld.errors import ModelNotFoundError, format_bytes
+from labeld.errors import InvalidRequestError, LabeldError, ModelNotFoundError, format_bytes
 from labeld.model_id import valid_id
 from labeld.repository.folders import BUNDLED, Folders
 
@@ -135,11 +135,26 @@ def list_models(*, as_json: AsJson = False, **flags: Any) -> None:
 @with_settings(settings.Folders, Hub)
 def remove(model: Annotated[str, typer.Argument(help="Id of a model in the store.")], **flags: Any) -> None:
     """Remove a model, with all its revisions, from the store."""
-    store = _store(load(flags))
+    chosen = load(flags)
+    store = _store(chosen)
     freed = store.remove(model, threading.Event()) if valid_id(model) else 0
     if not freed:
-        raise ModelNotFoundError(model)
+        raise _not_in_store(model, chosen, store)
     typer.echo(f"Removed {model}, {format_bytes(freed)}.")
+
+
+def _not_in_store(model: str, chosen: settings.Settings, store: "Store") -> LabeldError:
+    """What to do instead with a model that the store does not have."""
+    rows = [*_in_folders(Folders(chosen.folders.models_dir)), *_in_hf_cache(chosen, store)]
+    places = {row["model_id"]: row["from"] for row in rows}
+    if model not in places:
+        return ModelNotFoundError(model)
+    way_out = {
+        "labeld": "is part of labeld, and only the store can be emptied",
+        "models_dir": f"lies in {chosen.folders.models_dir}: remove its folder there",
+        "hf-cache": f"is huggingface_hub's, in {chosen.hub.hf_cache}: remove it with `hf cache rm model/{model}`",
+    }
+    return InvalidRequestError(f"Model {model} is not in the store: it {way_out[places[model]]}.")
 
 
 def _store(chosen: settings.Settings) -> "Store":
