@@ -290,6 +290,8 @@ assert next(stream)
         (("a", "b", "c"), "Input 0 is tuple"),
         ({"text": "a"}, "The input is dict, but must be a text, a pair of texts, or a list of them"),
         (b"a", "The input is bytes"),
+        (None, "The input is NoneType, but must be a text, a pair of texts, or a list of them"),
+        (3.5, "The input is float"),
         ("\ud800", "Input 0 has half of a surrogate pair"),
     ],
 )
@@ -297,6 +299,15 @@ def test_what_is_no_text_is_refused(classifier: Classifier, inputs: Any, sentenc
     """The sentence names the input, what it is, and what it must be."""
     with pytest.raises(LabeldError, match=sentence):
         classifier(inputs)
+
+
+def test_a_text_in_place_of_texts_is_refused(classifier: Classifier) -> None:
+    """Its characters would be answered as if they were texts."""
+    for given in (classifier.stream, classifier.outcomes, classifier.group_outcomes):
+        with pytest.raises(LabeldError, match="one text, where a list of texts is wanted"):
+            list(given("a good film"))
+    with pytest.raises(LabeldError, match="one text"):
+        list(classifier.group_outcomes(["a good film"]))
 
 
 def test_parameters_that_are_none_are_refused(classifier: Classifier) -> None:
