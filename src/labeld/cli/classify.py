@@ -14,6 +14,7 @@ from labeld.config.settings import Settings
 from labeld.errors import InvalidRequestError
 from labeld.files.formats import STANDARD_INPUT, is_file_of_rows
 from labeld.literals import FunctionName
+from labeld.model_id import valid_id
 from labeld.repository.folders import Folders
 from labeld.types import Ranking
 
@@ -51,7 +52,8 @@ def _checked(texts: list[str], settings: Settings) -> list[str]:
 
     Raises InvalidRequestError for the name of a file or of a model as well, where its answer would be a wrong one.
     """
-    models = Folders(settings.folders.models_dir).ids()
+    may_be_models = any("/" in text and valid_id(text) for text in texts)
+    models = Folders(settings.folders.models_dir).ids() if may_be_models else []
     for number, text in enumerate(texts, 1):
         if is_file_of_rows(text):
             raise InvalidRequestError(

@@ -77,7 +77,7 @@ def model_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
     A shell makes several arguments of `--input part-*.csv`: what is a file by its name and on the disk is no model.
     """
-    if not arguments or (is_file_of_rows(arguments[0])):
+    if not arguments or is_file_of_rows(arguments[0]):
         return "", list(arguments)
     return arguments[0], list(arguments[1:])
 
