@@ -182,10 +182,15 @@ def _kill_node(running: Cluster) -> Outcome:
 
 def _until_back(running: Cluster, fail: Callable[[], None]) -> float:
     """Seconds from a failure until two replicas answer again."""
-    before = sum(len(one.replicas()) for one in running.nodes)
+
+    def replicas() -> set[int]:
+        return {pid for one in running.nodes for pid in one.replicas()}
+
+    before = replicas()
     fail()
     began = time.monotonic()
-    _until(lambda: sum(len(one.replicas()) for one in running.nodes) >= before and _servers(running.nodes[0]) >= before)
+    _until(lambda: not before <= replicas())  # a killed process takes its time, and the next failure comes right after
+    _until(lambda: len(replicas()) >= len(before) <= _servers(running.nodes[0]))
     return time.monotonic() - began
 
 
