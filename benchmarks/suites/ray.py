@@ -180,17 +180,19 @@ def _kill_node(running: Cluster) -> Outcome:
     return Outcome(seen, back)
 
 
+def _replicas(running: Cluster) -> set[int]:
+    """The processes of all replicas."""
+    return {pid for one in running.nodes for pid in one.replicas()}
+
+
 def _until_back(running: Cluster, fail: Callable[[], None]) -> float:
     """Seconds from a failure until two replicas answer again."""
-
-    def replicas() -> set[int]:
-        return {pid for one in running.nodes for pid in one.replicas()}
-
-    before = replicas()
+    before = _replicas(running)
     fail()
     began = time.monotonic()
-    _until(lambda: not before <= replicas())  # a killed process takes its time, and the next failure comes right after
-    _until(lambda: len(replicas()) >= len(before) <= _servers(running.nodes[0]))
+    # NOTE: a killed process takes its time to end, and the next failure comes right after
+    _until(lambda: not before <= _replicas(running))
+    _until(lambda: len(_replicas(running)) >= len(before) <= _servers(running.nodes[0]))
     return time.monotonic() - began
 
 
@@ -206,10 +208,10 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def _redeploy(running: Cluster) -> Seen:
-    before = {pid for one in running.nodes for pid in one.replicas()}
+    before = _replicas(running)
     with _clients(running.nodes[0]) as seen:
         _deploy(running, max_inputs=999)
-        _until(lambda: not before & {pid for one in running.nodes for pid in one.replicas()})
+        _until(lambda: not before & _replicas(running))
         _deploy(running, max_inputs=999)
     return seen
 

@@ -61,15 +61,6 @@ def ask(server: Server, path: str, texts: Any, policy: str | None = None, **more
     return server.post(path, json=body, headers=headers)
 
 
-def test_the_examples_of_the_description_are_answered(guard: Server) -> None:
-    """A person who copies one has an answer."""
-    described = guard.get("/openapi.json").json()["paths"]
-    for path in MEMBERS:
-        body = described[path]["post"]["requestBody"]["content"]["application/json"]["example"]
-        reply = guard.post(path, json=body)
-        assert reply.status_code == 200, reply.text
-
-
 def sentence(path: str, reply: requests.Response) -> str:
     """The sentence of an error, which has the shape of its dialect."""
     value = reply.json()
@@ -90,6 +81,15 @@ def is_flagged(path: str, reply: requests.Response) -> bool:
     if path == MODERATION:
         return bool(value["results"][0]["flagged"])
     return bool(value[0]) if path == DETECTOR else value["action"] == "BLOCKED"
+
+
+def test_the_examples_of_the_description_are_answered(guard: Server) -> None:
+    """A person who copies one has an answer."""
+    described = guard.get("/openapi.json").json()["paths"]
+    for path in MEMBERS:
+        body = described[path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        reply = guard.post(path, json=body)
+        assert reply.status_code == 200, reply.text
 
 
 @pytest.mark.parametrize("path", MEMBERS)

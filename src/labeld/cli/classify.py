@@ -39,12 +39,16 @@ def classify_texts(texts: list[str] | None, settings: Settings, asked: RankingPa
 
     Raises LabeldError for whatever is wrong.
     """
-    reads_input = texts is None or texts == [STANDARD_INPUT]
-    if reads_input and (sys.stdin is None or (texts is None and sys.stdin.isatty())):
-        raise InvalidRequestError("There is no text: give texts as arguments, or lines on standard input.")
+    lines: Iterable[str]
+    if texts is None or texts == [STANDARD_INPUT]:
+        if sys.stdin is None or (texts is None and sys.stdin.isatty()):
+            raise InvalidRequestError("There is no text: give texts as arguments, or lines on standard input.")
+        lines = _lines()
+    else:
+        lines = _checked(texts, settings)
     console = Console()
     bars = console.is_terminal and not as_json
-    _print_all(_lines() if reads_input else _checked(texts or [], settings), settings, asked, console if bars else None)
+    _print_all(lines, settings, asked, console if bars else None)
 
 
 def _checked(texts: list[str], settings: Settings) -> list[str]:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from labeld.config.settings import Settings
 from labeld.web.openapi import openapi
 from tests.support.server_process import Server
-from tests.web.dialects.test_errors import CALLS, MODELS
+from tests.web.dialects.test_errors import MODELS, each_call
 
 DESCRIBED = openapi(Settings().inputs)["paths"]
 
@@ -18,7 +16,7 @@ def example(path: str) -> Any:
     return operation["requestBody"]["content"]["application/json"]["example"]
 
 
-@pytest.mark.parametrize(("dialect", "path"), CALLS, ids=[path for _, path in CALLS])
+@each_call
 def test_the_example_is_answered(dialects: Server, dialect: Any, path: str) -> None:
     """With the name of a model of its task in it, and nothing else changed."""
     model, body = MODELS.get(dialect.name, "org/bert"), example(path)
