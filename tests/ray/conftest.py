@@ -89,10 +89,10 @@ class Deployed:
             store.close()
         return {"authorization": f"Bearer {text}"}
 
-    def ask(self, text: str, url: str, headers: dict[str, str] | None = None) -> requests.Response:
-        """Classifies a text, computed anew."""
+    def ask(self, inputs: str | list[str], url: str, headers: dict[str, str] | None = None) -> requests.Response:
+        """Classifies a text, or several, computed anew."""
         own = {"x-use-cache": "0", "x-wait-for-model": "1", **(headers or self.headers)}
-        return requests.post(f"{url}/models/{MODEL}", json={"inputs": text}, headers=own, timeout=60)
+        return requests.post(f"{url}/models/{MODEL}", json={"inputs": inputs}, headers=own, timeout=60)
 
 
 @pytest.fixture(scope="session")

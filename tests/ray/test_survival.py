@@ -1,5 +1,6 @@
 """What fails while clients ask, and what they notice of it: nothing."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +24,26 @@ def expected(deployed: Deployed) -> dict[bytes, bytes]:
     return {
         post(PATH, text, use_cache=False, headers=token): deployed.ask(text, deployed.urls[0]).content for text in TEXTS
     }
+
+
+@pytest.fixture
+def deploy(deployed: Deployed) -> Iterator[Callable[..., None]]:
+    """Deploys labeld anew with other arguments, or without those that are None, for one test."""
+
+    def change(count: int, **arguments: object) -> None:
+        before, wanted = replicas(deployed), {**deployed.arguments, **arguments}
+        done = deployed.cluster.deploy({name: value for name, value in wanted.items() if value is not None})
+        assert done.returncode == 0, done.stderr
+        assert wait_until(lambda: not before & replicas(deployed) and len(replicas(deployed)) == count, 60 * BUSY)
+        deployed.cluster.wait_ready(count)
+
+    yield change
+    change(2)
+
+
+def replicas(deployed: Deployed) -> set[int]:
+    """The processes of all replicas."""
+    return {pid for one in deployed.cluster.nodes for pid in one.replicas()}
 
 
 def nothing_noticed(seen: Seen) -> bool:
@@ -53,11 +74,41 @@ def test_a_replica_that_dies_is_noticed_by_nobody_and_replaced(
         assert settled(seen, 50, 60)
         kill([victim])
         assert settled(seen, 50, 60)
-        assert wait_until(lambda: sum(len(one.replicas()) for one in nodes) == 2, 15 * BUSY)
+        assert wait_until(lambda: len(replicas(deployed)) == 2, 15 * BUSY)
         assert settled(seen, 50, 60)
 
     assert nothing_noticed(seen)
     assert seen.slowest < 3 * BUSY
+
+
+def test_a_hung_engine_costs_who_waits_in_it_a_503_and_its_replica_is_replaced(
+    deployed: Deployed, deploy: Callable[..., None], expected: dict[bytes, bytes]
+) -> None:
+    """A batch that runs for longer than batch_timeout: its caller is asked to retry, and nobody gets a wrong answer."""
+    deploy(2, batch_timeout=1, batch_tokens=8000)
+    before = replicas(deployed)
+    with steady_clients(deployed.addresses[:1], expected, 4) as seen:
+        assert settled(seen, 50, 60)
+        reply = deployed.ask(["good " * 400] * 20, deployed.urls[0])  # 8,000 tokens, each of which sees all others
+        assert 503 == reply.status_code
+        assert reply.headers["retry-after"]
+        assert wait_until(lambda: len(replicas(deployed) - before) == 1 and len(replicas(deployed)) == 2, 30 * BUSY)
+        assert settled(seen, 50, 60)
+
+    assert 0 == seen.wrong
+    assert seen.failed.keys() <= {"503"}
+
+
+def test_there_are_more_replicas_while_work_waits(deployed: Deployed, deploy: Callable[..., None]) -> None:
+    """The queue of the one replica is longer than asked for, so another one starts."""
+    deploy(1, num_replicas=None, min_replicas=1, max_replicas=2, target_queued_seconds=0.05)
+    text = "good " * 200
+    request = post(PATH, text, use_cache=False, headers=f"authorization: {deployed.headers['authorization']}\r\n")
+    with steady_clients(deployed.addresses[:1], {request: deployed.ask(text, deployed.urls[0]).content}) as seen:
+        assert wait_until(lambda: len(replicas(deployed)) == 2, 60 * BUSY)
+        assert settled(seen, 50, 60)
+
+    assert nothing_noticed(seen)
 
 
 def test_a_node_that_dies_is_noticed_by_nobody_and_replaced(deployed: Deployed, expected: dict[bytes, bytes]) -> None:
