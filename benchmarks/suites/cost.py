@@ -1,6 +1,7 @@
-"""Cost: how many texts a core classifies in an hour, and what a billion of them costs."""
+"""Cost: how many texts a core classifies in an hour, and what a billion of them costs, in each precision."""
 
 import random
+from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
@@ -9,12 +10,17 @@ from benchmarks.lib.load import RAISED, generate
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.texts import encoder_of, english, of_length
-from labeld.literals import Precision
 from labeld.system.cpu import usable_cores
 
 TOKENS = 100
 TEXTS = 40
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
+WAYS = {
+    "float32": ("--precision", "float32"),
+    "bfloat16": ("--precision", "bfloat16"),
+    "bfloat16 with --batch-tokens 512": ("--precision", "bfloat16", "--batch-tokens", "512"),
+    "int8": ("--precision", "int8"),
+}
+"""Flags by name."""
 PUBLISHED = 253.82
 """Dollars per 10^9 texts of about 100 tokens, DistilBERT's, on one L4 at $0.80 an hour, as published."""
 BILLION = 1e9
@@ -22,24 +28,27 @@ HOUR = 3600
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """32 connections, one text of 100 tokens per request, all cores, in each precision."""
+    """32 connections, one text of 100 tokens per request, all cores, in each way."""
     encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = [of_length(english(plan.data), encoder, TOKENS, random.Random(seed)) for seed in range(TEXTS)]
     seconds = 3 if plan.quick else 10
-    with distilbert.serve_each(plan, PRECISIONS, *RAISED) as servers:
+    with ExitStack() as stack:
+        servers = {
+            way: stack.enter_context(distilbert.serve(plan, *RAISED, *flags))
+            for way, flags in WAYS.items()  # all of them up at once: an idle one costs nothing
+        }
         loads = {
-            precision: partial(generate, server.port, distilbert.PATH, texts, seconds)
-            for precision, server in servers.items()
+            way: partial(generate, server.port, distilbert.PATH, texts, seconds) for way, server in servers.items()
         }
         found = in_turn(plan, "cost", loads)
     return [
         figure
-        for precision, runs in found.items()
-        for figure in _figures(plan, precision, [run["answers"] / run["seconds"] for run in runs])
+        for way, runs in found.items()
+        for figure in _figures(plan, way, [run["answers"] / run["seconds"] for run in runs])
     ]
 
 
-def _figures(plan: Plan, precision: Precision, rates: list[float]) -> list[Figure]:
+def _figures(plan: Plan, way: str, rates: list[float]) -> list[Figure]:
     cores = usable_cores()
     in_an_hour = HOUR * median(rates)
     price = BILLION / in_an_hour * cores * plan.core_hour
@@ -47,15 +56,15 @@ def _figures(plan: Plan, precision: Precision, rates: list[float]) -> list[Figur
     return [
         Figure(
             "cost",
-            f"{precision}: texts of {TOKENS} tokens per core-hour",
+            f"{way}: texts of {TOKENS} tokens per core-hour",
             in_an_hour / cores,
             "texts",
             detail={"requests_per_s": summary(rates)},
         ),
-        Figure("cost", f"{precision}: a billion texts", price, "$", detail=detail),
+        Figure("cost", f"{way}: a billion texts", price, "$", detail=detail),
         Figure(
             "cost",
-            f"{precision}: a {cores}-core machine breaks even at",
+            f"{way}: a {cores}-core machine breaks even at",
             PUBLISHED * in_an_hour / BILLION,
             "$ an hour",
         ),

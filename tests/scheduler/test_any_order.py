@@ -38,7 +38,7 @@ class Clock:
 class StepEngine:
     """Answers the sum of a text's ids, one batch for each `step`."""
 
-    max_tokens, nbytes, max_concurrent_batches, pipelined = 512, 0, 1, False
+    max_tokens, nbytes, max_concurrent_batches, pipelined, prefers_large_batches = 512, 0, 1, False, False
 
     def __init__(self) -> None:
         self.waits, self.may_run, self.has_run = (threading.Semaphore(0) for _ in range(3))

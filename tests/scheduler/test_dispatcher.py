@@ -34,7 +34,7 @@ class AddingEngine:
     def __init__(self, history: list[int] | None = None) -> None:
         self.history = history if history is not None else []
         """First ids of all texts in the order they ran; may be shared between engines."""
-        self.max_concurrent_batches, self.pipelined = 1, False
+        self.max_concurrent_batches, self.pipelined, self.prefers_large_batches = 1, False, False
         self.gate = threading.Event()
         self.gate.set()
         self.started = threading.Event()
@@ -181,6 +181,32 @@ async def test_a_call_apart_has_the_same_batches_however_busy_the_stream_is() ->
         assert [[100], [50], *engine.batches, [60], *engine.batches] == of_all
         assert {False} == set(engine.exclusive)
         assert [alone, alone] == [answers[2], answers[4]]
+
+
+@in_event_loop
+async def test_an_engine_that_prefers_large_batches_gets_them_while_many_texts_wait() -> None:
+    """Up to batch_tokens while there is as much for each thread to run and to follow, else half of that."""
+    engine = AddingEngine()
+    engine.max_concurrent_batches, engine.prefers_large_batches = 2, True
+    async with dispatcher(compute=Compute(batch_tokens=16), max_concurrent_batches=2) as running:
+        queue, first = await blocked(running, engine)
+        many = asyncio.create_task(running.run(queue, [text(1, 1)] * 80))
+        assert await asyncio.to_thread(wait_until, lambda: len(engine.batches) == 2)
+        engine.gate.set()
+        await asyncio.gather(first, many)
+
+        assert [16, 16, 12, 9, 8, 8, 8, 3] == sorted(map(len, engine.batches[1:]), reverse=True)
+
+
+@in_event_loop
+async def test_large_batches_of_a_call_apart_do_not_depend_on_what_waits() -> None:
+    """They have batch_tokens to the end of the call."""
+    engine = AddingEngine()
+    engine.max_concurrent_batches, engine.prefers_large_batches = 2, True
+    async with dispatcher(compute=Compute(batch_tokens=16), max_concurrent_batches=2) as running:
+        await running.run(running.attach(engine), [text(1, 1)] * 20, apart=True)
+
+        assert [16, 4] == sorted(map(len, engine.batches), reverse=True)
 
 
 @in_event_loop

@@ -40,6 +40,7 @@ class GatedEngine:
     max_tokens = 512
     max_concurrent_batches = 1
     pipelined = False
+    prefers_large_batches = False
 
     def __init__(self) -> None:
         self.started, self.gate = threading.Event(), threading.Event()

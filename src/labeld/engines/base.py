@@ -50,6 +50,8 @@ class Engine(Protocol):
     """Batches that one stream runs at the same time, at most."""
     pipelined: bool
     """True when a stream may hand over one batch more than that, which begins the moment another one ends."""
+    prefers_large_batches: bool
+    """True when batches that run concurrently take less time per token the more tokens they have (decision 15)."""
 
     def run(self, texts: Sequence[EncodedText]) -> Logits:
         """Logits of the texts, in their order, computed with all threads of the stream. The caller owns the array.

@@ -7,6 +7,7 @@ when it ends. An exception of the engine reaches every caller of that batch and 
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -267,10 +268,12 @@ class Dispatcher:
         return running < most or (running == most and queue.engine.pipelined and is_full)
 
     def _budget(self, queue: ModelQueue) -> int:
-        """Tokens of a batch; half where batches are concurrent: int8 then serves 5 % more (decision 15)."""
+        """Tokens of the next batch; of a call apart always the same."""
         if queue.background:
             return 1  # one text, however long it is: that is what another may have to wait for
-        return self._compute.batch_tokens // (2 if queue.engine.max_concurrent_batches > 1 else 1)
+        engine, waiting = queue.engine, queue.waiting_tokens if queue.waiting[0].call is None else sys.maxsize
+        prefers_large, most = engine.prefers_large_batches, engine.max_concurrent_batches
+        return batching.budget(self._compute.batch_tokens, most, waiting, prefers_large=prefers_large)
 
     def _plan(self, queue: ModelQueue) -> list[QueueEntry]:
         """Takes the next batch out of a queue, and drops expired and abandoned texts."""

@@ -24,6 +24,7 @@ from tests.engines.openvino.test_engine import BERT, MIXED, reference, texts
 from tests.support import graph_models
 from tests.support.paths import BUNDLED_IDS
 from tests.support.processor import needs_bfloat16, needs_int8
+from tests.support.server_process import SMALLEST
 from tests.support.tiny_models import seeded
 
 SINGLE_OR_PACKED = 5e-5
@@ -165,6 +166,15 @@ def test_bfloat16_works_in_an_encoder_and_decoder(tmp_path: Path, name: str) -> 
 
     for logits in (packed, single):
         assert 1e-3 < np.abs(logits - exact).mean() < 0.1 * exact.std()
+
+
+@needs_bfloat16
+def test_large_batches_are_preferred_where_bfloat16_has_tiles() -> None:
+    """The processor says whether it has them; float32 has none."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+    preferring = {one: engine(BUNDLED / SMALLEST, one).prefers_large_batches for one in ("float32", "bfloat16")}
+
+    assert {"float32": False, "bfloat16": " amx_bf16" in flags} == preferring
 
 
 @pytest.mark.parametrize(

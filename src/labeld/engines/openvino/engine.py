@@ -16,7 +16,7 @@ from labeld.engines.openvino import architectures
 from labeld.engines.openvino.layers import ROW_MULTIPLE, SHORT_ROW_MULTIPLE
 from labeld.engines.openvino.passes.int8 import quantise
 from labeld.engines.openvino.passes.unfuse_gelu import unfuse_gelu
-from labeld.engines.openvino.precision import compile_options, require_in_force
+from labeld.engines.openvino.precision import compile_options, has_bfloat16_tiles, require_in_force
 from labeld.literals import Precision
 from labeld.types import EncodedText, Logits
 
@@ -76,6 +76,7 @@ class OpenVinoEngine:
                 self._compile(threads, threads, in_features) if self.max_concurrent_batches > 1 else self._exclusive
             )
             self._warm_up()
+        self.prefers_large_batches = precision == "bfloat16" and has_bfloat16_tiles()
 
     def run(self, texts: Sequence[EncodedText]) -> Logits:
         """Logits, float32 [texts, labels], of texts packed end to end in one row, with all threads of a stream."""

@@ -17,7 +17,10 @@ GROUPS = (128, 64, 32, 16)
 as many labels (decision 2)."""
 
 TRIAL_ROWS = 16
-"""Rows of the matrices on which quantisation is tried; it depends on `in_features` only."""
+"""Rows of the matrices on which quantisation is tried, which depends on `in_features` only, and tiles are."""
+
+TRIAL_WIDTH = 64
+"""Width of the matrix with which tiles are tried."""
 
 Options = dict[str, str | int]
 """Properties of OpenVINO's CPU plugin, by name."""
@@ -26,6 +29,20 @@ Options = dict[str, str | int]
 def has_bfloat16() -> bool:
     """Whether this processor has instructions for bfloat16."""
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@cache
+def has_bfloat16_tiles() -> bool:
+    """Whether OpenVINO multiplies matrices in this processor's tiles for bfloat16 (AMX).
+
+    A product is computed, because the kernel is chosen then, and another stream's graph may be the one that is shown.
+    """
+    x = op.parameter(PartialShape([1, TRIAL_ROWS, TRIAL_WIDTH]), Type.f32)
+    matrix = op.constant(np.ones((TRIAL_WIDTH, TRIAL_WIDTH), np.float32))
+    model = ov.Model([op.result(op.matmul(x, matrix, False, True))], [x], "trial")
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": 1})
+    compiled([np.ones((1, TRIAL_ROWS, TRIAL_WIDTH), np.float32)])
+    return any("_amx_" in _property(node, "primitiveType") for node in _runtime_nodes(compiled))
 
 
 def compile_options(precision: Precision, in_features: Sequence[int]) -> Options:

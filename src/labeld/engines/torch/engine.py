@@ -50,6 +50,7 @@ class TorchEngine:
 
     max_concurrent_batches = 1
     pipelined = False
+    prefers_large_batches = False
 
     def __init__(self, folder: Path, config: ModelConfig, options: EngineOptions) -> None:
         if config.model_type in RANDOM:
