@@ -17,7 +17,7 @@ GROUPS = (128, 64, 32, 16)
 as many labels (decision 2)."""
 
 TRIAL_ROWS = 16
-"""Rows of the matrices on which quantisation is tried, which depends on `in_features` only, and tiles are."""
+"""Rows of the matrices on which quantisation, which depends on `in_features` only, and tiles are tried."""
 
 TRIAL_WIDTH = 64
 """Width of the matrix with which tiles are tried."""
