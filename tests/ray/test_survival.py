@@ -86,7 +86,8 @@ def test_a_replica_whose_engine_hangs_is_replaced(
 ) -> None:
     """A batch that runs for longer than batch_timeout: its caller is asked to retry, and nobody gets a wrong answer.
 
-    Others are refused until the replica has gone, and one whose request it has not read then gets no reply.
+    Others are refused until it has gone. It computes on the other replica's cores: HAProxy may take that one for dead,
+    too, and then ends a connection.
     """
     deploy(2, batch_timeout=1, batch_tokens=8000)
     before = replicas(deployed)
