@@ -1,13 +1,15 @@
 """DistilBERT's synthetic model behind `labeld serve`, as most suites use it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from benchmarks.lib.model_folders import models_dir
 from benchmarks.lib.report import Plan
 from benchmarks.lib.server import Server
 from benchmarks.lib.synthetic_models import DISTILBERT
-from labeld.literals import Precision
+
+Way = TypeVar("Way")
 
 PATH = f"/models/{DISTILBERT.model_id}"
 """URL path of its requests."""
@@ -19,7 +21,7 @@ def serve(plan: Plan, *flags: str, core: int | None = None) -> Server:
 
 
 @contextmanager
-def serve_each(plan: Plan, precisions: Iterable[Precision], *flags: str) -> Iterator[dict[Precision, Server]]:
-    """A server in each precision, all of them up at once: an idle one costs nothing."""
+def serve_each(plan: Plan, ways: Mapping[Way, Sequence[str]], *flags: str) -> Iterator[dict[Way, Server]]:
+    """A server with the flags of each way, all of them up at once: an idle one costs nothing."""
     with ExitStack() as stack:
-        yield {one: stack.enter_context(serve(plan, *flags, "--precision", one)) for one in precisions}
+        yield {way: stack.enter_context(serve(plan, *flags, *own)) for way, own in ways.items()}

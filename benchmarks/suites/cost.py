@@ -1,7 +1,6 @@
 """Cost: how many texts a core classifies in an hour, and what a billion of them costs, in each precision."""
 
 import random
-from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
@@ -32,11 +31,7 @@ def measure(plan: Plan) -> list[Figure]:
     encoder = encoder_of(model_folders.folder(plan, synthetic_models.DISTILBERT))
     texts = [of_length(english(plan.data), encoder, TOKENS, random.Random(seed)) for seed in range(TEXTS)]
     seconds = 3 if plan.quick else 10
-    with ExitStack() as stack:
-        servers = {
-            way: stack.enter_context(distilbert.serve(plan, *RAISED, *flags))
-            for way, flags in WAYS.items()  # all of them up at once: an idle one costs nothing
-        }
+    with distilbert.serve_each(plan, WAYS, *RAISED) as servers:
         loads = {
             way: partial(generate, server.port, distilbert.PATH, texts, seconds) for way, server in servers.items()
         }

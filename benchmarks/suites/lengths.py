@@ -44,7 +44,7 @@ def measure(plan: Plan) -> list[Figure]:
     }
     seconds = 3 if plan.quick else 5
     peaks: list[tuple[float, str]] = []
-    with distilbert.serve_each(plan, PRECISIONS, *RAISED) as servers:
+    with distilbert.serve_each(plan, {one: ("--precision", one) for one in PRECISIONS}, *RAISED) as servers:
         loads: dict[Case | None, Callable[[], Any]] = {  # the peak between them, when the processor is as fast
             None: lambda: peaks.append(int8_peak(usable_cores(), quick=plan.quick))
         }

@@ -180,19 +180,14 @@ def _kill_node(running: Cluster) -> Outcome:
     return Outcome(seen, back)
 
 
-def _replicas(running: Cluster) -> set[int]:
-    """The processes of all replicas."""
-    return {pid for one in running.nodes for pid in one.replicas()}
-
-
 def _until_back(running: Cluster, fail: Callable[[], None]) -> float:
     """Seconds from a failure until two replicas answer again."""
-    before = _replicas(running)
+    before = running.replicas()
     fail()
     began = time.monotonic()
     # NOTE: a killed process takes its time to end, and the next failure comes right after
-    _until(lambda: not before <= _replicas(running))
-    _until(lambda: len(_replicas(running)) >= len(before) <= _servers(running.nodes[0]))
+    _until(lambda: not before <= running.replicas())
+    _until(lambda: len(running.replicas()) >= len(before) <= _servers(running.nodes[0]))
     return time.monotonic() - began
 
 
@@ -208,10 +203,10 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def _redeploy(running: Cluster) -> Seen:
-    before = _replicas(running)
+    before = running.replicas()
     with _clients(running.nodes[0]) as seen:
         _deploy(running, max_inputs=999)
-        _until(lambda: not before & _replicas(running))
+        _until(lambda: not before & running.replicas())
         _deploy(running, max_inputs=999)
     return seen
 

@@ -31,19 +31,16 @@ def deploy(deployed: Deployed) -> Iterator[Callable[..., None]]:
     """Deploys labeld anew with other arguments, or without those that are None, for one test."""
 
     def change(count: int, **arguments: object) -> None:
-        before, wanted = replicas(deployed), {**deployed.arguments, **arguments}
+        before, wanted = deployed.cluster.replicas(), {**deployed.arguments, **arguments}
         done = deployed.cluster.deploy({name: value for name, value in wanted.items() if value is not None})
         assert done.returncode == 0, done.stderr
-        assert wait_until(lambda: not before & replicas(deployed) and len(replicas(deployed)) == count, 60 * BUSY)
+        assert wait_until(
+            lambda: not before & deployed.cluster.replicas() and len(deployed.cluster.replicas()) == count, 60 * BUSY
+        )
         deployed.cluster.wait_ready(count)
 
     yield change
     change(2)
-
-
-def replicas(deployed: Deployed) -> set[int]:
-    """The processes of all replicas."""
-    return {pid for one in deployed.cluster.nodes for pid in one.replicas()}
 
 
 def nothing_noticed(seen: Seen) -> bool:
@@ -74,7 +71,7 @@ def test_a_replica_that_dies_is_noticed_by_nobody_and_replaced(
         assert settled(seen, 50, 60)
         kill([victim])
         assert settled(seen, 50, 60)
-        assert wait_until(lambda: len(replicas(deployed)) == 2, 15 * BUSY)
+        assert wait_until(lambda: len(deployed.cluster.replicas()) == 2, 15 * BUSY)
         assert settled(seen, 50, 60)
 
     assert nothing_noticed(seen)
@@ -90,13 +87,15 @@ def test_a_replica_whose_engine_hangs_is_replaced(
     too, and then ends a connection.
     """
     deploy(2, batch_timeout=1, batch_tokens=8000)
-    before = replicas(deployed)
+    before = deployed.cluster.replicas()
     with steady_clients(deployed.addresses[:1], expected, 4) as seen:
         assert settled(seen, 50, 60)
         reply = deployed.ask(["good " * 400] * 20, deployed.urls[0])  # 8,000 tokens, each of which sees all others
         assert 503 == reply.status_code
         assert reply.headers["retry-after"]
-        assert wait_until(lambda: not before <= replicas(deployed) and len(replicas(deployed)) == 2, 30 * BUSY)
+        assert wait_until(
+            lambda: not before <= deployed.cluster.replicas() and len(deployed.cluster.replicas()) == 2, 30 * BUSY
+        )
         assert settled(seen, 50, 60)
 
     assert 0 == seen.wrong
@@ -109,7 +108,7 @@ def test_there_are_more_replicas_while_work_waits(deployed: Deployed, deploy: Ca
     text = "good " * 200
     request = post(PATH, text, use_cache=False, headers=f"authorization: {deployed.headers['authorization']}\r\n")
     with steady_clients(deployed.addresses[:1], {request: deployed.ask(text, deployed.urls[0]).content}) as seen:
-        assert wait_until(lambda: len(replicas(deployed)) == 2, 60 * BUSY)
+        assert wait_until(lambda: len(deployed.cluster.replicas()) == 2, 60 * BUSY)
         assert settled(seen, 50, 60)
 
     assert nothing_noticed(seen)

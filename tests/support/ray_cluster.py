@@ -119,6 +119,10 @@ class Cluster:
     address: str
     nodes: list[Node] = field(default_factory=list)
 
+    def replicas(self) -> set[int]:
+        """The processes of all replicas."""
+        return {pid for one in self.nodes for pid in one.replicas()}
+
     def deploy(self, arguments: dict[str, Any], **options: Any) -> "subprocess.CompletedProcess[str]":
         """Deploys labeld with these arguments, as its only application; it may take a while until it answers."""
         application = {"name": "labeld", "import_path": "labeld.ray_serve:app", "args": arguments, **options}
@@ -171,7 +175,7 @@ class Cluster:
         """Until each proxy answers and so many replicas run."""
 
         def ready() -> bool:
-            return sum(len(one.replicas()) for one in self.nodes) >= replicas and all(
+            return len(self.replicas()) >= replicas and all(
                 answers(one.address, one.port) for one in self.nodes if one.process
             )
 

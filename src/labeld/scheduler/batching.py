@@ -41,11 +41,12 @@ def budget(limit: int, concurrent: int, waiting: int, *, prefers_large: bool) ->
     """Tokens of a batch, of `limit` at most, for an engine that runs so many batches concurrently.
 
     Those are half as large: int8 then serves 5 % more (decision 15). An engine that prefers large ones gets as large a
-    share of the tokens that wait as leaves one batch to run and one to follow for each thread.
+    share of the tokens that wait as leaves each of the concurrent ones another batch to follow.
     """
     if concurrent == 1:
         return limit
-    return max(limit // 2, min(limit, waiting // (2 * concurrent)) if prefers_large else 0)
+    half, share = limit // 2, waiting // (2 * concurrent)
+    return min(limit, max(half, share)) if prefers_large else half
 
 
 class Plan(NamedTuple):
