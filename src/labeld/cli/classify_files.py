@@ -49,7 +49,7 @@ def classify_files(files: Files, settings: Settings, asked: RankingParameters) -
     try:
         return _classify(files, settings, asked)
     except KeyboardInterrupt:
-        return stopped(may_resume=not any(map(is_read_once, files.inputs)))
+        stopped(may_resume=not any(map(is_read_once, files.inputs)))
 
 
 def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int:

@@ -84,7 +84,7 @@ def distill(  # noqa: PLR0913  # the flags of the command
         with steps() as step:
             result = run(load({**flags, "models": [model]}), task, step)
     except (KeyboardInterrupt, StoppedError):
-        raise typer.Exit(stopped()) from None
+        stopped()
     if result is None:
         typer.echo(f"{output} is complete.", err=True)
     elif as_json:

@@ -77,7 +77,7 @@ def run_batch(source: str, target: Path, settings: Settings, *, overwrite: bool,
             out = JournaledFile(target, run, overwrite=overwrite)
             asyncio.run(_answer_all(Lines(read, lines, stopping), out, settings, answered))
     except KeyboardInterrupt:
-        return stopped(may_resume=not is_read_once(read))
+        stopped(may_resume=not is_read_once(read))
     done = out.done
     more = f", {done.bad:,} of them with an error" if done.bad else ""
     typer.echo(f"{done.rows:,} requests are answered in {target}{more}.", err=True)

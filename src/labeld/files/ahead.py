@@ -1,12 +1,15 @@
 """Reading ahead on a thread, while what was read before is computed."""
 
 from collections.abc import Generator
-from contextlib import closing
-from queue import Queue
+from contextlib import closing, suppress
+from queue import Empty, Queue
 from threading import Event, Thread
 from typing import TypeVar
 
 T = TypeVar("T")
+
+WAKE = 0.1
+"""Seconds after which who waits for an item looks for Ctrl-C."""
 
 
 def ahead(items: Generator[T, None, None], depth: int, stopping: Event) -> Generator[T, None, None]:
@@ -28,9 +31,9 @@ def ahead(items: Generator[T, None, None], depth: int, stopping: Event) -> Gener
             waiting.put(error)
 
     thread = Thread(target=read, name="labeld-read", daemon=True)
-    thread.start()
     try:
-        while (item := waiting.get()) is not None:
+        thread.start()
+        while (item := _next(waiting)) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
@@ -40,3 +43,10 @@ def ahead(items: Generator[T, None, None], depth: int, stopping: Event) -> Gener
             while not waiting.empty():
                 waiting.get()
             thread.join(0.05)
+
+
+def _next(waiting: "Queue[T]") -> T:
+    """NOTE: Python does not wake a main thread that began to wait when the signal was there already, but not seen."""
+    while True:
+        with suppress(Empty):
+            return waiting.get(timeout=WAKE)

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -24,6 +24,9 @@ from labeld.types import Logits, Parameters, Ranking, ScoredText, Text
 
 CHUNKS_IN_FLIGHT = 6
 """Chunks or groups that are read before the first is answered: enough to keep every thread busy."""
+
+WAKE = 0.1
+"""Seconds after which who waits for a download looks for Ctrl-C, of which Python may not wake a main thread."""
 
 T = TypeVar("T")
 Work = Callable[[list[Text], Parameters, range], Coroutine[Any, Any, list[T]]]
@@ -56,7 +59,10 @@ class InProcessService:
     def start(self) -> OpenModel:
         """Loads the model and keeps it loaded; raises what loading raises."""
         self._thread.start()
-        return asyncio.run_coroutine_threadsafe(self._open(), self.loop).result()
+        opened = asyncio.run_coroutine_threadsafe(self._open(), self.loop)
+        while not wait([opened], timeout=WAKE).done:
+            pass
+        return opened.result()
 
     def stop(self) -> None:
         """Ends the service, the loop and its thread; once."""
