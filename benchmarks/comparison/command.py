@@ -32,6 +32,8 @@ class Model(Enum):
 
     DISTILBERT = "distilbert"
     ROBERTA = "roberta"
+    XLM_ROBERTA = "xlm-roberta"
+    MODERNBERT = "modernbert"
     DEBERTA = "deberta-v2"
     BUNDLED = "bundled"
 
@@ -47,7 +49,7 @@ def compare(  # noqa: PLR0913  # one per flag
     rounds: Annotated[int, typer.Option(min=1, help="Turns of peer and labeld.")] = ROUNDS,
     data: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Folder of data, as for figures; deberta-v2 needs it."),
+        typer.Option(exists=True, file_okay=False, help="Folder of data, as for figures; most models need it."),
     ] = None,
     cache: Annotated[
         Path,

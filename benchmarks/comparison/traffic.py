@@ -19,7 +19,6 @@ WIDE_LENGTHS = (4, 512)
 CHECKED = 32
 """Texts whose scores are compared before any timing."""
 COUNT, QUICK_COUNT = 1000, 100
-MODELS = ("distilbert", "roberta", "deberta-v2", "bundled")
 PAIRS = ("deberta-v2",)
 """Models that are asked with pairs, as a reranker is."""
 
@@ -51,7 +50,7 @@ def traffic(plan: Plan, model: str) -> Traffic:
     if model == "bundled":
         model_id, folder = DEFAULT_MODEL, BUNDLED / DEFAULT_MODEL
     else:
-        synthetic = next(one for one in synthetic_models.ALL if one.name == model)
+        synthetic = next(one for one in (*synthetic_models.ALL, synthetic_models.MODERNBERT) if one.name == model)
         model_id, folder = synthetic.model_id, model_folders.folder(plan, synthetic)
     count = QUICK_COUNT if plan.quick else COUNT
     encoder = encoder_of(folder)

@@ -91,6 +91,14 @@ def _byte_bpe(place: Path, model: SyntheticModel, data: Path | None) -> None:
         shutil.copyfile(data / "checkpoints" / model.checkpoint / name, place / name)
 
 
+def _bpe(place: Path, model: SyntheticModel, data: Path | None) -> None:
+    """tokenizer.json alone, as ModernBERT has it."""
+    assert data is not None, "available() asks for data"
+    tokenizer = library().RobertaTokenizer.from_pretrained(data / "checkpoints" / model.checkpoint)
+    tokenizer.backend_tokenizer.save(str(place / "tokenizer.json"))
+    _tokenizer_config(place, tokenizer_class="PreTrainedTokenizerFast", pad_token="<pad>")
+
+
 def _unigram(place: Path, model: SyntheticModel, data: Path | None) -> None:
     """tokenizer.json of XLM-R's form and size: a small trained vocabulary, and pieces that no text has behind it."""
     tokenizer = Tokenizer(models.Unigram())
@@ -131,6 +139,7 @@ def _tokenizer_config(place: Path, **values: Any) -> None:
 _TOKENIZERS = {
     "vocab.txt": _word_piece,
     "vocab.json": _byte_bpe,
+    "bpe": _bpe,
     "unigram": _unigram,
     "spm.model": _sentencepiece,
 }

@@ -20,7 +20,7 @@ class SyntheticModel(NamedTuple):
     """Its config.json."""
     weights: Literal["safetensors", "zip", "legacy"]
     """Its weights' form: model.safetensors, or pytorch_model.bin in one of its two formats."""
-    tokenizer: Literal["vocab.txt", "vocab.json", "unigram", "spm.model"]
+    tokenizer: Literal["vocab.txt", "vocab.json", "bpe", "unigram", "spm.model"]
     """Its tokenizer's form; all but the first need data."""
     checkpoint: str = ""
     """Folder under `checkpoints/` of the data that has its tokenizer files."""
@@ -194,4 +194,32 @@ DEBERTA_NLI = DEBERTA._replace(
     },
 )
 """DeBERTa-v2 as zero-shot classification uses it; of its shape `ALL` has the reranker."""
+MODERNBERT = SyntheticModel(
+    "modernbert",
+    {
+        **_labelled("ModernBertForSequenceClassification", ["contradiction", "neutral", "entailment"]),
+        "model_type": "modernbert",
+        "bos_token_id": 0,
+        "classifier_pooling": "mean",
+        "cls_token_id": 0,
+        "eos_token_id": 2,
+        "global_attn_every_n_layers": 3,
+        "global_rope_theta": 160000.0,
+        "hidden_activation": "gelu",
+        "hidden_size": 768,
+        "intermediate_size": 1152,
+        "local_attention": 128,
+        "local_rope_theta": 10000.0,
+        "max_position_embeddings": 8192,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 22,
+        "pad_token_id": 1,
+        "sep_token_id": 2,
+        "vocab_size": 50265,
+    },
+    "safetensors",
+    "bpe",
+    "twitter-roberta-latest",
+)
+"""ModernBERT's base shape with RoBERTa's tokens; only `compare` measures it."""
 ALL = (DISTILBERT, BERT, ROBERTA, XLM_ROBERTA, DEBERTA, BART)
