@@ -28,7 +28,7 @@ CLIENTS = (1, 2, 8, 32, 128, 512, 1024)
 LENGTHS = (4, 8, 16, 32, 64, 128, 256, 512)
 MODELS = (1, 2, 5, 10)
 BAR_CONNECTIONS = 0.95
-BAR_MODELS = 0.9
+BAR_MODELS = 0.95
 """Tokens per second with ten models, of those with one: a batch has one model's texts only, so batches are smaller."""
 MANY = 128
 """Connections beyond which a run takes three times as long: each waits for all others."""

@@ -13,7 +13,7 @@ from labeld.repository.folders import BUNDLED, DEFAULT_MODEL
 from labeld.tokenization.encoder import TextEncoder
 from labeld.tokenization.loader import read_tokenizer
 
-BAR_SECONDS = 2.0
+BAR_SECONDS = 0.6
 BAR_FIRST_MS = 50.0
 MEMORY_FACTOR, MEMORY_EXTRA = 1.6, 150e6
 MB = 1e6
