@@ -152,7 +152,10 @@ def test_bad_rows_are_in_the_side_file_and_the_others_are_answered(flags: tuple[
         (("--output", "out.csv", "--pair-column", "text"), "The column 'text' is named twice: give each column"),
         (("--output", "out.csv", "--all-scores", "--scores-column", "score"), "The column 'score' is named twice"),
         (("--output", "in.jsonl", "--overwrite"), "in.jsonl is one of the files that are read: name another one"),
-        (("--output", "out.arrow.gz"), "out.arrow.gz is arrow in gzip, which is not written: leave the last"),
+        (("--output", "out.arrow.gz"), "out.arrow.gz would be compressed a second time, which is not written: name it"),
+        (("--output", "out.parquet.zst"), "compressed a second time, which is not written: name it out.parquet."),
+        (("--output", ""), "The name of a file is empty: give one, and see that no variable in it is unset."),
+        (("--output", "out.csv", "--input", ""), "The name of a file is empty: give one, and see"),
         (("--output", "/proc/out.csv"), "/proc/out.csv cannot be written: see who may write to its folder, /proc."),
         (("--output", "out.csv", "--resume", "--overwrite"), "Take either --overwrite, which starts anew, or --resume"),
         (("--output", "out.csv", "--aggregate", "sum"), "`--aggregate` must be max, mean, or null for the default"),
@@ -182,6 +185,21 @@ def test_an_output_is_replaced_only_when_asked(flags: tuple[str, ...]) -> None:
     assert (1, 1, "old") == (refused.returncode, resumed.returncode, Path("out.csv").read_text())
     assert "out.csv exists, and which run has made it is not known" in resumed.stderr
     assert (0, whole) == (labeld(*command, "--overwrite").returncode, Path("out.csv").read_bytes())
+
+
+def test_a_link_is_followed_and_stays(flags: tuple[str, ...]) -> None:
+    """What it leads to is written, and not replaced unasked; one that leads to no end is refused."""
+    Path("disk").mkdir()
+    Path("out.csv").symlink_to("disk/first.csv")
+    Path("round.csv").symlink_to("round.csv")
+    command = (*flags, "--input", "in.parquet", "--output")
+    first, again, over = labeld(*command, "out.csv"), labeld(*command, "out.csv"), labeld(*command, "round.csv")
+
+    assert [0, 1, 1] == [first.returncode, again.returncode, over.returncode]
+    assert Path("out.csv").is_symlink()
+    assert len(READ["out.csv"](Path("disk/first.csv"))) == len(TEXTS)
+    assert "disk/first.csv exists: name another one" in again.stderr
+    assert "round.csv is a link that leads to no end: name another one, or remove it." in over.stderr
 
 
 def test_overwriting_takes_nothing_away_before_it_can_begin(flags: tuple[str, ...]) -> None:

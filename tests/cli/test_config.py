@@ -25,7 +25,7 @@ def test_a_good_file_is_said_to_be_right(tmp_path: Path) -> None:
     )
     done = labeld("config", "check", path)
 
-    assert (0, f"{path} is right: 1 aliases, 1 policies.\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert (0, f"{path} is right: 1 alias, 1 policy.\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_mistakes_have_their_lines(tmp_path: Path) -> None:

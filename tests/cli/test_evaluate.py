@@ -276,10 +276,13 @@ def test_a_metric_below_its_minimum_ends_with_a_code_of_its_own(reviews: str) ->
     assert "Evaluation of" in low.stdout
 
 
-def test_thresholds_and_temperature_are_what_the_server_takes(reviews: str, tmp_path: Path) -> None:
+def test_thresholds_and_temperature_are_what_the_server_takes(tmp_path: Path) -> None:
     """`labeld config check` accepts the file, an alias answers by it, and evaluating that gives its temperature."""
     path = tmp_path / "labeld.yaml"
-    first = evaluated(BUNDLED, "-i", reviews, "--target-precision", "1", "--calibrate", "--yaml", str(path))
+    other = {"POSITIVE": "NEGATIVE", "NEGATIVE": "POSITIVE", "1": "0", "0": "1"}
+    wrong = [(text, other[label.upper()]) for text, label in REVIEWS]  # of a model that is too sure
+    reviews = table(tmp_path / "reviews.csv", [*REVIEWS * 4, *wrong])
+    first = evaluated(BUNDLED, "-i", reviews, "--target-precision", "0.8", "--calibrate", "--yaml", str(path))
     checked = labeld("config", "check", str(path))
     answers = labeld("classify", "--config", str(path), "--model", "sentiment-en", "so so", "wonderful")
     again = evaluated("sentiment-en", "-i", reviews, "--best-f1", LABELD_CONFIG=str(path))
@@ -291,6 +294,18 @@ def test_thresholds_and_temperature_are_what_the_server_takes(reviews: str, tmp_
         assert all(one["score"] >= least[one["label"]] for one in ranking)
     assert first["calibration"]["temperature"] == again["result"]["temperature"] != 1
     assert "  sentiment-en:\n    model: labeld/sentiment-en\n    temperature: " in again["configuration"]
+
+
+def test_a_temperature_that_is_no_help_is_not_written(tmp_path: Path) -> None:
+    """The file says so, and its thresholds are for scores without it."""
+    path, yaml = tmp_path / "right.csv", tmp_path / "labeld.yaml"
+    texts = table(path, [["Wonderful.", "POSITIVE"], ["Awful.", "NEGATIVE"]] * 5)
+    found = evaluated(BUNDLED, "-i", texts, "--best-f1", "--calibrate", "--yaml", str(yaml))
+    plain = evaluated(BUNDLED, "-i", texts, "--best-f1")
+
+    assert "# The temperature is left out of the configuration, since 0.01 is the end of what" in yaml.read_text()
+    assert "temperature: " not in yaml.read_text()
+    assert found["thresholds"] == plain["thresholds"]
 
 
 def test_every_label_gets_a_threshold_and_ids_are_said(models_dir: Path, tmp_path: Path) -> None:

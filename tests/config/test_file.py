@@ -252,6 +252,31 @@ def test_a_yaml_bomb_does_nothing(tmp_path: Path) -> None:
     assert "2:10: *a0 is an alias, which is not read: write its value out." in found
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("models: {a: *x}", "1:13"),
+        ("models: *x", "1:9"),
+        ("models: {*x : {model: org/name}}", "1:10"),
+        ("models: {a: {model: org/name, windows: *x}}", "1:40"),
+        ("models: {a: {model: org/name, shadow: *x}}", "1:39"),
+        ("models: {a: {model: *x}}", "1:21"),
+        ("models: {a: {<<: *x}}", "1:18"),
+        ("models: {a: &x {model: org/name, split: {model: *x, share: *x}}}", "1:49"),
+        ("policies: {default: *x}", "1:21"),
+        ("policies: {default: {models: *x}}", "1:30"),
+        ("policies: {default: {models: {org/name: *x}}}", "1:41"),
+        ("settings: {origins: [*x]}", "1:22"),
+        ("settings: *x", "1:11"),
+        ("reranker: *x", "1:11"),
+        ("*x", "1:1"),
+    ],
+)
+def test_an_alias_is_a_mistake_wherever_it_stands(tmp_path: Path, text: str, place: str) -> None:
+    """In place of a mapping too, from which something would be built."""
+    assert f"{place}: *x is an alias, which is not read: write its value out." in mistakes(tmp_path, text)
+
+
 def test_very_many_mistakes_make_a_short_sentence(tmp_path: Path) -> None:
     """Those beyond fifty are counted, and long values are shortened."""
     text = "".join(f"x{number}: {'y' * 1000}\n" for number in range(100)) + f"zero_shot: {'-' * 20_000}\n"

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from labeld.errors import InvalidRequestError
 from labeld.evaluation.bootstrap import resample
 from labeld.evaluation.calibration import calibrate
 from labeld.evaluation.judged import Judged, judge, judge_best
@@ -68,7 +69,7 @@ def test_a_threshold_has_few_digits(below: float, above: float, expected: float)
 
 
 def _softmax(logits: "np.ndarray[tuple[int, int], np.dtype[np.float64]]", temperature: float) -> "np.ndarray":
-    scores = np.exp(logits / temperature)
+    scores = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
     return scores / scores.sum(1, keepdims=True)
 
 
@@ -86,6 +87,35 @@ def test_a_temperature_is_found_again(temperature: float) -> None:
     assert found.nll_after <= found.nll_before + 1e-3
     if temperature != 1.0:
         assert found.ece_after < found.ece_before / 3
+
+
+@pytest.mark.parametrize("texts", [1, 4])
+def test_a_temperature_needs_texts_that_had_no_part_in_it(texts: int) -> None:
+    """Of fewer texts than there are parts no figure would be of others."""
+    judged = judge_best(("a", "b"), np.full((texts, 2), 0.5), np.eye(2, dtype=bool)[np.zeros(texts, int)])
+
+    with pytest.raises(InvalidRequestError, match=f"needs 5 texts, .* but only {texts} can be used: add more"):
+        calibrate(judged, lambda _: judged.scores, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("logits", "drawn", "why"),
+    [
+        ([[2.0, -2.0]] * 9, [0] * 9, "0.01 is the end of what was tried: add texts, some of which"),
+        ([[2.0, -2.0]] * 9, [1] * 9, "100 is the end of what was tried: add texts, some of which"),
+        ([[1.0, -1.0]] * 10, [0] * 8 + [1] * 2, "on texts that had no part in it, it does not help"),
+    ],
+)
+def test_a_temperature_that_texts_do_not_support_is_for_no_use(
+    logits: list[list[float]], drawn: list[int], why: str
+) -> None:
+    """Because all are right, all are wrong, or it makes others worse."""
+    scores = np.array(logits)
+    judged = judge_best(("a", "b"), _softmax(scores, 1.0), np.eye(2, dtype=bool)[drawn])
+    found = calibrate(judged, lambda one: _softmax(scores, one), seed=1)
+
+    assert f"The temperature is left out of the configuration, since {why}" in (found.reason_against or "")
+    assert "-0" not in f"{found.nll_before:.4f} {found.nll_after:.4f}"
 
 
 def test_mcnemar_is_the_binomial_of_the_uneven_texts() -> None:

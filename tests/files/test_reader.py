@@ -1,6 +1,7 @@
 """Rows of real files of every format come in their order, and each that cannot be used with its line and the reason."""
 
 import bz2
+import csv
 import gzip
 import io
 import json
@@ -20,6 +21,7 @@ pa = package("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402  # skipped where it is not installed
 
 from labeld.files.encoding import encoder  # noqa: E402
+from labeld.files.formats import FormatName  # noqa: E402
 from labeld.files.reader import Rows, open_rows  # noqa: E402
 
 ROWS = [
@@ -115,6 +117,30 @@ def test_times_that_python_cannot_hold_are_text(tmp_path: Path) -> None:
     assert second["t"] == second["l"][0] == part.bad[0].row["t"]
     assert "294276-12-31T23:59:59.999" == second["t"]
     assert ['"a","1970-01-01T00:00:00"', f'"b","{second["t"]}"'] == [line.split(',"[')[0] for line in csv]
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_values_that_text_lacks_lose_nothing(tmp_path: Path, name: FormatName) -> None:
+    """Nanoseconds of a day keep their digits, and bytes are base64 whether they are UTF-8 or not, in lists too."""
+    path, times = str(tmp_path / "a.parquet"), pa.array([1, 3_600_000_000_000], pa.time64("ns"))
+    columns = {
+        "time": times,
+        "times": pa.array([[1, None], None], pa.list_(times.type)),
+        "raw": pa.array([b"abcd", b"\xff"], pa.binary()),
+        "raws": pa.array([[b"ab"], None], pa.list_(pa.binary(2))),
+    }
+    pq.write_table(pa.table({"text": [b"a", b"b"], **columns}), path)
+    rows = open_rows([path], ["text"], None)
+    made = encoder(name, rows.schema, [pa.field("y", pa.string())])
+    written = made.beginning() + b"".join(made.encode(part, [["1", "2"]]) for part in rows)
+    (first, second) = (
+        csv.DictReader(written.decode().splitlines()) if name == "csv" else map(json.loads, written.splitlines())
+    )
+
+    assert ("a", "00:00:00.000000001", "01:00:00.000000000") == (first["text"], first["time"], second["time"])
+    assert ("YWJjZA==", "/w==") == (first["raw"], second["raw"])
+    lists = [json.loads(first[one]) if name == "csv" else first[one] for one in ("times", "raws")]
+    assert [["00:00:00.000000001", None], ["YWI="]] == lists
 
 
 def test_files_are_read_one_after_the_other(tmp_path: Path) -> None:

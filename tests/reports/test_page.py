@@ -102,3 +102,19 @@ def test_a_report_never_replaces_a_file_unasked(tmp_path: Path) -> None:
     write_text(path, "second", overwrite=True)
     assert "second" == path.read_text()
     assert [path] == list(tmp_path.iterdir())
+
+
+def test_a_report_is_written_where_a_link_leads(tmp_path: Path) -> None:
+    """The link stays; one that leads to no end is a sentence, as is a folder in which nothing can be made."""
+    (tmp_path / "latest.html").symlink_to("first.html")
+    (tmp_path / "round.html").symlink_to("round.html")
+    write_text(tmp_path / "latest.html", "first", overwrite=False)
+
+    assert "first" == (tmp_path / "first.html").read_text()
+    with pytest.raises(InvalidRequestError, match=r"first\.html' is there already"):
+        write_text(tmp_path / "latest.html", "second", overwrite=False)
+    write_text(tmp_path / "latest.html", "second", overwrite=True)
+    assert (True, "second") == ((tmp_path / "latest.html").is_symlink(), (tmp_path / "first.html").read_text())
+    for name, sentence in ((tmp_path / "round.html", "leads to no end"), (Path("/proc/x.html"), "cannot be written")):
+        with pytest.raises(InvalidRequestError, match=sentence):
+            require_free(name, overwrite=True)

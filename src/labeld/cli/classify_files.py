@@ -18,12 +18,13 @@ from labeld.files.classify import Columns, classify_parts, for_throughput
 from labeld.files.earlier_runs import completed, own_files, require_apart, require_free
 from labeld.files.encoding import encoder
 from labeld.files.errors import FileError
-from labeld.files.formats import KNOWN, STANDARD_INPUT, Format, format_of, says_format
+from labeld.files.formats import KNOWN, STANDARD_INPUT, Format, compression_of, format_of, require_name, says_format
 from labeld.files.journal import Done, side_file, state
 from labeld.files.output import Output
 from labeld.files.reader import Part, Rows, open_rows
 from labeld.files.streams import is_read_once
 from labeld.protocol.parameters import read_parameters
+from labeld.system.links import followed
 
 SOME_BAD = 3
 """Exit code where some rows are in the side file and all others are classified."""
@@ -57,8 +58,8 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
         raise FileError("--input needs --output, the file for the rows with their answers.")
     read_parameters(dict(asked))
     files.columns.require_different()
-    path = Path(files.output)
     kind = _output_format(files.output)
+    path = followed(Path(files.output))
     require_free(path, overwrite=files.overwrite, resume=files.resume)
     if files.resume and (once := next(filter(is_read_once, files.inputs), None)):
         raise FileError(
@@ -80,7 +81,7 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
 
 
 def _classify_rows(rows: Rows, kind: Format, files: Files, settings: Settings, asked: RankingParameters) -> int:
-    path = Path(files.output or "")
+    path = followed(Path(files.output or ""))
     with Classifier.from_settings(for_throughput(settings)) as classifier:
         run = _run(files, rows, classifier, asked, settings)
         if files.resume and (done := completed(path, run)):
@@ -93,19 +94,21 @@ def _classify_rows(rows: Rows, kind: Format, files: Files, settings: Settings, a
                     written(part)
             output.complete()
             done = output.done
-    typer.echo(f"{done.rows:,} rows are classified in {path}{_bad(done, path)}.", err=True)
+    what = "1 row is" if done.rows == 1 else f"{done.rows:,} rows are"
+    typer.echo(f"{what} classified in {path}{_bad(done, path)}.", err=True)
     return SOME_BAD if done.bad else 0
 
 
 def _output_format(path: str) -> Format:
     if path == STANDARD_INPUT:
         raise FileError("Standard output (-) cannot go on after a kill: name a file with --output.")
+    require_name(path)
     if not says_format(path):
         raise FileError(f"The name of {path} does not say the format of the output: name one with {KNOWN}.")
-    kind = format_of(path)
-    if kind.compression and kind.name == "arrow":
-        raise FileError(f"{path} is arrow in {kind.compression}, which is not written: leave the last extension out.")
-    return kind
+    compression, whole = compression_of(path), str(Path(path).with_suffix(""))
+    if compression and format_of(whole).name in {"parquet", "arrow"}:
+        raise FileError(f"{path} would be compressed a second time, which is not written: name it {whole}.")
+    return format_of(path)
 
 
 def _but(done: Done, path: Path) -> str:

@@ -47,8 +47,9 @@ def check(
         for note in notes:
             typer.echo(note)
         if settings is not None and not mistakes:
-            said = settings.file
-            typer.echo(f"{file} is right: {len(said.models)} aliases, {len(said.policies)} policies.")
+            aliases, policies = len(settings.file.models), len(settings.file.policies)
+            of_policies = "1 policy" if policies == 1 else f"{policies} policies"
+            typer.echo(f"{file} is right: {aliases} {'alias' if aliases == 1 else 'aliases'}, {of_policies}.")
     raise typer.Exit(1 if mistakes else 0)
 
 

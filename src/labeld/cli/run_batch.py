@@ -36,6 +36,7 @@ from labeld.files.journal import Done, JournaledFile, state
 from labeld.files.streams import is_read_once, known_size, open_stream
 from labeld.metrics.prometheus import Metrics
 from labeld.service.build import LIBRARY, open_authenticator, open_service
+from labeld.system.links import followed
 from labeld.web.app import App
 from labeld.web.hosting import AppHosting
 
@@ -58,6 +59,7 @@ def run_batch(source: str, target: Path, settings: Settings, *, overwrite: bool,
     """Answers the requests of a file in their order, says how many, and returns the exit code; raises LabeldError."""
     if str(target) == STANDARD_INPUT:
         raise SettingsError("The answers need a file, so that a run can go on: name one with --output-file.")
+    target = followed(target)
     require_free(target, overwrite=overwrite, resume=resume)
     found = find_files([source])
     if len(found) > 1:

@@ -221,7 +221,7 @@ class Record:
 
     def read(self, node: Node, path: Path, reading: Reading) -> Any:
         """The value of a node."""
-        before, given = len(reading.mistakes), {}
+        given = {}
         for key, value in pairs(node, path, reading):
             if key.text in self.refused:
                 reading.wrong(key.place, (*path, key.text), self.refused[key.text])
@@ -233,8 +233,9 @@ class Record:
                 reading.wrong(key.place, (*path, key.text), f"is not known {place}{known}")
         missing = [name for name, member in self.members.items() if member.required and name not in given]
         if missing and isinstance(node, yaml_nodes.Mapping):
-            reading.wrong(reading.places.get(path, node.place), path, f"has no {', no '.join(missing)}: add it.")
-        return None if len(reading.mistakes) > before else self.build(**given)
+            what = f"has no {' and no '.join(missing)}: add {'it' if len(missing) == 1 else 'them'}."
+            reading.wrong(reading.places.get(path, node.place), path, what)
+        return None if reading.mistakes else self.build(**given)
 
     def schema(self) -> dict[str, Any]:
         """Its JSON schema."""

@@ -90,10 +90,12 @@ def evaluate(settings: Settings, question: Question, step: Step) -> Found:
     found = None
     if question.calibrate:
         found = calibration.calibrate(judged[0], lambda one: models[0].scores(usable, one), question.seed)
-    tuned = judged[0] if found is None else models[0].judged(usable, found.temperature)
+    calibrated = None
+    if found is not None and found.reason_against is None:
+        calibrated = models[0].judged(usable, found.temperature)
     chosen_thresholds: Sequence[thresholds.Threshold] = ()
     if question.best_f1 or question.target_precision is not None:
-        chosen_thresholds = thresholds.choose(tuned, question.target_precision)
+        chosen_thresholds = thresholds.choose(calibrated or judged[0], question.target_precision)
     evaluation = Evaluation(
         read.files,
         len(usable),
@@ -109,7 +111,7 @@ def evaluate(settings: Settings, question: Question, step: Step) -> Found:
         _configuration(models[0].answers, question, found, chosen_thresholds, len(usable)),
         tuple(dict.fromkeys(one.note for one in models if one.note)),
     )
-    return Found(evaluation, judged[0], judged[1] if len(judged) > 1 else None, None if found is None else tuned)
+    return Found(evaluation, judged[0], judged[1] if len(judged) > 1 else None, calibrated)
 
 
 def _counter(step: Step, whole: int) -> Callable[[], object]:
@@ -224,10 +226,12 @@ def _configuration(
     if chosen:
         entry, more = _with_thresholds(entry, answers.model.labels, chosen)
         remarks += more
-    elif entry.thresholds is not None:
-        remarks.append("The thresholds are as they were, chosen at another temperature: choose them anew, too.")
-    if found is not None:
+    if found is not None and found.reason_against:
+        remarks.append(found.reason_against)
+    elif found is not None:
         entry = replace(entry, temperature=found.temperature)
+        if not chosen and entry.thresholds is not None:
+            remarks.append("The thresholds are as they were, chosen at another temperature: choose them anew, too.")
     return as_yaml(entry, remarks)
 
 

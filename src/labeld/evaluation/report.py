@@ -32,8 +32,9 @@ def page(found: Found, *, drawn: bool) -> Page:
     """The report of an evaluation; with `drawn` it has pictures and mistakes, for HTML."""
     evaluation = found.evaluation
     result = evaluation.result
+    texts = "1 text" if evaluation.texts == 1 else f"{evaluation.texts:,} texts"
     lead = (
-        f"{evaluation.texts:,} texts of {', '.join(evaluation.files)}; revision {result.revision[:12]} in "
+        f"{texts} of {', '.join(evaluation.files)}; revision {result.revision[:12]} in "
         f"{result.precision}. Intervals hold {LEVEL:.0%} of {evaluation.resamples:,} resamples of the texts (seed "
         f"{evaluation.seed})."
     )
@@ -70,7 +71,7 @@ def _unusable(evaluation: Evaluation) -> Iterator[Part]:
 def _overall(result: ModelResult) -> Table:
     kind = "exact match of all labels" if result.multi_label else "share of right texts"
     rows = [("accuracy", *_cells(result.accuracy), kind)]
-    over = f"mean over {result.macro_labels} labels"
+    over = "of 1 label" if result.macro_labels == 1 else f"mean over {result.macro_labels} labels"
     rows += [(f"macro {TITLES[name]}", *_cells(one), over) for name, one in result.macro.items()]
     rows += [(f"micro {TITLES[name]}", *_cells(one), "over all labels together") for name, one in result.micro.items()]
     scaled = "" if result.temperature == 1.0 else f", at temperature {result.temperature:g}"
@@ -138,8 +139,8 @@ def _calibration(evaluation: Evaluation) -> Iterator[Part]:
         (1, 2),
         caption=f"Temperature {found.temperature:g}; each fifth of the texts with the temperature of the others.",
     )
-    if found.nll_after >= found.nll_before:
-        yield Paragraph("On texts that had no part in it the temperature does not help: leave it out.", warns=True)
+    if found.reason_against:
+        yield Paragraph(found.reason_against, warns=True)
 
 
 def _thresholds(evaluation: Evaluation) -> Iterator[Part]:

@@ -99,7 +99,9 @@ class CsvSource:
     def _fields(self, row: Any, line: int) -> BadRow:
         has, header = row.actual_columns, row.expected_columns
         text = restored(row.text.encode()).decode(errors="backslashreplace") if MARK in row.text else row.text
-        return BadRow(self.path, line, f"has {has} field{'s' * (has != 1)}, but the header has {header}", text)
+        lines = text.count("\n") + 1
+        quote = f": it is {lines} lines, joined by a quote that opens in the first" if lines > 1 else ""
+        return BadRow(self.path, line, f"has {has} field{'s' * (has != 1)}, but the header has {header}{quote}", text)
 
     def _located(self, table: Any) -> Batch:
         """The rows of a block with the lines on which they begin, those with too many or too few fields among them."""

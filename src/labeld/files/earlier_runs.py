@@ -49,6 +49,8 @@ def require_free(path: Path, *, overwrite: bool, resume: bool) -> None:
         if path.is_dir() or not path.parent.is_dir():
             what = f"{path} is a folder" if path.is_dir() else f"There is no folder {path.parent}"
             raise FileError(f"{what}: name a file in a folder that exists.")
+        if path.is_symlink():
+            raise FileError(f"{path} is a link that leads to no end: name another one, or remove it.")
         if path.exists() and not path.is_file():
             raise FileError(f"{path} is no file, which could be replaced whole: name another one.")
         if overwrite:

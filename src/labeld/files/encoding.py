@@ -29,7 +29,7 @@ COMPRESS: dict[Compression | None, Callable[[bytes], bytes]] = {
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON: numbers that are not finite are null, times are ISO 8601, and bytes text or base64."""
+    """A value as JSON: numbers that are not finite are null, times are ISO 8601, and bytes base64."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_simple)
     except ValueError:
@@ -143,11 +143,8 @@ def _field(value: Any) -> str | None:
 
 def _simple(value: Any) -> str:
     """A value that JSON does not know as a string."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return base64.b64encode(value).decode()
+    if isinstance(value, bytes):  # all are base64: with those that are UTF-8 as text, nobody could tell them apart
+        return base64.b64encode(value).decode()
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 

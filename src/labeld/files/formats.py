@@ -39,6 +39,7 @@ class Format(NamedTuple):
 
 def format_of(path: str, name: str | None = None) -> Format:
     """The format that the extensions of a file's name say, or the one of this name; raises FileError."""
+    require_name(path)
     compression = compression_of(path)
     found = EXTENSIONS.get(f".{name.lower()}") if name else _named(path)
     if name and not found:
@@ -50,6 +51,12 @@ def format_of(path: str, name: str | None = None) -> Format:
     if compression and found == "parquet":
         raise FileError(f"{path} is parquet in {compression}, which cannot be read in parts: decompress it first.")
     return Format(found, compression)
+
+
+def require_name(path: str) -> None:
+    """Raises FileError for an empty name, such as a shell makes of a variable that is not set."""
+    if not path:
+        raise FileError("The name of a file is empty: give one, and see that no variable in it is unset.")
 
 
 def says_format(path: str) -> bool:
@@ -91,6 +98,7 @@ def find_files(inputs: Iterable[str], written: Collection[Path] = ()) -> list[st
     found: dict[Path, str] = {}
     own = {path.absolute() for path in written}
     for one in inputs:
+        require_name(one)
         path = Path(one)
         if one == STANDARD_INPUT and one in found.values():
             raise FileError(f"Standard input ({one}) is named twice, but can be read only once.")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -67,20 +68,31 @@ def plain(table: Any, json_lines: Sequence[bytes] | None, position: int) -> dict
 
 def values(column: Any) -> list[Any]:
     """The Python objects of a column; a time that Python cannot hold is text in the form of ISO 8601."""
+    if _is_finer(column.type):
+        return [_value(one) for one in column]
     try:
         return list(column.to_pylist())
     except (ValueError, OverflowError, pa.ArrowException):
         return [_value(one) for one in column]
 
 
+def _is_finer(kind: Any) -> bool:
+    """Whether there are times in it of nanoseconds of a day, which pyarrow cuts to Python's microseconds."""
+    if pa.types.is_dictionary(kind):
+        return _is_finer(kind.value_type)
+    return bool(kind == pa.time64("ns")) or any(_is_finer(kind.field(one).type) for one in range(kind.num_fields))
+
+
 def _value(scalar: Any) -> Any:
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError, pa.ArrowException):
-        if isinstance(scalar, pa.StructScalar):
-            return {name: _value(one) for name, one in scalar.items()}
-        is_list = isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar)
-        return values(scalar.values) if is_list else _time(scalar)
+    if not scalar.is_valid:
+        return None
+    if not _is_finer(scalar.type):
+        with suppress(ValueError, OverflowError, pa.ArrowException):
+            return scalar.as_py()
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _value(one) for name, one in scalar.items()}
+    is_list = isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar)
+    return values(scalar.values) if is_list else _time(scalar)
 
 
 def _time(scalar: Any) -> str:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from labeld.errors import InvalidRequestError
+from labeld.system.links import followed
 
 SHOWN = 100
 """Characters of a path that cannot be, which a sentence shows."""
@@ -13,25 +14,32 @@ SHOWN = 100
 
 def require_free(path: Path, *, overwrite: bool) -> None:
     """Raises InvalidRequestError where a file could not be written here: known before anything is computed."""
+    path = followed(path)
     try:
         path.lstat()
     except FileNotFoundError:
         pass
     except (OSError, ValueError):  # for example a name that is too long
         raise InvalidRequestError(f"{str(path)[:SHOWN]!r} can be no file here: give another name.") from None
+    if path.is_symlink():
+        raise InvalidRequestError(f"{str(path)!r} is a link that leads to no end: name a file.")
     if path.is_dir():
         raise InvalidRequestError(f"{str(path)!r} is a folder: name a file.")
     if path.exists() and not path.is_file():
         return  # as /dev/null, which is written and not replaced
     if path.exists() and not overwrite:
         raise InvalidRequestError(f"{str(path)!r} is there already: name another file, or add --overwrite.")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InvalidRequestError(f"{str(path)!r} cannot be written: its folder is missing or not yours to write in.")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError:
+        sentence = f"{str(path)!r} cannot be written: its folder is missing or not yours to write in."
+        raise InvalidRequestError(sentence) from None
 
 
 def write_text(path: Path, text: str, *, overwrite: bool) -> None:
     """Writes the file; raises InvalidRequestError where that fails, and then nothing is left of it."""
     require_free(path, overwrite=overwrite)
+    path = followed(path)
     unfinished = None
     try:
         if path.exists() and not path.is_file():
