@@ -6,6 +6,7 @@ float32 [1, T, hidden]; a block-diagonal mask keeps the texts apart.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import openvino as ov
@@ -78,7 +79,6 @@ def integers(*values: int) -> Node:
 AXIS_0 = np.int64(0)
 AXIS_1 = np.int64(1)
 AXIS_2 = np.int64(2)
-AXIS_3 = np.int64(3)
 
 
 class Weights:
@@ -89,10 +89,18 @@ class Weights:
 
     def linear(self, x: Node, name: str, in_features: int, out_features: int, *, bias: bool = True) -> Node:
         """`torch.nn.Linear`: x [1, n, in_features] -> [1, n, out_features]."""
-        product = _named(
-            op.matmul(x, constant(self._take_matrix(f"{name}.weight", out_features, in_features)), False, True), name
-        )
-        return self._add_bias(product, name, out_features) if bias else product
+        (product,) = self.linears(x, name, in_features, [out_features], bias=bias)
+        return product
+
+    def linears(self, x: Node, name: str, in_features: int, sizes: Sequence[int], *, bias: bool) -> list[Node]:
+        """`torch.nn.Linear` and `split` of its features in parts of these sizes, each computed by itself."""
+        matrix = self._take_matrix(f"{name}.weight", sum(sizes), in_features)
+        parts = [slice(end - size, end) for end, size in zip(accumulate(sizes), sizes, strict=True)]
+        products = [_named(op.matmul(x, constant(matrix[part]), False, True), name) for part in parts]
+        if not bias:
+            return products
+        added = self._take(f"{name}.bias", sum(sizes))[None, None]
+        return [op.add(one, constant(added[..., part])) for one, part in zip(products, parts, strict=True)]
 
     def norm(self, x: Node, name: str, size: int, eps: float, *, bias: bool = True) -> Node:
         """`torch.nn.LayerNorm` over the last axis."""

@@ -20,6 +20,8 @@ from labeld.errors import FolderError, UnsupportedArchitectureError
 FULL, SLIDING = "full_attention", "sliding_attention"
 THETAS = {FULL: "global_rope_theta", SLIDING: "local_rope_theta"}
 """The older key of each kind of layer's rotary base."""
+LAST = 2**31 - 1
+"""The end of an axis, in a slice."""
 ROPE_KEYS = {"rope_type", "type", "rope_theta"}
 
 
@@ -113,8 +115,9 @@ def _encode(x: Node, weights: layers.Weights, shape: _Shape, layout: Layout) -> 
             )
         x = op.add(x, weights.linear(y, prefix + "attn.Wo", shape.hidden, shape.hidden, bias=shape.attention_bias))
         y = weights.norm(x, prefix + "mlp_norm", shape.hidden, shape.eps, bias=shape.norm_bias)
-        y = weights.linear(y, prefix + "mlp.Wi", shape.hidden, 2 * shape.intermediate, bias=shape.mlp_bias)
-        value, gate = op.split(y, layers.AXIS_2, 2).outputs()
+        # NOTE: two products, since in bfloat16 and int8 OpenVINO computes the activation together with the first
+        halves = [shape.intermediate] * 2
+        value, gate = weights.linears(y, prefix + "mlp.Wi", shape.hidden, halves, bias=shape.mlp_bias)
         y = op.multiply(activate(value), gate)
         x = op.add(x, weights.linear(y, prefix + "mlp.Wo", shape.intermediate, shape.hidden, bias=shape.mlp_bias))
     return x
@@ -131,10 +134,11 @@ def near_only(mask: Node, positions: Node, window: int) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Rotary position embeddings: cosines and sines of the angles, float32 [1, 1, T, size / 2]."""
+    """Rotary position embeddings of heads of `size` features: cosines and sines of the angles, [1, 1, T, size]."""
 
     cos: Node
     sin: Node
+    size: int
 
     @classmethod
     def of(cls, theta: float, size: int, positions: Node) -> "Rotation":
@@ -147,18 +151,23 @@ class Rotation:
         inverse = np.float32(1) / np.power(np.float64(theta), exponents.astype(np.float64)).astype(np.float32)
         position_ids = op.unsqueeze(op.convert(positions, "f32"), layers.integers(1, 3))
         angles = op.multiply(position_ids, op.constant(inverse[None, None, None]))
-        return cls(op.cos(angles), op.sin(angles))
+        angles = op.concat([angles, angles], 3)
+        return cls(op.cos(angles), op.sin(angles), size)
 
     def turn(self, x: Node) -> Node:
-        """`apply_rotary_pos_emb` of transformers: [1, heads, T, size] -> [1, heads, T, size]."""
-        first, second = op.split(x, layers.AXIS_3, 2).outputs()
-        return op.concat(
-            [
-                op.subtract(op.multiply(first, self.cos), op.multiply(second, self.sin)),
-                op.add(op.multiply(second, self.cos), op.multiply(first, self.sin)),
-            ],
-            3,
-        )
+        """`apply_rotary_pos_emb` of transformers: [1, heads, T, size] -> [1, heads, T, size].
+
+        NOTE: written so, with a product by -1 and slices to the end, OpenVINO knows it and computes it in one pass.
+        """
+        first, second = _features(x, 0, self.size // 2), _features(x, self.size // 2, LAST)
+        minus = op.constant(np.full((1, 1, 1, 1), -1, np.float32))
+        turned = op.concat([op.multiply(second, minus), first], -1)
+        return op.add(op.multiply(x, self.cos), op.multiply(turned, self.sin))
+
+
+def _features(x: Node, start: int, end: int) -> Node:
+    """Features from `start` to `end` of each token: [1, heads, T, size] -> [1, heads, T, end - start]."""
+    return op.slice(x, layers.integers(start), layers.integers(end), layers.integers(1), layers.integers(3))
 
 
 def _layer_types(config: ModelConfig) -> list[str]:
