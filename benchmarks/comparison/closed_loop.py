@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.comparison.peer import PeerError
+from benchmarks.lib.peer import PeerError
 
 WARM = 1.0
 TIMEOUT = 30

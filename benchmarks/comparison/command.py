@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.comparison import tables
-from benchmarks.comparison.peer import PeerError
 from benchmarks.comparison.plots import plots
 from benchmarks.comparison.ratios import figures
 from benchmarks.comparison.records import Records, read
 from benchmarks.comparison.run import Run, scripts
 from benchmarks.comparison.schedule import ROUNDS, SECONDS, Schedule
 from benchmarks.lib import machine, plot
+from benchmarks.lib.peer import PeerError
 from benchmarks.lib.report import Plan
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -1,13 +1,12 @@
 """One variant of a peer against labeld: started, its scores checked, both under the same loads in turn, and ended."""
 
 import json
-import os
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import cycle, islice
@@ -17,17 +16,15 @@ from typing import Any
 
 from benchmarks.comparison import closed_loop
 from benchmarks.comparison.control import control
-from benchmarks.comparison.environment import Environment
 from benchmarks.comparison.ours import Ours, our_body
-from benchmarks.comparison.peer import MODEL, Peer, PeerError, Variant
-from benchmarks.comparison.process import HEADERS, Running, RunningLibrary, RunningServer
 from benchmarks.comparison.replies import BAR, Scores, difference, rankings
 from benchmarks.comparison.schedule import DRAIN_SECONDS, MANY, PEER, Load, Schedule, Who
 from benchmarks.comparison.traffic import Traffic
 from benchmarks.lib import open_loop
-from benchmarks.lib.server import free_port
+from benchmarks.lib.peer import Peer, PeerError, Variant
+from benchmarks.lib.peer_environment import Environment
+from benchmarks.lib.peer_process import HEADERS, Running, RunningLibrary, RunningServer, peer_process
 from labeld.literals import Precision
-from labeld.system.cpu import usable_cores
 from labeld.types import Text
 
 PATIENCE = 10.0
@@ -147,26 +144,8 @@ class Matchup:
                 "open": [],
             }
 
-    @contextmanager
-    def _started(self) -> Iterator[Running]:
-        """The peer's process, with what belongs to it alone."""
-        port = free_port()
-        own = self.cache / "peers" / "files" / self.peer.name
-        own.mkdir(parents=True, exist_ok=True)
-        command = [str(self.environment.python), str(self.peer.script), "--model", str(self.traffic.folder)]
-        command += [] if self.peer.in_process else ["--port", str(port)]
-        command += ["--threads", str(usable_cores()), *self.variant.arguments]
-        foreign = ("LABELD_", "HF_", "PYTHON", "VIRTUAL_ENV")
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1", "COMPARE_CACHE": str(own)}
-        environment = {**mine, **offline, **self.variant.environment}
-        if self.peer.in_process:
-            with RunningLibrary(command, environment) as library:
-                yield library
-        else:
-            path = self.peer.path.replace(MODEL, self.traffic.folder.name)
-            with RunningServer(command, environment, port, path) as server:
-                yield server
+    def _started(self) -> RunningLibrary | RunningServer:
+        return peer_process(self.peer, self.variant, self.environment.python, self.traffic.folder, self.cache)
 
     def _marker(self) -> Path:
         own = self.environment.python.parents[1]  # made anew with its environment

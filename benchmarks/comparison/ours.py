@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from benchmarks.comparison.peer import PeerError
-from benchmarks.comparison.process import RunningServer
 from benchmarks.comparison.replies import Scores, difference, rankings
 from benchmarks.comparison.traffic import Traffic
+from benchmarks.lib.peer import PeerError
+from benchmarks.lib.peer_process import RunningServer
 from benchmarks.lib.server import clean_environment, free_port, serve_command
 from labeld.literals import Precision
 from labeld.types import Text

@@ -7,7 +7,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparison.peer import PeerError
+from benchmarks.lib.peer import PeerError
 from benchmarks.lib.reference import library
 from labeld.types import Text
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 from rich.console import Console
 
 from benchmarks.comparison.control import Control, reasons_void
-from benchmarks.comparison.environment import Environment, environment
 from benchmarks.comparison.matchup import Limits, Matchup
 from benchmarks.comparison.ours import labelds
-from benchmarks.comparison.peer import PEERS, Peer, PeerError, Variant, read_peer
 from benchmarks.comparison.records import Records
 from benchmarks.comparison.replies import reference
 from benchmarks.comparison.schedule import Schedule
 from benchmarks.comparison.traffic import PAIRS, Traffic, traffic
+from benchmarks.lib.peer import PEERS, Peer, PeerError, Variant, read_peer
+from benchmarks.lib.peer_environment import Environment, environment
 from benchmarks.lib.report import Plan
 
 

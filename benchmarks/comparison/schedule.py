@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from benchmarks.comparison.closed_loop import WARM
-from benchmarks.comparison.peer import Peer, Variant
 from benchmarks.comparison.traffic import PAIRS
+from benchmarks.lib.peer import Peer, Variant
 from labeld.config.precision import FASTER
 from labeld.literals import Precision
 

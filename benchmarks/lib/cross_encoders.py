@@ -1,8 +1,8 @@
 """Rerankers in this process, as their users run them: the peers of the figure rerank.
 
-sentence-transformers' CrossEncoder where it is installed, in torch and, where optimum-intel is installed too, in
-OpenVINO. Where it is not, a loop that does in torch what CrossEncoder does: pairs sorted by length, cut to 512 tokens,
-padded per batch to the longest, inference mode.
+sentence-transformers' CrossEncoder in torch where it is installed. Where it is not, a loop that does in torch what
+CrossEncoder does: pairs sorted by length, cut to 512 tokens, padded per batch to the longest, inference mode. Its other
+backends need packages that labeld cannot have beside it: see peer_rerankers.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,30 +29,23 @@ def rerankers(folder: Path) -> dict[str, Scorer]:
     torch.set_num_threads(usable_cores())
     if find_spec("sentence_transformers") is None:
         return {f"a sorted loop in torch by {batch}": _loop(folder, batch) for batch in BATCHES}
-    return {f"CrossEncoder in {name} by {batch}": one for name, batch, one in _cross_encoders(folder)}
+    return {f"CrossEncoder in torch by {batch}": one for batch, one in _cross_encoders(folder)}
 
 
-def _cross_encoders(folder: Path) -> list[tuple[str, int, Scorer]]:
+def _cross_encoders(folder: Path) -> list[tuple[int, Scorer]]:
     library()  # so that it is offline
     kind = import_module("sentence_transformers").CrossEncoder
-    encoders = {"torch": kind(str(folder), device="cpu", max_length=MAX_TOKENS, model_kwargs={"dtype": torch.float32})}
-    if find_spec("optimum") and find_spec("optimum.intel"):
-        options = {"INFERENCE_NUM_THREADS": usable_cores(), "INFERENCE_PRECISION_HINT": "f32"}
-        settings = {"ov_config": options, "export": True}
-        encoders["OpenVINO"] = kind(str(folder), backend="openvino", max_length=MAX_TOKENS, model_kwargs=settings)
+    encoder = kind(str(folder), device="cpu", max_length=MAX_TOKENS, model_kwargs={"dtype": torch.float32})
+    settings = {"activation_fn": torch.nn.Sigmoid(), "show_progress_bar": False}
 
-    def scorer(name: str, batch: int) -> Scorer:
+    def scorer(batch: int) -> Scorer:
         def scores(pairs: Sequence[Pair]) -> list[float]:
-            found: list[float] = (
-                encoders[name]
-                .predict(list(pairs), batch_size=batch, activation_fn=torch.nn.Sigmoid(), show_progress_bar=False)
-                .tolist()
-            )
+            found: list[float] = encoder.predict(list(pairs), batch_size=batch, **settings).tolist()
             return found
 
         return scores
 
-    return [(name, batch, scorer(name, batch)) for name in encoders for batch in BATCHES]
+    return [(batch, scorer(batch)) for batch in BATCHES]
 
 
 def _loop(folder: Path, batch: int) -> Scorer:

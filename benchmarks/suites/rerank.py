@@ -1,4 +1,4 @@
-"""Rerank: a query and 100 documents by POST /rerank, over the fastest reranker in this process on the same threads."""
+"""Rerank: a query and 100 documents by POST /rerank, over the fastest reranker on the same threads."""
 
 import json
 import random
@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from functools import partial
 from operator import itemgetter
 from statistics import median
+from typing import Any
 
 from benchmarks.lib import model_folders, synthetic_models
 from benchmarks.lib.client import Connection, post_json
 from benchmarks.lib.cross_encoders import Pair, Scorer, rerankers
+from benchmarks.lib.peer_rerankers import peer_rerankers
 from benchmarks.lib.report import Figure, Plan, summary
 from benchmarks.lib.rounds import in_turn
 from benchmarks.lib.server import Server
@@ -46,10 +48,14 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
     pairs = [(query, one) for one in documents]
     encoder = encoder_of(model_folders.folder(plan, model))
     lengths = [len(one.ids) for one in encoder.encode([Text(*pair) for pair in pairs], Parameters())]
-    ways = {name: _timed(scorer, pairs) for name, scorer in rerankers(model_folders.folder(plan, model)).items()}
     request = post_json("/rerank", {"query": query, "texts": documents, "truncate": True})
     options = ("--models-dir", str(model_folders.exclusive(plan, model)))
     with ExitStack() as stack:
+        folder = model_folders.folder(plan, model)
+        scorers = rerankers(folder)
+        expected = next(iter(scorers.values()))(pairs)
+        peers, left_out = stack.enter_context(peer_rerankers(plan, folder, pairs, expected))
+        ways = {name: _timed(scorer, pairs) for name, scorer in (scorers | peers).items()}
         servers = {
             name: stack.enter_context(Server(model.model_id, *options, *flags, cache=plan.cache))
             for name, flags in OURS.items()
@@ -62,11 +68,11 @@ def _measure(plan: Plan, model: SyntheticModel) -> list[Figure]:
         peaks.append(matrices_alone(model.config, usable_cores(), quick=plan.quick))
     times = {name: [seconds for seconds, _ in found] for name, found in rounds.items()}
     best = min(ways, key=lambda name: median(times[name]))
-    detail = {f"{name}_s": summary(found) for name, found in times.items()} | {"documents": len(documents)}
+    detail: dict[str, Any] = {f"{name}_s": summary(found) for name, found in times.items()}
+    detail |= {"documents": len(documents), "left_out": left_out}
     ratios = {name: median(b / a for a, b in zip(times[name], times[best], strict=True)) for name in OURS}
     scores = [found for name in OURS for _, found in rounds[name][:1]]
-    theirs = [found for name in ways for _, found in rounds[name]]
-    largest = max(abs(a - b) for own in scores for other in theirs for a, b in zip(own, other, strict=True))
+    largest = max(abs(a - b) for own in scores for a, b in zip(own, expected, strict=True))
     return [
         *(
             Figure(

@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks.comparison import process, tables
+from benchmarks.comparison import tables
 from benchmarks.comparison.control import Control, reasons_void
-from benchmarks.comparison.environment import Environment
 from benchmarks.comparison.matchup import Limits, Matchup
-from benchmarks.comparison.peer import Peer, PeerError, Variant, all_peers, read_peer
-from benchmarks.comparison.process import RunningServer
 from benchmarks.comparison.ratios import figures
 from benchmarks.comparison.records import Records, read
 from benchmarks.comparison.replies import difference, rankings
 from benchmarks.comparison.schedule import Schedule
 from benchmarks.comparison.traffic import Traffic
+from benchmarks.lib import peer_process
+from benchmarks.lib.peer import Peer, PeerError, Variant, all_peers, read_peer
+from benchmarks.lib.peer_environment import Environment
+from benchmarks.lib.peer_process import RunningServer
 from benchmarks.lib.server import free_port
 from labeld.types import Text
 from tests.support.server_process import wait_until
@@ -188,7 +189,7 @@ def test_a_peer_that_hangs_is_killed_with_all_that_it_started(tmp_path):
 
 def test_a_peer_that_answers_with_errors_only_is_not_waited_for(tmp_path, monkeypatch):
     """It is given the time that loading takes, and the last error is in the reason."""
-    monkeypatch.setattr(process, "ERRORS_FOR", 0.5)
+    monkeypatch.setattr(peer_process, "ERRORS_FOR", 0.5)
     text = SERVER.replace("SCORE", "0.5").replace("send_response(200)", "send_response(500)")
     with pytest.raises(PeerError, match=r"no answer within \d s \(500 "):
         _matchup(tmp_path, text, Limits(prepare=20.0)).run()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from rich.progress import Progress
 
-from benchmarks.comparison.peer import Peer, PeerError
+from benchmarks.lib.peer import Peer, PeerError
 
 COMPLETE = "complete.json"
 """Written last, with the versions of all packages; a folder without it is made anew."""

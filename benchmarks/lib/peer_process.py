@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from benchmarks.comparison import subreaper
-from benchmarks.comparison.peer import PeerError
-from benchmarks.lib.server import peak, proportional
+from benchmarks.lib import subreaper
+from benchmarks.lib.peer import MODEL, Peer, PeerError, Variant
+from benchmarks.lib.server import free_port, peak, proportional
+from labeld.system.cpu import usable_cores
 
 HEADERS = {"Content-Type": "application/json", "X-Use-Cache": "false"}
 """Of every request; the second is for labeld, so that it computes."""
@@ -85,6 +86,16 @@ class Running:
             yield
         finally:
             _signal(stopped, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def resumed(self) -> Iterator[None]:
+        """Lets all its processes run meanwhile, within `paused`."""
+        stopped = subreaper.descendants(self.process.pid)
+        try:
+            _signal(stopped, signal.SIGCONT)
+            yield
+        finally:
+            _signal(stopped, signal.SIGSTOP)
 
     def peak_memory(self) -> int:
         """Most bytes seen so far: the peak (VmHWM) of the largest process, and what the others have (Pss).
@@ -184,6 +195,25 @@ class RunningLibrary(Running):
             return Answers(float(found["seconds"]), found["rankings"])
         except (KeyError, TypeError, ValueError):
             raise PeerError(f"it said {line[:200]!r} instead of seconds and rankings.") from None
+
+
+def peer_process(
+    peer: Peer, variant: Variant, python: Path, folder: Path, cache: Path
+) -> RunningLibrary | RunningServer:
+    """A peer's process with the model of a folder, not yet started, with what belongs to it alone."""
+    port = free_port()
+    own = cache / "peers" / "files" / peer.name
+    own.mkdir(parents=True, exist_ok=True)
+    command = [str(python), str(peer.script), "--model", str(folder)]
+    command += [] if peer.in_process else ["--port", str(port)]
+    command += ["--threads", str(usable_cores()), *variant.arguments]
+    foreign = ("LABELD_", "HF_", "PYTHON", "VIRTUAL_ENV")
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1", "COMPARE_CACHE": str(own)}
+    environment = {**mine, **offline, **variant.environment}
+    if peer.in_process:
+        return RunningLibrary(command, environment)
+    return RunningServer(command, environment, port, peer.path.replace(MODEL, folder.name))
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:
