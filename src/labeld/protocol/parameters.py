@@ -124,7 +124,8 @@ def _threshold(value: Any) -> Threshold | None:
     if value is None or _is_number(value):
         return value if value is None else float(value)
     if not isinstance(value, dict) or not all(_is_number(one) for one in value.values()):
-        raise InvalidParameterError("threshold", "a number, an object of a number for each label, or {null}", value)
+        what = f"a number of at most {LARGEST_THRESHOLD:g}, an object of one for each label, or {{null}}"
+        raise InvalidParameterError("threshold", what, value)
     return tuple(sorted((label, float(one)) for label, one in value.items()))
 
 

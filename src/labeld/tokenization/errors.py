@@ -90,9 +90,14 @@ class StrideTooLargeError(InvalidRequestError, OneTextError):
 
     def sentence(self, interface: Interface) -> str:
         """The numbers, and both ways out."""
+        if self.room <= 0:
+            return (
+                f"{interface.parameter('max_length')} is {self.length}, which leaves no room for "
+                f"{interface.text(self.index)} beside the special tokens and the rest of its pair: ask for more."
+            )
         return (
             f"{interface.parameter('stride')} is {self.stride}, but a window of {self.length} tokens has room for "
-            f"{max(0, self.room)} of {interface.text(self.index)} beside the special tokens and the rest of its pair: "
+            f"{self.room} of {interface.text(self.index)} beside the special tokens and the rest of its pair: "
             f"ask for less, or for a larger {interface.parameter('max_length')}."
         )
 
