@@ -4,11 +4,15 @@ NOTE: every worker process imports this file again, so it imports the command li
 worker is 7 MB smaller.
 """
 
+import sys
+
 
 def main() -> None:
     """Runs the command line."""
-    from labeld.cli.main import run  # noqa: PLC0415
-
+    try:
+        from labeld.cli.main import run  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()
 
 

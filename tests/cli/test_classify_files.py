@@ -263,11 +263,15 @@ def test_the_same_pattern_goes_on_after_a_kill(flags: tuple[str, ...]) -> None:
     assert anew.stderr == first.stderr
 
 
-def test_types_that_parquet_lacks_are_said_at_once(flags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "column",
+    [pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]), pa.nulls(1, pa.decimal128(3, -5))],
+    ids=lambda one: str(one.type),
+)
+def test_types_that_parquet_lacks_are_said_at_once(flags: tuple[str, ...], column: Any) -> None:
     """Not when all rows are computed."""
     with pa.OSFile("in.arrow", "wb") as file:
-        union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])
-        table = pa.table({"text": ["good"], "u": union})
+        table = pa.table({"text": ["good"], "u": column})
         with pa.ipc.new_file(file, table.schema) as opened:
             opened.write_table(table)
     ended = labeld(*flags, "--input", "in.arrow", "--output", "out.parquet")

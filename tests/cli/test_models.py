@@ -61,6 +61,7 @@ def test_pull_brings_a_model_up_to_date(hub: LocalHub, tmp_path: Path) -> None:
     [
         (["pull", "org/none"], "Model org/none does not exist"),
         (["pull", "../x"], "Model ../x does not exist"),
+        (["check", "a" * 300], "does not exist"),
         (["pull", "org/model", "--offline"], "it is offline"),
         (["pull", "org/model", "--max-download", "1KB"], "too large"),
         (["pull", "org/model", "--hf-endpoint", "ftp://x"], "hf_endpoint is"),

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,10 +101,35 @@ def test_a_line_that_fails_stands_in_its_own_answer(flags: tuple[str, ...]) -> N
     assert [400, 404, None, None, None, 200] == [one["response"] and one["response"]["status_code"] for one in found]
     assert "602 tokens" in found[0]["response"]["body"]["error"]
     assert [one["error"]["message"] for one in found[2:5]] == [
-        'Line 3 is no JSON object: write {"custom_id": …, "method": …, "url": …, …}.',
+        'Line 3 is no JSON object (column 1): write {"custom_id": …, "method": …, "url": …, …}.',
         "The method of line 4 is 'GET', but must be POST.",
         'Line 5 has no "url": write a path of the HTTP API, such as /v1/moderations.',
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "custom_id", "sentence"),
+    [
+        ('{"custom_id": "a", "url": "/", "body": {"inputs": "x", "inputs": "y"}}', "a", "has the key 'inputs' twice"),
+        ('{"custom_id": "a", "custom_id": "b", "url": "/", "body": {}}', "a", "has the key 'custom_id' twice"),
+        ('{"custom_id": 1e400, "url": "/", "body": {}}', None, "The number 1e400 in the body is too large"),
+        ('{"custom_id": NaN, "url": "/", "body": {}}', None, "is no JSON object (NaN is not a JSON number): write"),
+        ('{"custom_id": "a\\u0062", "url": "/", "body": ' + "9" * 5000 + "}", "ab", "has more than 4300 digits"),
+        ('{"custom_id": "a", "url": "/", "body": ' + "[" * 50_000 + "]" * 50_000 + "}", "a", "is nested too deep"),
+    ],
+    ids=str,
+)
+def test_json_that_a_server_refuses_is_refused(
+    flags: tuple[str, ...], given: str, custom_id: str | None, sentence: str
+) -> None:
+    """With the custom_id where that can be read, in an output that is JSON for everybody."""
+    Path("in.jsonl").write_text(f"{given}\n{line('next', '/models/org/bert', {'inputs': 'good'})}")
+    ended = labeld(*flags)
+    first, second = (json.loads(one, parse_constant=pytest.fail) for one in Path("o.jsonl").read_text().splitlines())
+
+    assert (3, custom_id, "next") == (ended.returncode, first["custom_id"], second["custom_id"])
+    assert sentence in first["error"]["message"]
+    assert 200 == second["response"]["status_code"]
 
 
 def test_a_url_that_is_none_is_a_wrong_line(flags: tuple[str, ...]) -> None:
@@ -179,7 +205,7 @@ def test_a_dash_is_standard_input_and_no_output(flags: tuple[str, ...], models_d
         [*command, "o.jsonl"], input=asked, text=True, capture_output=True, env=environment, check=False
     )
 
-    assert (0, "1 requests are answered in o.jsonl.\n") == (ended.returncode, ended.stderr)
+    assert (0, "1 request is answered in o.jsonl.\n") == (ended.returncode, ended.stderr)
     assert "need a file" in labeld(*flags[:-1], "-").stderr
     assert not Path("-").exists()
 
@@ -201,7 +227,7 @@ def test_requests_may_be_compressed(flags: tuple[str, ...]) -> None:
     packed = labeld(*flags, "-i", "in.jsonl.gz")
     wide = labeld(*flags, "--overwrite")
 
-    assert (0, "1 requests are answered in o.jsonl.\n") == (packed.returncode, packed.stderr)
+    assert (0, "1 request is answered in o.jsonl.\n") == (packed.returncode, packed.stderr)
     assert (1, "labeld: in.jsonl is UTF-16, but must be UTF-8: convert it") == (wide.returncode, wide.stderr[:57])
 
 
@@ -217,6 +243,34 @@ def test_the_requests_are_never_replaced_by_their_answers(flags: tuple[str, ...]
     assert (1, 1, asked) == (ended.returncode, len(ended.stderr.splitlines()), Path("in.jsonl").read_text())
     assert (1, "no answers\n") == (foreign.returncode, Path("o.jsonl").read_text())
     assert "o.jsonl exists, and which run has made it is not known" in foreign.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_no_answer_of_its_own(flags: tuple[str, ...]) -> None:
+    """It ends the run at once, again and again, and what it ended is asked for by the next run."""
+    asked = [line(f"r{number}", "/models/org/bert", {"inputs": f"film {number}"}) for number in range(30_000)]
+    Path("in.jsonl").write_text("".join(asked))
+    before = 0
+    for _ in range(6):
+        running = subprocess.Popen(
+            [sys.executable, "-m", "labeld", *flags, "--resume"],
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads here
+        )
+        assert wait_until(lambda: rows_done() > before, 60)  # noqa: B023  # called in this round only
+        running.send_signal(signal.SIGINT)
+        assert 130 == running.wait(20)
+        before = rows_done()
+    found = [json.loads(one) for one in Path("o.jsonl.partial").read_text().splitlines()]
+
+    assert {200} == {one["response"]["status_code"] for one in found}
+
+
+def rows_done() -> int:
+    """Requests that the journal counts."""
+    try:
+        return int(json.loads(Path("o.jsonl.partial.json").read_text())["rows"])
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.mark.slow

@@ -206,6 +206,7 @@ def test_a_place_that_cannot_be_used_is_said(tmp_path: Path, commands: Commands)
     (tmp_path / "text").write_text("no database " * 1000)
     (tmp_path / "text.secret").write_text(SECRET)
     assert "tokens_db is a folder" in commands.refuses("list", "--tokens-db", str(tmp_path))
+    assert "tokens_db is a device or a pipe" in commands.refuses("list", "--tokens-db", "/dev/null")
     assert "is no SQLite database" in commands.refuses("list", "--tokens-db", str(tmp_path / "text"))
     assert "cannot be" in commands.refuses("create", "x", "--tokens-db", str(tmp_path / "text" / "keys"))
     assert "must be a file, or postgresql://" in commands.refuses(
@@ -216,6 +217,23 @@ def test_a_place_that_cannot_be_used_is_said(tmp_path: Path, commands: Commands)
     assert "tokens.sqlite3.secret is missing" in commands.refuses("create", "x")
     assert "must be 64 hexadecimal digits" in Commands(commands.database, LABELD_TOKENS_SECRET="short").refuses("list")
     assert "made with another secret" in Commands(commands.database, LABELD_TOKENS_SECRET=SECRET).refuses("list")
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_token_that_cannot_be_shown_is_said_to_be_there(commands: Commands, closes: bool) -> None:
+    """With a closed standard output none is made; on a full disk the sentence says how to get or end it."""
+    place = ("--tokens-db", str(commands.database))
+    redirection = ">&-" if closes else ">/dev/full"
+    script = f'exec "$0" -m labeld tokens create laptop "$@" {redirection}'
+    done = subprocess.run(["sh", "-c", script, sys.executable, *place], capture_output=True, text=True, check=False)
+    there = "laptop" in commands.says("list")
+
+    assert (1, not closes) == (done.returncode, there)
+    expected = (
+        "Standard output is closed" if closes else "could not be shown: make another one with labeld tokens rotate"
+    )
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_postgres_keeps_tokens_too(postgres: Postgres) -> None:

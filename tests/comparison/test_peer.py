@@ -185,7 +185,10 @@ def test_a_server_that_refuses_long_texts_is_not_left_alone() -> None:
     [
         (Reply(400, {"error": "too long"}), "The peer answers with status 400: too long."),
         (Reply(500, content=b"<h1>Oops", content_type="text/html"), "The peer answers with status 500."),
-        (Reply(content=b"<h1>Hi", content_type="text/html"), "The reply is HTML, not JSON: is this the address of "),
+        (
+            Reply(content=b"<h1>Hi", content_type="text/html"),
+            "The reply is HTML, not JSON: give the address of the API.",
+        ),
         (Reply(content=b"{"), "The reply is no JSON."),
         (Reply(content=b"[" * 100_000), "The reply is no JSON."),
         (Reply(content=b"\xff"), "The reply is no JSON."),
@@ -211,6 +214,7 @@ def test_a_text_that_is_not_answered_is_one_sentence(reply: Reply, sentence: str
         (Reply(401, {"error": "who?"}), "The peer does not let this in (401): who?: give a token by --against-token"),
         (Reply(403, {}), "The peer does not let this in (403): give a token by --against-token-file."),
         (Reply(404, {"detail": "Not Found"}), "The peer does not answer at this address (404): Not Found."),
+        (Reply(302, {}, {"location": "http://[::1"}), "The peer redirects to what is no address: give that address."),
         (Reply(307, {}, {"location": "https://u:p@else.example/x?key=1"}), "The peer redirects to https://else.exam"),
     ],
 )

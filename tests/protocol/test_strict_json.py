@@ -45,6 +45,13 @@ def test_ordinary_json_is_read_as_python_reads_it(text: str) -> None:
     assert json.loads(text) == strict_json.loads(text, LIMITS)
 
 
+def test_a_large_limit_of_depth_costs_nothing() -> None:
+    """Rounds that take nothing off are not made."""
+    limits = replace(LIMITS, max_json_depth=10**9)
+
+    assert json.loads(nested(200)) == strict_json.loads(nested(200), limits)
+
+
 @pytest.mark.parametrize("opening,closing", [("[", "]"), ('{"a":', "}")])  # noqa: PT006
 def test_depth_is_limited(opening: str, closing: str) -> None:
     """The limit itself passes and one level more is refused, whatever else the text contains."""

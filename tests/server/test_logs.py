@@ -291,3 +291,10 @@ def test_what_a_library_writes_itself_is_a_line_of_json(tmp_path: Path) -> None:
     assert [500] == [one["status"] for one in lines if one.get("request_id") == reply.headers["x-request-id"]]
     assert 'labeld_requests_total{route="/models/{model_id}",status="500"} 1.0' in metrics
     assert any("panicked" in line["message"] for line in lines if line["logger"] == "labeld.stderr")
+
+
+def test_the_name_of_a_setting_is_no_token() -> None:
+    """Though it has the form of one that was cut."""
+    record = logging.LogRecord("labeld", logging.ERROR, "", 0, "hf_endpoint is 'foo', not hf_abcdEFGH1234", None, None)
+
+    assert "hf_endpoint is 'foo', not hf_***" in TextFormatter().format(record)

@@ -51,6 +51,8 @@ def locate(tokens_db: str | None) -> Location:
             ) from None
         if not path.name or path.is_dir():
             raise SettingsError("tokens_db is a folder, but must be the file of a SQLite database, or postgresql://….")
+        if path.exists() and not path.is_file():
+            raise SettingsError("tokens_db is a device or a pipe, but must be a file, or postgresql://….")
         return Location(path.absolute())
     scheme, _, rest = tokens_db.partition("://")
     if scheme not in SCHEMES or not rest:

@@ -1,6 +1,7 @@
 """The lines of a file of requests, and what every one of them must be."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b
@@ -8,8 +9,9 @@ from io import BufferedReader
 from threading import Event
 from typing import Any
 
-from labeld.errors import InvalidRequestError
+from labeld.errors import InvalidJsonError, InvalidRequestError
 from labeld.files.streams import reading
+from labeld.protocol.strict_json import decode
 
 LONGEST_LINE = 64 << 20
 """Bytes of the longest line that is answered."""
@@ -17,8 +19,17 @@ MOST_SHOWN = 60
 """Characters of a custom_id that a sentence shows, at most."""
 
 
+EXAMPLE = 'write {"custom_id": …, "method": …, "url": …, …}.'
+CUSTOM_ID = re.compile(rb'^\W*"custom_id"\s*:\s*("(?:[^"\\]|\\.)*+")')
+"""The first member of a line, as everybody writes it."""
+
+
 class WrongLineError(InvalidRequestError):
-    """A line is no request; the sentence says why."""
+    """A line is no request; the sentence says why. `custom_id` is the line's, where it is not read otherwise."""
+
+    def __init__(self, sentence: str, custom_id: str | None = None) -> None:
+        super().__init__(sentence)
+        self.custom_id = custom_id
 
 
 class CustomIds:
@@ -86,9 +97,24 @@ def parsed(line: bytes | None, number: int) -> dict[str, Any]:
     if line is None:
         raise WrongLineError(f"Line {number} has more than {LONGEST_LINE >> 20} MB: send fewer texts in each request.")
     try:
-        given = json.loads(line)
-    except (ValueError, RecursionError):
-        given = None
+        given = decode(line.decode("utf-8-sig"))
+    except RecursionError:
+        raise WrongLineError(f"Line {number} is nested too deep: send what its path takes.", custom_id(line)) from None
+    except UnicodeDecodeError:
+        raise WrongLineError(f"Line {number} is not UTF-8: convert it, for example with iconv.") from None
+    except InvalidJsonError as error:
+        where = error.where.removeprefix("line 1, ")
+        raise WrongLineError(f"Line {number} is no JSON object ({where}): {EXAMPLE}", custom_id(line)) from None
+    except InvalidRequestError as error:
+        raise WrongLineError(f"Line {number} cannot be read: {error}", custom_id(line)) from None
     if not isinstance(given, dict):
-        raise WrongLineError(f'Line {number} is no JSON object: write {{"custom_id": …, "method": …, "url": …, …}}.')
+        raise WrongLineError(f"Line {number} is no JSON object: {EXAMPLE}")
     return given
+
+
+def custom_id(line: bytes) -> str | None:
+    """That of a line which is refused as a whole, as far as it is a string."""
+    found = CUSTOM_ID.search(line)
+    with suppress(ValueError):
+        return None if found is None else str(json.loads(found[1]))
+    return None

@@ -53,6 +53,14 @@ def run() -> None:
         if ended.code == INTERRUPTED:
             _leave(INTERRUPTED)  # NOTE: a thread of pyarrow may still be in a read of a pipe, and would abort
         raise
+    except UnicodeError as error:
+        if isinstance(error, UnicodeEncodeError) and error.encoding not in {"utf-8", "idna"}:
+            sys.exit(f"labeld: what is printed cannot be written in {error.encoding}: set PYTHONIOENCODING to utf-8.")
+        sys.exit("labeld: an argument or a variable of the environment is not UTF-8, but must be.")
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        sys.exit("labeld: no thread can be started: raise the limits of this process (ulimit -v and -u).")
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise

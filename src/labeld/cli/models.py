@@ -1,6 +1,7 @@
 """`labeld models`: list, check and verify models, and download and remove those of the Hub."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -64,7 +65,7 @@ def check(
     from labeld.service.build import open_resolver  # noqa: PLC0415
 
     chosen = load(flags)
-    if (Path(model) / "config.json").exists():
+    if os.path.lexists(Path(model) / "config.json"):  # False, too, for what can be no name
         check_model(model, ModelLocation(Path(model), None), chosen, as_json=as_json)
         return
     with closing(open_resolver(chosen, "any")) as resolver:

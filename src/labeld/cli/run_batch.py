@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -82,7 +83,8 @@ def run_batch(source: str, target: Path, settings: Settings, *, overwrite: bool,
         stopped(may_resume=not is_read_once(read))
     done = out.done
     more = f", {done.bad:,} of them with an error" if done.bad else ""
-    typer.echo(f"{done.rows:,} requests are answered in {target}{more}.", err=True)
+    what = "1 request is" if done.rows == 1 else f"{done.rows:,} requests are"
+    typer.echo(f"{what} answered in {target}{more}.", err=True)
     return SOME_FAILED if done.bad else 0
 
 
@@ -116,7 +118,9 @@ async def _answer_all(lines: Lines, out: JournaledFile, settings: Settings, answ
                     if line is None or line.strip():
                         waiting.append((number, position, asyncio.create_task(_answer(client, number, line, ids))))
                     if len(waiting) >= 2 * IN_FLIGHT:
-                        await _write(out, [waiting.popleft() for _ in range(IN_FLIGHT)], answered)
+                        await _write(out, [*islice(waiting, IN_FLIGHT)], answered)
+                        for _ in range(IN_FLIGHT):
+                            waiting.popleft()
                 await _write(out, waiting, answered)
             finally:
                 lines.stop()
@@ -130,7 +134,7 @@ async def _write(out: JournaledFile, asked: Iterable[Asked], answered: Callable[
     before, number, position = out.done, out.done.parts, out.done.size
     answers: list[dict[str, Any]] = []
     for number, position, task in asked:  # noqa: B007  # those of the last one count
-        answers.append(await task)
+        answers.append(await asyncio.shield(task))  # or Ctrl-C would end the task instead, with an answer of its own
     data = b"".join(json.dumps(one, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n" for one in answers)
     failed = sum(map(_has_failed, answers))
     out.append(data, b"", Done(before.run, number - before.parts, len(answers), failed, position - before.size))
@@ -150,7 +154,7 @@ async def _answer(client: httpx2.AsyncClient, number: int, line: bytes | None, i
         reply = await client.send(_request(client, given, number))
     except WrongLineError as error:
         failure = {"code": "invalid_request", "message": str(error)}
-        return _answered(given, request_id(), None, failure)
+        return _answered(given or {"custom_id": error.custom_id}, request_id(), None, failure)
     made = reply.headers.get("x-request-id", "")
     response = {"status_code": reply.status_code, "request_id": made, "body": _body(reply)}
     return _answered(given, made, response, None)

@@ -1,6 +1,7 @@
 """`labeld tokens`: create, list, revoke and rotate access tokens; a running server follows."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from labeld.auth.secret import open_secret
 from labeld.cli.options import with_settings
 from labeld.config.access import Access
 from labeld.config.load import load
+from labeld.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from labeld.auth.store import TokenStore
@@ -67,6 +69,7 @@ def create(  # noqa: PLR0913  # one per flag
     now = time.time()
     end = None if expires is None else read_expiry(expires, now)
     new = NewToken(name, role, tuple(model or ()), end, per_minute).validate(now)
+    _require_output()
     with _store(flags) as store:
         _tell_token(*store.create(new), as_json=as_json)
 
@@ -113,6 +116,7 @@ def rotate(token_id: TokenId, *, as_json: AsJson = False, **flags: Any) -> None:
 
     Its name, role, models, expiry and limit stay. Nothing else goes to standard output, as with create.
     """
+    _require_output()
     with _store(flags) as store:
         _tell_token(*store.rotate(token_id), as_json=as_json)
 
@@ -133,12 +137,26 @@ def _store(flags: dict[str, Any]) -> "Iterator[TokenStore]":
         store.close()
 
 
+def _require_output() -> None:
+    """Raises InvalidRequestError where nothing can be printed, before a token is made that nobody would see."""
+    if sys.stdout is None:
+        raise InvalidRequestError("Standard output is closed, but a token is shown there, this once: open it.")
+
+
 def _tell_token(access_token: AccessToken, token: str, *, as_json: bool) -> None:
     """Prints the token by itself on standard output, and the notice for a person on standard error."""
+    said = json.dumps({"token": token, **_metadata(access_token)}, ensure_ascii=False) if as_json else token
+    try:
+        typer.echo(said)
+    except OSError:
+        typer.echo(
+            f"labeld: {access_token.name} has a new token that could not be shown: make another one with labeld tokens "
+            f"rotate {access_token.token_id}, or end it with labeld tokens revoke {access_token.token_id}.",
+            err=True,
+        )
+        raise
     if as_json:
-        typer.echo(json.dumps({"token": token, **_metadata(access_token)}, ensure_ascii=False))
         return
-    typer.echo(token)
     typer.echo(
         f"This is {access_token.name}, {access_token.token_id}. Keep the token: it cannot be shown again.", err=True
     )

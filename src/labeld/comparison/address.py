@@ -59,7 +59,7 @@ def read_address(url: str) -> PeerAddress:
     try:
         parts = urlsplit(url)
         default = {"http": 80, "https": 443}.get(parts.scheme, 0)
-        port = default and (parts.port or default)
+        port = default and (default if parts.port is None else parts.port)
     except ValueError:
         parts, port = urlsplit(""), 0
     if not port or not parts.hostname or not url.isascii() or any(one.isspace() for one in url):

@@ -146,7 +146,7 @@ class HttpPeer:
     def _read(self, reply: PeerReply, dialect: ClientDialect) -> Any:
         self._require_success(reply)
         if not reply.is_json:
-            raise UnreadableReplyError("is HTML, not JSON: is this the address of the API?")
+            raise UnreadableReplyError("is HTML, not JSON: give the address of the API")
         try:
             return dialect.read(json.loads(reply.body))
         except (ValueError, RecursionError):
@@ -158,9 +158,7 @@ class HttpPeer:
             return
         said = self._message(reply)
         if 300 <= status < 400:
-            target = urlsplit(urljoin(self.address.url("/"), reply.headers.get("location", "")))
-            where = f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"
-            raise PeerLostError(f"{self.name} redirects to {printable(where[:SHOWN])}: give that address.")
+            raise PeerLostError(f"{self.name} redirects to {self._target(reply)}: give that address.")
         if status in {401, 403}:
             way = "another token" if self._token else "a token"
             raise PeerLostError(
@@ -170,6 +168,14 @@ class HttpPeer:
             raise WrongAddressError(f"{self.name} does not answer at this address ({status}){said}.")
         failure = TextRefusedError if status in {400, 413, 422} else TextFailedError
         raise failure(f"{self.name} answers with status {status}{said}.")
+
+    def _target(self, reply: PeerReply) -> str:
+        """Where a redirect leads, without what may be a secret."""
+        try:
+            target = urlsplit(urljoin(self.address.url("/"), reply.headers.get("location", "")))
+        except ValueError:
+            return "what is no address"
+        return printable(f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"[:SHOWN])
 
     def _message(self, reply: PeerReply) -> str:
         """The peer's own words, without the token that it may repeat; empty where it has none."""

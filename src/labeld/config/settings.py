@@ -180,7 +180,7 @@ class InputLimits:
         "excepted; beyond that 429.",
         minimum=1,
     )
-    max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4)
+    max_json_depth: int = setting(32, "Nesting of the JSON in a body; beyond that 400.", minimum=4, maximum=1000)
     max_json_strings: int = setting(10_000, "Strings in the JSON of a body; beyond that 400.", minimum=16)
     max_inputs: int = setting(1000, "Texts in one request; beyond that 400.", minimum=1)
     max_windows: int = setting(

@@ -22,7 +22,7 @@ def require_writable(kind: Format, schema: Any, path: Path) -> None:
     for field in schema:
         try:
             pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
-        except pa.ArrowException:
+        except (pa.ArrowException, OSError):  # the second, of parquet itself, for a decimal of negative scale
             raise FileError(
                 f"The column {field.name!r} has {field.type}, which parquet cannot have: name {path} with another "
                 "extension, such as .arrow."

@@ -100,7 +100,9 @@ def reading(path: str, line: int = 0) -> Iterator[None]:
             f"{path} has names of columns that are not UTF-8: convert it, for example with iconv."
         ) from None
     except (OSError, EOFError, pa.ArrowException) as error:
-        raise FileError(f"{path} {_what(error)}{f' after row {line}' if line else ''}.") from error
+        what, _, way_out = _what(error).partition(": ")
+        where = f" after row {line}" if line else ""
+        raise FileError(f"{path} {what}{where}{f': {way_out}' if way_out else ''}.") from error
 
 
 def _what(error: Exception) -> str:
@@ -112,5 +114,5 @@ def _what(error: Exception) -> str:
     if "Empty CSV file" in said:
         return "is empty, without even the names of columns"
     if "straddling" in said:
-        return f"has a quote that is not closed, or a row of more than {LONGEST_ROW >> 20} MB,"
+        return f"has a quote that is not closed, or a row of more than {LONGEST_ROW >> 20} MB: close it, or shorten it"
     return "is damaged or not whole, and cannot be read"

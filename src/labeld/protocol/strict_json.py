@@ -35,16 +35,25 @@ def loads(text: str, limits: InputLimits) -> Any:
     """
     _check_limits(text, limits)
     try:
-        value = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise InvalidJsonError(f"line {error.lineno}, column {error.colno}") from None
+        value = decode(text)
     except RecursionError:  # only where max_json_depth was set beyond what Python can do
         raise _too_deep(limits) from None
-    except ValueError:  # int() of too many digits
-        raise _too_long_number() from None
     if "\\ud" in text or "\\uD" in text:  # an escape that may be half a pair
         _check_surrogates(value)
     return value
+
+
+def decode(text: str) -> Any:
+    """The JSON value of `text`, whatever its size; lone surrogates are not looked for.
+
+    Raises as `loads`, and RecursionError for more nesting than Python can do.
+    """
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError(f"line {error.lineno}, column {error.colno}") from None
+    except ValueError:  # int() of too many digits
+        raise _too_long_number() from None
 
 
 def _check_limits(text: str, limits: InputLimits) -> None:
@@ -70,7 +79,10 @@ def _check_limits(text: str, limits: InputLimits) -> None:
         )
     nested = bare.translate(_SQUARE, _NOT_BRACKETS)
     for _ in range(limits.max_json_depth):  # each round takes off the innermost level
-        nested = nested.replace(b"[]", b"")
+        outer = nested.replace(b"[]", b"")
+        if outer == nested:
+            break
+        nested = outer
     if b"[]" in nested or nested.count(b"[") > limits.max_json_depth:
         raise _too_deep(limits)
 

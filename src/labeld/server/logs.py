@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # NOTE: the supervisor writes, too, and needs nothing of this
     from labeld.auth.records import AccessToken
     from labeld.types import ClassifyReply, ClassifyRequest
 
-TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}")
-"""Form of an access token, of this server or of another."""
+TOKEN = re.compile(r"hf_(?!endpoint\b)[A-Za-z0-9]{8,}")
+"""Form of an access token, of this server or of another; a setting has such a name."""
 BLANKED = "hf_***"
 STDOUT, STDERR = 1, 2
 """NOTE: file descriptors, because Python has no stream for one that was closed before it began."""

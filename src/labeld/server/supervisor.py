@@ -175,7 +175,8 @@ class Supervisor:
         replaced = self._replace(len(self._workers))
         if replaced < len(self._workers) and not self._should_exit.is_set():
             logger.error(
-                "the new worker did not become ready within %g s: the old one stays, the restart ends here", READY_LIMIT
+                "the new worker ended, or did not become ready within %g s: the old one stays, the restart ends here",
+                READY_LIMIT,
             )
             self._options = before
             if options is before:

@@ -200,3 +200,28 @@ def test_the_way_out_is_one_of_the_dialect(dialects: Server, dialect: Dialect, p
     for way_out in ({"max_length": 64}, {"stride": 16}):
         assert f'"{next(iter(way_out))}"' in sentence
         assert post(dialects, dialect, path, long | way_out).status_code == 200
+
+
+@pytest.mark.parametrize("wrong", [[], "", 0, False], ids=repr)
+@pytest.mark.parametrize(
+    ("path", "member", "body"),
+    [
+        ("/v1/models/org/bert:predict", "parameters", {"instances": ["a"]}),
+        ("/vertex", "parameters", {"instances": ["a"]}),
+        ("/v2/models/org/bert/infer", "parameters", BODIES["open_inference"]),
+        ("/v2/models/org/bert/infer", "outputs", BODIES["open_inference"]),
+        ("/pipeline/zero-shot-classification/org/nli", "parameters", {"inputs": "a"}),
+        ("/pipeline/text-ranking/org/one-label", "parameters", {"inputs": {"query": "a", "texts": ["b"]}}),
+        ("/api/v1/text/contents", "detector_params", {"contents": ["a"]}),
+    ],
+)
+def test_a_member_of_a_wrong_type_is_refused_where_it_is_empty_too(
+    server: Server, path: str, member: str, body: dict[str, Any], wrong: Any
+) -> None:
+    """Nothing but null stands for one that is left out."""
+    if member == "outputs" and wrong == []:
+        wrong = {}
+    reply = server.post(path, json={**body, member: wrong})
+
+    assert reply.status_code in {400, 422}, reply.text
+    assert member in reply.text

@@ -45,6 +45,11 @@ class Fields:
         self._read.add(name)
         return self.value.get(name, default)
 
+    def object(self, name: str) -> "Fields":
+        """An object; an empty one where there is none, or null."""
+        value = self.get(name, None)
+        return Fields({} if value is None else value, self._example, f"{self._place}{name}")
+
     def unread(self) -> tuple[str, ...]:
         """The members that were sent and that nobody has read, by the names that a warning gives them."""
         place = "" if self._place == "parameters." else self._place

@@ -149,8 +149,8 @@ def parse_contents(call: Call) -> Check:
     """`{contents, detector_params: {threshold, label_thresholds, safe_labels}}`, and the header `detector-id`."""
     fields = Fields(call.value, _CONTENTS)
     texts = fields.texts("contents", call.limits)
-    given = Fields(fields.get("detector_params", None) or {}, _CONTENTS, "detector_params")
-    by_label = given.get("label_thresholds", None) or {}
+    given = fields.object("detector_params")
+    by_label = given.object("label_thresholds").value
     if not isinstance(by_label, dict):
         raise wrong_value("detector_params.label_thresholds", "an object", by_label, 'send {"toxic": 0.5}')
     threshold = given.get("threshold", None)
@@ -203,8 +203,7 @@ def parse_litellm(call: Call) -> Check:
     texts = [] if given is None or given == [] else fields.texts("texts", call.limits)
     if not texts and messages is not None:
         texts = _contents_of(messages, call.limits)
-    place = "additional_provider_specific_params"
-    extra = Fields(fields.value.get(place) or {}, _LITELLM, place)
+    extra = fields.object("additional_provider_specific_params")
     return _LiteLlm(extra.optional_text("policy"), tuple(texts), call.options)
 
 

@@ -123,7 +123,7 @@ def _is_of_tei(instance: Any) -> bool:
 def _instances(call: Call, body: Fields, instances: list[Any]) -> Question:
     """Instances as TEI reads them, of which `parameters` has the options that they leave open."""
     require_room("instances", len(instances), call.limits)
-    parameters = Fields(body.get("parameters", None) or {}, _EXAMPLE, "parameters")
+    parameters = body.object("parameters")
     shared = {name: parameters.get(name) for name in _OF_TEI if name in parameters}
     ignored = (*body.unread(), *parameters.unread())
     questions: list[Question] = []
@@ -145,7 +145,7 @@ def _asked(call: Call) -> tuple[ClassifyRequest, Fields]:
         raise EmptyInputError(f"`instances` is empty: send {_EXAMPLE}.")
     require_room("instances", len(instances), call.limits)
     texts = tuple([read_text(one, f"instances[{index}]", ignored) for index, one in enumerate(instances)])
-    parameters = Fields(body.get("parameters", None) or {}, _EXAMPLE, "parameters")
+    parameters = body.object("parameters")
     ignored += [*body.unread(), *(name for name in parameters.value if name not in PARAMETERS)]
     read = read_parameters(parameters.value)
     return ClassifyRequest(texts, read, call.options, tuple(dict.fromkeys(ignored))), parameters

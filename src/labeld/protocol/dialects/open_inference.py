@@ -69,7 +69,7 @@ def parse_infer(call: Call) -> Question:
     """
     body = Fields(call.value, _EXAMPLE)
     texts = _texts(body, call.limits)
-    parameters = Fields(body.get("parameters", None) or {}, _EXAMPLE, "parameters")
+    parameters = body.object("parameters")
     given = {name: value for name, value in parameters.value.items() if name in _SERVED}
     ignored = tuple(name for name in parameters.value if name not in {*_SERVED, BINARY})
     named, (outputs, of_outputs) = body.optional_text("id"), _outputs(body)
@@ -133,7 +133,8 @@ def _is_size(value: Any) -> bool:
 
 def _outputs(body: Fields) -> tuple[tuple[str, ...], list[str]]:
     """Names of the tensors that are wanted, which are both where none is named, and parameters that mean nothing."""
-    wanted = body.get("outputs", None) or []
+    wanted = body.get("outputs", None)
+    wanted = [] if wanted is None else wanted
     if not isinstance(wanted, list):
         raise wrong_value("outputs", "a list", wanted, f"leave it out, or send {_EXAMPLE}")
     names: list[str] = []
@@ -145,7 +146,7 @@ def _outputs(body: Fields) -> tuple[tuple[str, ...], list[str]]:
         if name not in {LABEL, SCORES}:
             raise wrong_value(f"{place}.name", f"{LABEL} or {SCORES}", name)
         names.append(name)
-        parameters = Fields(fields.get("parameters", None) or {}, _EXAMPLE, f"{place}.parameters")
+        parameters = fields.object("parameters")
         parameters.get("binary_data")  # outputs are JSON, which whoever asks for binary ones reads as well
         ignored += parameters.unread()
     return tuple(dict.fromkeys(names)) or (LABEL, SCORES), ignored

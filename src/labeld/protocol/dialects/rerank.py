@@ -83,7 +83,7 @@ def parse_hosted(call: Call) -> Question:
     """`{"inputs": {"query", "texts"[, "return_documents"]}, "parameters"}` of the Hub's task text-ranking."""
     body = Fields(call.value, _HOSTED)
     inputs = Fields(body.get("inputs"), _HOSTED, "inputs")
-    parameters = Fields(body.get("parameters", None) or {}, _HOSTED, "parameters")
+    parameters = body.object("parameters")
     query, texts = inputs.text("query"), inputs.texts(inputs.first_of(("texts", "documents")), call.limits)
     is_returned = [inputs.flag("return_documents"), parameters.flag("return_documents")]
     question = _Hosted(

@@ -161,7 +161,7 @@ def asks_for_labels(value: Any) -> bool:
 def parse_hosted(call: Call, place: str = "inputs", kind: type[Hosted] = Hosted) -> Hosted:
     """`{"inputs": text or list, "parameters": {"candidate_labels", "hypothesis_template", "multi_label"}}`."""
     body = Fields(call.value, EXAMPLE)
-    given = Fields(body.get("parameters", None) or {}, EXAMPLE, "parameters")
+    given = body.object("parameters")
     beside = {name: value for name, value in body.value.items() if name not in {place, "parameters"}}
     parameters = Fields(beside | given.value, EXAMPLE, "parameters")
     texts, is_list, beside_text = _texts(body.get(place), place, call)
