@@ -46,9 +46,9 @@ class Fields:
         return self.value.get(name, default)
 
     def object(self, name: str) -> "Fields":
-        """An object; an empty one where there is none, or null."""
+        """An object; an empty one where there is none, null, or an empty list, which is PHP's empty object."""
         value = self.get(name, None)
-        return Fields({} if value is None else value, self._example, f"{self._place}{name}")
+        return Fields({} if value is None or value == [] else value, self._example, f"{self._place}{name}")
 
     def unread(self) -> tuple[str, ...]:
         """The members that were sent and that nobody has read, by the names that a warning gives them."""
