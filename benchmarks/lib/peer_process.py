@@ -77,25 +77,22 @@ class Running:
         """The command as it is kept: without the folders of this machine."""
         return [one.replace(ROOT, ".").replace(HOME, "~") for one in self.command]
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> contextlib.AbstractContextManager[None]:
         """Stops all its processes meanwhile: some keep a core busy while they wait for a request."""
-        stopped = subreaper.descendants(self.process.pid)
-        try:
-            _signal(stopped, signal.SIGSTOP)
-            yield
-        finally:
-            _signal(stopped, signal.SIGCONT)
+        return self._meanwhile(signal.SIGSTOP, signal.SIGCONT)
+
+    def resumed(self) -> contextlib.AbstractContextManager[None]:
+        """Lets all its processes run meanwhile, within `paused`."""
+        return self._meanwhile(signal.SIGCONT, signal.SIGSTOP)
 
     @contextlib.contextmanager
-    def resumed(self) -> Iterator[None]:
-        """Lets all its processes run meanwhile, within `paused`."""
-        stopped = subreaper.descendants(self.process.pid)
+    def _meanwhile(self, first: signal.Signals, last: signal.Signals) -> Iterator[None]:
+        everyone = subreaper.descendants(self.process.pid)
         try:
-            _signal(stopped, signal.SIGCONT)
+            _signal(everyone, first)
             yield
         finally:
-            _signal(stopped, signal.SIGSTOP)
+            _signal(everyone, last)
 
     def peak_memory(self) -> int:
         """Most bytes seen so far: the peak (VmHWM) of the largest process, and what the others have (Pss).

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.lib.server import clean_environment, descendants
+from benchmarks.lib.server import clean_environment
+from benchmarks.lib.subreaper import descendants
 
 ACTOR = b"MapBatches(Classifier)"
 """In the title of the processes that classify."""

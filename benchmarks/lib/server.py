@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.lib.client import Connection, get
+from benchmarks.lib.subreaper import descendants
 
 READY_WITHIN = 60.0
 ENDS_WITHIN = 40.0
@@ -118,16 +119,6 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     return port
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes below a process, parents first."""
-    found = []
-    with contextlib.suppress(OSError):  # it may end meanwhile
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                found += [child, *descendants(child)]
-    return found
 
 
 def peak(pid: int | str) -> int:

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 
 from benchmarks.lib.report import Figure
-from benchmarks.lib.server import descendants
+from benchmarks.lib.subreaper import descendants
 from labeld.auth.database_url import Location, locate
 from labeld.auth.store import TokenStore
 from reliability.lib.databases import postgres

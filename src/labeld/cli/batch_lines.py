@@ -17,8 +17,6 @@ LONGEST_LINE = 64 << 20
 """Bytes of the longest line that is answered."""
 MOST_SHOWN = 60
 """Characters of a custom_id that a sentence shows, at most."""
-
-
 EXAMPLE = 'write {"custom_id": …, "method": …, "url": …, …}.'
 CUSTOM_ID = re.compile(rb'^\W*"custom_id"\s*:\s*("(?:[^"\\]|\\.)*+")')
 """The first member of a line, as everybody writes it."""

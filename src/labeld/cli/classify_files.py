@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
     files.columns.require_different()
     kind = _output_format(files.output)
     path = followed(Path(files.output))
+    files = replace(files, output=str(path))
     require_free(path, overwrite=files.overwrite, resume=files.resume)
     if files.resume and (once := next(filter(is_read_once, files.inputs), None)):
         raise FileError(
@@ -81,7 +82,7 @@ def _classify(files: Files, settings: Settings, asked: RankingParameters) -> int
 
 
 def _classify_rows(rows: Rows, kind: Format, files: Files, settings: Settings, asked: RankingParameters) -> int:
-    path = followed(Path(files.output or ""))
+    path = Path(files.output or "")
     with Classifier.from_settings(for_throughput(settings)) as classifier:
         run = _run(files, rows, classifier, asked, settings)
         if files.resume and (done := completed(path, run)):

@@ -38,8 +38,8 @@ def require_free(path: Path, *, overwrite: bool) -> None:
 
 def write_text(path: Path, text: str, *, overwrite: bool) -> None:
     """Writes the file; raises InvalidRequestError where that fails, and then nothing is left of it."""
-    require_free(path, overwrite=overwrite)
     path = followed(path)
+    require_free(path, overwrite=overwrite)
     unfinished = None
     try:
         if path.exists() and not path.is_file():

@@ -45,10 +45,14 @@ class Fields:
         self._read.add(name)
         return self.value.get(name, default)
 
-    def object(self, name: str) -> "Fields":
-        """An object; an empty one where there is none, null, or an empty list, which is PHP's empty object."""
+    def object(self, name: str, example: str = "") -> "Fields":
+        """An object; an empty one where there is none, null, or an empty list, which is PHP's empty object.
+
+        `example` is a value of it that works; without one the body's is shown.
+        """
         value = self.get(name, None)
-        return Fields({} if value is None or value == [] else value, self._example, f"{self._place}{name}")
+        value = {} if value is None or value == [] else value
+        return Fields(value, example or self._example, f"{self._place}{name}")
 
     def unread(self) -> tuple[str, ...]:
         """The members that were sent and that nobody has read, by the names that a warning gives them."""

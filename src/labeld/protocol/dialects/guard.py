@@ -150,9 +150,7 @@ def parse_contents(call: Call) -> Check:
     fields = Fields(call.value, _CONTENTS)
     texts = fields.texts("contents", call.limits)
     given = fields.object("detector_params")
-    by_label = given.object("label_thresholds").value
-    if not isinstance(by_label, dict):
-        raise wrong_value("detector_params.label_thresholds", "an object", by_label, 'send {"toxic": 0.5}')
+    by_label = given.object("label_thresholds", '{"toxic": 0.5}').value
     threshold = given.get("threshold", None)
     adjusted = Adjustments(
         None if threshold is None else _threshold("detector_params.threshold", threshold),
